@@ -1,0 +1,58 @@
+"""`kabao keys`: list, rotate, forget."""
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.table import Table
+
+from keys import ring, suites
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.problems import Refusal
+
+keys = AppGroup("keys", help="List and rotate signing keys.")
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show every key: its use, suite, state and age."""
+    table = Table("use", "kid", "suite", "state", "since")
+    with transaction() as session:
+        for row in ring.listed(session):
+            table.add_row(row.use, row.kid[:16], row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}")
+    Console().print(table)
+
+
+@keys.command()
+@click.argument("use", type=click.Choice([ring.OIDC]))
+@click.option("--suite", type=click.Choice(sorted(suites.SUITES)), default=suites.ES256.name, show_default=True)
+def publish(use: str, suite: str) -> None:
+    """Make the next key of a use and publish it; it does not sign yet."""
+    with transaction() as session:
+        row = ring.add(session, current_app.extensions["kabao_settings"], use=use, suite=suites.SUITES[suite], state=ring.NEXT, now=now())
+    click.echo(f"Published {row.kid}. Once caches of the key set have run out (5 minutes), run: kabao keys rotate {use}")
+
+
+@keys.command()
+@click.argument("use", type=click.Choice([ring.OIDC]))
+def rotate(use: str) -> None:
+    """Let the published next key sign, and retire the one before it."""
+    with transaction() as session:
+        try:
+            row = ring.activate_next(session, use, now=now())
+        except Refusal as refusal:
+            raise click.ClickException(f"{refusal.reason}; run: kabao keys publish {use}") from refusal
+    click.echo(f"{row.kid} signs for {use} from now on.")
+
+
+@keys.command()
+@click.argument("kid")
+def forget(kid: str) -> None:
+    """Withdraw a retired key for good."""
+    with transaction() as session:
+        try:
+            ring.forget(session, kid, now=now())
+        except Refusal as refusal:
+            raise click.ClickException(refusal.reason) from refusal
+    click.echo(f"{kid} is gone.")

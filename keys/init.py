@@ -1,0 +1,21 @@
+"""The first keys of an installation, made once by `kabao init`."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from keys import certificates, ring, sealing, suites
+from runtime.settings import Settings
+
+
+def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
+    """Make the data keys, the root and the service's own keys; returns False if they are there already."""
+    if any(True for _ in ring.listed(session)):
+        return False
+    sealing.add_data_key(session, settings, sealing.SEAL, now=now)
+    sealing.add_data_key(session, settings, sealing.INDEX, now=now)
+    certificates.create_root(session, settings, now=now)
+    ring.add(session, settings, use=ring.OIDC, suite=suites.ES256, state=ring.ACTIVE, now=now)
+    for use in (ring.RECEIPT, ring.STATUS, ring.LEDGER):
+        certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)
+    return True

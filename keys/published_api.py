@@ -1,0 +1,40 @@
+"""The public halves: key sets by use, and the root that departments' certificates chain to."""
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import NotFound
+
+from keys import certificates, ring
+from runtime.guard import allow, anyone
+
+published = Blueprint("keys", __name__)
+MAX_AGE = 300
+
+
+@published.get("/jwks")
+@allow(anyone)
+def jwks() -> Response:
+    """Give the keys that verify ID tokens, access tokens and logout tokens (RFC 7517)."""
+    return _key_set(ring.OIDC)
+
+
+@published.get("/jwks/<use>")
+@allow(anyone)
+def jwks_of_use(use: str) -> Response:
+    """Give the keys of receipts, of the ledger or of status lists."""
+    if use not in ring.PUBLISHED_USES:
+        raise NotFound
+    return _key_set(use)
+
+
+@published.get("/certificates/root.pem")
+@allow(anyone)
+def root() -> Response:
+    """Give the root certificate, which a verifier of credentials holds."""
+    return Response(certificates.root_pem(), content_type="application/x-pem-file", headers={"Cache-Control": f"public, max-age={MAX_AGE}"})
+
+
+def _key_set(use: str) -> Response:
+    keys = [{**key.jwk, "kid": key.kid, "alg": key.suite, "use": "sig"} for key in ring.verifying_keys(use).values()]
+    response = jsonify(keys=keys)
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
+    return response

@@ -1,0 +1,71 @@
+"""PostgreSQL, through SQLAlchemy: the declarative base, the engine of an application, and transactions.
+
+A view opens the transaction; nothing beneath it commits. Statement parameters never reach an error or a log.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Flask, current_app
+from sqlalchemy import DateTime, Engine, LargeBinary, MetaData, Uuid, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from runtime.settings import Settings
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SERVER_OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+
+
+class Base(DeclarativeBase):
+    """The base of every table; its metadata is what the migrations are checked against."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: DateTime(timezone=True), UUID: Uuid(), dict[str, Any]: JSONB(), list[str]: JSONB(), bytes: LargeBinary()}
+
+
+def driver_url(url: str) -> str:
+    """Return the address with the driver that we use (psycopg 3) named in it."""
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Make the engine of one process; it connects on first use."""
+    return create_engine(
+        driver_url(settings.database_url),
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_size,
+        pool_timeout=10,
+        hide_parameters=True,
+        connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},
+    )
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the application its engine."""
+    app.extensions["kabao_engine"] = build_engine(settings)
+
+
+def engine() -> Engine:
+    """Return the engine of the current application."""
+    found: Engine = current_app.extensions["kabao_engine"]
+    return found
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Open a session whose block is one transaction: committed at its end, undone if anything is raised.
+
+    Rows stay readable after the commit.
+    """
+    with Session(engine(), expire_on_commit=False) as session, session.begin():
+        yield session

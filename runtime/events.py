@@ -1,0 +1,66 @@
+"""The outbox: what happened, for whoever must hear of it, written in the transaction of the act itself.
+
+Readers page by a cursor and never miss a row: a row is shown only once no older transaction is still open, so
+the order that a reader sees is final.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Identity, Index, Select, and_, insert, or_, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from runtime.database import Base
+from runtime.ids import new_id
+
+
+class Event(Base):
+    """Something that happened to a thing of a kind (`topic`: a licence type's code)."""
+
+    __tablename__ = "events"
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("(pg_current_xact_id()::text)::bigint"))
+    id: Mapped[UUID] = mapped_column(unique=True)
+    happened_at: Mapped[datetime]
+    kind: Mapped[str]
+    topic: Mapped[str]
+    object_id: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    __table_args__ = (Index("ix_events_order", "transaction", "sequence"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the stream; written `transaction-sequence`."""
+
+    transaction: int = 0
+    sequence: int = 0
+
+    @classmethod
+    def parse(cls, written: str) -> "Cursor":
+        """Read a cursor; raises ValueError if it is not one."""
+        transaction, _, sequence = written.partition("-")
+        if not (written.isascii() and transaction.isdigit() and sequence.isdigit() and len(written) <= 40):
+            raise ValueError("not a cursor")
+        return cls(min(int(transaction), 2**63 - 1), min(int(sequence), 2**63 - 1))
+
+    def __str__(self) -> str:
+        return f"{self.transaction}-{self.sequence}"
+
+
+def emit(session: Session, kind: str, *, topic: str, object_id: UUID | str, now: datetime, **detail: Any) -> None:
+    """Write an event; `detail` takes ids, codes and dates only, no personal data."""
+    session.execute(insert(Event).values(id=new_id(), happened_at=now, kind=kind, topic=topic, object_id=str(object_id), detail=detail))
+
+
+def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> list[Event]:
+    """Return the events on some topics that follow a cursor, in their final order."""
+    return list(session.scalars(_following(topics, after).limit(limit)))
+
+
+def _following(topics: set[str], after: Cursor) -> Select[tuple[Event]]:
+    later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
+    settled = Event.transaction < text("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint")
+    return select(Event).where(Event.topic.in_(topics), later, settled).order_by(Event.transaction, Event.sequence)

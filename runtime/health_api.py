@@ -1,0 +1,52 @@
+"""For operators: alive, ready, and what is counted."""
+
+import structlog
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from runtime.database import transaction
+from runtime.guard import allow, anyone
+
+log = structlog.get_logger(__name__)
+health = Blueprint("health", __name__)
+
+
+@health.get("/healthz")
+@allow(anyone)
+def healthz() -> Response:
+    """Say that the process answers."""
+    return jsonify(status="ok")
+
+
+@health.get("/readyz")
+@allow(anyone)
+def readyz() -> tuple[Response, int]:
+    """Say whether the database answers and is migrated; 503 if not."""
+    try:
+        with transaction() as session:
+            session.execute(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError as error:
+        log.error("not ready", error=type(error).__name__)
+        return jsonify(status="unavailable", database="unavailable"), 503
+    return jsonify(status="ok", database="ok"), 200
+
+
+@health.get("/metrics")
+@allow(anyone)
+def metrics() -> Response:
+    """Give what is counted, over all worker processes where there are several."""
+    registry = REGISTRY
+    if multiprocess_directory():
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def multiprocess_directory() -> str | None:
+    """Return the folder in which several processes share their counters, where `kabao serve` set one."""
+    from prometheus_client import values
+
+    shared = values.ValueClass.__name__ != "MutexValue"
+    return "shared" if shared else None

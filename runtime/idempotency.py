@@ -1,0 +1,75 @@
+"""`Idempotency-Key`: a request that creates may be sent again, and creates once.
+
+The key is kept with the id of what was made, in the transaction that made it; the answer is built from that again.
+The body is remembered by a keyed digest, so that a key used for something else is refused.
+"""
+
+import hashlib
+import hmac
+import json
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from runtime.database import Base
+from runtime.languages import Text
+from runtime.problems import Refusal
+
+LIFETIME = timedelta(days=2)
+LIMIT = 128
+
+
+class KeyReused(Refusal):
+    """The key was used before, with another body."""
+
+    code, status, title = "idempotency-key-reused", 422, Text("该幂等键已用于另一请求。", "This Idempotency-Key was used for another request.")
+
+
+class KeyMalformed(Refusal):
+    """The key is empty, too long or not printable."""
+
+    code, status, title = "idempotency-key-malformed", 400, Text("幂等键格式有误。", "The Idempotency-Key is malformed.")
+
+
+class IdempotencyKey(Base):
+    """What a caller's key made."""
+
+    __tablename__ = "idempotency_keys"
+    caller: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    result_id: Mapped[UUID]
+    made_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def digest_of(body: Any, *, pepper: bytes) -> bytes:
+    """Return the keyed digest of a request body."""
+    return hmac.digest(pepper, json.dumps(body, sort_keys=True, default=str).encode(), hashlib.sha256)
+
+
+def claim(session: Session, *, caller: str, key: str | None, digest: bytes, result_id: UUID, now: datetime) -> UUID | None:
+    """Claim the key for what is about to be made, as `result_id`.
+
+    Returns None if it is to be made now (or no key was sent), else the id of what was made before. A second request
+    that comes while the first is under way waits for it. Raises KeyReused, KeyMalformed.
+    """
+    if key is None:
+        return None
+    if not 0 < len(key) <= LIMIT or not key.isprintable():
+        raise KeyMalformed(field="Idempotency-Key")
+    row = insert(IdempotencyKey).values(caller=caller, key=key, digest=digest, result_id=result_id, made_at=now)
+    if session.execute(row.on_conflict_do_nothing().returning(IdempotencyKey.key)).first():
+        return None
+    before = session.execute(select(IdempotencyKey).where(IdempotencyKey.caller == caller, IdempotencyKey.key == key)).scalar_one()
+    if not hmac.compare_digest(before.digest, digest):
+        raise KeyReused(field="Idempotency-Key")
+    return before.result_id
+
+
+def prune(session: Session, *, now: datetime) -> None:
+    """Forget keys older than two days."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.made_at < now - LIFETIME))

@@ -1,0 +1,71 @@
+"""Two languages, side by side: Chinese first, English at one click.
+
+Every text that a person reads is a `Text` with both of its forms, written beside each other where it is used,
+so that none can be missing and a reader sees at once whether they say the same thing. The choice, in order:
+`?lang=` (remembered in a cookie), the cookie, Accept-Language, Chinese.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g, has_request_context, request
+from flask_babel import Babel
+
+CHINESE, ENGLISH = "zh", "en"
+COOKIE = "kabao_lang"
+COOKIE_LIFETIME = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in both languages; `str()` gives the caller's."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return self.en if language() == ENGLISH else self.zh
+
+    def format(self, *args: Any, **values: Any) -> "Text":
+        """Return the text with the same values filled into both forms."""
+        return Text(self.zh.format(*args, **values), self.en.format(*args, **values))
+
+    def as_json(self) -> dict[str, str]:
+        """Return both forms, for a document that carries them."""
+        return {"zh": self.zh, "en": self.en}
+
+
+def text_of(value: Text | dict[str, str]) -> Text:
+    """Read a `Text` back from its JSON form."""
+    return value if isinstance(value, Text) else Text(value["zh"], value["en"])
+
+
+def language() -> str:
+    """Return the caller's language, `zh` or `en`; outside a request, `zh`."""
+    if not has_request_context():
+        return CHINESE
+    if "language" not in g:
+        g.language = _choose()
+    return str(g.language)
+
+
+def _choose() -> str:
+    for choice in (request.args.get("lang"), request.cookies.get(COOKIE)):
+        if choice in (CHINESE, ENGLISH):
+            return choice
+    return request.accept_languages.best_match([CHINESE, ENGLISH], CHINESE) or CHINESE
+
+
+def _remember(response: Response) -> Response:
+    choice = request.args.get("lang")
+    if choice in (CHINESE, ENGLISH) and request.cookies.get(COOKIE) != choice:
+        response.set_cookie(COOKIE, choice, max_age=COOKIE_LIFETIME, samesite="Lax", secure=request.is_secure, httponly=True)
+    response.headers.add("Vary", "Accept-Language")
+    return response
+
+
+def init_app(app: Flask) -> None:
+    """Let pages say `say("中文", "English")`, and dates follow the caller's language."""
+    Babel(app, locale_selector=lambda: "en" if language() == ENGLISH else "zh_Hans_CN", default_timezone="Asia/Shanghai")
+    app.jinja_env.globals.update(say=Text, language=language, text_of=text_of)
+    app.after_request(_remember)

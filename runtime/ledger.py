@@ -1,0 +1,195 @@
+"""The ledger (存证账本): one row an act, written in the act's own transaction, and sealed into a Merkle tree.
+
+Rows hold who did what to which object and when, by opaque ids: never a number, a name or a field of a licence. The
+sealing job gives each committed row its place in the tree and signs a checkpoint (size and root); after that a
+change of any row is detected by `verify`, and an inclusion proof shows that a row was there. The database refuses
+to update or delete a row (see the first migration).
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from runtime import merkle
+from runtime.database import Base
+from runtime.ids import new_id
+
+SEALING_LOCK = 0x6B616261
+BATCH = 5_000
+Sign = Callable[[dict[str, Any]], str]
+VerifySignature = Callable[[str], dict[str, Any]]
+
+
+class LedgerEntry(Base):
+    """One act. `position` is the leaf number, given once by the sealing job."""
+
+    __tablename__ = "ledger_entries"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    recorded_at: Mapped[datetime]
+    act: Mapped[str]
+    actor: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    object_id: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    __table_args__ = (Index("ix_ledger_entries_unsealed", "id", postgresql_where=text("position IS NULL")),)
+
+    def leaf(self) -> bytes:
+        """Return the leaf hash of the row, over its canonical JSON."""
+        members = {
+            "id": str(self.id),
+            "recorded_at": self.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "act": self.act,
+            "actor": self.actor,
+            "subject_id": str(self.subject_id) if self.subject_id else None,
+            "object_id": self.object_id,
+            "detail": self.detail,
+        }
+        return merkle.leaf_hash(json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+class LedgerNode(Base):
+    """The hash of one complete subtree."""
+
+    __tablename__ = "ledger_nodes"
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    hash: Mapped[bytes]
+
+
+class LedgerCheckpoint(Base):
+    """A signed statement: the tree had this size and this root at this time."""
+
+    __tablename__ = "ledger_checkpoints"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    root: Mapped[bytes]
+    sealed_at: Mapped[datetime]
+    signed: Mapped[str]
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """Where a row stands in the tree, the path to the root, and the checkpoint that signs the root."""
+
+    position: int
+    size: int
+    path: list[bytes]
+    leaf: bytes
+    checkpoint: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the proof as it goes with a receipt; hashes in base64."""
+        encoded = [base64.b64encode(sibling).decode() for sibling in self.path]
+        return {"position": self.position, "size": self.size, "path": encoded, "leaf": base64.b64encode(self.leaf).decode(), "checkpoint": self.checkpoint}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in the ledger that is not as it was signed."""
+
+    position: int
+    what: str
+
+
+def record(session: Session, act: str, *, actor: str, object_id: UUID | str, now: datetime, subject_id: UUID | None = None, **detail: Any) -> UUID:
+    """Write down an act in its own transaction and return the row's id.
+
+    `actor` is `kind:id` (`department:…`, `subject:…`, `operator`); `detail` takes ids, codes and counts only.
+    """
+    entry_id = new_id()
+    session.execute(
+        insert(LedgerEntry).values(id=entry_id, recorded_at=now, act=act, actor=actor, subject_id=subject_id, object_id=str(object_id), detail=detail)
+    )
+    return entry_id
+
+
+def seal(session: Session, *, sign: Sign, now: datetime) -> int:
+    """Place the committed rows that have no place yet, sign a checkpoint, and return how many were placed.
+
+    One sealer works at a time; a second returns 0 at once.
+    """
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(SEALING_LOCK))):
+        return 0
+    entries = session.scalars(select(LedgerEntry).where(LedgerEntry.position.is_(None)).order_by(LedgerEntry.id).limit(BATCH)).all()
+    if not entries:
+        return 0
+    size = session.scalar(select(func.coalesce(func.max(LedgerCheckpoint.size), 0))) or 0
+    node = _Nodes(session)
+    for position, entry in enumerate(entries, size):
+        for level, index, digest in merkle.complete_nodes(position, entry.leaf(), node):
+            node.add(level, index, digest)
+    session.execute(update(LedgerEntry), [{"id": entry.id, "position": position} for position, entry in enumerate(entries, size)])
+    size += len(entries)
+    session.execute(insert(LedgerNode), node.added)
+    top = merkle.root(size, node)
+    signed = sign({"size": size, "root": base64.b64encode(top).decode(), "iat": int(now.timestamp())})
+    session.add(LedgerCheckpoint(size=size, root=top, sealed_at=now, signed=signed))
+    return len(entries)
+
+
+def prove(session: Session, entry_id: UUID) -> InclusionProof | None:
+    """Return the proof that a row is in the ledger, or None while it is not sealed yet."""
+    entry = session.get(LedgerEntry, entry_id)
+    if entry is None or entry.position is None:
+        return None
+    checkpoint = session.scalars(select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)).one()
+    path = merkle.inclusion_path(entry.position, checkpoint.size, _Nodes(session))
+    return InclusionProof(entry.position, checkpoint.size, path, entry.leaf(), checkpoint.signed)
+
+
+def verify(session: Session, *, verify_signature: VerifySignature) -> Iterator[Fault | int]:
+    """Hash the whole ledger again and compare it with every checkpoint.
+
+    Yields each Fault found and, now and then, how many rows were read, so that a caller can show progress.
+    """
+    checkpoints = {row.size: row for row in session.scalars(select(LedgerCheckpoint))}
+    nodes: dict[tuple[int, int], bytes] = {}
+    position = 0
+    sealed = select(LedgerEntry).where(LedgerEntry.position.is_not(None)).order_by(LedgerEntry.position)
+    for entry in session.scalars(sealed.execution_options(yield_per=1000)):
+        if entry.position != position:
+            yield Fault(position, "a row is missing")
+            return
+        for level, index, digest in merkle.complete_nodes(position, entry.leaf(), lambda at, which: nodes[at, which]):
+            nodes[level, index] = digest
+        position += 1
+        if position in checkpoints:
+            yield from _compare(checkpoints.pop(position), merkle.root(position, lambda at, which: nodes[at, which]), verify_signature)
+        if position % 1000 == 0:
+            yield position
+    for size in checkpoints:
+        yield Fault(size, "a checkpoint signs rows that are gone")
+    yield position
+
+
+def _compare(checkpoint: LedgerCheckpoint, found: bytes, verify_signature: VerifySignature) -> Iterator[Fault]:
+    signed = verify_signature(checkpoint.signed)
+    if signed["size"] != checkpoint.size or base64.b64decode(signed["root"]) != found or checkpoint.root != found:
+        yield Fault(checkpoint.size, "the rows do not hash to the root that was signed")
+
+
+class _Nodes:
+    """Hashes of complete subtrees, read from the table once each, with those just made on top."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.known: dict[tuple[int, int], bytes] = {}
+        self.added: list[dict[str, Any]] = []
+
+    def add(self, level: int, index: int, digest: bytes) -> None:
+        self.known[level, index] = digest
+        self.added.append({"level": level, "index": index, "hash": digest})
+
+    def __call__(self, level: int, index: int) -> bytes:
+        if (level, index) not in self.known:
+            self.known[level, index] = self.session.execute(
+                select(LedgerNode.hash).where(LedgerNode.level == level, LedgerNode.index == index)
+            ).scalar_one()
+        return self.known[level, index]

@@ -1,0 +1,81 @@
+"""Merkle tree hashing of RFC 9162 section 2.1, over nodes that someone else keeps.
+
+Pure: `node(level, index)` returns the hash of the complete subtree of 2**level leaves that begins at leaf
+index * 2**level.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+Node = Callable[[int, int], bytes]
+EMPTY = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of a leaf."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def complete_nodes(index: int, leaf: bytes, node: Node) -> list[tuple[int, int, bytes]]:
+    """Return (level, index, hash) of each complete subtree that appending leaf number `index` closes, itself first."""
+    closed = [(0, index, leaf)]
+    level = 0
+    while index % 2:
+        leaf = node_hash(node(level, index - 1), leaf)
+        level, index = level + 1, index // 2
+        closed.append((level, index, leaf))
+    return closed
+
+
+def root(size: int, node: Node) -> bytes:
+    """Return the root of a tree of `size` leaves."""
+    return _hash(0, size, node) if size else EMPTY
+
+
+def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
+    """Return the audit path of a leaf, nearest sibling first. Section 2.1.3.1."""
+    return _path(index, 0, size, node)
+
+
+def verify_inclusion(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], expected_root: bytes) -> bool:
+    """Tell whether the path leads from the leaf to the root. Section 2.1.3.2."""
+    if not 0 <= index < size:
+        return False
+    at, last, found = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return False
+        if at % 2 or at == last:
+            found = node_hash(sibling, found)
+            while at % 2 == 0 and at:
+                at, last = at // 2, last // 2
+        else:
+            found = node_hash(found, sibling)
+        at, last = at // 2, last // 2
+    return last == 0 and found == expected_root
+
+
+def _split(size: int) -> int:
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _hash(start: int, end: int, node: Node) -> bytes:
+    size = end - start
+    if size & (size - 1) == 0 and start % size == 0:
+        return node(size.bit_length() - 1, start // size)
+    middle = start + _split(size)
+    return node_hash(_hash(start, middle, node), _hash(middle, end, node))
+
+
+def _path(index: int, start: int, end: int, node: Node) -> list[bytes]:
+    if end - start == 1:
+        return []
+    middle = start + _split(end - start)
+    if index < middle:
+        return [*_path(index, start, middle, node), _hash(middle, end, node)]
+    return [*_path(index, middle, end, node), _hash(start, middle, node)]

@@ -1,0 +1,66 @@
+"""Pages for people: one layout, one style sheet, strict security headers, a CSRF token on every form.
+
+Blueprints of pages need nothing but `render_template`; `layout.html` is what they extend.
+"""
+
+from pathlib import Path
+
+from flask import Flask, Response, request, url_for
+from flask_bootstrap import Bootstrap5
+from flask_compress import Compress
+from flask_wtf import CSRFProtect
+
+from runtime.guard import anyone, declare
+from runtime.settings import Settings
+
+csrf = CSRFProtect()
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+)
+DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+
+def form_may_lead_to(response: Response, *origins: str) -> Response:
+    """Let this page's form be redirected to other origins as well (browsers check the whole chain of redirects)."""
+    response.headers["Content-Security-Policy"] = POLICY.format(form_action=" ".join(["'self'", *origins]))
+    return response
+
+
+def _headers(response: Response) -> Response:
+    policy = DOCS_POLICY if request.path == "/api/docs" else POLICY
+    response.headers.setdefault("Content-Security-Policy", policy.format(form_action="'self'"))
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(), microphone=()")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if request.endpoint not in ("static", "bootstrap.static"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the application its layout, style and headers."""
+    app.config.update(
+        SECRET_KEY=settings.derived_key("forms"),
+        SESSION_COOKIE_NAME="__Host-kabao_form" if settings.is_https else "kabao_form",
+        SESSION_COOKIE_SECURE=settings.is_https,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,
+        BOOTSTRAP_SERVE_LOCAL=True,
+        COMPRESS_MIMETYPES=["text/html", "text/css", "application/javascript", "text/javascript", "image/svg+xml", "application/json"],
+        COMPRESS_ALGORITHM=["br", "gzip"],
+        SEND_FILE_MAX_AGE_DEFAULT=86400,
+    )
+    Bootstrap5(app)
+    declare(app, "bootstrap.static", anyone)
+    csrf.init_app(app)
+    Compress(app)
+    app.after_request(_headers)
+    app.jinja_env.globals["asset"] = lambda name: url_for("static", filename=name, v=_version(app, name))
+
+
+def _version(app: Flask, name: str) -> int:
+    return int((Path(str(app.static_folder)) / name).stat().st_mtime)

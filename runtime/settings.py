@@ -1,0 +1,131 @@
+"""What an operator sets: one frozen object, read from the environment once, here and nowhere else.
+
+Everything that is missing or unsafe is reported together. Secrets do not show in a repr, a log or an error.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+PREFIX = "KABAO_"
+MASTER_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or unsafe; the message lists every one with its remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration of one process.
+
+    `public_url` is the issuer: scheme, host and port, without a closing slash. `master_key` seals every private
+    key and every data key; whoever has it and the database has everything.
+    """
+
+    database_url: str = field(repr=False)
+    master_key: bytes = field(repr=False)
+    public_url: str = "http://127.0.0.1:8000"
+    development: bool = False
+    log_level: str = "INFO"
+    trusted_proxies: int = 0
+    max_body_bytes: int = 1024 * 1024
+    pool_size: int = 8
+    session_idle: timedelta = timedelta(minutes=15)
+    session_lifetime: timedelta = timedelta(hours=12)
+    access_token_lifetime: timedelta = timedelta(minutes=10)
+    refresh_token_lifetime: timedelta = timedelta(days=30)
+    qr_lifetime: timedelta = timedelta(minutes=5)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check `KABAO_*`.
+
+        Raises SettingsError that names every fault at once.
+        """
+        return _Reader(os.environ if environ is None else environ).settings()
+
+    @property
+    def host(self) -> str:
+        """The host and port of the public address."""
+        return urlsplit(self.public_url).netloc
+
+    @property
+    def is_https(self) -> bool:
+        """Whether the public address is HTTPS; only in development may it not be."""
+        return self.public_url.startswith("https://")
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return a 32-byte key for one purpose, derived from the master key (HKDF-SHA-256, RFC 5869)."""
+        return HKDF(SHA256(), 32, salt=None, info=b"kabao:" + purpose.encode()).derive(self.master_key)
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def settings(self) -> Settings:
+        development = self.environ.get("KABAO_ENVIRONMENT", "production") == "development"
+        read = Settings(
+            database_url=self.database_url(),
+            master_key=self.master_key(),
+            public_url=self.public_url(development=development),
+            development=development,
+            log_level=self.environ.get("KABAO_LOG_LEVEL", "INFO").upper(),
+            trusted_proxies=self.whole("KABAO_TRUSTED_PROXIES", 0),
+            max_body_bytes=self.whole("KABAO_MAX_BODY_BYTES", 1024 * 1024),
+            pool_size=self.whole("KABAO_POOL_SIZE", 8),
+            session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900)),
+            session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200)),
+        )
+        if self.faults:
+            raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+        return read
+
+    def required(self, name: str, remedy: str) -> str:
+        value = self.environ.get(name, "").strip()
+        if not value:
+            self.faults.append(f"{name} is not set: {remedy}")
+        return value
+
+    def whole(self, name: str, default: int) -> int:
+        text = self.environ.get(name, "")
+        if not text:
+            return default
+        if not text.isascii() or not text.isdigit():
+            self.faults.append(f"{name} must be a whole number.")
+            return default
+        return int(text)
+
+    def database_url(self) -> str:
+        url = self.required("KABAO_DATABASE_URL", "a PostgreSQL address, postgresql://user@host/database.")
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            self.faults.append("KABAO_DATABASE_URL must begin with postgresql://; PostgreSQL is the one database.")
+        return url
+
+    def master_key(self) -> bytes:
+        text = self.required("KABAO_MASTER_KEY", "32 random bytes in base64url; `kabao init` prints a fresh one.")
+        try:
+            key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except (binascii.Error, ValueError):
+            key = b""
+        if text and (len(key) != MASTER_KEY_BYTES or len(set(key)) < MASTER_KEY_BYTES // 4):
+            self.faults.append("KABAO_MASTER_KEY must be 32 random bytes in base64url.")
+        return key
+
+    def public_url(self, *, development: bool) -> str:
+        url = self.environ.get("KABAO_PUBLIC_URL", "http://127.0.0.1:8000" if development else "").rstrip("/")
+        parts = urlsplit(url)
+        if not parts.netloc or parts.path or parts.query or parts.username:
+            self.faults.append("KABAO_PUBLIC_URL must be scheme, host and port alone, such as https://id.example.gov.cn.")
+        elif not development and parts.scheme != "https":
+            self.faults.append("KABAO_PUBLIC_URL must be https outside KABAO_ENVIRONMENT=development.")
+        return url

@@ -1,0 +1,1 @@
+"""The tests mirror the source; `flows/` walks journeys, `interop/` meets independent implementations, `browser/` drives chromium."""

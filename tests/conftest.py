@@ -1,0 +1,77 @@
+"""What every test stands on: a real PostgreSQL, one database a test process, and the whole application upon it.
+
+Rows are not cleared between tests; each test invents its own people, as the world does.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from demo import postgres
+from keys.init import init_keys
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.settings import Settings
+from tests import schema
+from wsgi import create_app
+
+ROOT = Path(__file__).parent.parent
+MASTER_KEY = bytes(range(7, 39))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.PostgresServer]:
+    """The embedded PostgreSQL of the tests."""
+    yield postgres.start(ROOT / "var" / "test-postgres", durable=False)
+
+
+@pytest.fixture(scope="session")
+def database_url(server: postgres.PostgresServer) -> str:
+    """A fresh, migrated database for this test process."""
+    url = postgres.create_database(server, "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
+    schema.create(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    return Settings(database_url=database_url, master_key=MASTER_KEY, development=True)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Iterator[Flask]:
+    """The whole application, with its first keys made."""
+    app = create_app(settings)
+    app.config["TESTING"] = True
+    with app.app_context(), transaction() as session:
+        init_keys(session, settings, now=now())
+    yield app
+    app.extensions["kabao_cache"].stop()
+    app.extensions["kabao_engine"].dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser-like client with its own cookies, at the public address."""
+    return app.test_client()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """A transaction of the test's own, committed at its end."""
+    with app.app_context(), transaction() as session:
+        yield session
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context, for calling features."""
+    with app.app_context():
+        yield
+
+

@@ -1,0 +1,55 @@
+"""The only place where the parts are joined: `create_app` for the server, `main` for the command line."""
+
+import os
+import sys
+
+import click
+from flask import Flask
+from flask.cli import FlaskGroup
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from runtime import cache, database, guard, languages, openapi, pages, problems, telemetry
+from runtime.settings import Settings, SettingsError
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application: the runtime first, then each part, from the inside out.
+
+    Raises SettingsError if the environment is not usable.
+    """
+    settings = settings or Settings.from_environ()
+    app = Flask("runtime")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.extensions["kabao_settings"] = settings
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
+    telemetry.init_app(app, settings)
+    database.init_app(app, settings)
+    cache.init_app(app, settings)
+    languages.init_app(app)
+    problems.init_app(app)
+    guard.init_app(app)
+    pages.init_app(app, settings)
+    api = openapi.init_app(app)
+    _join(app, api)
+    return app
+
+
+def _join(app: Flask, api: openapi.Api) -> None:
+    from keys.commands import keys
+    from keys.published_api import published
+    from runtime.health_api import health
+
+    for blueprint in (health, published):
+        app.register_blueprint(blueprint)
+    app.cli.add_command(keys)
+
+
+def main() -> None:
+    """Run the `kabao` command line."""
+    try:
+        FlaskGroup(create_app=lambda: create_app(), add_default_commands=False, add_version_option=False, help=__doc__)(prog_name="kabao")
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(os.EX_CONFIG)
