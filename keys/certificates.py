@@ -50,7 +50,17 @@ def create_root(session: Session, settings: Settings, *, now: datetime) -> x509.
     return certificate
 
 
-def issue_leaf(session: Session, settings: Settings, *, use: str, common_name: str, uri: str, now: datetime, organisation_code: str | None = None, state: str = ring.ACTIVE) -> ring.SigningKey:
+def issue_leaf(
+    session: Session,
+    settings: Settings,
+    *,
+    use: str,
+    common_name: str,
+    uri: str,
+    now: datetime,
+    organisation_code: str | None = None,
+    state: str = ring.ACTIVE,
+) -> ring.SigningKey:
     """Make a key for a use with a certificate under the root, and put both in the ring."""
     root_row, root_key = ring.load_private(session, settings, ring.ROOT)
     root = root_certificate_of(root_row)

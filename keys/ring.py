@@ -111,7 +111,17 @@ def verify(unverified_token: str, *, use: str, typ: str, audience: str | None, i
     return claims
 
 
-def add(session: Session, settings: Settings, *, use: str, suite: suites.Suite, state: str, now: datetime, key: suites.PrivateKey | None = None, chain: list[str] | None = None) -> SigningKey:
+def add(
+    session: Session,
+    settings: Settings,
+    *,
+    use: str,
+    suite: suites.Suite,
+    state: str,
+    now: datetime,
+    key: suites.PrivateKey | None = None,
+    chain: list[str] | None = None,
+) -> SigningKey:
     """Put a key in the ring, a fresh one unless given."""
     key = key or suite.generate()
     jwk = suites.public_jwk(key.public_key())
@@ -126,7 +136,10 @@ def add(session: Session, settings: Settings, *, use: str, suite: suites.Suite, 
 
 def activate_next(session: Session, use: str, *, now: datetime) -> SigningKey:
     """Let the `next` key of a use sign from now on and retire the one before it; raises KeyNotReady."""
-    rows = {row.state: row for row in session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).with_for_update())}
+    rows = {
+        row.state: row
+        for row in session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).with_for_update())
+    }
     if NEXT not in rows:
         raise KeyNotReady(f"no next key for {use}")
     if ACTIVE in rows:

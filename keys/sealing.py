@@ -64,7 +64,10 @@ class Sealer:
 
     def indexes(self, value: str) -> list[bytes]:
         """Return the index of a value under every key version, the newest first."""
-        return [version.to_bytes(2, "big") + hmac.digest(self.index_keys[version], value.encode(), hashlib.sha256) for version in sorted(self.index_keys, reverse=True)]
+        return [
+            version.to_bytes(2, "big") + hmac.digest(self.index_keys[version], value.encode(), hashlib.sha256)
+            for version in sorted(self.index_keys, reverse=True)
+        ]
 
 
 def place_of(table: str, column: str, row: UUID | str) -> bytes:

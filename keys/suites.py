@@ -11,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
@@ -40,10 +41,7 @@ def suite_of(key: PrivateKey | PublicKey) -> Suite:
 
 def public_jwk(key: PublicKey) -> dict[str, str]:
     """Return the public key as a bare JWK: only the members that its kind requires."""
-    if suite_of(key) is EDDSA:
-        jwk = jwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
-    else:
-        jwk = jwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True)  # type: ignore[arg-type]
+    jwk = OKPAlgorithm.to_jwk(key, as_dict=True) if isinstance(key, Ed25519PublicKey) else ECAlgorithm.to_jwk(key, as_dict=True)
     return {name: jwk[name] for name in ("kty", "crv", "x", "y") if name in jwk}
 
 
@@ -54,14 +52,13 @@ def key_from_jwk(unverified_jwk: Any) -> PublicKey:
     """
     if not isinstance(unverified_jwk, dict) or "d" in unverified_jwk:
         raise ValueError("not a public JWK")
-    crv = unverified_jwk.get("crv")
-    reader = {"P-256": jwt.algorithms.ECAlgorithm, "Ed25519": jwt.algorithms.OKPAlgorithm}.get(crv) if isinstance(crv, str) else None
-    if reader is None:
-        raise ValueError("a key of a kind that is not supported")
+    members = {name: unverified_jwk[name] for name in ("kty", "crv", "x", "y") if name in unverified_jwk}
     try:
-        key = reader.from_jwk({name: unverified_jwk[name] for name in ("kty", "crv", "x", "y") if name in unverified_jwk})
+        key = OKPAlgorithm.from_jwk(members) if members.get("kty") == "OKP" else ECAlgorithm.from_jwk(members)
     except (jwt.InvalidKeyError, KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a usable JWK") from error
+    if not isinstance(key, (EllipticCurvePublicKey, Ed25519PublicKey)):
+        raise ValueError("a key of a kind that is not supported")
     suite_of(key)
     return key
 

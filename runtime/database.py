@@ -6,7 +6,7 @@ A view opens the transaction; nothing beneath it commits. Statement parameters n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -30,7 +30,13 @@ class Base(DeclarativeBase):
     """The base of every table; its metadata is what the migrations are checked against."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: DateTime(timezone=True), UUID: Uuid(), dict[str, Any]: JSONB(), list[str]: JSONB(), bytes: LargeBinary()}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        UUID: Uuid(),
+        dict[str, Any]: JSONB(),
+        list[str]: JSONB(),
+        bytes: LargeBinary(),
+    }
 
 
 def driver_url(url: str) -> str:

@@ -60,7 +60,7 @@ def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> li
     return list(session.scalars(_following(topics, after).limit(limit)))
 
 
-def _following(topics: set[str], after: Cursor) -> Select[tuple[Event]]:
+def _following(topics: set[str], after: Cursor) -> Select[Event]:
     later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
     settled = Event.transaction < text("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint")
     return select(Event).where(Event.topic.in_(topics), later, settled).order_by(Event.transaction, Event.sequence)

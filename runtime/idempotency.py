@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select

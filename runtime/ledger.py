@@ -87,7 +87,13 @@ class InclusionProof:
     def as_json(self) -> dict[str, Any]:
         """Return the proof as it goes with a receipt; hashes in base64."""
         encoded = [base64.b64encode(sibling).decode() for sibling in self.path]
-        return {"position": self.position, "size": self.size, "path": encoded, "leaf": base64.b64encode(self.leaf).decode(), "checkpoint": self.checkpoint}
+        return {
+            "position": self.position,
+            "size": self.size,
+            "path": encoded,
+            "leaf": base64.b64encode(self.leaf).decode(),
+            "checkpoint": self.checkpoint,
+        }
 
 
 @dataclass(frozen=True, slots=True)

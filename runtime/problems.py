@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, g, make_response, render_templat
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, UnprocessableEntity
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnprocessableEntity
 
 from runtime.languages import Text
 
@@ -33,7 +33,9 @@ class Refusal(Exception):
     title: ClassVar[Text] = Text("请求未被接受。", "The request was refused.")
     headers: dict[str, str]
 
-    def __init__(self, reason: str = "", *, field: str | None = None, shown: Text | None = None, headers: dict[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self, reason: str = "", *, field: str | None = None, shown: Text | None = None, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(reason or self.code)
         self.reason = reason
         self.field = field
@@ -134,7 +136,7 @@ def _http(error: HTTPException) -> Response:
     if status < 400:
         return make_response(error.get_response())
     title = HTTP_TITLES.get(status, Text("请求未被接受。", "The request was refused."))
-    headers = {"Allow": ", ".join(error.valid_methods)} if status == 405 and getattr(error, "valid_methods", None) else None
+    headers = {"Allow": ", ".join(error.valid_methods or [])} if isinstance(error, MethodNotAllowed) else None
     return respond((error.name or "error").lower().replace(" ", "-"), status, title, headers=headers)
 
 

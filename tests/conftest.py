@@ -27,7 +27,7 @@ MASTER_KEY = bytes(range(7, 39))
 @pytest.fixture(scope="session")
 def server() -> Iterator[postgres.PostgresServer]:
     """The embedded PostgreSQL of the tests."""
-    yield postgres.start(ROOT / "var" / "test-postgres", durable=False)
+    return postgres.start(ROOT / "var" / "test-postgres", durable=False)
 
 
 @pytest.fixture(scope="session")
@@ -73,5 +73,3 @@ def context(app: Flask) -> Iterator[None]:
     """An application context, for calling features."""
     with app.app_context():
         yield
-
-

@@ -1,8 +1,7 @@
 """Brings a test database to the newest shape."""
 
-from procrastinate.schema import SchemaManager
-from procrastinate import App, PsycopgConnector
 import psycopg
+from procrastinate.schema import SchemaManager
 from sqlalchemy import create_engine
 
 from migrations.tables import metadata

@@ -16,7 +16,10 @@ def test_the_key_set_is_published_without_private_members(client: FlaskClient) -
 def test_an_unknown_address_is_a_problem(client: FlaskClient) -> None:
     answer = client.get("/api/v1/nothing", headers={"Accept-Language": "en"})
     assert (answer.status_code, answer.json["title"]) == (404, "There is nothing at this address.")
-    assert "没有" in client.get("/nothing", headers={"Accept": "text/html"}).text or client.get("/nothing", headers={"Accept": "text/html"}).status_code == 404
+    assert (
+        "没有" in client.get("/nothing", headers={"Accept": "text/html"}).text
+        or client.get("/nothing", headers={"Accept": "text/html"}).status_code == 404
+    )
 
 
 def test_the_api_describes_itself(client: FlaskClient) -> None:
