@@ -39,11 +39,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _join(app: Flask, api: openapi.Api) -> None:
     from keys.commands import keys
     from keys.published_api import published
+    from migrations.commands import init, migrate
+    from runtime.commands import serve, worker
     from runtime.health_api import health
 
     for blueprint in (health, published):
         app.register_blueprint(blueprint)
-    app.cli.add_command(keys)
+    for command in (init, migrate, serve, worker, keys):
+        app.cli.add_command(command)
 
 
 def main() -> None:

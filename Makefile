@@ -1,0 +1,40 @@
+SHELL := /bin/sh
+BIN := .venv/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo tour test check bench lock clean screenshots
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Make .venv with the locked dependencies, if it is not up to date
+	@sha256sum --check --status $(BIN)/../installed 2>/dev/null || deploy/install.sh
+
+demo: install ## Start everything on this machine: service, worker, two portals, invented people
+	@$(BIN)/kabao demo
+
+tour: install ## Walk the whole journey over HTTP against the running demo
+	@$(BIN)/kabao tour
+
+test: install ## Run every test, on a real PostgreSQL
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: install ## Lint, types, layers, and the rules about the tree itself
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/test_house.py
+
+bench: install ## Measure the hot paths beside their budgets
+	@$(BIN)/python -m bench
+
+lock: ## Lock the dependencies again, with hashes (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--extra checks --extra build pyproject.toml --output-file requirements.lock
+
+clean: ## Forget the demo's data and every made file but .venv
+	@if [ -x $(BIN)/kabao ]; then $(BIN)/kabao demo --forget; fi
+	@rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes .venv and installs the locked dependencies and the project. Says what to do when it cannot.
+set -eu
+cd "$(dirname "$0")/.."
+say() { printf '%s\n' "$*" >&2; }
+PYTHON=${PYTHON:-python3}
+
+command -v "$PYTHON" >/dev/null || { say "Python is missing. Install it: apt-get install python3"; exit 1; }
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "Kabao needs Python 3.11 or newer; PYTHON=/path/to/python3.12 make demo chooses another."; exit 1; }
+
+if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    rm -rf .venv
+    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        # Debian keeps these two in a package of their own.
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            say "Installing python3-venv ..."
+            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; } >/dev/null 2>&1 ||
+                { say "python3-venv could not be installed: check the network, or run: apt-get install python3-venv"; exit 1; }
+        else
+            say "Python's venv module is missing. Run: sudo apt-get install python3-venv, and then this again."
+            exit 1
+        fi
+    fi
+    "$PYTHON" -m venv .venv
+fi
+
+say "Installing the locked dependencies (about a minute, the first time) ..."
+# The lock is the whole closure, so nothing else may be pulled in.
+if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; then
+    say ""
+    say "The dependencies could not be installed. If there is no network, connect and run this again: what arrived is kept."
+    exit 1
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+sha256sum requirements.lock pyproject.toml > .venv/installed

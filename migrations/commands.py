@@ -1,0 +1,54 @@
+"""`kabao migrate` and `kabao init`: an installation's first steps, and each upgrade's."""
+
+import base64
+import os
+from pathlib import Path
+
+import click
+from alembic import command
+from alembic.config import Config
+from flask import current_app
+from flask.cli import with_appcontext
+
+from keys.init import init_keys
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.settings import MASTER_KEY_BYTES
+
+
+def config_for(database_url: str) -> Config:
+    """Return Alembic's configuration for a database; there is no ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    return config
+
+
+@click.command()
+@click.option("--to", default="head", show_default=True, help="A revision; an older one takes steps back.")
+@with_appcontext
+def migrate(to: str) -> None:
+    """Bring the database to the newest shape (or to a given one)."""
+    config = config_for(current_app.extensions["kabao_settings"].database_url)
+    (command.upgrade if to == "head" else command.downgrade)(config, to)
+    click.echo(f"The database is at {to}.")
+
+
+@click.command()
+def init() -> None:
+    """Prepare an installation: print a master key where none is set, else migrate and make the first keys."""
+    if not os.environ.get("KABAO_MASTER_KEY"):
+        fresh = base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)).rstrip(b"=").decode()
+        click.echo("No master key is set. Keep this one where only the service reads it, then run `kabao init` again:", err=True)
+        click.echo(f"KABAO_MASTER_KEY={fresh}")
+        return
+    _prepare()
+
+
+@with_appcontext
+def _prepare() -> None:
+    settings = current_app.extensions["kabao_settings"]
+    command.upgrade(config_for(settings.database_url), "head")
+    with transaction() as session:
+        made = init_keys(session, settings, now=now())
+    click.echo("The installation is ready." if made else "The installation was ready already; the database is at its newest shape.")

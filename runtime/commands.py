@@ -1,0 +1,52 @@
+"""`kabao serve` and `kabao worker`: the two long-running processes."""
+
+import os
+import socket
+import tempfile
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from runtime import jobs
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@click.option("--workers", default=1, show_default=True, help="Worker processes.")
+@click.option("--threads", default=8, show_default=True, help="Threads a worker.")
+def serve(host: str, port: int, workers: int, threads: int) -> None:
+    """Serve HTTP with Granian until stopped."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise click.ClickException(f"{host}:{port} cannot be used ({error.strerror}): stop what runs there, or choose another with --port.") from error
+    if workers > 1:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="kabao-metrics-"))
+    Granian(
+        "wsgi:create_app",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+@click.command()
+@click.option("--concurrency", default=4, show_default=True, help="Jobs at a time.")
+@with_appcontext
+def worker(concurrency: int) -> None:
+    """Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."""
+    jobs.run_worker(current_app._get_current_object(), current_app.extensions["kabao_settings"], concurrency=concurrency)  # type: ignore[attr-defined]
