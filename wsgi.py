@@ -5,7 +5,7 @@ import sys
 
 import click
 from flask import Flask
-from flask.cli import FlaskGroup
+from flask.cli import FlaskGroup, ScriptInfo
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from runtime import cache, database, guard, languages, openapi, pages, problems, telemetry
@@ -37,22 +37,42 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _join(app: Flask, api: openapi.Api) -> None:
-    from keys.commands import keys
     from keys.published_api import published
-    from migrations.commands import init, migrate
-    from runtime.commands import serve, worker
     from runtime.health_api import health
 
     for blueprint in (health, published):
         app.register_blueprint(blueprint)
-    for command in (init, migrate, serve, worker, keys):
-        app.cli.add_command(command)
+
+
+def commands() -> list[click.Command]:
+    """Return every command of `kabao`; those that need the application load it when they run."""
+    from keys.commands import keys
+    from migrations.commands import init, migrate
+    from runtime.commands import serve, worker
+
+    return [init, migrate, serve, worker, keys]
+
+
+class CommandLine(FlaskGroup):
+    """The `kabao` group: it shows its help without an application, so before there are any settings."""
+
+    list_commands = click.Group.list_commands
+    get_command = click.Group.get_command  # type: ignore[assignment]
 
 
 def main() -> None:
     """Run the `kabao` command line."""
+    group = CommandLine(
+        add_default_commands=False,
+        add_version_option=False,
+        load_dotenv=False,
+        help="Kabao (卡包): an e-licence wallet and a unified identity service.",
+    )
+    group.params.clear()
+    for command in commands():
+        group.add_command(command)
     try:
-        FlaskGroup(create_app=lambda: create_app(), add_default_commands=False, add_version_option=False, help=__doc__)(prog_name="kabao")
+        group(prog_name="kabao", obj=ScriptInfo(create_app=create_app, load_dotenv_defaults=False))
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(os.EX_CONFIG)

@@ -26,7 +26,9 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise click.ClickException(f"{host}:{port} cannot be used ({error.strerror}): stop what runs there, or choose another with --port.") from error
+            raise click.ClickException(
+                f"{host}:{port} cannot be used ({error.strerror}): stop what runs there, or choose another with --port."
+            ) from error
     if workers > 1:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="kabao-metrics-"))
     Granian(
