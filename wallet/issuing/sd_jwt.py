@@ -1,0 +1,205 @@
+"""SD-JWT (RFC 9901): a signed JWT, some of whose claims show only as digests, and the disclosures that open them.
+
+Pure: no signature is made or checked here, and nothing is trusted. Whoever calls signs what `conceal` returns, and verifies the
+JWT's signature before `reveal` says anything of worth. Texts that others sent are bounded in size, number and depth.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+HASH = "sha-256"
+NEVER_HIDDEN = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"})
+RESERVED = frozenset({"_sd", "...", "_sd_alg"})
+SALT_BYTES = 16
+MAX_TEXT = 128 * 1024
+MAX_DISCLOSURES = 256
+MAX_DEPTH = 16
+BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class MalformedSdJwt(ValueError):
+    """The text, its disclosures or its digests are not as RFC 9901 has them. The message holds nothing of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One opened claim, or array element (then `name` is None), in the very letters over which its digest was taken.
+
+    The value stays out of the repr, and so out of any log.
+    """
+
+    encoded: str = field(repr=False)
+    name: str | None
+    value: Any = field(repr=False)
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, value: Any) -> "Disclosure":
+        """Make the disclosure of a claim, with 128 bits of fresh salt. Section 4.2.1."""
+        content = json.dumps([_encode(os.urandom(SALT_BYTES)), name, value], ensure_ascii=False, separators=(",", ":"))
+        encoded = _encode(content.encode())
+        return cls(encoded, name, value, _digest(encoded))
+
+    @classmethod
+    def read(cls, unverified: str) -> "Disclosure":
+        """Read a disclosure that someone sent; raises MalformedSdJwt."""
+        content = _read_json(unverified)
+        if not isinstance(content, list) or len(content) not in (2, 3) or not isinstance(content[0], str):
+            raise MalformedSdJwt("a disclosure is not an array of salt, name and value")
+        name = content[1] if len(content) == 3 else None
+        if len(content) == 3 and (not isinstance(name, str) or name in RESERVED):
+            raise MalformedSdJwt("a disclosure has a name that no claim may have")
+        return cls(unverified, name, content[-1], _digest(unverified))
+
+
+@dataclass(frozen=True, slots=True)
+class SdJwt:
+    """The parts of an SD-JWT, or of an SD-JWT+KB if `key_binding` is not empty."""
+
+    jwt: str
+    disclosures: tuple[Disclosure, ...]
+    key_binding: str = ""
+
+    @property
+    def bound_text(self) -> str:
+        """The text that a key binding is made over: everything but the key binding itself."""
+        return combine(self.jwt, self.disclosures)
+
+
+def conceal(claims: dict[str, Any], *, hidden: Iterable[str]) -> tuple[dict[str, Any], list[Disclosure]]:
+    """Return the payload to sign, in which the hidden claims are digests, and a disclosure for each of them.
+
+    Digests are sorted, so that their order says nothing. Raises ValueError for a claim that is absent, or that SD-JWT VC never
+    lets be hidden. Section 4.2.4.1.
+    """
+    hidden = list(dict.fromkeys(hidden))
+    refused = [name for name in hidden if name not in claims or name in NEVER_HIDDEN or name in RESERVED]
+    if refused or RESERVED & claims.keys():
+        raise ValueError(f"claims that cannot be hidden: {refused or sorted(RESERVED & claims.keys())}")
+    disclosures = [Disclosure.of(name, claims[name]) for name in hidden]
+    payload = {name: value for name, value in claims.items() if name not in set(hidden)}
+    if disclosures:
+        payload |= {"_sd": sorted(disclosure.digest for disclosure in disclosures), "_sd_alg": HASH}
+    return payload, disclosures
+
+
+def combine(jwt: str, disclosures: Iterable[Disclosure], key_binding: str = "") -> str:
+    """Return the compact text: JWT, disclosures, key binding, each but the last followed by a tilde. Section 4."""
+    return "~".join([jwt, *(disclosure.encoded for disclosure in disclosures), key_binding])
+
+
+def parse(unverified: str) -> SdJwt:
+    """Take a compact text apart. Nothing is verified.
+
+    Raises MalformedSdJwt if it is too large, lacks its closing tilde, repeats a disclosure or has one that cannot be read.
+    """
+    if len(unverified) > MAX_TEXT:
+        raise MalformedSdJwt("the text is too large")
+    jwt, *encoded, key_binding = unverified.split("~") if "~" in unverified else _malformed("there is no tilde")
+    if not COMPACT_JWS.fullmatch(jwt) or (key_binding and not COMPACT_JWS.fullmatch(key_binding)):
+        raise MalformedSdJwt("a part is not a compact JWS")
+    if len(encoded) > MAX_DISCLOSURES or len(set(encoded)) != len(encoded):
+        raise MalformedSdJwt("disclosures are too many or repeated")
+    return SdJwt(jwt, tuple(Disclosure.read(one) for one in encoded), key_binding)
+
+
+def reveal(payload: dict[str, Any], disclosures: Sequence[Disclosure]) -> dict[str, Any]:
+    """Return the processed payload: disclosed claims in their places, every trace of digests removed. Section 7.1, steps 3 to 5.
+
+    Call it on a payload whose signature was verified. Raises MalformedSdJwt for another hash, a digest that stands twice, a
+    disclosure that no digest refers to, a name that is there already, or a claim that must stand in the open.
+    """
+    if payload.get("_sd_alg", HASH) != HASH:
+        raise MalformedSdJwt("the digests are of another hash")
+    opened = _Opening({disclosure.digest: disclosure for disclosure in disclosures})
+    revealed = opened.members({name: value for name, value in payload.items() if name != "_sd_alg"}, depth=0)
+    if opened.by_digest.keys() - opened.met:
+        raise MalformedSdJwt("a disclosure is referred to by no digest")
+    return revealed
+
+
+def sd_hash(text_without_key_binding: str) -> str:
+    """Return the hash that a key binding carries of what it binds. Section 4.3.1."""
+    return _digest(text_without_key_binding)
+
+
+class _Opening:
+    """One walk through a payload; `met` are the digests seen so far, of which none may come twice."""
+
+    def __init__(self, by_digest: dict[str, Disclosure]) -> None:
+        self.by_digest = by_digest
+        self.met: set[str] = set()
+
+    def value(self, value: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise MalformedSdJwt("the content is too deep")
+        if isinstance(value, dict):
+            return self.members(value, depth)
+        return self.elements(value, depth) if isinstance(value, list) else value
+
+    def members(self, members: dict[str, Any], depth: int) -> dict[str, Any]:
+        if "..." in members:
+            raise MalformedSdJwt("a digest of an element stands outside an array")
+        digests = members.get("_sd", [])
+        if not isinstance(digests, list):
+            raise MalformedSdJwt("the digests are not a list")
+        revealed = {name: self.value(value, depth + 1) for name, value in members.items() if name != "_sd"}
+        for disclosure in filter(None, [self.meet(digest) for digest in digests]):
+            name = disclosure.name
+            if name is None or name in members or name in revealed or (depth == 0 and name in NEVER_HIDDEN):
+                raise MalformedSdJwt("a disclosed claim may not stand where its digest does")
+            revealed[name] = self.value(disclosure.value, depth + 1)
+        return revealed
+
+    def elements(self, elements: list[Any], depth: int) -> list[Any]:
+        revealed = []
+        for element in elements:
+            if not (isinstance(element, dict) and element.keys() == {"..."}):
+                revealed.append(self.value(element, depth + 1))
+            elif (disclosure := self.meet(element["..."])) is not None:
+                if disclosure.name is not None:
+                    raise MalformedSdJwt("a claim is disclosed where an element belongs")
+                revealed.append(self.value(disclosure.value, depth + 1))
+        return revealed
+
+    def meet(self, digest: Any) -> Disclosure | None:
+        if not isinstance(digest, str) or digest in self.met:
+            raise MalformedSdJwt("a digest is no text or stands twice")
+        self.met.add(digest)
+        return self.by_digest.get(digest)
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _digest(text: str) -> str:
+    return _encode(hashlib.sha256(text.encode("ascii")).digest())
+
+
+def _read_json(encoded: str) -> Any:
+    if not BASE64URL.fullmatch(encoded):
+        raise MalformedSdJwt("a disclosure is not base64url")
+    try:
+        text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        content = json.loads(text, parse_constant=_malformed, object_pairs_hook=_members)
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise MalformedSdJwt("a disclosure is not JSON") from error
+    return content
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else _malformed("a member stands twice")
+
+
+def _malformed(why: str) -> NoReturn:
+    raise MalformedSdJwt(why)
