@@ -1,0 +1,53 @@
+import base64
+
+import pytest
+
+from runtime.settings import Settings, SettingsError
+
+KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+USABLE = {"KABAO_DATABASE_URL": "postgresql://kabao@db/kabao", "KABAO_MASTER_KEY": KEY, "KABAO_PUBLIC_URL": "https://id.example.gov.cn"}
+
+
+def test_usable_settings_are_read() -> None:
+    settings = Settings.from_environ(USABLE)
+    assert settings.public_url == "https://id.example.gov.cn"
+    assert settings.is_https
+    assert not settings.development
+
+
+def test_everything_missing_is_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environ({})
+    for name in USABLE:
+        assert name in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param({"KABAO_PUBLIC_URL": "http://id.example.gov.cn"}, "https", id="plain http in production"),
+        pytest.param({"KABAO_PUBLIC_URL": "https://id.example.gov.cn/path"}, "KABAO_PUBLIC_URL", id="a path"),
+        pytest.param({"KABAO_PUBLIC_URL": "https://user@id.example.gov.cn"}, "KABAO_PUBLIC_URL", id="credentials in the address"),
+        pytest.param({"KABAO_MASTER_KEY": base64.urlsafe_b64encode(bytes(32)).decode()}, "KABAO_MASTER_KEY", id="all zero"),
+        pytest.param({"KABAO_MASTER_KEY": "c2hvcnQ"}, "KABAO_MASTER_KEY", id="short"),
+        pytest.param({"KABAO_MASTER_KEY": "***"}, "KABAO_MASTER_KEY", id="not base64"),
+        pytest.param({"KABAO_DATABASE_URL": "sqlite:///kabao.db"}, "PostgreSQL", id="another database"),
+        pytest.param({"KABAO_POOL_SIZE": "many"}, "KABAO_POOL_SIZE", id="not a number"),
+        pytest.param({"KABAO_TRUSTED_PROXIES": "-1"}, "KABAO_TRUSTED_PROXIES", id="negative"),
+    ],
+)
+def test_an_unsafe_value_is_refused_by_name(change: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        Settings.from_environ(USABLE | change)
+
+
+def test_secrets_do_not_show() -> None:
+    settings = Settings.from_environ(USABLE | {"KABAO_DATABASE_URL": "postgresql://kabao:swordfish@db/kabao"})
+    assert "swordfish" not in repr(settings)
+    assert repr(settings.master_key) not in repr(settings)
+
+
+def test_each_purpose_has_a_key_of_its_own() -> None:
+    settings = Settings.from_environ(USABLE)
+    assert settings.derived_key("forms") != settings.derived_key("wrap")
+    assert settings.derived_key("forms") == Settings.from_environ(USABLE).derived_key("forms")
