@@ -46,11 +46,12 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
 def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
+    from idp.subjects.commands import registry
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
 
-    return [init, migrate, serve, worker, keys]
+    return [init, migrate, serve, worker, keys, registry]
 
 
 class CommandLine(FlaskGroup):

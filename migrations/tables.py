@@ -1,8 +1,9 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
+from idp.subjects import directory, registries
 from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 
-OWNERS = (ring, sealing, events, idempotency, ledger)
+OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries)
 metadata = Base.metadata

@@ -1,0 +1,74 @@
+"""`kabao registry`: fill the population registry and the legal-person registry from files."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from idp.subjects.registry_import import SOURCES, Loading, Source
+from runtime.database import transaction
+
+BATCH = 500
+SHOWN_FAULTS = 200
+
+registry = AppGroup("registry", help="Fill the population and the legal-person registry.")
+Row = tuple[int, dict[str, str]]
+
+
+@registry.command("import")
+@click.argument("kind", type=click.Choice(sorted(SOURCES)))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--encoding", default="utf-8-sig", show_default=True, help="The file's encoding; gb18030 for files of older systems.")
+def import_file(kind: str, file: Path, encoding: str) -> None:
+    """Take people or organisations from a CSV FILE.
+
+    A line that cannot be taken is reported with its number and the reason, and the others are kept. Ends with status 1
+    if there were such lines.
+    """
+    loading = Loading(SOURCES[kind])
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
+        task = progress.add_task(kind, total=_lines(file))
+        rows = _rows(file, encoding, loading.source)
+        while batch := list(itertools.islice(rows, BATCH)):
+            with transaction() as session:
+                loading.load(session, batch)
+            progress.update(task, completed=batch[-1][0])
+        progress.update(task, completed=progress.tasks[0].total)
+    _report(loading, file)
+
+
+def _report(loading: Loading, file: Path) -> None:
+    for fault in loading.faults[:SHOWN_FAULTS]:
+        click.echo(f"{file.name}:{fault.line}: {fault.why.zh} / {fault.why.en}", err=True)
+    if len(loading.faults) > SHOWN_FAULTS:
+        click.echo(f"... and {len(loading.faults) - SHOWN_FAULTS} more", err=True)
+    click.echo(f"{loading.loaded} taken, {len(loading.faults)} left out")
+    if loading.faults:
+        raise click.exceptions.Exit(1)
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as raw:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: raw.read(1 << 20), b""))
+
+
+def _rows(file: Path, encoding: str, source: Source) -> Iterator[Row]:
+    try:
+        with file.open(encoding=encoding, errors="replace", newline="") as text:
+            reader = csv.DictReader(text, restkey="", restval="")
+            names = source.column_names(reader.fieldnames or ())
+            for row in reader:
+                yield reader.line_num, {ours: row[theirs] for theirs, ours in names.items()}
+    except KeyError as missing:
+        raise click.ClickException(
+            f"{file.name} has no column {missing}; its first line names the columns: {', '.join(source.required)}"
+        ) from missing
+    except (csv.Error, LookupError) as error:
+        raise click.ClickException(f"{file.name} cannot be read as CSV in {encoding}: {error}") from error

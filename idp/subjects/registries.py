@@ -1,0 +1,126 @@
+"""The population registry (人口库) and the legal-person registry (法人库), behind one interface.
+
+A registry gives three answers about a number: its record, no record (None), or RegistryUnavailable; the last is never
+taken for the second. The first implementation is two tables that `registry_import` fills. What a registry says
+of a person or an organisation rests sealed, as one JSON text a row; a row is found by the number's keyed index.
+"""
+
+import hmac
+import json
+import unicodedata
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Index, exists, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.subjects.numbers import Number, parse_number
+from keys import sealing
+from runtime.database import Base
+from runtime.languages import Text
+from runtime.problems import Refusal
+
+DOTS = dict.fromkeys(map(ord, "•・‧∙⋅．.●"), "·")
+
+
+class RegistryUnavailable(Refusal):
+    """The registry gives no answer now, which says nothing of the person."""
+
+    code, status, title = (
+        "registry-unavailable",
+        503,
+        Text("人口库或法人库暂时无法查询，请稍后再试。", "The registry cannot be asked at the moment; try again later."),
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, headers={"Retry-After": "30"})
+
+
+class RegisteredPerson(Base):
+    """A row of the population registry. `record_sealed`: number, name, born, sex, ethnicity, address."""
+
+    __tablename__ = "registry_people"
+    number_index: Mapped[bytes] = mapped_column(primary_key=True)
+    record_sealed: Mapped[bytes]
+
+
+class RegisteredOrganisation(Base):
+    """A row of the legal-person registry. `record_sealed`: number, name, address; found by its representative too."""
+
+    __tablename__ = "registry_organisations"
+    number_index: Mapped[bytes] = mapped_column(primary_key=True)
+    representative_index: Mapped[bytes]
+    record_sealed: Mapped[bytes]
+    __table_args__ = (Index("ix_registry_organisations_representative", "representative_index"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a registry says of one number; `detail` holds the further fields that the source gave."""
+
+    number: Number
+    name: str
+    detail: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Record({self.number!r})"
+
+
+class Registry(Protocol):
+    """Where people and organisations come from."""
+
+    def find(self, number: Number) -> Record | None:
+        """Return the record of a number, or None if there is none; raises RegistryUnavailable."""
+
+    def represented_by(self, number: Number) -> list[Record]:
+        """Return the organisations whose legal representative has this number; raises RegistryUnavailable."""
+
+
+class ImportedRegistry:
+    """Both registries as `kabao registry import` filled them. A registry that nobody filled is unavailable, not empty."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def find(self, number: Number) -> Record | None:
+        """Return the record of a number, or None if there is none; raises RegistryUnavailable."""
+        table: type[RegisteredPerson] | type[RegisteredOrganisation] = RegisteredPerson if number.is_person else RegisteredOrganisation
+        found = select(table.number_index, table.record_sealed).where(table.number_index.in_(sealing.indexes_of(number.value)))
+        row = self.session.execute(found).first()
+        if row is not None:
+            return _record(table.__tablename__, *row)
+        if not self.session.scalar(select(exists().select_from(table))):
+            raise RegistryUnavailable(f"{table.__tablename__} was never imported")
+        return None
+
+    def represented_by(self, number: Number) -> list[Record]:
+        """Return the organisations whose legal representative has this number."""
+        indexes = sealing.indexes_of(number.value)
+        table = RegisteredOrganisation
+        rows = self.session.execute(select(table.number_index, table.record_sealed).where(table.representative_index.in_(indexes)))
+        return sorted((_record(table.__tablename__, *row) for row in rows), key=lambda record: record.number.value)
+
+
+def open_registry(session: Session) -> Registry:
+    """Return the registry of this installation."""
+    return ImportedRegistry(session)
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names are the same, whatever their width, spacing, capitals and kind of middle dot; in constant time."""
+    return hmac.compare_digest(name_key(one).encode(), name_key(other).encode())
+
+
+def name_key(name: str) -> str:
+    """Return the form of a name in which names are compared."""
+    return "".join(unicodedata.normalize("NFKC", name).translate(DOTS).split()).casefold()
+
+
+def sealed_record(table: type[RegisteredPerson | RegisteredOrganisation], index: bytes, members: dict[str, str]) -> bytes:
+    """Seal what a registry says of one number for its row."""
+    return sealing.seal(json.dumps(members, ensure_ascii=False), table=table.__tablename__, column="record", row=index.hex())
+
+
+def _record(table: str, index: bytes, record_sealed: bytes) -> Record:
+    members = json.loads(sealing.unseal(record_sealed, table=table, column="record", row=index.hex()))
+    return Record(parse_number(members.pop("number")), members.pop("name"), members)

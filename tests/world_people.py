@@ -1,0 +1,69 @@
+"""Invented people and organisations, each in the registry; accounts for them; and the forms that they fill in."""
+
+import itertools
+import random
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy.orm import Session
+from stdnum.iso7064 import mod_11_2
+
+from idp.subjects import credit_codes, registry_import
+
+DIVISION = "379999"
+PASSWORD = "垦利的黄河口湿地 correct horse"
+SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林郑"
+GIVEN = "建国文秀英子涵宇轩思远晓明海燕春梅志强雨桐"
+TRADES = ("黄河口食品", "垦利建设", "齐鲁运输", "东营石化设备", "利津渔业")
+counter = itertools.count(random.randrange(10_000_000))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person of the population registry."""
+
+    number: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """An organisation of the legal-person registry."""
+
+    number: str
+    name: str
+
+
+def citizen_number(*, born: date | None = None, division: str = DIVISION) -> str:
+    """Return a number that nobody has, here or in the world."""
+    serial = next(counter)
+    days, sequence = serial % 20_000, serial // 20_000 % 1000
+    if born is not None:
+        sequence = serial % 1000
+    first_17 = f"{division}{born or date(1950, 1, 1) + timedelta(days=days):%Y%m%d}{sequence:03}"
+    return first_17 + mod_11_2.calc_check_digit(first_17)
+
+
+def credit_code(*, kind: str = "91") -> str:
+    """Return a credit code that no organisation has."""
+    return credit_codes.complete(f"{kind}{DIVISION}{next(counter) % 10**8:08}")
+
+
+def invented_name() -> str:
+    """Return a name that two people may share, as in the world."""
+    return random.choice(SURNAMES) + "".join(random.choices(GIVEN, k=2))
+
+
+def new_person(session: Session, *, name: str | None = None, born: date | None = None) -> Person:
+    """Add a person to the population registry."""
+    person = Person(citizen_number(born=born), name or invented_name())
+    assert not registry_import.load_people(session, [{"number": person.number, "name": person.name}])
+    return person
+
+
+def new_organisation(session: Session, *, representative: Person, name: str | None = None, kind: str = "91") -> Organisation:
+    """Add an organisation to the legal-person registry, with its legal representative."""
+    organisation = Organisation(credit_code(kind=kind), name or f"东营市{random.choice(TRADES)}{next(counter) % 10_000}有限公司")
+    row = {"number": organisation.number, "name": organisation.name, "representative": representative.number}
+    assert not registry_import.load_organisations(session, [row])
+    return organisation
