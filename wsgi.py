@@ -39,8 +39,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
+    from runtime.home_pages import home
 
-    for blueprint in (health, published):
+    for blueprint in (health, published, home):
         app.register_blueprint(blueprint)
 
 

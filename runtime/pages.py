@@ -1,9 +1,13 @@
 """Pages for people: one layout, one style sheet, strict security headers, a CSRF token on every form.
 
-Blueprints of pages need nothing but `render_template`; `layout.html` is what they extend.
+Blueprints of pages need nothing but `render_template`; `layout.html` is what they extend. The layout asks `person()`
+who is signed in; until a part that knows gives an answer (`greet`), it is nobody.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from flask import Flask, Response, request, url_for
 from flask_bootstrap import Bootstrap5
@@ -19,6 +23,28 @@ POLICY = (
     "manifest-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
 )
 DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is signed in, as the head of a page shows it: names masked, `organisation` only while acting for one."""
+
+    name: str
+    organisation: str | None = None
+    is_officer: bool = False
+
+
+def greet(app: Flask, find_visitor: Callable[[], Visitor | None]) -> None:
+    """Let the head of every page show who is signed in."""
+    app.jinja_env.globals["person"] = find_visitor
+
+
+def in_language(choice: str) -> str:
+    """Return the address of the present page in another language; the home page where this one cannot be asked for again."""
+    rule = request.url_rule
+    path = "/" if rule is not None and "GET" not in (rule.methods or ()) else ""
+    kept = [] if path else [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
+    return f"{path}?{urlencode([*kept, ('lang', choice)])}"
 
 
 def form_may_lead_to(response: Response, *origins: str) -> Response:
@@ -59,7 +85,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     Compress(app)
     app.after_request(_headers)
-    app.jinja_env.globals["asset"] = lambda name: url_for("static", filename=name, v=_version(app, name))
+    app.jinja_env.globals.update(
+        asset=lambda name: url_for("static", filename=name, v=_version(app, name)), in_language=in_language, person=lambda: None
+    )
 
 
 def _version(app: Flask, name: str) -> int:

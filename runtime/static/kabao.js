@@ -1,0 +1,23 @@
+// Niceties for pages that work without them: print, copy, and no second sending of a form.
+"use strict";
+for (const button of document.querySelectorAll(".js-print")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll(".js-copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copies);
+      await navigator.clipboard.writeText((source.value ?? source.textContent).trim());
+      button.textContent = button.dataset.done;
+    });
+  }
+}
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    setTimeout(() => delete form.dataset.sent, 3000);
+  });
+}
