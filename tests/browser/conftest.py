@@ -1,0 +1,88 @@
+"""A real browser before a real server: chromium through Playwright, the application on a free port.
+
+Where no chromium is found the tests are skipped, and say so; `KABAO_CHROMIUM` names one that is elsewhere.
+"""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from runtime.settings import Settings
+from wsgi import create_app
+
+CHROMIUM = os.environ.get("KABAO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 900}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def live_app(app: Flask, settings: Settings) -> Iterator[Flask]:
+    """The application once more, at the address at which the browser finds it."""
+    live = create_app(replace(settings, public_url=f"http://127.0.0.1:{free_port()}"))
+    yield live
+    live.extensions["kabao_cache"].stop()
+    live.extensions["kabao_engine"].dispose()
+
+
+@pytest.fixture(scope="session")
+def live_url(live_app: Flask) -> Iterator[str]:
+    """The address of a running server."""
+    url: str = live_app.extensions["kabao_settings"].public_url
+    server = make_server("127.0.0.1", int(url.rsplit(":", 1)[1]), live_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="live-server", daemon=True)
+    thread.start()
+    yield url
+    server.shutdown()
+    thread.join(timeout=5)
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One chromium for all browser tests."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium here: install Debian's chromium, or name one in KABAO_CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def phone(browser: Browser, live_url: str) -> Iterator[Page]:
+    """A page as wide as a small phone, in Chinese."""
+    yield from _page(browser, live_url, PHONE)
+
+
+@pytest.fixture
+def desk(browser: Browser, live_url: str) -> Iterator[Page]:
+    """A page as wide as a desk's screen, in Chinese."""
+    yield from _page(browser, live_url, DESK)
+
+
+def _page(browser: Browser, live_url: str, viewport: dict[str, int]) -> Iterator[Page]:
+    context: BrowserContext = browser.new_context(base_url=live_url, viewport=viewport, locale="zh-CN")
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    context.close()
+    assert not faults, faults

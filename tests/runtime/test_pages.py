@@ -1,0 +1,82 @@
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from runtime.pages import Visitor, greet
+
+PAGES = ["/", "/api/docs", "/nothing-here"]
+HTML = {"Accept": "text/html"}
+INLINE = re.compile(r"\sstyle=|<style|\son[a-z]+=|javascript:|<script(?![^>]*\bsrc=)", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("choice", "lang"), [("zh", "zh-CN"), ("en", "en")])
+def test_each_page_answers_in_both_languages(client: FlaskClient, path: str, choice: str, lang: str) -> None:
+    page = client.get(path, query_string={"lang": choice}, headers=HTML).text
+    assert f'<html lang="{lang}">' in page
+    assert page.count("<h1") == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_has_its_security_headers_and_nothing_inline(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers=HTML)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert INLINE.search(answer.text) is None
+
+
+def test_english_pages_hold_no_chinese_but_the_way_back(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"lang": "en"}).text
+    assert re.findall(r"[\u4e00-\u9fff]+", page) == ["中文"]
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        pytest.param("/", "?lang=en", id="a plain page"),
+        pytest.param("/?next=%2Fwallet&lang=zh", "?next=%2Fwallet&amp;lang=en", id="what else the address says is kept"),
+        pytest.param("//evil.example/", "?lang=en", id="an address that looks like another host's leads nowhere else"),
+        pytest.param('/?"><script>', "?%22%3E%3Cscript%3E=&amp;lang=en", id="markup in the address stays text"),
+    ],
+)
+def test_the_language_link_keeps_the_page(client: FlaskClient, path: str, link: str) -> None:
+    assert f'href="{link}"' in client.get(path, headers=HTML, base_url="http://127.0.0.1:8000").text
+
+
+def test_the_choice_of_language_is_remembered(client: FlaskClient) -> None:
+    client.get("/?lang=en")
+    assert '<html lang="en">' in client.get("/").text
+
+
+def test_the_head_says_who_is_signed_in_and_for_whom(app: Flask, client: FlaskClient) -> None:
+    asked = app.jinja_env.globals["person"]
+    try:
+        greet(app, lambda: Visitor("张*", organisation="示例<有限>公司", is_officer=True))
+        page = client.get("/").text
+    finally:
+        app.jinja_env.globals["person"] = asked
+    assert "示例&lt;有限&gt;公司" in page
+    assert 'href="/desk"' in page
+    assert 'id="signout"' in page
+    assert 'id="to-signin"' not in page
+
+
+def test_an_asset_changes_its_address_with_its_content_and_may_be_kept(client: FlaskClient) -> None:
+    address = re.search(r'href="(/static/kabao\.css\?v=\d+)"', client.get("/").text)
+    assert address is not None
+    assert "max-age=86400" in client.get(address[1]).headers["Cache-Control"]
+
+
+def test_the_home_page_with_all_its_files_stays_under_100_kb(client: FlaskClient) -> None:
+    page = client.get("/", headers={"Accept-Encoding": "br"})
+    files = set(
+        re.findall(r'(?:href|src)="((?:/static|/bootstrap)[^"]+)"', page.text if not page.headers.get("Content-Encoding") else client.get("/").text)
+    )
+    weight = len(page.data) + sum(len(client.get(file, headers={"Accept-Encoding": "br"}).data) for file in files)
+    assert len(files) >= 4
+    assert weight < 100_000
