@@ -50,7 +50,7 @@ class Disclosure:
     @classmethod
     def read(cls, unverified: str) -> "Disclosure":
         """Read a disclosure that someone sent; raises MalformedSdJwt."""
-        content = _read_json(unverified)
+        content = read_json(unverified)
         if not isinstance(content, list) or len(content) not in (2, 3) or not isinstance(content[0], str):
             raise MalformedSdJwt("a disclosure is not an array of salt, name and value")
         name = content[1] if len(content) == 3 else None
@@ -130,6 +130,23 @@ def sd_hash(text_without_key_binding: str) -> str:
     return _digest(text_without_key_binding)
 
 
+def read_json(unverified: str) -> Any:
+    """Read JSON in base64url, strictly: no padding, no NaN, no member twice, nothing that UTF-8 cannot carry.
+
+    Raises MalformedSdJwt.
+    """
+    if not BASE64URL.fullmatch(unverified):
+        raise MalformedSdJwt("a part is not base64url")
+    try:
+        text = base64.urlsafe_b64decode(unverified + "=" * (-len(unverified) % 4)).decode()
+        content = json.loads(text, parse_constant=_malformed, object_pairs_hook=_members)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise MalformedSdJwt("a part is not JSON") from error
+    return content
+
+
 class _Opening:
     """One walk through a payload; `met` are the digests seen so far, of which none may come twice."""
 
@@ -182,18 +199,6 @@ def _encode(raw: bytes) -> str:
 
 def _digest(text: str) -> str:
     return _encode(hashlib.sha256(text.encode("ascii")).digest())
-
-
-def _read_json(encoded: str) -> Any:
-    if not BASE64URL.fullmatch(encoded):
-        raise MalformedSdJwt("a disclosure is not base64url")
-    try:
-        text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-        content = json.loads(text, parse_constant=_malformed, object_pairs_hook=_members)
-        json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise MalformedSdJwt("a disclosure is not JSON") from error
-    return content
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
