@@ -37,22 +37,25 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _join(app: Flask, api: openapi.Api) -> None:
+    from idp.oauth.token_api import token_endpoints
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
 
     for blueprint in (health, published, home):
         app.register_blueprint(blueprint)
+    app.register_blueprint(token_endpoints)
 
 
 def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
+    from idp.oauth.commands import client
     from idp.subjects.commands import registry
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
 
-    return [init, migrate, serve, worker, keys, registry]
+    return [init, migrate, serve, worker, keys, registry, client]
 
 
 class CommandLine(FlaskGroup):

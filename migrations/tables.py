@@ -1,9 +1,10 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
+from idp.oauth import assertions, clients
 from idp.subjects import directory, registries
 from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 
-OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries)
+OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries, clients, assertions)
 metadata = Base.metadata

@@ -1,0 +1,135 @@
+"""Access tokens: signed JWTs of ten minutes (RFC 9068), written to no table.
+
+For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation, `sub` is the organisation's
+and `act` names the person (RFC 8693 section 4.1).
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from idp.oauth.clients import Client, find_client
+from idp.oauth.pairwise import NotPairwise, pairwise_sub, subject_of
+from keys import ring
+from runtime import cache
+from runtime.languages import Text
+from runtime.problems import NotSignedIn
+from runtime.settings import Settings
+
+TYP = "at+jwt"
+PERSON, ORGANISATION = "person", "organisation"
+LONGEST = 4096
+
+
+class InvalidToken(NotSignedIn):
+    """The token is not one of ours, or spent (RFC 6750 section 3.1: invalid_token)."""
+
+    code, status, title = "invalid-token", 401, Text("访问令牌无效或已过期。", "The access token is not valid, or has expired.")
+
+
+@dataclass(frozen=True, slots=True)
+class Grantee:
+    """Whom a token is for: the holder, and the person who acts where the holder is an organisation."""
+
+    holder_id: UUID
+    person_id: UUID
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether a person acts for an organisation."""
+        return self.holder_id != self.person_id
+
+    def claims(self, sector: str) -> dict[str, Any]:
+        """Return `sub`, `sub_type` and, when acting, `act`."""
+        claims: dict[str, Any] = {"sub": pairwise_sub(self.holder_id, sector), "sub_type": ORGANISATION if self.is_acting else PERSON}
+        if self.is_acting:
+            claims["act"] = {"sub": pairwise_sub(self.person_id, sector)}
+        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token that was verified.
+
+    `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
+    is for (None for a system in its own name); `acting_person` is who acts, where that is an organisation.
+    """
+
+    client_id: str
+    department: str
+    scopes: frozenset[str]
+    subject_id: UUID | None = None
+    holder_id: UUID | None = None
+    acting_person: UUID | None = None
+    expires_at: int = 0
+
+
+def audience(settings: Settings) -> str:
+    """Return the `aud` of every access token: the API."""
+    return f"{settings.public_url}/api"
+
+
+def sign_access_token(client: Client, *, scopes: str, settings: Settings, now: datetime, grantee: Grantee | None = None) -> str:
+    """Make an access token for a client, in its own name unless there is a grantee."""
+    issued = int(now.timestamp())
+    claims: dict[str, Any] = {
+        "iss": settings.public_url,
+        "aud": audience(settings),
+        "sub": client.client_id,
+        "client_id": client.client_id,
+        "department": client.owner,
+        "scope": scopes,
+        "iat": issued,
+        "exp": issued + int(settings.access_token_lifetime.total_seconds()),
+        "jti": secrets.token_urlsafe(12),
+    }
+    if grantee is not None:
+        claims.update(grantee.claims(client.sector))
+    return ring.signer(ring.OIDC).sign(claims, typ=TYP)
+
+
+def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -> AccessToken:
+    """Return what a token says once its signature, issuer, audience, time and client are checked; raises InvalidToken.
+
+    A verified token is kept for at most a minute, and no longer than the keys stay as they are: a system sends the same one many
+    times. A client that was disabled is refused at once.
+    """
+    if len(unverified) > LONGEST:
+        raise InvalidToken("too long")
+    digest = hashlib.sha256(unverified.encode()).digest()
+    token = cache.get(ring.TOPIC, digest, lambda: _verify(unverified, settings))
+    if token is None or token.expires_at <= now.timestamp():
+        raise InvalidToken("expired")
+    if find_client(token.client_id) is None:
+        raise InvalidToken("the client is disabled")
+    return token
+
+
+def _verify(unverified: str, settings: Settings) -> AccessToken:
+    try:
+        claims = ring.verify(unverified, use=ring.OIDC, typ=TYP, audience=audience(settings), issuer=settings.public_url)
+        return _read(claims)
+    except (jwt.InvalidTokenError, NotPairwise) as error:
+        raise InvalidToken(type(error).__name__) from error
+
+
+def _read(claims: dict[str, Any]) -> AccessToken:
+    client = find_client(claims["client_id"])
+    if client is None:
+        raise InvalidToken("the client is disabled")
+    scopes = frozenset(claims["scope"].split())
+    if "sub_type" not in claims:
+        return AccessToken(client.client_id, claims["department"], scopes, expires_at=claims["exp"])
+    holder_id = subject_of(claims["sub"], client.sector)
+    person = subject_of(claims["act"]["sub"], client.sector) if "act" in claims else None
+    return AccessToken(client.client_id, claims["department"], scopes, holder_id, holder_id, person, claims["exp"])
+
+
+def expires_in(settings: Settings) -> int:
+    """Return the lifetime of an access token in seconds."""
+    return int(settings.access_token_lifetime.total_seconds())

@@ -1,0 +1,271 @@
+"""Clients: the portals that people sign in to and the systems of departments, as registered by an operator.
+
+A client's row is read once and kept in the process as a `Client`, with its keys imported; a change clears it everywhere.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth import redirects, scopes
+from keys import suites
+from runtime import cache, ledger
+from runtime.database import Base, transaction
+from runtime.languages import Text, text_of
+from runtime.problems import Refusal
+
+TOPIC = "clients"
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE = "private_key_jwt", "client_secret_basic", "none"
+AUTH_METHODS = (PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE)
+AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
+KEY_LIMIT = 5
+SECRET_BYTES = 32
+
+
+class ClientRefused(Refusal):
+    """A registration is not acceptable; `field` says where."""
+
+    code, status, title = "client-refused", 422, Text("客户端登记信息有误。", "The registration of the client is not acceptable.")
+
+
+class ClientKnown(Refusal):
+    """There is a client of this id already."""
+
+    code, status, title = "client-known", 409, Text("该客户端标识已被使用。", "There is a client of this id already.")
+
+
+class RegisteredClient(Base):
+    """A registration. `owner` is the credit code of the department or organisation that answers for the client."""
+
+    __tablename__ = "clients"
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[dict[str, Any]]
+    owner: Mapped[str]
+    auth_method: Mapped[str]
+    jwks: Mapped[dict[str, Any] | None]
+    secret_hash: Mapped[bytes | None]
+    redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]]
+    backchannel_logout_uri: Mapped[str | None]
+    grant_types: Mapped[list[str]]
+    scopes: Mapped[list[str]]
+    sector: Mapped[str]
+    first_party: Mapped[bool]
+    added_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key that a client signs its assertions with; the algorithm is the key's."""
+
+    kid: str | None
+    algorithm: str
+    key: suites.PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ClientMixin):
+    """A client as the endpoints know it, in the shape that Authlib asks questions of."""
+
+    client_id: str
+    name: Text
+    owner: str
+    auth_method: str
+    keys: tuple[ClientKey, ...]
+    secret_hash: bytes | None
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    backchannel_logout_uri: str | None
+    grant_types: frozenset[str]
+    scopes: tuple[str, ...]
+    sector: str
+    first_party: bool
+
+    def get_client_id(self) -> str:
+        """Return the client's id."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """Return none: `redirect_uri` is always asked for."""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """Return the asked scopes that the client was registered for."""
+        return scopes.scope_from(asked for asked in scopes.scopes_of(scope) if asked in self.scopes)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether an address is registered for the client."""
+        return redirects.is_registered(redirect_uri, self.redirect_uris)
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether the secret is the client's, in constant time."""
+        return self.secret_hash is not None and hmac.compare_digest(self.secret_hash, hash_secret(client_secret))
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Whether the client proves itself in this way; the same at every endpoint."""
+        return method == self.auth_method
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Whether the client may ask for this at the authorization endpoint."""
+        return response_type == "code" and AUTHORIZATION_CODE in self.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Whether the client may use this grant."""
+        return grant_type in self.grant_types
+
+    def allowed(self, kinds: Any) -> list[str]:
+        """Return the registered scopes among some kinds (`scopes.OF_PEOPLE`, `scopes.OF_SYSTEMS`)."""
+        return [scope for scope in self.scopes if scope in kinds]
+
+
+def find_client(client_id: str) -> Client | None:
+    """Return a client that is not disabled, kept in the process."""
+    if not CLIENT_ID.fullmatch(client_id):
+        return None
+    return cache.get(TOPIC, client_id, lambda: _load(client_id))
+
+
+def listed(session: Session) -> list[RegisteredClient]:
+    """Return every registration, by id."""
+    return list(session.scalars(select(RegisteredClient).order_by(RegisteredClient.client_id)))
+
+
+def register_client(
+    session: Session,
+    *,
+    client_id: str,
+    name: Text,
+    owner: str,
+    now: datetime,
+    auth_method: str = PRIVATE_KEY_JWT,
+    jwks: dict[str, Any] | None = None,
+    client_secret: str | None = None,
+    redirect_uris: tuple[str, ...] | list[str] = (),
+    post_logout_redirect_uris: tuple[str, ...] | list[str] = (),
+    backchannel_logout_uri: str | None = None,
+    grant_types: tuple[str, ...] | list[str] = (CLIENT_CREDENTIALS,),
+    scopes: tuple[str, ...] | list[str] = (),
+    sector: str | None = None,
+    first_party: bool = False,
+) -> RegisteredClient:
+    """Register a client.
+
+    `jwks` is wanted for private_key_jwt and holds up to five public keys, P-256 or Ed25519; `client_secret` (from `new_secret`) for
+    client_secret_basic, and only its hash is kept. Raises ClientRefused, ClientKnown.
+    """
+    row = RegisteredClient(
+        client_id=client_id,
+        name=name.as_json(),
+        owner=owner,
+        auth_method=auth_method,
+        jwks=jwks,
+        secret_hash=hash_secret(client_secret) if client_secret else None,
+        redirect_uris=list(redirect_uris),
+        post_logout_redirect_uris=list(post_logout_redirect_uris),
+        backchannel_logout_uri=backchannel_logout_uri,
+        grant_types=list(grant_types),
+        scopes=list(scopes),
+        sector=sector or redirects.sector_of(redirect_uris, client_id=client_id),
+        first_party=first_party,
+        added_at=now,
+        disabled_at=None,
+    )
+    _check(row)
+    if session.get(RegisteredClient, client_id) is not None:
+        raise ClientKnown(field="client_id")
+    session.add(row)
+    ledger.record(session, "client.registered", actor="operator", object_id=client_id, now=now)
+    cache.changed(session, TOPIC)
+    return row
+
+
+def disable_client(session: Session, client_id: str, *, now: datetime) -> None:
+    """Close a client's registration at once; raises ClientRefused if there is none."""
+    row = session.get(RegisteredClient, client_id, with_for_update=True)
+    if row is None:
+        raise ClientRefused("no such client", field="client_id")
+    row.disabled_at = row.disabled_at or now
+    ledger.record(session, "client.disabled", actor="operator", object_id=client_id, now=now)
+    cache.changed(session, TOPIC)
+
+
+def new_secret() -> str:
+    """Return a fresh client secret of 256 bits."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what is stored of a secret of full strength: its SHA-256 (a password would need more)."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def keys_of(jwks: dict[str, Any] | None) -> tuple[ClientKey, ...]:
+    """Import the public keys of a JWK set; raises ValueError."""
+    if jwks is None:
+        return ()
+    if not isinstance(jwks.get("keys"), list) or not 0 < len(jwks["keys"]) <= KEY_LIMIT:
+        raise ValueError("not a key set of one to five keys")
+    found = []
+    for jwk in jwks["keys"]:
+        key = suites.key_from_jwk(jwk)
+        found.append(ClientKey(jwk.get("kid"), suites.suite_of(key).name, key))
+    return tuple(found)
+
+
+def _check(row: RegisteredClient) -> None:
+    wrong = {
+        "client_id": not CLIENT_ID.fullmatch(row.client_id),
+        "auth_method": row.auth_method not in AUTH_METHODS,
+        "jwks": (row.auth_method == PRIVATE_KEY_JWT) != _has_keys(row.jwks),
+        "client_secret": (row.auth_method == CLIENT_SECRET_BASIC) != (row.secret_hash is not None),
+        "redirect_uris": not all(map(redirects.is_acceptable, row.redirect_uris))
+        or (AUTHORIZATION_CODE in row.grant_types) != bool(row.redirect_uris),
+        "post_logout_redirect_uris": not all(map(redirects.is_acceptable, row.post_logout_redirect_uris)),
+        "backchannel_logout_uri": row.backchannel_logout_uri is not None and not redirects.is_acceptable(row.backchannel_logout_uri),
+        "grant_types": not row.grant_types
+        or not set(row.grant_types) <= set(GRANT_TYPES)
+        or (row.auth_method == NONE and CLIENT_CREDENTIALS in row.grant_types),
+        "scopes": not set(row.scopes) <= set(scopes.ALL),
+    }
+    for field, is_wrong in wrong.items():
+        if is_wrong:
+            raise ClientRefused(f"{field} is not acceptable", field=field)
+
+
+def _has_keys(jwks: dict[str, Any] | None) -> bool:
+    try:
+        return bool(keys_of(jwks))
+    except ValueError as error:
+        raise ClientRefused(str(error), field="jwks") from error
+
+
+def _load(client_id: str) -> Client | None:
+    with transaction() as session:
+        row = session.get(RegisteredClient, client_id)
+    if row is None or row.disabled_at is not None:
+        return None
+    return Client(
+        client_id=row.client_id,
+        name=text_of(row.name),
+        owner=row.owner,
+        auth_method=row.auth_method,
+        keys=keys_of(row.jwks),
+        secret_hash=row.secret_hash,
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        backchannel_logout_uri=row.backchannel_logout_uri,
+        grant_types=frozenset(row.grant_types),
+        scopes=tuple(row.scopes),
+        sector=row.sector,
+        first_party=row.first_party,
+    )

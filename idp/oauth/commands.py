@@ -1,0 +1,73 @@
+"""`kabao client`: register, list and disable clients."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.table import Table
+
+from idp.oauth import clients, scopes
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.languages import Text
+from runtime.problems import Refusal
+
+client = AppGroup("client", help="Register portals and departments' systems.")
+
+
+@client.command()
+@click.argument("client_id")
+@click.option("--name", nargs=2, required=True, metavar="ZH EN", help="Its name in both languages.")
+@click.option("--owner", required=True, help="The credit code of the department or organisation that answers for it.")
+@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its public keys (private_key_jwt).")
+@click.option("--secret", is_flag=True, help="Make a secret (client_secret_basic) and print it once.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True)
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
+@click.option("--backchannel-logout-uri")
+@click.option(
+    "--grant", "grant_types", multiple=True, type=click.Choice(clients.GRANT_TYPES), default=[clients.CLIENT_CREDENTIALS], show_default=True
+)
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)))
+@click.option("--sector", help="Clients of one sector know a person by the same name; by default the host of the first redirect URI.")
+@click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number.")
+def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, **rest: Any) -> None:  # noqa: FBT001 (click passes by name)
+    """Register a client."""
+    made = clients.new_secret() if secret else None
+    method = clients.CLIENT_SECRET_BASIC if secret else clients.PRIVATE_KEY_JWT if jwks else clients.NONE
+    key_set = json.loads(jwks.read_text()) if jwks else None
+    with transaction() as session:
+        try:
+            clients.register_client(
+                session, client_id=client_id, name=Text(*name), jwks=key_set, client_secret=made, auth_method=method, now=now(), **rest
+            )
+        except Refusal as refusal:
+            raise click.ClickException(refusal.reason or refusal.title.en) from refusal
+    click.echo(f"{client_id} is registered ({method}).")
+    if made:
+        click.echo(f"Its secret, shown this once: {made}")
+
+
+@client.command("list")
+def list_clients() -> None:
+    """Show every client."""
+    table = Table("client", "name", "owner", "proof", "grants", "scopes", "state")
+    with transaction() as session:
+        for row in clients.listed(session):
+            state = "disabled" if row.disabled_at else "open"
+            table.add_row(row.client_id, row.name["zh"], row.owner, row.auth_method, " ".join(row.grant_types), " ".join(row.scopes), state)
+    Console().print(table)
+
+
+@client.command()
+@click.argument("client_id")
+def disable(client_id: str) -> None:
+    """Close a client's registration at once."""
+    with transaction() as session:
+        try:
+            clients.disable_client(session, client_id, now=now())
+        except Refusal as refusal:
+            raise click.ClickException(refusal.reason) from refusal
+    click.echo(f"{client_id} is disabled.")

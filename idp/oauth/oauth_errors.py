@@ -1,0 +1,44 @@
+"""Errors of the OAuth endpoints, whatever happens beneath, in the words of RFC 6749: JSON, never kept."""
+
+import structlog
+from authlib.oauth2 import OAuth2Error
+from flask import Blueprint, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from idp.oauth.server import refuse, server
+from runtime.problems import Refusal
+
+log = structlog.get_logger(__name__)
+
+
+def _oauth(error: OAuth2Error) -> Response:
+    return server.handle_error_response(None, error)
+
+
+def _refusal(error: Refusal) -> Response:
+    log.info("refused", code=error.code, reason=error.reason)
+    response = refuse("server_error" if error.status >= 500 else "invalid_request", description=error.title.en, status=error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    return refuse("invalid_request", description=error.name, status=error.code or 400)
+
+
+def _unavailable(error: DBAPIError | PoolTimeout) -> Response:
+    log.error("database unavailable", error=type(error).__name__)
+    response = refuse("temporarily_unavailable", description="The service is briefly unavailable.", status=503)
+    response.headers["Retry-After"] = "2"
+    return response
+
+
+def init_blueprint(blueprint: Blueprint) -> None:
+    """Let the views of a blueprint answer as RFC 6749 wants; what is unforeseen stays with `runtime.problems`."""
+    blueprint.register_error_handler(OAuth2Error, _oauth)
+    blueprint.register_error_handler(Refusal, _refusal)
+    blueprint.register_error_handler(HTTPException, _http)
+    blueprint.register_error_handler(DBAPIError, _unavailable)
+    blueprint.register_error_handler(PoolTimeout, _unavailable)

@@ -1,0 +1,54 @@
+"""Where a browser may be sent: exact addresses, registered beforehand. Pure.
+
+RFC 9700 section 2.1 (exact match) with the one exception of RFC 8252 section 7.3: the port of a loopback IP literal.
+"""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(/[!-~]*)?")
+PRINTABLE = re.compile(r"[!-~]{1,500}")
+
+
+def is_acceptable(uri: str) -> bool:
+    """Whether an address may be registered: https, or http to a loopback IP literal; no fragment, no user name."""
+    if not PRINTABLE.fullmatch(uri) or "#" in uri or "\\" in uri:
+        return False
+    if LOOPBACK.fullmatch(uri):
+        return True
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_registered(unverified_uri: str, registered: Iterable[str]) -> bool:
+    """Whether an address is one of the registered ones."""
+    known = list(registered)
+    if unverified_uri in known:
+        return True
+    portless = _without_port(unverified_uri)
+    return portless is not None and any(_without_port(uri) == portless for uri in known)
+
+
+def origin_of(uri: str) -> str:
+    """Return scheme, host and port of a registered address."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def sector_of(uris: Iterable[str], *, client_id: str) -> str:
+    """Return the sector that a client belongs to unless it names one: the host of its first address, or itself on a loopback."""
+    first = next(iter(uris), None)
+    if first is None or LOOPBACK.fullmatch(first):
+        return client_id
+    return urlsplit(first).hostname or client_id
+
+
+def _without_port(uri: str) -> tuple[str, str] | None:
+    match = LOOPBACK.fullmatch(uri)
+    if match is None or "#" in uri:
+        return None
+    return match[1], match[2] or ""

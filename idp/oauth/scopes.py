@@ -1,0 +1,44 @@
+"""Scopes: what a token may be used for, in the words that a person reads before consenting. Pure.
+
+People consent to theirs; a department's system is given its own at registration and asks no one.
+"""
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from runtime.languages import Text
+
+OPENID, PROFILE, NUMBER, LICENCES, OFFLINE_ACCESS = "openid", "profile", "number", "licences", "offline_access"
+
+OF_PEOPLE = MappingProxyType(
+    {
+        OPENID: Text("确认您已登录，并识别您是同一位用户", "Know that you are signed in, and that you are the same person each time"),
+        PROFILE: Text("查看您的姓名或单位名称", "See your name, or your organisation's name"),
+        NUMBER: Text("查看您的完整证件号码或统一社会信用代码", "See your full citizen number or credit code"),
+        LICENCES: Text(
+            "办事时代您调取所需的电子证照，每次调取都会留下记录", "Draw the e-licences that your matter needs; each use is recorded for you"
+        ),
+        OFFLINE_ACCESS: Text("在您离开后继续保持以上授权", "Keep these permissions after you have left"),
+    }
+)
+OF_SYSTEMS = MappingProxyType(
+    {
+        "licences:issue": Text("签发和变更证照", "Issue and change licences"),
+        "licences:read": Text("查看本部门签发的证照", "Read the licences that the department issued"),
+        "verifications": Text("核验持有人出示的证照", "Verify what a holder shows"),
+        "draws": Text("依职权调用证照", "Draw licences on statutory authority"),
+        "receipts": Text("查询核验回执", "Read receipts"),
+        "events": Text("接收证照变更消息", "Hear of changes to licences"),
+    }
+)
+ALL = MappingProxyType({**OF_PEOPLE, **OF_SYSTEMS})
+
+
+def scopes_of(scope: str | None) -> list[str]:
+    """Split a scope parameter, each scope once, in the order given."""
+    return list(dict.fromkeys((scope or "").split()))
+
+
+def scope_from(scopes: Iterable[str]) -> str:
+    """Join scopes into one scope parameter."""
+    return " ".join(scopes)

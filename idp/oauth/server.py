@@ -1,0 +1,115 @@
+"""The authorization server: Authlib's framework, with our clients, our proofs and our way to answer.
+
+A view makes an `OAuthRequest`, which carries the transaction and the moment down to the grants; Authlib leads it through the grant.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from flask import Response
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from idp.oauth import client_authentication
+from idp.oauth.clients import Client, find_client
+from runtime.settings import Settings
+
+FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+CHALLENGE = 'Basic realm="kabao"'
+
+
+class OAuthRequest(OAuth2Request):
+    """A request to an OAuth endpoint: its parameters, each once, the transaction and the moment.
+
+    The parameters are read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
+    """
+
+    def __init__(
+        self, method: str, parameters: dict[str, str], *, session: Session, settings: Settings, now: datetime, authorization: str | None = None
+    ) -> None:
+        super().__init__(method, "https://issuer")
+        self.payload = BasicOAuth2Payload(parameters)
+        self.session = session
+        self.settings = settings
+        self.now = now
+        self.authorization = authorization
+
+    @property
+    def args(self) -> dict[str, str]:
+        """The parameters."""
+        return self.payload.data
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The parameters."""
+        return self.payload.data
+
+
+def single(unverified: MultiDict[str, str]) -> dict[str, str]:
+    """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.1 and 3.2)."""
+    found: dict[str, str] = {}
+    for name, values in unverified.lists():
+        if len(values) > 1:
+            raise InvalidRequestError("A parameter is given more than once.")
+        if values[0]:
+            found[name] = values[0]
+    return found
+
+
+class Server(AuthorizationServer):
+    """Authlib's server, told where our clients are, how they prove themselves, and how errors are written."""
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Return a client, or None."""
+        return find_client(client_id)
+
+    def save_token(self, token: dict[str, Any], request: OAuthRequest) -> None:
+        """Save nothing: access tokens are signed, and refresh tokens are kept by their grants."""
+
+    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
+        """Return the request as the view made it."""
+        return request
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Send none; the ledger is told by the features themselves."""
+
+    def authenticate_client(self, request: OAuthRequest, methods: Iterable[str], endpoint: str = "token") -> Client:
+        """Return the client that the request proves to come from; raises InvalidClientError."""
+        return client_authentication.authenticate(request.form, authorization=request.authorization, settings=request.settings, now=request.now)
+
+    def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Response:
+        """Build the HTTP response."""
+        body = json.dumps(payload) if isinstance(payload, dict) else payload
+        return Response(body, status=status_code, headers=dict(headers))
+
+    def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Response:
+        """Build the HTTP response for an error: a redirect where it has a place to go to, else JSON."""
+        if error.redirect_uri:
+            clean = OAuth2Error(redirect_uri=error.redirect_uri, error=error.error, state=error.state, description=describe(error))
+            return self.handle_response(*clean())
+        return refuse(error.error, description=describe(error), status=401 if error.error == "invalid_client" else error.status_code)
+
+
+def describe(error: OAuth2Error) -> str:
+    """Return an error's description within the characters that RFC 6749 section 5.2 allows."""
+    return FORBIDDEN_IN_DESCRIPTION.sub("", (error.get_error_description() or "")[:200])
+
+
+def refuse(error: str | None, *, description: str = "", status: int = 400) -> Response:
+    """Answer an error as RFC 6749 section 5.2 writes it."""
+    document = {"error": error, **({"error_description": description} if description else {})}
+    response = Response(json.dumps(document), status, mimetype="application/json", headers=NO_STORE)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    return response
+
+
+server = Server()
