@@ -1,0 +1,156 @@
+"""What a licence type is: its code, its fields, how it is shown and how long it is valid. Pure.
+
+A definition is written in YAML, one file a type, and kept in the register as the same document. `read_definition` checks
+one whole, so that a fault is named when a type is applied and not when a licence is issued.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from marshmallow import ValidationError
+
+from idp.subjects import credit_codes
+from runtime.languages import Text, text_of
+from schemas.licence_types import DefinitionSchema
+from wallet.register.fields import Field, fault_of
+from wallet.register.identifiers import MalformedIdentifier, check_type_code
+
+HolderKind = Literal["person", "organisation"]
+FAMILIES = {
+    "identity": Text("身份", "Identity"),
+    "life": Text("人生", "Life"),
+    "education-profession": Text("教育与职业", "Education and profession"),
+    "property": Text("财产", "Property"),
+    "enterprise": Text("企业", "Enterprise"),
+}
+CLAIMS_OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", "licence_identifier")
+
+
+class FaultyDefinition(ValueError):
+    """A definition that cannot be used; the message names the member and the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How long a licence is valid: `permanent` has no end, `dated` must have one, `optional` may; `max_years` from its beginning."""
+
+    rule: Literal["permanent", "dated", "optional"]
+    max_years: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceType:
+    """An entry of the catalogue. `version` grows with each change that is applied; `summary` names the field shown small on a card."""
+
+    code: str
+    slug: str
+    name: Text
+    family: str
+    colour: str
+    holder: HolderKind
+    defining_authority: str
+    defining_authority_name: Text
+    number_rule: Literal["holder", "issuer"]
+    validity: Validity
+    summary: str
+    fields: tuple[Field, ...]
+    description: Text
+    version: int = 1
+
+    @property
+    def family_name(self) -> Text:
+        """The family in words."""
+        return FAMILIES[self.family]
+
+    def find_field(self, name: str) -> Field | None:
+        """Return a field by its name."""
+        return next((one for one in self.fields if one.name == name), None)
+
+
+def read_definition(document: Any, *, version: int = 1) -> LicenceType:
+    """Read a type from its document; raises FaultyDefinition."""
+    if not isinstance(document, dict):
+        raise FaultyDefinition("the document is not a mapping")
+    try:
+        loaded = DefinitionSchema().load(document)
+    except ValidationError as error:
+        raise FaultyDefinition(_first_fault(error.messages)) from error
+    licence_type = _build(loaded, version)
+    _check_codes(licence_type)
+    _check_fields(licence_type)
+    return licence_type
+
+
+def _build(loaded: dict[str, Any], version: int) -> LicenceType:
+    authority = loaded.pop("defining_authority")
+    return LicenceType(
+        **{name: loaded[name] for name in ("code", "slug", "family", "colour", "holder", "number_rule", "summary")},
+        name=text_of(loaded["name"]),
+        description=text_of(loaded["description"]),
+        defining_authority=authority["code"],
+        defining_authority_name=text_of(authority["name"]),
+        validity=Validity(**loaded["validity"]),
+        fields=tuple(_build_field(one) for one in loaded["fields"]),
+        version=version,
+    )
+
+
+def _build_field(loaded: dict[str, Any]) -> Field:
+    choices = {code: text_of(text) for code, text in loaded.pop("choices", {}).items()}
+    return Field(label=text_of(loaded.pop("label")), choices=choices, **loaded)
+
+
+def _check_codes(licence_type: LicenceType) -> None:
+    try:
+        check_type_code(licence_type.code)
+    except MalformedIdentifier as error:
+        raise FaultyDefinition(f"code: {error}") from error
+    if credit_codes.fault(licence_type.defining_authority) is not None:
+        raise FaultyDefinition("defining_authority.code: not a credit code")
+    if not licence_type.code.startswith(licence_type.defining_authority):
+        raise FaultyDefinition("code: does not begin with the defining authority's credit code")
+
+
+def _check_fields(licence_type: LicenceType) -> None:
+    names = [one.name for one in licence_type.fields]
+    tags = [one.tag for one in licence_type.fields]
+    for kind, values in (("name", names), ("tag", tags)):
+        for value in values:
+            if values.count(value) > 1:
+                raise FaultyDefinition(f"fields: the {kind} {value} stands twice")
+    if reserved := set(names) & set(CLAIMS_OF_EVERY_LICENCE):
+        raise FaultyDefinition(f"fields: {', '.join(sorted(reserved))} belongs to every licence")
+    if licence_type.summary not in (*names, *CLAIMS_OF_EVERY_LICENCE):
+        raise FaultyDefinition(f"summary: there is no field {licence_type.summary}")
+    for one in licence_type.fields:
+        _check_field(one)
+
+
+def _check_field(one: Field) -> None:
+    path = f"fields.{one.name}"
+    if (one.type == "choice") != bool(one.choices):
+        raise FaultyDefinition(f"{path}.choices: a choice has them, and nothing else does")
+    if one.type != "string" and (one.pattern or one.max_length):
+        raise FaultyDefinition(f"{path}: only a string has a pattern or a max_length")
+    if one.type not in ("integer", "decimal") and (one.minimum is not None or one.maximum is not None):
+        raise FaultyDefinition(f"{path}: only a number has a minimum or a maximum")
+    if one.type == "string" and one.max_length is None:
+        raise FaultyDefinition(f"{path}.max_length: a string needs one")
+    try:
+        re.compile(one.pattern or "")
+    except re.error as error:
+        raise FaultyDefinition(f"{path}.pattern: {error}") from error
+    if (fault := fault_of(one, one.example)) is not None:
+        raise FaultyDefinition(f"{path}.example: {fault.en}")
+
+
+def _first_fault(messages: Any) -> str:
+    path = []
+    while not isinstance(messages, str):
+        if isinstance(messages, dict):
+            name, messages = next(iter(cast(dict[Any, Any], messages).items()))
+            path.append(str(name))
+        else:
+            messages = messages[0]
+    return f"{'.'.join(path)}: {messages}"
