@@ -54,8 +54,9 @@ def commands() -> list[click.Command]:
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
+    from wallet.register.commands import department, licence_type
 
-    return [init, migrate, serve, worker, keys, registry, client]
+    return [init, migrate, serve, worker, keys, registry, client, licence_type, department]
 
 
 class CommandLine(FlaskGroup):

@@ -5,6 +5,7 @@ from idp.subjects import directory, registries
 from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
+from wallet.register import catalogue, departments, licences
 
-OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries, clients, assertions)
+OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries, clients, assertions, catalogue, departments, licences)
 metadata = Base.metadata

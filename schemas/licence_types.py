@@ -33,14 +33,20 @@ class FieldSchema(Schema):
     )
     label = fields.Nested(TextSchema, required=True, metadata={"description": "What people read."})
     tag = fields.String(required=True, validate=TAG, metadata={"description": "Its element in a file of GB/T 36903.", "example": "KZ_XB"})
-    type = fields.String(required=True, validate=validate.OneOf(FIELD_TYPES), metadata={"description": "The form of its values.", "example": "choice"})
+    type = fields.String(
+        required=True, validate=validate.OneOf(FIELD_TYPES), metadata={"description": "The form of its values.", "example": "choice"}
+    )
     example = fields.Raw(required=True, metadata={"description": "A value that fits.", "example": "female"})
     required = fields.Boolean(load_default=True, metadata={"description": "Whether a licence must have it.", "example": True})
     hidden_by_default = fields.Boolean(
         load_default=False, metadata={"description": "Whether it is shown only if the holder says so.", "example": False}
     )
-    max_length = fields.Integer(strict=True, validate=validate.Range(1, 4000), metadata={"description": "Longest text, in characters.", "example": 60})
-    pattern = fields.String(validate=validate.Length(1, 200), metadata={"description": "Regular expression that the whole text fits.", "example": "[0-9]{12}"})
+    max_length = fields.Integer(
+        strict=True, validate=validate.Range(1, 4000), metadata={"description": "Longest text, in characters.", "example": 60}
+    )
+    pattern = fields.String(
+        validate=validate.Length(1, 200), metadata={"description": "Regular expression that the whole text fits.", "example": "[0-9]{12}"}
+    )
     minimum = fields.Integer(strict=True, metadata={"description": "Least value.", "example": 0})
     maximum = fields.Integer(strict=True, metadata={"description": "Greatest value.", "example": 100})
     choices = fields.Dict(
@@ -71,7 +77,9 @@ class DefiningAuthoritySchema(Schema):
     class Meta:
         unknown = RAISE
 
-    code = fields.String(required=True, validate=validate.Length(equal=18), metadata={"description": "Its credit code.", "example": "11100000000013127D"})
+    code = fields.String(
+        required=True, validate=validate.Length(equal=18), metadata={"description": "Its credit code.", "example": "11100000000013127D"}
+    )
     name = fields.Nested(TextSchema, required=True, metadata={"description": "Its name."})
 
 
@@ -81,13 +89,19 @@ class DefinitionSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    code = fields.String(required=True, validate=validate.Length(equal=21), metadata={"description": "Type code, GB/T 36902.", "example": "11100000000013127D001"})
+    code = fields.String(
+        required=True, validate=validate.Length(equal=21), metadata={"description": "Type code, GB/T 36902.", "example": "11100000000013127D001"}
+    )
     slug = fields.String(
-        required=True, validate=[KEBAB_CASE, validate.Length(1, 60)], metadata={"description": "Its short name in addresses.", "example": "resident-identity-card"}
+        required=True,
+        validate=[KEBAB_CASE, validate.Length(1, 60)],
+        metadata={"description": "Its short name in addresses.", "example": "resident-identity-card"},
     )
     name = fields.Nested(TextSchema, required=True, metadata={"description": "Its name."})
     description = fields.Nested(TextSchema, required=True, metadata={"description": "What it attests."})
-    family = fields.String(required=True, validate=validate.OneOf(FAMILIES), metadata={"description": "Its place in the wallet.", "example": "identity"})
+    family = fields.String(
+        required=True, validate=validate.OneOf(FAMILIES), metadata={"description": "Its place in the wallet.", "example": "identity"}
+    )
     colour = fields.String(required=True, validate=validate.OneOf(COLOURS), metadata={"description": "Its colour on a card.", "example": "blue"})
     holder = fields.String(
         required=True, validate=validate.OneOf(("person", "organisation")), metadata={"description": "Who may hold it.", "example": "person"}
@@ -99,9 +113,16 @@ class DefinitionSchema(Schema):
         metadata={"description": "Whether the licence number is the holder's number or is given by the issuer.", "example": "holder"},
     )
     validity = fields.Nested(ValiditySchema, required=True, metadata={"description": "How long it is valid."})
-    summary = fields.String(required=True, validate=SNAKE_CASE, metadata={"description": "The field shown small on a card.", "example": "issuing_office"})
+    summary = fields.String(
+        required=True, validate=SNAKE_CASE, metadata={"description": "The field shown small on a card.", "example": "issuing_office"}
+    )
     fields_ = fields.List(
-        fields.Nested(FieldSchema), required=True, data_key="fields", attribute="fields", validate=validate.Length(1, 40), metadata={"description": "Its fields."}
+        fields.Nested(FieldSchema),
+        required=True,
+        data_key="fields",
+        attribute="fields",
+        validate=validate.Length(1, 40),
+        metadata={"description": "Its fields."},
     )
 
 

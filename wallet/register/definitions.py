@@ -6,7 +6,7 @@ one whole, so that a fault is named when a type is applied and not when a licenc
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from marshmallow import ValidationError
 
@@ -149,7 +149,7 @@ def _first_fault(messages: Any) -> str:
     path = []
     while not isinstance(messages, str):
         if isinstance(messages, dict):
-            name, messages = next(iter(cast(dict[Any, Any], messages).items()))
+            name, messages = next(iter(messages.items()))
             path.append(str(name))
         else:
             messages = messages[0]

@@ -1,0 +1,165 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.problems import InvalidBody
+from wallet.register import catalogue
+from wallet.register.catalogue import FaultyDefinition, LicenceTypeNotFound
+from wallet.register.definitions import read_definition
+from wallet.register.fields import check_values
+
+DOCUMENTS = {document["slug"]: document for document in catalogue.read_folder()}
+TYPES = [read_definition(document) for document in DOCUMENTS.values()]
+DRIVING = read_definition(DOCUMENTS["driving-licence"])
+VALUES = {field.name: field.example for field in DRIVING.fields}
+
+
+def altered(path: str, value: Any) -> dict[str, Any]:
+    """Return the driving licence's document with one member changed, or taken away (None)."""
+    document = copy.deepcopy(DOCUMENTS["driving-licence"])
+    *folders, last = path.split(".")
+    place: Any = document
+    for name in folders:
+        place = place[int(name)] if name.isdigit() else place[name]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return document
+
+
+def test_the_catalogue_has_its_licence_types_with_their_codes_in_use() -> None:
+    codes = {one.slug: one.code for one in TYPES}
+    assert len(codes) >= 14
+    assert codes["resident-identity-card"] == "11100000000013127D001"
+    assert codes["business-licence"] == "11100000MB0143028R001"
+    assert codes["real-estate-certificate"] == "11100000MB03271699001"
+    assert {one.family for one in TYPES} == {"identity", "life", "education-profession", "property", "enterprise"}
+
+
+@pytest.mark.parametrize("licence_type", TYPES, ids=lambda one: one.slug)
+def test_the_examples_of_a_type_make_a_licence_of_it(licence_type: catalogue.LicenceType) -> None:
+    examples = {field.name: field.example for field in licence_type.fields}
+    assert check_values(licence_type.fields, examples) == examples
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        pytest.param("code", "11100000000013127E011", "code", id="a type code with a bad check character"),
+        pytest.param("code", "11100000MB0143028R001", "code", id="another authority's type code"),
+        pytest.param("slug", "Driving Licence", "slug", id="a short name that is none"),
+        pytest.param("name", {"zh": "驾驶证"}, "name.en", id="a name in one language"),
+        pytest.param("family", "sport", "family", id="an unknown family"),
+        pytest.param("colour", "#ff0000", "colour", id="a colour outside the palette"),
+        pytest.param("holder", "animal", "holder", id="an unknown kind of holder"),
+        pytest.param("defining_authority.code", "111000000000131270", "defining_authority.code", id="an authority with a bad code"),
+        pytest.param("validity.rule", "sometimes", "validity.rule", id="an unknown validity"),
+        pytest.param("summary", "shoe_size", "summary", id="a summary of no field"),
+        pytest.param("extra", 1, "extra", id="an unknown member"),
+        pytest.param("fields", None, "fields", id="no fields"),
+        pytest.param("fields.0.example", "Z9", "fields.vehicle_class.example", id="an example that does not fit"),
+        pytest.param("fields.1.name", "vehicle_class", "vehicle_class stands twice", id="a name that stands twice"),
+        pytest.param("fields.1.name", "holder_name", "holder_name", id="a name that every licence has"),
+        pytest.param("fields.1.name", "firstIssued", "fields.1.name", id="a name in camel case"),
+        pytest.param("fields.1.tag", "KZ_ZJCX", "KZ_ZJCX stands twice", id="a tag that stands twice"),
+        pytest.param("fields.1.type", "moment", "fields.1.type", id="an unknown type of field"),
+        pytest.param("fields.1.pattern", "x", "first_issued", id="a pattern on a date"),
+        pytest.param("fields.0.choices", None, "vehicle_class.choices", id="a choice without choices"),
+        pytest.param("fields.5.max_length", None, "address.max_length", id="a text without a limit"),
+        pytest.param("fields.6.pattern", "[0-9", "file_number.pattern", id="a pattern that cannot be read"),
+    ],
+)
+def test_a_fault_in_a_definition_is_named(path: str, value: Any, named: str) -> None:
+    with pytest.raises(FaultyDefinition) as raised:
+        read_definition(altered(path, value))
+    assert named in str(raised.value)
+
+
+def test_a_faulty_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "driving-licence.yaml").write_text("code: [", encoding="utf-8")
+    with pytest.raises(FaultyDefinition, match=r"driving-licence\.yaml"):
+        list(catalogue.read_folder(tmp_path))
+    (tmp_path / "driving-licence.yaml").unlink()
+    (tmp_path / "driving.yaml").write_text(yaml.safe_dump(DOCUMENTS["driving-licence"]), encoding="utf-8")
+    with pytest.raises(FaultyDefinition, match="should be named"):
+        list(catalogue.read_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("vehicle_class", "Z9", id="a choice that there is not"),
+        pytest.param("vehicle_class", ["C1"], id="a list for a choice"),
+        pytest.param("first_issued", "20120701", id="a date without hyphens"),
+        pytest.param("first_issued", "2012-02-30", id="a day that there is not"),
+        pytest.param("first_issued", 20120701, id="a number for a date"),
+        pytest.param("first_issued", None, id="null for a date"),
+        pytest.param("first_issued", "２０１２-07-01", id="full-width digits"),
+        pytest.param("address", "", id="an empty text"),
+        pytest.param("address", "   ", id="spaces only"),
+        pytest.param("address", "路" * 121, id="a text that is too long"),
+        pytest.param("address", "a\x00b", id="a zero byte"),
+        pytest.param("address", "a\ud800b", id="half a surrogate pair"),
+        pytest.param("address", "a\u202eb", id="a change of direction"),
+        pytest.param("address", {"street": "x"}, id="an object for a text"),
+        pytest.param("file_number", "37990012345", id="a text that does not fit its pattern"),
+        pytest.param("file_number", "３７９９００１２３４５６", id="full-width digits in a pattern"),
+        pytest.param("shoe_size", "42", id="a field that there is not"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_by_its_path(name: str, value: Any) -> None:
+    with pytest.raises(InvalidBody) as raised:
+        check_values(DRIVING.fields, {**VALUES, name: value})
+    assert [row["field"] for row in raised.value.more["errors"]] == [f"fields.{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("building_area_m2", 98.76),
+        ("building_area_m2", "1e3"),
+        ("building_area_m2", "-1"),
+        ("building_area_m2", "9" * 30),
+        ("building_area_m2", "NaN"),
+    ],
+)
+def test_a_decimal_is_written_as_text(name: str, value: Any) -> None:
+    estate = read_definition(DOCUMENTS["real-estate-certificate"])
+    with pytest.raises(InvalidBody):
+        check_values(estate.fields, {field.name: field.example for field in estate.fields} | {name: value})
+
+
+@pytest.mark.parametrize("value", [True, "39", 39.0, 19, 46, 10**400])
+def test_a_whole_number_is_one_and_in_range(value: Any) -> None:
+    birth = read_definition(DOCUMENTS["birth-certificate"])
+    with pytest.raises(InvalidBody):
+        check_values(birth.fields, {field.name: field.example for field in birth.fields} | {"gestation_weeks": value})
+
+
+def test_a_changed_type_is_stored_as_a_new_version_and_only_then(context: None) -> None:
+    document = altered("slug", "test-driving-licence") | {"code": "11100000000013127D901"}
+    with transaction() as session:
+        assert catalogue.apply(session, [document], now=now())[0].is_new
+    with transaction() as session:
+        assert catalogue.apply(session, [document], now=now()) == []
+        [change] = catalogue.apply(session, [document | {"colour": "green"}], now=now())
+    assert (change.parts, change.licence_type.version) == (("colour",), 2)
+    assert catalogue.get_type("test-driving-licence").colour == "green"
+    assert catalogue.get_type("11100000000013127D901").version == 2
+
+
+def test_two_types_cannot_share_a_short_name(context: None) -> None:
+    documents = [altered("code", "11100000000013127D902"), altered("code", "11100000000013127D903")]
+    with pytest.raises(FaultyDefinition, match="two types"), transaction() as session:
+        catalogue.apply(session, [one | {"slug": "test-twice"} for one in documents], now=now())
+
+
+def test_a_type_that_there_is_not_is_not_found(context: None) -> None:
+    with pytest.raises(LicenceTypeNotFound):
+        catalogue.get_type("licence-to-kill")

@@ -1,0 +1,90 @@
+import base64
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from flask import Flask
+
+from keys import certificates, ring
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.languages import Text
+from runtime.settings import Settings
+from tests.world_people import credit_code
+from wallet.register import departments
+from wallet.register.departments import Action, DepartmentNotFound, DepartmentRefused, NoAuthority
+
+TYPE, OTHER = "11100000000013127D001", "11100000MB0143028R001"
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def code(context: None, settings: Settings) -> str:
+    code = credit_code(kind="11")
+    with transaction() as session:
+        departments.add_department(session, settings, code=code, name=Text("示例市公安局", "Example Police"), now=now())
+    return code
+
+
+def test_a_department_signs_with_a_chain_of_its_own(code: str, settings: Settings) -> None:
+    signer = ring.signer(certificates.department_use(code))
+    leaf = x509.load_der_x509_certificate(base64.b64decode(signer.chain[0]))  # type: ignore[index]
+    leaf.verify_directly_issued_by(certificates.root_certificate())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [f"{settings.public_url}/departments/{code}"]
+    assert departments.get_department(code).name == Text("示例市公安局", "Example Police")
+
+
+def test_a_department_is_added_once_and_by_a_sound_code(code: str, settings: Settings) -> None:
+    for wrong in (code, code[:-1] + ("0" if code[-1] != "0" else "1"), "", "11"):
+        with pytest.raises(DepartmentRefused), transaction() as session:
+            departments.add_department(session, settings, code=wrong, name=Text("某局", "Some office"), now=now())
+
+
+def test_a_department_that_there_is_not_is_not_found() -> None:
+    with pytest.raises(DepartmentNotFound):
+        departments.get_department("11379999000010014D")
+
+
+def test_an_authority_is_for_one_action_on_one_type(code: str) -> None:
+    with transaction() as session:
+        departments.grant(session, department=code, type_code=TYPE, action=Action.ISSUE, now=now())
+    departments.check_authority(department=code, type_code=TYPE, action="issue", now=now())
+    for type_code, action in ((TYPE, "draw"), (OTHER, "issue")):
+        with pytest.raises(NoAuthority):
+            departments.check_authority(department=code, type_code=type_code, action=action, now=now())
+
+
+def test_an_authority_begins_when_it_is_given_and_ends_when_it_is_said_to(code: str) -> None:
+    begun = now()
+    with transaction() as session:
+        departments.grant(session, department=code, type_code=TYPE, action=Action.DRAW, now=begun, valid_until=begun + timedelta(days=1))
+    assert departments.types_under(department=code, action="draw", now=begun) == {TYPE}
+    for when in (begun - timedelta(seconds=1), begun + timedelta(days=1)):
+        assert departments.types_under(department=code, action="draw", now=when) == set()
+
+
+def test_a_withdrawn_authority_is_gone_at_once(code: str) -> None:
+    with transaction() as session:
+        departments.grant(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
+    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) == {TYPE}
+    with transaction() as session:
+        departments.withdraw(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
+    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) == set()
+    with pytest.raises(NoAuthority), transaction() as session:
+        departments.withdraw(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
+
+
+def test_the_command_line_adds_grants_and_says_what_is_wrong(app: Flask) -> None:
+    from wallet.register.commands import department, licence_type
+
+    code, runner = credit_code(kind="11"), app.test_cli_runner()
+    assert runner.invoke(licence_type, ["apply"]).exit_code == 0
+    assert "0 of " in runner.invoke(licence_type, ["apply", "--dry-run"]).output
+    assert runner.invoke(department, ["add", code, "某局", "Some office"]).exit_code == 0
+    assert runner.invoke(department, ["grant", code, "issue", "driving-licence", "resident-identity-card"]).exit_code == 0
+    assert len(departments.types_under(department=code, action="issue", now=now())) == 2
+    for arguments in (["add", code, "某局", "Some office"], ["grant", code, "issue", "no-such-type"], ["officer", code, "379999199001010000"]):
+        refused = runner.invoke(department, arguments)
+        assert refused.exit_code == 1
+        assert refused.output.startswith("Error: ")

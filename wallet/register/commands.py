@@ -1,0 +1,124 @@
+"""`kabao licence-type` and `kabao department`: the catalogue, and who may do what with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.table import Table
+
+from idp.subjects.directory import ensure_subject
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.languages import Text
+from runtime.problems import Refusal
+from wallet.register import catalogue, departments
+from wallet.register.departments import Action
+
+licence_type = AppGroup("licence-type", help="Show the catalogue of licence types, and apply changes to it.")
+department = AppGroup("department", help="Add departments, their authorities and their officers.")
+ACTIONS = click.Choice([action.value for action in Action])
+
+
+@licence_type.command("apply")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=catalogue.CATALOGUE)
+@click.option("--dry-run", is_flag=True, help="Only show the difference.")
+def apply_types(folder: Path, *, dry_run: bool) -> None:
+    """Store a new version of each type that differs from its file in FOLDER (the catalogue that comes with Kabao)."""
+    try:
+        documents = list(catalogue.read_folder(folder))
+        with transaction() as session:
+            changes = catalogue.differences(session, documents) if dry_run else catalogue.apply(session, documents, now=now())
+    except catalogue.FaultyDefinition as fault:
+        raise click.ClickException(str(fault)) from fault
+    for change in changes:
+        what = "new" if change.is_new else f"version {change.licence_type.version}: {', '.join(change.parts)}"
+        click.echo(f"{change.licence_type.code}  {change.licence_type.slug}  {what}")
+    click.echo(f"{len(changes)} of {len(documents)} types differ." if dry_run else f"{len(changes)} of {len(documents)} types changed.")
+
+
+@licence_type.command("list")
+def list_types() -> None:
+    """Show every licence type in force."""
+    table = Table("code", "short name", "名称", "family", "holder", "version", "fields")
+    for one in catalogue.all_types():
+        table.add_row(one.code, one.slug, one.name.zh, one.family, one.holder, str(one.version), str(len(one.fields)))
+    Console().print(table)
+
+
+@department.command("add")
+@click.argument("code")
+@click.argument("name_zh")
+@click.argument("name_en")
+def add_department(code: str, name_zh: str, name_en: str) -> None:
+    """Add the department with the credit code CODE; it gets its signing key and certificate."""
+    with _explained(), transaction() as session:
+        departments.add_department(session, current_app.extensions["kabao_settings"], code=code, name=Text(name_zh, name_en), now=now())
+    click.echo(f"{code} is a department now.")
+
+
+@department.command("grant")
+@click.argument("code")
+@click.argument("action", type=ACTIONS)
+@click.argument("types", nargs=-1, required=True)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day on which the authority ends.")
+def grant(code: str, action: str, types: tuple[str, ...], until: datetime | None) -> None:
+    """Let the department CODE do ACTION with licences of TYPES (codes or short names, or `all`)."""
+    names = [one.code for one in catalogue.all_types()] if types == ("all",) else types
+    with _explained(), transaction() as session:
+        departments.get_department(code)
+        for name in names:
+            found = catalogue.get_type(name)
+            ends = until.replace(tzinfo=UTC) if until else None
+            departments.grant(session, department=code, type_code=found.code, action=Action(action), now=now(), valid_until=ends)
+            click.echo(f"{code} may {action} {found.slug}.")
+
+
+@department.command("withdraw")
+@click.argument("code")
+@click.argument("action", type=ACTIONS)
+@click.argument("type_name", metavar="TYPE")
+def withdraw(code: str, action: str, type_name: str) -> None:
+    """End the authority of the department CODE to do ACTION with licences of TYPE."""
+    with _explained(), transaction() as session:
+        found = catalogue.get_type(type_name)
+        departments.withdraw(session, department=code, type_code=found.code, action=Action(action), now=now())
+    click.echo(f"{code} may no longer {action} {found.slug}.")
+
+
+@department.command("officer")
+@click.argument("code")
+@click.argument("number")
+def officer(code: str, number: str) -> None:
+    """Let the person with the citizen number NUMBER act for the department CODE."""
+    with _explained(), transaction() as session:
+        departments.get_department(code)
+        person = parse_number(number)
+        if not person.is_person:
+            raise click.ClickException("an officer is a person")
+        departments.add_officer(session, department=code, subject_id=ensure_subject(session, person, now=now()).id, now=now())
+    click.echo(f"{person.masked()} acts for {code}.")
+
+
+@department.command("list")
+def list_departments() -> None:
+    """Show every department."""
+    table = Table("code", "名称", "name", "since")
+    with transaction() as session:
+        for one in departments.all_departments(session):
+            table.add_row(one.code, one.name_zh, one.name_en, f"{one.added_at:%Y-%m-%d}")
+    Console().print(table)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let a Refusal end the command with its own words."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise click.ClickException(f"{(refusal.shown or refusal.title).en} ({refusal.code})") from refusal

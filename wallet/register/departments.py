@@ -1,0 +1,181 @@
+"""Departments: public bodies, what each may do with which licence types, and the officers who act for it.
+
+A department is known by its credit code. Being added gives it a signing key with a certificate under the root. What it may do
+is an authority: one action on one licence type, from a moment on, until another or for good.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.subjects import credit_codes
+from keys import certificates
+from runtime import cache, ledger
+from runtime.database import Base, transaction
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+
+TOPIC = "departments"
+
+
+class Action(StrEnum):
+    """What a department may do with licences of a type."""
+
+    ISSUE = "issue"
+    VERIFY = "verify"
+    DRAW = "draw"
+    SUPERVISE = "supervise"
+
+
+class DepartmentNotFound(Refusal):
+    """There is no department of that code."""
+
+    code, status, title = "department-not-found", 404, Text("没有此部门。", "No such department.")
+
+
+class DepartmentRefused(Refusal):
+    """The department cannot be added as it is given."""
+
+    code, status, title = "department-refused", 422, Text("部门信息有误。", "The department is not acceptable.")
+
+
+class NoAuthority(Refusal):
+    """The department has no authority for this action on this licence type."""
+
+    code, status, title = (
+        "no-authority",
+        403,
+        Text("本部门没有办理此类证照该项业务的权限。", "The department has no authority to do this with licences of this type."),
+    )
+
+
+class Department(Base):
+    """A public body."""
+
+    __tablename__ = "departments"
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name_zh: Mapped[str]
+    name_en: Mapped[str]
+    added_at: Mapped[datetime]
+
+    @property
+    def name(self) -> Text:
+        """The name in both languages."""
+        return Text(self.name_zh, self.name_en)
+
+
+class Authority(Base):
+    """One action that a department may do with licences of one type."""
+
+    __tablename__ = "authorities"
+    department_code: Mapped[str] = mapped_column(primary_key=True)
+    type_code: Mapped[str] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime | None]
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether the authority has begun and not ended."""
+        return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
+
+
+class Officer(Base):
+    """A person who acts for a department."""
+
+    __tablename__ = "officers"
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    department_code: Mapped[str] = mapped_column(primary_key=True)
+    added_at: Mapped[datetime]
+
+
+def add_department(session: Session, settings: Settings, *, code: str, name: Text, now: datetime) -> Department:
+    """Add a department with its key and chain; raises DepartmentRefused for a code that is malformed or taken."""
+    if credit_codes.fault(code) is not None:
+        raise DepartmentRefused("not a credit code", field="code", shown=Text("不是有效的统一社会信用代码。", "It is not a valid credit code."))
+    if session.get(Department, code) is not None:
+        raise DepartmentRefused("already there", field="code", shown=Text("该部门已存在。", "The department is there already."))
+    department = Department(code=code, name_zh=name.zh, name_en=name.en, added_at=now)
+    session.add(department)
+    use, uri = certificates.department_use(code), certificates.department_uri(settings, code)
+    certificates.issue_leaf(session, settings, use=use, common_name=name.zh, uri=uri, now=now, organisation_code=code)
+    ledger.record(session, "department.added", actor="operator", object_id=code, now=now)
+    _changed(session)
+    return department
+
+
+def grant(session: Session, *, department: str, type_code: str, action: Action, now: datetime, valid_until: datetime | None = None) -> None:
+    """Give a department an authority from now on, or change how long it has it."""
+    until = {"valid_until": valid_until}
+    row = insert(Authority).values(department_code=department, type_code=type_code, action=action.value, valid_from=now, **until)
+    session.execute(row.on_conflict_do_update(index_elements=["department_code", "type_code", "action"], set_=until))
+    ledger.record(session, "authority.granted", actor="operator", object_id=department, now=now, type=type_code, action=action.value)
+    _changed(session)
+
+
+def withdraw(session: Session, *, department: str, type_code: str, action: Action, now: datetime) -> None:
+    """End an authority now; raises NoAuthority if the department has none."""
+    row = session.get(Authority, (department, type_code, action.value))
+    if row is None or not row.holds_at(now):
+        raise NoAuthority("nothing to withdraw")
+    row.valid_until = now
+    ledger.record(session, "authority.withdrawn", actor="operator", object_id=department, now=now, type=type_code, action=action.value)
+    _changed(session)
+
+
+def add_officer(session: Session, *, department: str, subject_id: UUID, now: datetime) -> None:
+    """Let a person act for a department; doing it again changes nothing."""
+    row = (
+        insert(Officer).values(subject_id=subject_id, department_code=department, added_at=now).on_conflict_do_nothing().returning(Officer.subject_id)
+    )
+    if session.execute(row).first() is not None:
+        ledger.record(session, "officer.added", actor="operator", object_id=department, subject_id=subject_id, now=now)
+
+
+def get_department(code: str) -> Department:
+    """Return a department by its credit code, from the process's cache; raises DepartmentNotFound."""
+    found = cache.get(TOPIC, ("department", code), lambda: _load_department(code))
+    if found is None:
+        raise DepartmentNotFound
+    return found
+
+
+def all_departments(session: Session) -> list[Department]:
+    """Return every department, by code."""
+    return list(session.scalars(select(Department).order_by(Department.code)))
+
+
+def check_authority(*, department: str, type_code: str, action: Action | str, now: datetime) -> None:
+    """Raise NoAuthority unless the department may do this with licences of this type now."""
+    if type_code not in types_under(department=department, action=action, now=now):
+        raise NoAuthority(f"no {action} authority", field="type")
+
+
+def types_under(*, department: str, action: Action | str, now: datetime) -> set[str]:
+    """Return the codes of the licence types with which a department may do something now."""
+    authorities = cache.get(TOPIC, ("authorities", department), lambda: _load_authorities(department)) or []
+    return {one.type_code for one in authorities if one.action == str(action) and one.holds_at(now)}
+
+
+def departments_of_officer(session: Session, subject_id: UUID) -> list[str]:
+    """Return the codes of the departments that a person acts for."""
+    return list(session.scalars(select(Officer.department_code).where(Officer.subject_id == subject_id).order_by(Officer.department_code)))
+
+
+def _changed(session: Session) -> None:
+    session.flush()
+    cache.changed(session, TOPIC)
+
+
+def _load_department(code: str) -> Department | None:
+    with transaction() as session:
+        return session.get(Department, code)
+
+
+def _load_authorities(department: str) -> list[Authority]:
+    with transaction() as session:
+        return list(session.scalars(select(Authority).where(Authority.department_code == department)))

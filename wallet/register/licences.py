@@ -1,0 +1,160 @@
+"""Licences: the facts of the register. This holder has this, from, until, in this state.
+
+What is written stands: a licence changes only its state. Its number and its fields rest sealed; "expired" and "not yet valid"
+are not states but a look at the calendar, in the time of China, where a licence is valid through its last day.
+"""
+
+import json
+from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from keys import sealing
+from runtime.database import Base
+from runtime.languages import Text
+from runtime.problems import Refusal
+
+CHINA = timezone(timedelta(hours=8))
+TABLE = "licences"
+
+
+class LicenceState(StrEnum):
+    """The state of a licence. Those of the register first; `not-yet-valid` and `expired` are derived and never stored."""
+
+    VALID = "valid"
+    SUSPENDED = "suspended"
+    ANNULLED = "annulled"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+    TRANSFERRED = "transferred"
+    REVOKED = "revoked"
+    NOT_YET_VALID = "not-yet-valid"
+    EXPIRED = "expired"
+
+    @property
+    def text(self) -> Text:
+        """The state in words."""
+        return STATE_TEXTS[self]
+
+    @property
+    def gb_code(self) -> str:
+        """The state's code in the national exchange of licences."""
+        return GB_CODES.get(self, "99")
+
+
+STATE_TEXTS = {
+    LicenceState.VALID: Text("有效", "Valid"),
+    LicenceState.SUSPENDED: Text("暂扣", "Suspended"),
+    LicenceState.ANNULLED: Text("撤销", "Annulled"),
+    LicenceState.CANCELLED: Text("注销", "Cancelled"),
+    LicenceState.LAPSED: Text("失效", "Lapsed"),
+    LicenceState.TRANSFERRED: Text("转出", "Transferred"),
+    LicenceState.REVOKED: Text("吊销", "Revoked"),
+    LicenceState.NOT_YET_VALID: Text("尚未生效", "Not yet valid"),
+    LicenceState.EXPIRED: Text("已过期", "Expired"),
+}
+GB_CODES = {
+    LicenceState.VALID: "01",
+    LicenceState.SUSPENDED: "02",
+    LicenceState.ANNULLED: "03",
+    LicenceState.CANCELLED: "04",
+    LicenceState.LAPSED: "05",
+    LicenceState.EXPIRED: "05",
+    LicenceState.TRANSFERRED: "06",
+    LicenceState.REVOKED: "07",
+}
+
+
+class LicenceNotFound(Refusal):
+    """There is no such licence, or it is not the caller's to know of."""
+
+    code, status, title = "licence-not-found", 404, Text("没有此证照。", "No such licence.")
+
+
+class Licence(Base):
+    """A licence. `reason_sealed` says why its state last changed."""
+
+    __tablename__ = TABLE
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_code: Mapped[str]
+    type_version: Mapped[int]
+    issuer_code: Mapped[str]
+    identifier: Mapped[str] = mapped_column(unique=True)
+    licence_number_sealed: Mapped[bytes]
+    fields_sealed: Mapped[bytes]
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    state: Mapped[str]
+    reason_sealed: Mapped[bytes | None]
+    issued_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    __table_args__ = (Index("ix_licences_id", "id", unique=True), Index("ix_licences_issuer", "issuer_code", "type_code", "id"))
+
+    def state_at(self, now: datetime) -> LicenceState:
+        """Return the state with the calendar looked at: a licence that the register calls valid may be expired, or yet to begin."""
+        state = LicenceState(self.state)
+        if state is not LicenceState.VALID:
+            return state
+        today = china_date(now)
+        if today < self.valid_from:
+            return LicenceState.NOT_YET_VALID
+        return LicenceState.EXPIRED if self.valid_until is not None and today > self.valid_until else state
+
+
+def china_date(now: datetime) -> date:
+    """Return the day that it is in China."""
+    return now.astimezone(CHINA).date()
+
+
+def beginning_of(day: date) -> datetime:
+    """Return the moment at which a day begins in China."""
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA)
+
+
+def get_licence(session: Session, licence_id: UUID) -> Licence:
+    """Return a licence by its id; raises LicenceNotFound. Whether the caller may know of it is for the caller's view."""
+    licence = session.scalars(select(Licence).where(Licence.id == licence_id)).one_or_none()
+    if licence is None:
+        raise LicenceNotFound
+    return licence
+
+
+def find_by_identifier(session: Session, identifier: str) -> Licence | None:
+    """Return the licence of an identifier in its whole form."""
+    return session.scalars(select(Licence).where(Licence.identifier == identifier)).one_or_none()
+
+
+def licences_of(session: Session, *, holder_id: UUID) -> list[Licence]:
+    """Return every licence that a holder has or had, the newest first."""
+    return list(session.scalars(select(Licence).where(Licence.holder_id == holder_id).order_by(Licence.id.desc())))
+
+
+def find_current(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> Licence | None:
+    """Return the holder's newest licence of a type that is valid now, or None."""
+    rows = select(Licence).where(Licence.holder_id == holder_id, Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
+    return next((one for one in session.scalars(rows.order_by(Licence.id.desc())) if one.state_at(now) is LicenceState.VALID), None)
+
+
+def seal_details(licence_id: UUID, *, licence_number: str, fields: dict[str, Any]) -> dict[str, bytes]:
+    """Return the sealed columns of a licence."""
+    sealed_fields = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return {
+        "licence_number_sealed": sealing.seal(licence_number, table=TABLE, column="licence_number_sealed", row=licence_id),
+        "fields_sealed": sealing.seal(sealed_fields, table=TABLE, column="fields_sealed", row=licence_id),
+    }
+
+
+def licence_number_of(licence: Licence) -> str:
+    """Return the licence number (证照编号)."""
+    return sealing.unseal(licence.licence_number_sealed, table=TABLE, column="licence_number_sealed", row=licence.id)
+
+
+def fields_of(licence: Licence) -> dict[str, Any]:
+    """Return the fields' values, in the order of the type."""
+    values: dict[str, Any] = json.loads(sealing.unseal(licence.fields_sealed, table=TABLE, column="fields_sealed", row=licence.id))
+    return values
