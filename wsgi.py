@@ -38,11 +38,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.token_api import token_endpoints
+    from idp.signin import pruning  # noqa: F401 (declares a job)
+    from idp.signin.account_pages import account_pages
+    from idp.signin.signin_pages import signin_pages
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
 
-    for blueprint in (health, published, home):
+    for blueprint in (health, published, signin_pages, account_pages, home):
         app.register_blueprint(blueprint)
     app.register_blueprint(token_endpoints)
 

@@ -1,11 +1,28 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients
+from idp.signin import accounts, sessions, throttle
 from idp.subjects import directory, registries
 from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.register import catalogue, departments, licences
 
-OWNERS = (ring, sealing, events, idempotency, ledger, directory, registries, clients, assertions, catalogue, departments, licences)
+OWNERS = (
+    ring,
+    sealing,
+    events,
+    idempotency,
+    ledger,
+    directory,
+    registries,
+    accounts,
+    sessions,
+    throttle,
+    clients,
+    assertions,
+    catalogue,
+    departments,
+    licences,
+)
 metadata = Base.metadata

@@ -2,16 +2,24 @@
 
 import itertools
 import random
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from uuid import UUID
 
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from stdnum.iso7064 import mod_11_2
+from werkzeug.test import TestResponse
 
+from idp.signin import accounts
 from idp.subjects import credit_codes, registry_import
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
 
 DIVISION = "379999"
 PASSWORD = "垦利的黄河口湿地 correct horse"
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林郑"
 GIVEN = "建国文秀英子涵宇轩思远晓明海燕春梅志强雨桐"
 TRADES = ("黄河口食品", "垦利建设", "齐鲁运输", "东营石化设备", "利津渔业")
@@ -67,3 +75,32 @@ def new_organisation(session: Session, *, representative: Person, name: str | No
     row = {"number": organisation.number, "name": organisation.name, "representative": representative.number}
     assert not registry_import.load_organisations(session, [row])
     return organisation
+
+
+def open_account(session: Session, person: Person) -> UUID:
+    """Open a person's account, with `PASSWORD`, and return their subject id."""
+    return accounts.register(session, number=parse_number(person.number), name=person.name, password=PASSWORD, now=now())
+
+
+def csrf_token(page: str) -> str:
+    """Return the token against forged requests that a page's form carries."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found is not None, "the page has no form"
+    return found[1]
+
+
+def post_form(client: FlaskClient, url: str, data: dict[str, str], *, form_at: str | None = None) -> TestResponse:
+    """Fill in a form as a browser does: read its page (at `url` unless said), then send it with its token."""
+    page = client.get(form_at or url, headers=BROWSER)
+    return client.post(url, data={"csrf_token": csrf_token(page.text), **data}, headers=BROWSER)
+
+
+def sign_in(client: FlaskClient, person: Person, password: str = PASSWORD, next: str | None = None) -> TestResponse:  # noqa: A002 (the field of the form)
+    """Sign a person in on the real page; returns the answer, a redirect if the password was right."""
+    form = {"number": person.number, "password": password, **({"next": next} if next else {})}
+    return post_form(client, "/signin", form)
+
+
+def act_for(client: FlaskClient, organisation_id: UUID) -> TestResponse:
+    """Let the person who is signed in act for an organisation."""
+    return post_form(client, "/account/acting", {"organisation": str(organisation_id)}, form_at="/account")

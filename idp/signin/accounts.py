@@ -1,0 +1,101 @@
+"""Accounts: a person's right to sign in here, one for each number, ever.
+
+Number and name must be those of the population registry; of several who open an account for one number at once, one
+does. An organisation has no password: a person with a mandate signs in and acts for it.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.signin import passwords
+from idp.subjects import directory, registries
+from idp.subjects.numbers import Number
+from runtime import ledger
+from runtime.database import Base
+from runtime.languages import Text
+from runtime.problems import Refusal
+
+
+class NotInRegistry(Refusal):
+    """The registry has no person of this number and name; which of the two is wrong is not said."""
+
+    code, status, title = (
+        "not-in-registry",
+        422,
+        Text("号码与姓名在人口库中不相符，请核对。", "The registry has no person of this number and name; check both."),
+    )
+
+
+class AccountExists(Refusal):
+    """There is an account for this number already."""
+
+    code, status, title = "account-exists", 409, Text("该号码已经开通账号，请直接登录。", "There is an account for this number already; sign in.")
+
+
+class OrganisationsActThroughPeople(Refusal):
+    """The number is an organisation's; people sign in."""
+
+    code, status = "organisations-act-through-people", 422
+    title = Text(
+        "这是统一社会信用代码。请法定代表人用本人号码登录，再选择代表该组织办理。",
+        "This is an organisation's code. Its legal representative signs in with their own number and then acts for it.",
+    )
+
+
+class Account(Base):
+    """A person's account. `password_hash` carries its own parameters and salt."""
+
+    __tablename__ = "accounts"
+    subject_id: Mapped[UUID] = mapped_column(ForeignKey("subjects.id"), primary_key=True)
+    password_hash: Mapped[str]
+    opened_at: Mapped[datetime]
+    password_changed_at: Mapped[datetime]
+
+
+def register(session: Session, *, number: Number, name: str, password: str, now: datetime) -> UUID:
+    """Open the account of a person and return their subject id.
+
+    The password is hashed before the registry or any row is asked, so that every answer takes the same time and no
+    connection waits meanwhile. Raises OrganisationsActThroughPeople, PasswordRefused, NotInRegistry,
+    RegistryUnavailable, AccountExists.
+    """
+    check_is_person(number)
+    passwords.check_password(password, number=number)
+    password_hash = passwords.hash_password(password)
+    record = registries.open_registry(session).find(number)
+    if not registries.is_same_name(record.name if record else "", name) or record is None:
+        raise NotInRegistry("no such number" if record is None else "another name", field="number")
+    subject = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
+    row = insert(Account).values(subject_id=subject.id, password_hash=password_hash, opened_at=now, password_changed_at=now)
+    if session.scalar(row.on_conflict_do_nothing().returning(Account.subject_id)) is None:
+        raise AccountExists(field="number")
+    ledger.record(session, "account.opened", actor=f"subject:{subject.id}", object_id=subject.id, subject_id=subject.id, now=now)
+    return subject.id
+
+
+def check_is_person(number: Number) -> None:
+    """Check that a number is one to sign in with; raises OrganisationsActThroughPeople."""
+    if not number.is_person:
+        raise OrganisationsActThroughPeople(field="number")
+
+
+def find_account(session: Session, number: Number) -> Account | None:
+    """Return the account of a number, or None."""
+    subject = directory.find_subject(session, number)
+    return session.get(Account, subject.id) if subject is not None else None
+
+
+def rehash(session: Session, account: Account, *, password: str) -> None:
+    """Keep a right password under today's parameters, if it still is under older ones and nobody changed it meanwhile."""
+    if passwords.is_outdated(account.password_hash):
+        unchanged = (Account.subject_id == account.subject_id, Account.password_hash == account.password_hash)
+        session.execute(update(Account).where(*unchanged).values(password_hash=passwords.hash_password(password)))
+
+
+def find_opened_at(session: Session, subject_id: UUID) -> datetime | None:
+    """Return when a subject's account was opened, or None if there is none."""
+    return session.scalar(select(Account.opened_at).where(Account.subject_id == subject_id))

@@ -1,0 +1,108 @@
+"""The caller who is signed in, for the guard; and who that is, for views.
+
+One query a request: the session's row, by its id. Once a minute more: that it was seen, and, where the person acts for
+an organisation, whether the mandate still stands.
+"""
+
+from datetime import timedelta
+
+from flask import Response, current_app, g, redirect, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from idp.signin import sessions
+from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
+from idp.subjects import mandates
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.problems import NotSignedIn, wants_page
+from runtime.settings import Settings
+
+BROWSER_COOKIE = "kabao_browser"
+BROWSER_COOKIE_LIFETIME = timedelta(days=180)
+
+
+class GoAndSignIn(HTTPException):
+    """Sends a browser to the sign-in page, and back afterwards if it only asked for a page."""
+
+    code = 303
+
+    def get_response(self, *_: object, **__: object) -> Response:
+        """Return the redirect."""
+        back = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else None
+        return redirect(url_for("signin.signin", next=back), 303)  # type: ignore[return-value]
+
+
+class SignedInCaller:
+    """A browser in which someone is signed in; another is sent to sign in, a program is told 401."""
+
+    name = "signed_in"
+
+    def admit(self) -> None:
+        """Leave who it is in `g.signed_in`."""
+        if find_signed_in() is None:
+            raise GoAndSignIn if wants_page() else NotSignedIn("no session")
+
+
+signed_in = SignedInCaller()
+
+
+def find_signed_in() -> SignedIn | None:
+    """Return who is signed in in this browser, or None; asked once a request."""
+    if "signed_in" not in g:
+        token = request.cookies.get(cookie_name())
+        g.signed_in = _find(token) if token else None
+    found: SignedIn | None = g.signed_in
+    return found
+
+
+def cookie_name() -> str:
+    """Return the name of the session's cookie; over HTTPS its prefix binds it to this host."""
+    return "__Host-kabao_session" if _settings().is_https else "kabao_session"
+
+
+def set_cookie(response: Response, token: str) -> None:
+    """Give the browser its token, which no script reads and no other site sends along."""
+    response.set_cookie(cookie_name(), token, path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
+
+
+def forget_cookie(response: Response) -> None:
+    """Take the browser's token away."""
+    response.delete_cookie(cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
+
+
+def set_browser_mark(response: Response, mark: str) -> None:
+    """Let the browser be known again at the next sign-in."""
+    lifetime = int(BROWSER_COOKIE_LIFETIME.total_seconds())
+    response.set_cookie(BROWSER_COOKIE, mark, max_age=lifetime, path="/signin", secure=_settings().is_https, httponly=True, samesite="Lax")
+
+
+def lifetimes() -> Lifetimes:
+    """Return how long sessions last here."""
+    return Lifetimes(_settings().session_idle, _settings().session_lifetime)
+
+
+def _find(token: str) -> SignedIn | None:
+    present = now()
+    with transaction() as session:
+        row = sessions.find(session, token, lifetimes=lifetimes(), now=present)
+        if row is None:
+            return None
+        if sessions.is_due(row, now=present):
+            row.seen_at = present
+            _end_lost_mandate(session, row)
+        return sessions.as_signed_in(row)
+
+
+def _end_lost_mandate(session: Session, row: SigninSession) -> None:
+    if row.acting_for is None:
+        return
+    try:
+        mandates.check_mandate(session, person_id=row.subject_id, organisation_id=row.acting_for, now=row.seen_at)
+    except mandates.NoMandate:
+        sessions.act_for(session, sessions.as_signed_in(row), None, now=row.seen_at)
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["kabao_settings"]
+    return settings

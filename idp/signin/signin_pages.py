@@ -1,0 +1,140 @@
+"""The pages of signing in, opening an account, and signing out.
+
+Each try is counted in a transaction of its own before it is heard; no connection is held while a password is hashed.
+"""
+
+import hmac
+
+import structlog
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import session as form_session
+
+from idp.signin import accounts, callers, passwords, sessions, throttle
+from idp.signin.destinations import local_path, origins_of
+from idp.signin.forms import RegistrationForm, SigninForm, SignoutForm, add_refusal
+from idp.subjects.numbers import Number, parse_number
+from keys import sealing
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow, anyone
+from runtime.languages import Text
+from runtime.pages import form_may_lead_to
+from runtime.problems import Refusal
+
+log = structlog.get_logger(__name__)
+signin_pages = Blueprint("signin", __name__, template_folder="templates")
+
+
+class SigninRefused(Refusal):
+    """Number and password do not belong together; whether the number has an account is not said."""
+
+    code, status, title = "signin-refused", 422, Text("号码或密码不正确。", "The number or the password is not right.")
+
+
+@signin_pages.route("/signin", methods=["GET", "POST"])
+@allow(anyone)
+def signin() -> Response:
+    """Show the form, and begin a session for the right password."""
+    form = SigninForm()
+    goal = local_path(form.next.data or request.args.get("next"))
+    if request.method == "GET":
+        return _see(goal) if callers.find_signed_in() else _page("signin/signin.html", form, goal)
+    if not form.validate():
+        return _page("signin/signin.html", form, goal, status=422)
+    try:
+        return _sign_in(parse_number(form.number.data), form.password.data, goal)
+    except Refusal as refusal:
+        return _refused("signin/signin.html", form, goal, refusal)
+
+
+@signin_pages.route("/account/new", methods=["GET", "POST"])
+@allow(anyone)
+def register() -> Response:
+    """Show the form, and open the account of someone whom the registry knows."""
+    form = RegistrationForm()
+    goal = local_path(form.next.data or request.args.get("next"))
+    if request.method == "GET":
+        return _page("signin/register.html", form, goal)
+    if not form.validate():
+        return _page("signin/register.html", form, goal, status=422)
+    try:
+        return _register(parse_number(form.number.data), form.name.data, form.password.data, goal)
+    except Refusal as refusal:
+        return _refused("signin/register.html", form, goal, refusal)
+
+
+@signin_pages.route("/signout", methods=["POST"])
+@allow(anyone)
+def signout() -> Response:
+    """End the session of this browser, if there is one."""
+    before = callers.find_signed_in()
+    if SignoutForm().validate() and before is not None:
+        with transaction() as session:
+            sessions.end(session, before, now=now())
+        flash(str(Text("您已退出登录。", "You are signed out.")))
+    response = _see("/signin")
+    callers.forget_cookie(response)
+    return response
+
+
+def _sign_in(number: Number, password: str, goal: str) -> Response:
+    present = now()
+    accounts.check_is_person(number)
+    attempt = throttle.Try("signin", number.value, request.remote_addr or "", known_browser=_is_known_browser(number))
+    with transaction() as session:
+        throttle.count(session, attempt, now=present)
+        account = accounts.find_account(session, number)
+    if not passwords.is_right(account.password_hash if account else None, password) or account is None:
+        raise SigninRefused("no account" if account is None else "another password")
+    with transaction() as session:
+        throttle.give_back(session, attempt, now=present)
+        accounts.rehash(session, account, password=password)
+        token = sessions.begin(session, subject_id=account.subject_id, amr=["pwd"], now=present, before=callers.find_signed_in())
+    return _signed_in(token, number, goal)
+
+
+def _register(number: Number, name: str, password: str, goal: str) -> Response:
+    present = now()
+    with transaction() as session:
+        throttle.count(session, throttle.Try("register", number.value, request.remote_addr or ""), now=present)
+    with transaction() as session:
+        subject_id = accounts.register(session, number=number, name=name, password=password, now=present)
+        token = sessions.begin(session, subject_id=subject_id, amr=["pwd"], now=present, before=callers.find_signed_in())
+    return _signed_in(token, number, goal)
+
+
+def _signed_in(token: str, number: Number, goal: str) -> Response:
+    form_session.pop("csrf_token", None)
+    response = _see(goal)
+    callers.set_cookie(response, token)
+    callers.set_browser_mark(response, sealing.index_of(_browser_of(number)).hex())
+    return response
+
+
+def _is_known_browser(number: Number) -> bool:
+    """Whether the owner of the account signed in in this browser before: such a one is not slowed by strangers' guesses."""
+    mark = request.cookies.get(callers.BROWSER_COOKIE, "").encode()
+    return any(hmac.compare_digest(index.hex().encode(), mark) for index in sealing.indexes_of(_browser_of(number)))
+
+
+def _browser_of(number: Number) -> str:
+    return f"browser:{number.value}"
+
+
+def _see(goal: str) -> Response:
+    response: Response = redirect(goal, 303)  # type: ignore[assignment]
+    return response
+
+
+def _refused(template: str, form: SigninForm | RegistrationForm, goal: str, refusal: Refusal) -> Response:
+    log.info("refused", code=refusal.code, reason=refusal.reason, field=refusal.field)
+    add_refusal(form, refusal)
+    response = _page(template, form, goal, status=refusal.status)
+    response.headers.update(refusal.headers)
+    return response
+
+
+def _page(template: str, form: SigninForm | RegistrationForm, goal: str, *, status: int = 200) -> Response:
+    form.next.data = goal
+    response = make_response(render_template(template, form=form), status)
+    return form_may_lead_to(response, *origins_of(goal))
