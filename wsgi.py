@@ -85,3 +85,7 @@ def main() -> None:
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(os.EX_CONFIG)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Fills an empty installation with the invented city; run again, it adds only what is missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from flask import Flask
+from rich.console import Console
+from sqlalchemy.orm import Session
+
+from demo import city, people
+from idp.oauth import clients
+from idp.signin import accounts
+from idp.subjects import directory, registry_import
+from idp.subjects.numbers import parse_number
+from keys import suites
+from keys.init import init_keys
+from migrations.commands import config_for
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.languages import Text
+from runtime.settings import Settings
+from wallet.issuing import life
+from wallet.register import catalogue, departments, licences
+
+
+@dataclass(frozen=True)
+class System:
+    """A department's system, which proves itself by a key of its own."""
+
+    client_id: str
+    name: Text
+    owner: people.Department
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Portal:
+    """A portal that people sign in to, and what it asks them for."""
+
+    client_id: str
+    name: Text
+    kind: str
+    draws: tuple[str, ...]
+
+
+ISSUING = System("issuing-system", Text("公安局制证系统", "Police issuing system"), city.POLICE, ("licences:issue", "licences:read"))
+COUNTER = System("counter-system", Text("政务服务窗口系统", "Counter system"), city.SERVICE_CENTRE, ("verifications", "draws", "receipts"))
+SUPERVISION = System("supervision-system", Text("综合执法监管系统", "Supervision system"), city.ENFORCEMENT, ("events",))
+SYSTEMS = (ISSUING, COUNTER, SUPERVISION)
+PORTALS = (
+    Portal("citizen-hall", Text("市民办事大厅", "Citizen service hall"), "citizen", ("resident-identity-card", "marriage-certificate")),
+    Portal("enterprise-hall", Text("企业办事大厅", "Enterprise hall"), "enterprise", ("business-licence", "food-business-licence")),
+)
+
+
+def load(settings: Settings, *, folder: Path, console: Console) -> None:
+    """Migrate, make the keys, and enter whatever of the city is not there yet."""
+    from wsgi import create_app
+
+    steps: tuple[tuple[str, Callable[[Session, Settings], None]], ...] = (
+        ("Making the keys", lambda session, settings: _discard(init_keys(session, settings, now=now()))),
+        ("Describing the licence types", lambda session, settings: _discard(catalogue.apply(session, now=now()))),
+        ("Opening the registries", _registries),
+        ("Opening the departments", _departments),
+        ("Opening accounts", _accounts),
+        ("Naming the officers", _officers),
+        ("Registering the systems and portals", lambda session, settings: _clients(session, settings, folder)),
+        ("Issuing licences", _licences),
+    )
+    with console.status("Creating the tables ..."):
+        command.upgrade(config_for(settings.database_url), "head")
+    app: Flask = create_app(settings)
+    with app.app_context():
+        for title, step in steps:
+            with console.status(f"{title} ..."), transaction() as session:
+                step(session, settings)
+
+
+def key_file(client_id: str, folder: Path) -> Path:
+    """Return where a demonstration client keeps its private key."""
+    return folder / "clients" / f"{client_id}.pem"
+
+
+def portal_environ(portal: Portal, *, port: int, service: str, folder: Path) -> dict[str, str]:
+    """Return the environment of a portal."""
+    return {
+        "PORTAL_NAME_ZH": portal.name.zh,
+        "PORTAL_NAME_EN": portal.name.en,
+        "PORTAL_KIND": portal.kind,
+        "PORTAL_PORT": str(port),
+        "PORTAL_CLIENT_ID": portal.client_id,
+        "PORTAL_KEY_FILE": str(key_file(portal.client_id, folder)),
+        "PORTAL_LICENCES": ",".join(portal.draws),
+        "KABAO_URL": service,
+    }
+
+
+def _discard(_: Any) -> None:
+    return None
+
+
+def _registries(session: Session, _: Settings) -> None:
+    citizens = [*people.CAST, *people.crowd()]
+    registry_import.load_people(session, [{"number": person.number, "name": person.name, "born": person.born.isoformat()} for person in citizens])
+    firm = people.RESTAURANT
+    row = {"number": firm.code, "name": firm.name, "representative": firm.representative.number}
+    registry_import.load_organisations(session, [row])
+
+
+def _departments(session: Session, settings: Settings) -> None:
+    slugs = [kind.slug for kind in catalogue.all_types()]
+    known = {department.code for department in departments.all_departments(session)}
+    for department in city.DEPARTMENTS:
+        if department.code in known:
+            continue
+        departments.add_department(session, settings, code=department.code, name=Text(department.name, department.english), now=now())
+        everything = {
+            departments.Action.ISSUE: department.issues,
+            departments.Action.VERIFY: slugs if department.verifies else (),
+            departments.Action.DRAW: slugs if department.draws else (),
+            departments.Action.SUPERVISE: slugs if "*" in department.supervises else department.supervises,
+        }
+        for action, types in everything.items():
+            for slug in types:
+                departments.grant(session, department=department.code, type_code=catalogue.get_type(slug).code, action=action, now=now())
+
+
+def _accounts(session: Session, _: Settings) -> None:
+    for person in people.CAST:
+        subject = directory.find_subject(session, parse_number(person.number))
+        if subject is None:
+            accounts.register(session, number=person.number, name=person.name, password=people.PASSWORD, now=now())
+
+
+def _officers(session: Session, _: Settings) -> None:
+    for department in city.DEPARTMENTS:
+        for officer in department.officers:
+            subject = directory.ensure_subject(session, parse_number(officer.number), now=now())
+            departments.add_officer(session, department=department.code, subject_id=subject.id, now=now())
+
+
+def _clients(session: Session, settings: Settings, folder: Path) -> None:
+    known = {row.client_id for row in clients.listed(session)}
+    for system in SYSTEMS:
+        if system.client_id not in known:
+            jwks = _make_key(system.client_id, folder)
+            clients.register_client(
+                session, client_id=system.client_id, name=system.name, owner=system.owner.code, jwks=jwks, scopes=system.scopes, now=now()
+            )
+    scheme, _, port = settings.public_url.rpartition(":")
+    for offset, portal in enumerate(PORTALS, 1):
+        if portal.client_id not in known:
+            home = f"{scheme}:{int(port) + offset}"
+            clients.register_client(
+                session,
+                client_id=portal.client_id,
+                name=portal.name,
+                owner=city.SERVICE_CENTRE.code,
+                jwks=_make_key(portal.client_id, folder),
+                redirect_uris=[f"{home}/callback"],
+                post_logout_redirect_uris=[f"{home}/"],
+                backchannel_logout_uri=f"{home}/backchannel-logout",
+                grant_types=[clients.AUTHORIZATION_CODE, clients.REFRESH_TOKEN],
+                scopes=["openid", "profile", "licences"],
+                sector=portal.client_id,
+                now=now(),
+            )
+
+
+def _make_key(client_id: str, folder: Path) -> dict[str, Any]:
+    file = key_file(client_id, folder)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = suites.ES256.generate()
+    file.touch(mode=0o600)
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    jwk = suites.public_jwk(key.public_key())
+    return {"keys": [{**jwk, "kid": suites.thumbprint(jwk)}]}
+
+
+def _licences(session: Session, _: Settings) -> None:
+    for holder, department, slug, given, until in city.HOLDINGS:
+        number = holder.code if isinstance(holder, people.Organisation) else holder.number
+        kind = catalogue.get_type(slug)
+        subject = directory.ensure_subject(session, parse_number(number), now=now())
+        if any(licence.type_code == kind.code for licence in licences.licences_of(session, holder_id=subject.id)):
+            continue
+        life.issue_licence(
+            session,
+            department=department.code,
+            type_code=kind.code,
+            number=number,
+            name=holder.name,
+            fields={**{field.name: field.example for field in kind.fields}, **given},
+            valid_from=date(2024, 3, 1),
+            valid_until=date.fromisoformat(until) if until else None,
+            now=now(),
+        )

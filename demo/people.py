@@ -1,0 +1,94 @@
+"""Invented people and organisations of a place that does not exist: division 379999 was never assigned.
+
+The cast has names, passwords and licences; the crowd behind them is there to be registered, one at a time, by whoever
+tries that out. Everything is drawn from a fixed seed, so every installation has the same world.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from stdnum.iso7064 import mod_11_2
+
+from idp.subjects import credit_codes
+
+DIVISION = "379999"
+PASSWORD = "papercopy-never-again"  # noqa: S105 - the demonstration's own, printed for everyone
+CROWD = 400
+SURNAMES = "林周孙陈王李张刘杨黄赵吴徐朱马胡郭何高罗郑梁谢宋唐许韩冯邓曹彭曾萧田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭"
+GIVEN = "晓明海立国建文志秀丽雨静敏慧婷佳欣怡宇轩浩然子涵梓博思远嘉安宁清和平春夏秋冬云山川松柏竹梅兰菊雪月星辰阳光乐悦诗书画琴"
+
+
+def citizen_number(born: date, sequence: int) -> str:
+    """Return the citizen number of a birth date and a sequence (odd: male), GB 11643."""
+    body = f"{DIVISION}{born:%Y%m%d}{sequence:03d}"
+    return body + mod_11_2.calc_check_digit(body)
+
+
+@dataclass(frozen=True)
+class Citizen:
+    """A person as the population registry has them."""
+
+    name: str
+    born: date
+    sequence: int
+    role: str = ""
+
+    @property
+    def number(self) -> str:
+        """The citizen number."""
+        return citizen_number(self.born, self.sequence)
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """An organisation as the legal-person registry has it."""
+
+    name: str
+    english: str
+    prefix: str
+    organisation: str
+    representative: Citizen
+
+    @property
+    def code(self) -> str:
+        """The unified social credit code."""
+        return credit_codes.complete(f"{self.prefix}{DIVISION}{self.organisation}")
+
+
+@dataclass(frozen=True)
+class Department:
+    """A public body of the invented city: what it issues (slugs of licence types) and whether it verifies, draws or supervises."""
+
+    name: str
+    english: str
+    organisation: str
+    issues: tuple[str, ...] = ()
+    supervises: tuple[str, ...] = ()
+    verifies: bool = False
+    draws: bool = False
+    officers: tuple[Citizen, ...] = field(default=())
+
+    @property
+    def code(self) -> str:
+        """The unified social credit code, registered by 编办 as an organ of state."""
+        return credit_codes.complete(f"11{DIVISION}{self.organisation}")
+
+
+LIN = Citizen("林晓月", date(1990, 5, 18), 12, "citizen with a full wallet")
+CHEN = Citizen("陈国安", date(1986, 11, 2), 37, "her husband, a driver by trade")
+ZHOU = Citizen("周海峰", date(1978, 3, 9), 51, "legal representative of 海右餐饮")
+SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre's desk")
+CAST = (LIN, CHEN, ZHOU, SUN)
+RESTAURANT = Organisation("海右餐饮管理有限公司", "Haiyou Catering Co., Ltd.", "91", "MA3F0X7Q", ZHOU)
+
+
+def crowd() -> list[Citizen]:
+    """Return the people who have no account yet, the same in every installation."""
+    chance = random.Random(716)  # noqa: S311 - invented people need no secrecy
+    people: dict[str, Citizen] = {}
+    while len(people) < CROWD:
+        born = date(1950, 1, 1) + timedelta(days=chance.randrange(20_000))
+        person = Citizen(chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, 2)), born, chance.randrange(100, 1000))
+        people[person.number] = person
+    return list(people.values())
