@@ -44,6 +44,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
+    from wallet.verifying import ledger_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, home):
         app.register_blueprint(blueprint)
@@ -58,8 +59,9 @@ def commands() -> list[click.Command]:
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
     from wallet.register.commands import department, licence_type
+    from wallet.verifying.commands import ledger, verify
 
-    return [init, migrate, serve, worker, keys, registry, client, licence_type, department]
+    return [init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

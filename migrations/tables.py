@@ -6,7 +6,9 @@ from idp.subjects import directory, registries
 from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
+from wallet.holding import uses
 from wallet.register import catalogue, departments, licences
+from wallet.verifying import receipts
 
 OWNERS = (
     ring,
@@ -24,5 +26,7 @@ OWNERS = (
     catalogue,
     departments,
     licences,
+    uses,
+    receipts,
 )
 metadata = Base.metadata

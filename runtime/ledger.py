@@ -104,12 +104,23 @@ class Fault:
     what: str
 
 
-def record(session: Session, act: str, *, actor: str, object_id: UUID | str, now: datetime, subject_id: UUID | None = None, **detail: Any) -> UUID:
+def record(
+    session: Session,
+    act: str,
+    *,
+    actor: str,
+    object_id: UUID | str,
+    now: datetime,
+    subject_id: UUID | None = None,
+    entry_id: UUID | None = None,
+    **detail: Any,
+) -> UUID:
     """Write down an act in its own transaction and return the row's id.
 
-    `actor` is `kind:id` (`department:…`, `subject:…`, `operator`); `detail` takes ids, codes and counts only.
+    `actor` is `kind:id` (`department:…`, `subject:…`, `operator`); `detail` takes ids, codes, counts and digests only. `entry_id` is
+    given by who names the row in what it records, such as a receipt.
     """
-    entry_id = new_id()
+    entry_id = entry_id or new_id()
     session.execute(
         insert(LedgerEntry).values(id=entry_id, recorded_at=now, act=act, actor=actor, subject_id=subject_id, object_id=str(object_id), detail=detail)
     )
@@ -165,6 +176,8 @@ def verify(session: Session, *, verify_signature: VerifySignature) -> Iterator[F
             return
         for level, index, digest in merkle.complete_nodes(position, entry.leaf(), lambda at, which: nodes[at, which]):
             nodes[level, index] = digest
+            for child in ((level - 1, 2 * index), (level - 1, 2 * index + 1)):
+                nodes.pop(child, None)  # only the right edge of the tree is needed from here on
         position += 1
         if position in checkpoints:
             yield from _compare(checkpoints.pop(position), merkle.root(position, lambda at, which: nodes[at, which]), verify_signature)

@@ -197,7 +197,7 @@ def form(case: Case) -> Result:
 
 def signature(case: Case) -> Result:
     """Check the issuer's signature against the certificate's key."""
-    _require(_is_signed(case.parts.jwt, case.header, case.leaf.key), Reason.BAD_SIGNATURE)
+    _require(is_signed(case.parts.jwt, case.header, case.leaf.key), Reason.BAD_SIGNATURE)
     return Result.PASSED
 
 
@@ -244,7 +244,7 @@ def holder_binding(case: Case) -> Result:
     _require(bool(bound), Reason.NOT_BOUND)
     header, cnf = _object(bound, 0, Reason.BAD_BINDING), case.claims.get("cnf")
     key = _read(lambda: suites.key_from_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None), Reason.BAD_BINDING)
-    _require(header.get("typ") == BINDING_TYPE and "crit" not in header and _is_signed(bound, header, key), Reason.BAD_BINDING)
+    _require(header.get("typ") == BINDING_TYPE and "crit" not in header and is_signed(bound, header, key), Reason.BAD_BINDING)
     _require(_is_same(case.binding.get("sd_hash"), sd_jwt.sd_hash(case.parts.bound_text)), Reason.BAD_BINDING)
     made_at, present = case.binding.get("iat"), case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()
@@ -277,11 +277,17 @@ def status(case: Case) -> Result:
         state = case.status_of(case.claims)
     except StatusUnknown as error:
         raise _Failure(Reason.STATUS_UNKNOWN) from error
-    failed = {"revoked": Reason.REVOKED, "suspended": Reason.SUSPENDED, "expired": Reason.EXPIRED}.get(state, Reason.NOT_IN_FORCE)
-    _require(state == IN_FORCE, failed)
+    _require(state == IN_FORCE, STATES.get(state, Reason.NOT_IN_FORCE))
     return Result.PASSED
 
 
+STATES = {
+    "revoked": Reason.REVOKED,
+    "annulled": Reason.REVOKED,
+    "suspended": Reason.SUSPENDED,
+    "expired": Reason.EXPIRED,
+    "not-yet-valid": Reason.NOT_YET_VALID,
+}
 CHECKS = (form, signature, type_header, issuer, disclosures, validity, holder_binding, audience, nonce, status)
 
 
@@ -310,7 +316,8 @@ def _object(compact: str, part: int, reason: Reason = Reason.MALFORMED) -> dict[
     return found
 
 
-def _is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bool:
+def is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bool:
+    """Tell whether a compact JWS, whose header was read, was signed with the key by that key's own algorithm."""
     suite = suites.suite_of(key)
     if header.get("alg") != suite.name:
         return False

@@ -1,0 +1,172 @@
+"""The ledger on a database of its own, since these tests do what nobody may: change, move and remove its rows."""
+
+import base64
+import json
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from demo import postgres
+from keys import ring
+from keys.init import init_keys
+from runtime import ledger, merkle
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.settings import Settings
+from tests import schema
+from tests.conftest import MASTER_KEY
+from wallet.verifying.commands import signed_claims, verify_ledger
+from wallet.verifying.ledger_jobs import CHECKPOINT, seal_now
+from wsgi import create_app
+
+
+@pytest.fixture
+def app(server: postgres.PostgresServer) -> Iterator[Flask]:
+    url = postgres.create_database(server, "test_ledger_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
+    schema.create(url)
+    app = create_app(Settings(database_url=url, master_key=MASTER_KEY, development=True))
+    with app.app_context():
+        with transaction() as session:
+            init_keys(session, app.extensions["kabao_settings"], now=now())
+        yield app
+    app.extensions["kabao_cache"].stop()
+    app.extensions["kabao_engine"].dispose()
+
+
+def act(count: int = 1) -> list[UUID]:
+    with transaction() as session:
+        return [
+            ledger.record(session, "test.done", actor="operator", object_id=uuid4(), now=now(), number=number, zh="字") for number in range(count)
+        ]
+
+
+def faults() -> list[ledger.Fault]:
+    with transaction() as session:
+        return [found for found in ledger.verify(session, verify_signature=signed_claims) if isinstance(found, ledger.Fault)]
+
+
+def size() -> int:
+    with transaction() as session:
+        return int(session.execute(text("SELECT max(size) FROM ledger_checkpoints")).scalar_one())
+
+
+def test_what_is_recorded_is_sealed_and_every_row_can_be_proven(app: Flask) -> None:
+    entries = [entry for count in (1, 2, 5) for entry in act(count) if seal_now() >= 0]
+    seal_now()
+    assert faults() == []
+    for entry in entries:
+        with transaction() as session:
+            proof = ledger.prove(session, entry)
+        assert proof is not None
+        signed = ring.verify(proof.checkpoint, use=ring.LEDGER, typ=CHECKPOINT, audience=None)
+        root = base64.b64decode(signed["root"])
+        assert signed["size"] == proof.size == size()
+        assert merkle.verify_inclusion(proof.leaf, index=proof.position, size=proof.size, path=proof.path, expected_root=root)
+        assert json.dumps(proof.as_json())
+
+
+def test_a_row_is_proven_only_once_it_is_sealed(app: Flask) -> None:
+    (entry,) = act()
+    with transaction() as session:
+        assert ledger.prove(session, entry) is None
+        assert ledger.prove(session, uuid4()) is None
+    assert seal_now() > 0
+    with transaction() as session:
+        assert ledger.prove(session, entry) is not None
+
+
+def test_nothing_new_is_nothing_sealed(app: Flask) -> None:
+    act()
+    seal_now()
+    before = size()
+    assert (seal_now(), size()) == (0, before)
+
+
+def test_a_batch_larger_than_one_is_sealed_in_several(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal_now()
+    monkeypatch.setattr(ledger, "BATCH", 4)
+    act(11)
+    assert seal_now() == 11
+    assert faults() == []
+
+
+TAMPERING = {
+    "its act": "UPDATE ledger_entries SET act = 'test.undone' WHERE position = 3",
+    "its actor": "UPDATE ledger_entries SET actor = 'department:x' WHERE position = 3",
+    "its time": "UPDATE ledger_entries SET recorded_at = recorded_at - interval '1 microsecond' WHERE position = 3",
+    "its object": "UPDATE ledger_entries SET object_id = 'x' WHERE position = 3",
+    "its subject": "UPDATE ledger_entries SET subject_id = gen_random_uuid() WHERE position = 3",
+    "its detail": "UPDATE ledger_entries SET detail = '{}' WHERE position = 3",
+    "its being there": "DELETE FROM ledger_entries WHERE position = 3",
+    "its place": "UPDATE ledger_entries SET position = CASE position WHEN 3 THEN -4 ELSE -3 END WHERE position IN (3, 4);"
+    "UPDATE ledger_entries SET position = -position WHERE position < 0",
+    "that it is the last": "DELETE FROM ledger_entries WHERE position = (SELECT max(position) FROM ledger_entries)",
+    "the root": "UPDATE ledger_checkpoints SET root = decode('00', 'hex')",
+    "a signature": "UPDATE ledger_checkpoints SET signed = left(signed, -8) || 'AAAAAAAA'",
+    "which root is signed": "UPDATE ledger_checkpoints SET signed = (SELECT signed FROM ledger_checkpoints ORDER BY size DESC LIMIT 1)",
+    "how many a checkpoint counts": "UPDATE ledger_checkpoints SET size = size + 100 WHERE size = (SELECT max(size) FROM ledger_checkpoints)",
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERING.values(), ids=TAMPERING)
+def test_a_change_is_found(app: Flask, tamper: str) -> None:
+    act(6)
+    seal_now()
+    act(6)
+    seal_now()
+    assert faults() == []
+    assert app.test_cli_runner().invoke(verify_ledger).exit_code == 0
+    with transaction() as session:
+        for statement in tamper.split(";"):
+            session.execute(text(statement))
+    assert faults() != []
+    told = app.test_cli_runner().invoke(verify_ledger)
+    assert told.exit_code == 1
+    assert "FAULT" in told.output
+
+
+def test_one_sealer_works_at_a_time(app: Flask) -> None:
+    act(40)
+    sealed: list[int] = []
+
+    def work() -> None:
+        with app.app_context():
+            sealed.append(seal_now())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seal_now()
+    assert faults() == []
+    with transaction() as session:
+        assert session.execute(text("SELECT count(*) FROM ledger_entries WHERE position IS NULL")).scalar_one() == 0
+
+
+def test_a_row_that_is_rolled_back_was_never_there(app: Flask) -> None:
+    class Undone(Exception):
+        pass
+
+    with pytest.raises(Undone), transaction() as session:  # noqa: PT012
+        entry = ledger.record(session, "test.done", actor="operator", object_id="x", now=now())
+        raise Undone
+    seal_now()
+    with transaction() as session:
+        assert session.get(ledger.LedgerEntry, entry) is None
+    assert faults() == []
+
+
+@pytest.mark.parametrize("typ", ["receipt+jwt", "JWT"])
+def test_a_checkpoint_is_not_taken_from_another_type_of_token(app: Flask, typ: str) -> None:
+    claims: dict[str, Any] = {"size": 1, "root": ""}
+    assert signed_claims(ring.signer(ring.LEDGER).sign(claims, typ=typ))["size"] == -1
+    assert signed_claims(ring.signer(ring.RECEIPT).sign(claims, typ=CHECKPOINT))["size"] == -1
+    assert signed_claims(jwt.encode(claims, "x" * 32, algorithm="HS256"))["size"] == -1

@@ -1,0 +1,73 @@
+"""The holder's history of uses: who looked at which licence, when, why, and which fields were seen. One row a use, never changed."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Index, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from keys import sealing
+from runtime.database import Base
+from runtime.ids import new_id
+
+TABLE = "uses"
+
+
+class Way(StrEnum):
+    """How a department came to see a licence: the holder showed it, or the department drew it."""
+
+    PRESENTATION = "presentation"
+    DRAW = "draw"
+
+
+class Use(Base):
+    """One use of a licence. The cause rests sealed: officers write names into it. `verdict` is `valid` or `invalid`."""
+
+    __tablename__ = TABLE
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    licence_id: Mapped[UUID]
+    at: Mapped[datetime]
+    department: Mapped[str]
+    cause_sealed: Mapped[bytes]
+    fields: Mapped[list[str]]
+    way: Mapped[str]
+    verdict: Mapped[str]
+    receipt_id: Mapped[UUID]
+    __table_args__ = (Index("ix_uses_licence", "holder_id", "licence_id", "id"),)
+
+    @property
+    def cause(self) -> str:
+        """What the department gave as its reason."""
+        return sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id)
+
+
+def record_use(
+    session: Session,
+    *,
+    holder_id: UUID,
+    licence_id: UUID,
+    department: str,
+    cause: str,
+    fields: list[str],
+    way: Way,
+    verdict: str,
+    receipt_id: UUID,
+    now: datetime,
+) -> None:
+    """Write a use into the holder's history; `fields` are the names of those that were seen."""
+    use_id = new_id()
+    values = {"holder_id": holder_id, "id": use_id, "licence_id": licence_id, "at": now, "department": department, "fields": fields}
+    sealed = sealing.seal(cause, table=TABLE, column="cause_sealed", row=use_id)
+    session.execute(insert(Use).values(**values, way=way.value, verdict=verdict, receipt_id=receipt_id, cause_sealed=sealed))
+
+
+def uses_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None, limit: int = 50) -> list[Use]:
+    """Return the holder's uses, the newest first: of one licence if it is given, older than the use `before` if it is given."""
+    query = select(Use).where(Use.holder_id == holder_id)
+    if licence_id is not None:
+        query = query.where(Use.licence_id == licence_id)
+    if before is not None:
+        query = query.where(Use.id < before)
+    return list(session.scalars(query.order_by(Use.id.desc()).limit(limit)))

@@ -1,0 +1,212 @@
+"""Receipts (核验回执): the signed record of a verification or a draw, which a department files in place of a paper copy.
+
+A receipt names the fields that were seen and never their values; it holds the digest of what was seen. The ledger row that it names
+holds the digest of the receipt, so that its signature is not all that vouches for it. The answer that went with a receipt is kept
+sealed for as long as a retry may ask for it again, then forgotten.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+from sqlalchemy import CursorResult, Index, insert, select, update
+from sqlalchemy.orm import Mapped, Session, defer, mapped_column
+
+from keys import ring, sealing
+from runtime import idempotency, ledger
+from runtime.database import Base
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+
+TABLE, TYP = "receipts", "receipt+jwt"
+MAX_TEXT = 16 * 1024
+VALID, INVALID = "valid", "invalid"
+FORGET_BATCH = 1000
+
+
+class ReceiptNotFound(Refusal):
+    """There is no receipt of that id, or it is another department's; the caller is not told which."""
+
+    code, status, title = "receipt-not-found", 404, Text("没有此核验回执。", "No such receipt.")
+
+
+class Receipt(Base):
+    """A receipt. `jws_sealed` is the signed text; `answer_sealed` what was answered, until it is forgotten."""
+
+    __tablename__ = TABLE
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    department: Mapped[str]
+    officer_id: Mapped[UUID | None]
+    issued_at: Mapped[datetime]
+    way: Mapped[str]
+    verdict: Mapped[str]
+    type_code: Mapped[str | None]
+    ledger_entry_id: Mapped[UUID]
+    jws_sealed: Mapped[bytes]
+    answer_sealed: Mapped[bytes | None]
+    __table_args__ = (
+        Index("ix_receipts_officer", "officer_id", "id"),
+        Index("ix_receipts_answered", "issued_at", postgresql_where="answer_sealed IS NOT NULL"),
+    )
+
+    @property
+    def jws(self) -> str:
+        """The signed receipt."""
+        return sealing.unseal(self.jws_sealed, table=TABLE, column="jws_sealed", row=self.id)
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """What the receipt says; it is our own, so its signature is not checked again."""
+        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(self.jws.split(".")[1] + "=="))
+        return claims
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """What was answered, values of fields included, or None once it is forgotten."""
+        if self.answer_sealed is None:
+            return None
+        answer: dict[str, Any] = json.loads(sealing.unseal(self.answer_sealed, table=TABLE, column="answer_sealed", row=self.id))
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asked: a department, by its code and its name, through a system or an officer."""
+
+    department: str
+    name: Text
+    officer_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is to be attested. `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt."""
+
+    way: str
+    verdict: str
+    seen: str
+    cause: dict[str, str]
+    type_code: str | None
+    holder_id: UUID | None
+    answer: dict[str, Any]
+
+
+def issue_receipt(session: Session, settings: Settings, *, receipt_id: UUID, asker: Asker, finding: Finding, now: datetime) -> dict[str, Any]:
+    """Sign and keep a receipt, record it in the ledger, and return the finding's answer with the receipt in it."""
+    entry_id = new_id()
+    claims = _claims(settings, receipt_id, entry_id, asker=asker, finding=finding, now=now)
+    jws = ring.signer(ring.RECEIPT).sign(claims, typ=TYP)
+    answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
+    session.execute(
+        insert(Receipt).values(
+            id=receipt_id,
+            department=asker.department,
+            officer_id=asker.officer_id,
+            issued_at=now,
+            way=finding.way,
+            verdict=finding.verdict,
+            type_code=finding.type_code,
+            ledger_entry_id=entry_id,
+            jws_sealed=sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
+            answer_sealed=sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
+        )
+    )
+    ledger.record(
+        session,
+        f"{finding.way}.made",
+        actor=f"department:{asker.department}",
+        object_id=receipt_id,
+        subject_id=finding.holder_id,
+        entry_id=entry_id,
+        now=now,
+        verdict=finding.verdict,
+        type=finding.type_code,
+        receipt=digest_of(jws),
+    )
+    return answer
+
+
+def get_receipt(session: Session, receipt_id: UUID, *, department: str) -> Receipt:
+    """Return a department's own receipt; raises ReceiptNotFound."""
+    receipt = session.get(Receipt, receipt_id)
+    if receipt is None or receipt.department != department:
+        raise ReceiptNotFound
+    return receipt
+
+
+def latest_of_officer(session: Session, officer_id: UUID, *, department: str, limit: int = 10) -> list[Receipt]:
+    """Return an officer's own last receipts for a department, the newest first."""
+    mine = select(Receipt).where(Receipt.officer_id == officer_id, Receipt.department == department)
+    return list(session.scalars(mine.options(defer(Receipt.answer_sealed)).order_by(Receipt.id.desc()).limit(limit)))
+
+
+def answered_before(session: Session, receipt_id: UUID) -> dict[str, Any]:
+    """Return the answer that went with a receipt, for a request sent again; raises ReceiptNotFound once it is forgotten."""
+    answer = session.get_one(Receipt, receipt_id).answer
+    if answer is None:
+        raise ReceiptNotFound("the answer is forgotten")
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What can be said of a text that someone takes for a receipt: is it ours, what does it say, where is it in the ledger."""
+
+    genuine: bool
+    claims: dict[str, Any] | None = None
+    proof: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the judgement as the API gives it; `sealed` tells whether the ledger's proof is there yet."""
+        return {"genuine": self.genuine, "receipt": self.claims, "sealed": self.proof is not None, "proof": self.proof}
+
+
+def judge(session: Session, unverified: str) -> Judgement:
+    """Say whether a text is a receipt that was signed and recorded here, with its inclusion proof once the ledger is sealed."""
+    try:
+        claims = ring.verify(unverified, use=ring.RECEIPT, typ=TYP, audience=None)
+        entry = session.get(ledger.LedgerEntry, UUID(claims["ledger_entry"]))
+    except (jwt.InvalidTokenError, UnicodeEncodeError):
+        return Judgement(genuine=False)
+    if entry is None or entry.detail.get("receipt") != digest_of(unverified):
+        return Judgement(genuine=False)
+    proof = ledger.prove(session, entry.id)
+    return Judgement(genuine=True, claims=claims, proof=proof.as_json() if proof else None)
+
+
+def forget_answers(session: Session, *, now: datetime) -> int:
+    """Forget the oldest answers that no retry can ask for any more, a batch of them, and return how many."""
+    due = select(Receipt.id).where(Receipt.answer_sealed.is_not(None), Receipt.issued_at < now - idempotency.LIFETIME)
+    batch = due.order_by(Receipt.issued_at).limit(FORGET_BATCH).with_for_update(skip_locked=True)
+    done = session.execute(update(Receipt).where(Receipt.id.in_(batch)).values(answer_sealed=None))
+    assert isinstance(done, CursorResult)
+    return done.rowcount
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 digest of a text, base64url."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def _claims(settings: Settings, receipt_id: UUID, entry_id: UUID, *, asker: Asker, finding: Finding, now: datetime) -> dict[str, Any]:
+    return {
+        "iss": settings.public_url,
+        "iat": int(now.timestamp()),
+        "jti": str(receipt_id),
+        "way": finding.way,
+        "verifier": {"code": asker.department, "name": asker.name.as_json()},
+        "cause": finding.cause,
+        "licence": finding.answer["licence"],
+        "verdict": finding.verdict,
+        "checks": {check["check"]: check["outcome"] for check in finding.answer.get("checks", [])},
+        "fields": sorted(finding.answer["fields"]),
+        "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
+        "ledger_entry": str(entry_id),
+    }

@@ -1,0 +1,66 @@
+"""The checks, their outcomes and the reasons of a failure, in words that an officer reads."""
+
+from types import MappingProxyType
+
+from runtime.languages import Text
+from wallet.verifying.checks import Outcome, Reason, Result
+
+CHECKS = MappingProxyType(
+    {
+        "form": Text("内容格式", "Form"),
+        "signature": Text("签发部门签名", "Issuer's signature"),
+        "type_header": Text("证照类型", "Type of licence"),
+        "issuer": Text("签发部门身份", "Issuer's identity"),
+        "disclosures": Text("出示项目完整", "Disclosed fields"),
+        "validity": Text("有效期", "Validity"),
+        "holder_binding": Text("持证人本人出示", "Shown by its holder"),
+        "audience": Text("出示对象", "Meant for this service"),
+        "nonce": Text("本次出示", "Meant for this occasion"),
+        "status": Text("证照当前状态", "Status now"),
+    }
+)
+RESULTS = MappingProxyType(
+    {
+        Result.PASSED: Text("通过", "passed"),
+        Result.FAILED: Text("未通过", "failed"),
+        Result.NOT_ASKED: Text("未检查", "not checked"),
+        Result.NOT_REACHED: Text("未进行", "not reached"),
+    }
+)
+REASONS = MappingProxyType(
+    {
+        Reason.MALFORMED: Text("内容不是可识别的电子证照。", "It is not an e-licence that can be read."),
+        Reason.NO_CERTIFICATE: Text("未附可用的签发证书。", "It carries no usable certificate of its issuer."),
+        Reason.BAD_SIGNATURE: Text("签名不符，内容可能被改动。", "The signature does not fit; the content may have been changed."),
+        Reason.WRONG_TYPE: Text("不是所需类型的证照。", "It is not a licence of the type that is expected."),
+        Reason.UNTRUSTED: Text("签发证书不受信任或不在有效期内。", "The issuer's certificate is not trusted, or not in its period."),
+        Reason.WRONG_ISSUER: Text("签发部门与证书不一致。", "The issuer is not the one that the certificate names."),
+        Reason.BAD_DISCLOSURES: Text("出示项目与证照不符。", "The disclosed fields do not belong to the licence."),
+        Reason.NOT_YET_VALID: Text("证照尚未生效。", "The licence is not valid yet."),
+        Reason.EXPIRED: Text("证照已过有效期。", "The licence has expired."),
+        Reason.NOT_BOUND: Text("缺少持证人本人的确认。", "The holder's own confirmation is missing."),
+        Reason.UNEXPECTED_BINDING: Text("附有未要求的持证人确认。", "It has a holder's confirmation that was not asked for."),
+        Reason.BAD_BINDING: Text("持证人确认无效。", "The holder's confirmation is not right."),
+        Reason.STALE_BINDING: Text("持证人确认不在允许的时间内。", "The holder's confirmation was not made just now."),
+        Reason.WRONG_AUDIENCE: Text("不是向本系统出示的。", "It was shown to someone else."),
+        Reason.WRONG_NONCE: Text("不是为本次核验出示的。", "It was shown for another occasion."),
+        Reason.NO_STATUS: Text("证照未注明状态查询方式。", "The licence does not say where its status is kept."),
+        Reason.STATUS_UNKNOWN: Text("无法查明证照的当前状态。", "The licence's status cannot be told."),
+        Reason.SUSPENDED: Text("证照已暂扣。", "The licence is suspended."),
+        Reason.REVOKED: Text("证照已被撤销或吊销。", "The licence has been revoked."),
+        Reason.NOT_IN_FORCE: Text("证照已不再有效。", "The licence is no longer in force."),
+    }
+)
+
+
+def as_rows(outcomes: tuple[Outcome, ...]) -> list[dict[str, str | None]]:
+    """Return the outcomes as the API gives them: check, outcome, the reason's code, and the reason in the caller's language."""
+    return [
+        {
+            "check": outcome.check,
+            "outcome": outcome.result.value,
+            "reason": outcome.reason.value if outcome.reason else None,
+            "detail": str(REASONS[outcome.reason]) if outcome.reason else None,
+        }
+        for outcome in outcomes
+    ]
