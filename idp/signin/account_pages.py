@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g, redirect, render_template
 from idp.signin import accounts, sessions
 from idp.signin.callers import signed_in
 from idp.signin.destinations import local_path
-from idp.signin.forms import ActingForm, SignoutForm
+from idp.signin.forms import ActingForm
 from idp.subjects import directory, mandates
 from runtime.clock import now
 from runtime.database import transaction
@@ -33,7 +33,6 @@ def account() -> str:
         opened_at=opened_at,
         signed_in=g.signed_in,
         organisations=organisations,
-        signout=SignoutForm(formdata=None),
     )
 
 

@@ -60,9 +60,7 @@ class RegistrationForm(FlaskForm):
 
 
 class SignoutForm(FlaskForm):
-    """Nothing but the token against forged requests."""
-
-    signout = SubmitField(Text("退出登录", "Sign out"))
+    """Nothing but the token against forged requests; the head of every page has the button."""
 
 
 class ActingForm(FlaskForm):

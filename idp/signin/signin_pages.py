@@ -34,11 +34,14 @@ class SigninRefused(Refusal):
 @signin_pages.route("/signin", methods=["GET", "POST"])
 @allow(anyone)
 def signin() -> Response:
-    """Show the form, and begin a session for the right password."""
+    """Show the form, and begin a session for the right password.
+
+    Someone signed in sees the form too: a portal may have asked for a fresh sign-in.
+    """
     form = SigninForm()
     goal = local_path(form.next.data or request.args.get("next"))
     if request.method == "GET":
-        return _see(goal) if callers.find_signed_in() else _page("signin/signin.html", form, goal)
+        return _page("signin/signin.html", form, goal)
     if not form.validate():
         return _page("signin/signin.html", form, goal, status=422)
     try:
@@ -136,5 +139,5 @@ def _refused(template: str, form: SigninForm | RegistrationForm, goal: str, refu
 
 def _page(template: str, form: SigninForm | RegistrationForm, goal: str, *, status: int = 200) -> Response:
     form.next.data = goal
-    response = make_response(render_template(template, form=form), status)
+    response = make_response(render_template(template, form=form, goal=goal, signed_in=callers.find_signed_in()), status)
     return form_may_lead_to(response, *origins_of(goal))
