@@ -1,0 +1,44 @@
+// Choosing fields and waiting beside a code; both pages work without this.
+"use strict";
+const form = document.getElementById("choose");
+if (form) {
+  const boxes = [...form.querySelectorAll("#own-choice input[type=checkbox]")];
+  const wanted = { validity: () => false, usual: (box) => box.dataset.usual === "yes", all: () => true };
+  const presets = [...form.querySelectorAll("input[name=preset]")];
+  const follow = () => {
+    const rule = wanted[presets.find((one) => one.checked)?.value];
+    if (rule) for (const box of boxes) box.checked = rule(box);
+  };
+  for (const preset of presets) preset.addEventListener("change", follow);
+  for (const box of boxes) {
+    box.addEventListener("change", () => { presets.find((one) => one.value === "own").checked = true; });
+  }
+  follow();
+}
+
+const panel = document.getElementById("qr");
+if (panel) {
+  const english = document.documentElement.lang === "en";
+  const left = document.getElementById("qr-left");
+  const bar = document.getElementById("qr-progress");
+  const ends = Date.now() + 1000 * Number(panel.dataset.seconds);
+  bar.hidden = false;
+  const again = () => { clearInterval(ticking); clearTimeout(asking); location.reload(); };
+  const tick = () => {
+    const seconds = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
+    const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    left.textContent = english ? `${clock} left` : `剩余 ${clock}`;
+    bar.value = seconds;
+    if (seconds === 0) again();
+  };
+  const ask = async () => {
+    try {
+      const answer = await fetch(panel.dataset.stateUrl, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.ok && (await answer.json()).state !== "waiting") return again();
+    } catch { /* the network is away; the next question may find it back */ }
+    asking = setTimeout(ask, document.hidden ? 10000 : 2000);
+  };
+  let asking = setTimeout(ask, 2000);
+  const ticking = setInterval(tick, 1000);
+  tick();
+}

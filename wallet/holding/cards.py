@@ -1,0 +1,200 @@
+"""The cards of a wallet: licences as their holder sees them, names and numbers covered until asked for.
+
+A card holds no uncovered personal data; `facts_of` alone uncovers, and only when it is told to.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from idp.subjects import directory
+from idp.subjects.directory import Subject
+from runtime.languages import Text
+from wallet.holding.masking import COVER, mask_name, mask_number
+from wallet.register.catalogue import get_type
+from wallet.register.definitions import FAMILIES, LicenceType
+from wallet.register.departments import DepartmentNotFound, get_department
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, licence_number_of, licences_of
+
+HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
+LABELS_OF_EVERY_LICENCE = {
+    HOLDER_NAME: Text("持证主体", "Holder"),
+    HOLDER_NUMBER: Text("持证主体号码", "Holder's number"),
+    LICENCE_NUMBER: Text("证照编号", "Licence number"),
+}
+LEFT_WALLET = Text(
+    "此证照已{0}，不能再出示。如有疑问，请联系{1}。", "This licence is no longer in force ({0}) and cannot be shown. Ask {1} if in doubt."
+)
+WHY_NOT = {
+    LicenceState.SUSPENDED: Text(
+        "此证照已被暂扣，恢复前不能出示。请联系{1}。", "This licence is suspended and cannot be shown until it is resumed. Ask {1}."
+    ),
+    LicenceState.NOT_YET_VALID: Text("此证照尚未生效，生效后即可出示。", "This licence is not valid yet; it can be shown once it is."),
+    LicenceState.EXPIRED: Text("此证照已过有效期，请向{1}申请换发。", "This licence has expired; ask {1} for a renewal."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One licence, ready to be looked at. `holder` and `number` are covered; `days_left` counts to the last day of validity."""
+
+    licence: Licence
+    type: LicenceType
+    issuer: Text
+    holder: str
+    number: str
+    state: LicenceState
+    days_left: int | None
+
+    @property
+    def id(self) -> UUID:
+        """The licence's id."""
+        return self.licence.id
+
+    @property
+    def name(self) -> Text:
+        """What kind of licence it is."""
+        return self.type.name
+
+    @property
+    def description(self) -> Text:
+        """What it attests."""
+        return self.type.description
+
+    @property
+    def colour(self) -> str:
+        """The colour of its face."""
+        return self.type.colour
+
+    @property
+    def identifier(self) -> str:
+        """The licence identifier (证照标识)."""
+        return self.licence.identifier
+
+    @property
+    def valid_from(self) -> date:
+        """The first day of validity."""
+        return self.licence.valid_from
+
+    @property
+    def valid_until(self) -> date | None:
+        """The last day of validity, or None if it has no end."""
+        return self.licence.valid_until
+
+    @property
+    def issued_at(self) -> datetime:
+        """When it was issued."""
+        return self.licence.issued_at
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it may be shown now."""
+        return self.state is LicenceState.VALID
+
+    @property
+    def state_name(self) -> Text:
+        """The state in words."""
+        return self.state.text
+
+    @property
+    def why_not(self) -> Text:
+        """Why it cannot be shown now, and whom to ask."""
+        told, issuer = WHY_NOT.get(self.state, LEFT_WALLET), self.issuer
+        return Text(told.zh.format(self.state_name.zh, issuer.zh), told.en.format(self.state_name.en.lower(), issuer.en))
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a card's page: covered unless `revealed`."""
+
+    name: str
+    label: Text
+    value: str
+    revealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The cards of one part of a life."""
+
+    name: Text
+    cards: tuple[Card, ...]
+
+
+def cards_of(session: Session, *, holder_id: UUID, now: datetime) -> list[Card]:
+    """Return every card of a wallet, by family, the valid ones first, then the newest."""
+    holder = directory.get_subject(session, holder_id)
+    cards = [_card(licence, holder, now) for licence in licences_of(session, holder_id=holder_id)]
+    return sorted(cards, key=lambda card: (list(FAMILIES).index(card.type.family), not card.is_valid))
+
+
+def by_family(cards: Iterable[Card]) -> list[Family]:
+    """Return cards in that order, grouped."""
+    return [Family(FAMILIES[name], tuple(group)) for name, group in groupby(cards, key=lambda card: card.type.family)]
+
+
+def get_card(session: Session, licence_id: UUID, *, holder_id: UUID, now: datetime) -> Card:
+    """Return one card of a wallet; raises LicenceNotFound, for another's card too."""
+    licence = session.get(Licence, (holder_id, licence_id))
+    if licence is None:
+        raise LicenceNotFound
+    return _card(licence, directory.get_subject(session, holder_id), now)
+
+
+def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
+    """Return all that a card says, covered or not: its holder first, then the fields of its type."""
+    holder = directory.get_subject(session, card.licence.holder_id)
+    number = directory.number_of(holder).value
+    of_every_licence = {
+        HOLDER_NAME: directory.name_of(holder) if revealed else card.holder,
+        HOLDER_NUMBER: number if revealed else mask_number(number),
+        LICENCE_NUMBER: licence_number_of(card.licence) if revealed else card.number,
+    }
+    if of_every_licence[LICENCE_NUMBER] == of_every_licence[HOLDER_NUMBER]:
+        del of_every_licence[LICENCE_NUMBER]
+    facts = [Fact(name, LABELS_OF_EVERY_LICENCE[name], value, revealed) for name, value in of_every_licence.items()]
+    return facts + [Fact(name, label_of(card.type, name), value, revealed) for name, value in _shown_fields(card, revealed=revealed).items()]
+
+
+def label_of(licence_type: LicenceType, name: str) -> Text:
+    """Return the label of a field of a type, or of what every licence has; the bare name if neither knows it."""
+    field = licence_type.find_field(name)
+    return field.label if field is not None else LABELS_OF_EVERY_LICENCE.get(name, Text(name, name))
+
+
+def issuer_name(code: str) -> Text:
+    """Return the name of a department, or its code where it is not known here."""
+    try:
+        return get_department(code).name
+    except DepartmentNotFound:
+        return Text(code, code)
+
+
+def shown_name(subject: Subject) -> str:
+    """Return the name of a subject for showing: a person's covered, an organisation's, which is public, in full."""
+    name = directory.name_of(subject)
+    return mask_name(name) if subject.kind == directory.PERSON else name
+
+
+def _card(licence: Licence, holder: Subject, now: datetime) -> Card:
+    return Card(
+        licence=licence,
+        type=get_type(licence.type_code),
+        issuer=issuer_name(licence.issuer_code),
+        holder=shown_name(holder),
+        number=mask_number(licence_number_of(licence)),
+        state=licence.state_at(now),
+        days_left=(licence.valid_until - china_date(now)).days if licence.valid_until else None,
+    )
+
+
+def _shown_fields(card: Card, *, revealed: bool) -> dict[str, str]:
+    shown = {}
+    for name, value in fields_of(card.licence).items():
+        field = card.type.find_field(name)
+        shown[name] = COVER if not revealed else field.shown(value) if field is not None else str(value)
+    return shown

@@ -1,0 +1,56 @@
+"""The history of a wallet in words: who looked at what, when, why, and the receipt that they have for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from runtime.languages import Text
+from wallet.holding.cards import issuer_name, label_of
+from wallet.holding.uses import Use, uses_of
+from wallet.register.catalogue import LicenceType, get_type
+from wallet.register.licences import Licence
+
+WAYS = {
+    "presentation": Text("您亮码出示", "You showed a code"),
+    "draw": Text("部门依职权调用", "Drawn on statutory authority"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One look at one licence."""
+
+    at: datetime
+    department: Text
+    cause: str
+    way: Text
+    fields: tuple[Text, ...]
+    licence_id: UUID
+    licence: Text
+    receipt_id: UUID | None
+
+
+def history_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None) -> list[Entry]:
+    """Return the uses of a wallet, or of one licence in it, the newest first."""
+    return [_entry(session, use) for use in uses_of(session, holder_id=holder_id, licence_id=licence_id)]
+
+
+def _entry(session: Session, use: Use) -> Entry:
+    licence = session.get(Licence, (use.holder_id, use.licence_id))
+    licence_type = get_type(licence.type_code) if licence is not None else None
+    return Entry(
+        at=use.at,
+        department=issuer_name(use.department),
+        cause=use.cause,
+        way=WAYS[use.way],
+        fields=tuple(_label(licence_type, name) for name in use.fields),
+        licence_id=use.licence_id,
+        licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
+        receipt_id=use.receipt_id,
+    )
+
+
+def _label(licence_type: LicenceType | None, name: str) -> Text:
+    return label_of(licence_type, name) if licence_type is not None else Text(name, name)
