@@ -8,20 +8,22 @@ from sqlalchemy.orm import Session
 
 from runtime.languages import Text
 from wallet.holding.cards import issuer_name, label_of
-from wallet.holding.uses import Use, uses_of
+from wallet.holding.uses import Use, Way, uses_of
 from wallet.register.catalogue import LicenceType, get_type
 from wallet.register.licences import Licence
 
 WAYS = {
-    "presentation": Text("您亮码出示", "You showed a code"),
-    "draw": Text("部门依职权调用", "Drawn on statutory authority"),
+    Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
+    Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
 }
+PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One look at one licence."""
+    """One look at one licence; `passed` unless the check failed."""
 
+    id: UUID
     at: datetime
     department: Text
     cause: str
@@ -29,18 +31,20 @@ class Entry:
     fields: tuple[Text, ...]
     licence_id: UUID
     licence: Text
-    receipt_id: UUID | None
+    receipt_id: UUID
+    passed: bool
 
 
-def history_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None) -> list[Entry]:
-    """Return the uses of a wallet, or of one licence in it, the newest first."""
-    return [_entry(session, use) for use in uses_of(session, holder_id=holder_id, licence_id=licence_id)]
+def history_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None) -> list[Entry]:
+    """Return the uses of a wallet, or of one licence in it, the newest first; `PAGE` of them, older than the entry `before` if it is given."""
+    return [_entry(session, use) for use in uses_of(session, holder_id=holder_id, licence_id=licence_id, before=before, limit=PAGE)]
 
 
 def _entry(session: Session, use: Use) -> Entry:
     licence = session.get(Licence, (use.holder_id, use.licence_id))
     licence_type = get_type(licence.type_code) if licence is not None else None
     return Entry(
+        id=use.id,
         at=use.at,
         department=issuer_name(use.department),
         cause=use.cause,
@@ -49,6 +53,7 @@ def _entry(session: Session, use: Use) -> Entry:
         licence_id=use.licence_id,
         licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
         receipt_id=use.receipt_id,
+        passed=use.verdict == "valid",
     )
 
 

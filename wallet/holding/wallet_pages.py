@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, g, render_template
+from flask import Blueprint, g, render_template, request
 
 from idp.signin.callers import signed_in
 from idp.subjects import directory
@@ -50,8 +50,8 @@ def reveal_card(licence_id: UUID) -> str:
 def show_history() -> str:
     """Show who looked at which card, when and why."""
     with transaction() as session:
-        entries = history.history_of(session, holder_id=g.signed_in.holder_id)
-    return render_template("holding/history.html", entries=entries)
+        entries = history.history_of(session, holder_id=g.signed_in.holder_id, before=request.args.get("before", type=UUID))
+    return render_template("holding/history.html", entries=entries, more=len(entries) == history.PAGE)
 
 
 def _card_page(licence_id: UUID, *, revealed: bool) -> str:

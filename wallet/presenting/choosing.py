@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectMultipleField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput
 
@@ -46,12 +47,12 @@ def _is_usual(card: Card, name: str) -> bool:
 class ChooseForm(FlaskForm):
     """Which preset, and which fields if the preset is one's own choice."""
 
-    preset = RadioField(choices=list(PRESETS), default=USUAL, validators=[InputRequired()])
+    preset = RadioField(choices=[SelectChoice(value, label) for value, label in PRESETS], default=USUAL, validators=[InputRequired()])
     chosen = SelectMultipleField(option_widget=CheckboxInput())
 
     def offer(self, choices: Sequence[Choice]) -> None:
         """Set the fields that may be chosen."""
-        self.chosen.choices = [(choice.name, choice.label) for choice in choices]
+        self.chosen.choices = [SelectChoice(choice.name, choice.label) for choice in choices]
         self._choices = choices
 
     def validate(self, extra_validators: Any = None) -> bool:
