@@ -44,11 +44,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
+    from wallet.holding.visitors import find_visitor
     from wallet.verifying import ledger_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, home):
         app.register_blueprint(blueprint)
     app.register_blueprint(token_endpoints)
+    pages.greet(app, find_visitor)
 
 
 def commands() -> list[click.Command]:

@@ -62,7 +62,7 @@ def test_the_head_says_who_is_signed_in_and_for_whom(app: Flask, client: FlaskCl
         app.jinja_env.globals["person"] = asked
     assert "示例&lt;有限&gt;公司" in page
     assert 'href="/desk"' in page
-    assert 'id="signout"' in page
+    assert 'id="nav-signout"' in page
     assert 'id="to-signin"' not in page
 
 

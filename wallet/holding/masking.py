@@ -3,7 +3,7 @@
 The number of covering marks says nothing of the length of a value, but for names and numbers, whose form is known anyway.
 """
 
-COVER = "••••••"
+COVER = "******"
 LONG_ENOUGH = 10
 SHOWN_FIRST, SHOWN_LAST = 3, 4
 LONGEST_TAIL = 3

@@ -60,7 +60,7 @@ class ChooseForm(FlaskForm):
         if not super().validate(extra_validators):
             return False
         if self.preset.data == OWN and not self.chosen.data:
-            self.form_errors.append(Text("请至少勾选一项，或选择“只证明有效”。", "Tick at least one field, or choose “only that it is valid”."))
+            self.form_errors.append(Text("请至少勾选一项，或选择“只证明有效”。", "Tick at least one field, or choose 'only that it is valid'."))
             return False
         return True
 

@@ -6,7 +6,8 @@ loaded again and tell how the code stands; no address holds it.
 
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, g, jsonify, redirect, render_template, session as browser
+from flask import Blueprint, Response, current_app, g, jsonify, redirect, render_template
+from flask import session as browser
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
