@@ -45,12 +45,25 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from runtime.health_api import health
     from runtime.home_pages import home
     from wallet.holding.visitors import find_visitor
+    from wallet.issuing import (
+        departments_api,
+        events_api,
+        licence_types_api,
+        licences_api,
+        status_api,
+        status_jobs,  # noqa: F401 (declares jobs)
+        types_api,
+    )
     from wallet.verifying import ledger_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, home):
         app.register_blueprint(blueprint)
     app.register_blueprint(token_endpoints)
     pages.greet(app, find_visitor)
+    for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
+        app.register_blueprint(blueprint)
+    for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
+        api.register_blueprint(interface)
 
 
 def commands() -> list[click.Command]:

@@ -7,6 +7,7 @@ from keys import ring, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import uses
+from wallet.issuing import credentials, status_lists
 from wallet.register import catalogue, departments, licences
 from wallet.verifying import receipts
 
@@ -28,5 +29,7 @@ OWNERS = (
     licences,
     uses,
     receipts,
+    credentials,
+    status_lists,
 )
 metadata = Base.metadata

@@ -154,3 +154,27 @@ def _first_fault(messages: Any) -> str:
         else:
             messages = messages[0]
     return f"{'.'.join(path)}: {messages}"
+
+
+def document_of(licence_type: LicenceType) -> dict[str, Any]:
+    """Return a type as its file writes it, with what the file may leave out."""
+    plain = {name: getattr(licence_type, name) for name in ("code", "slug", "family", "colour", "holder", "number_rule", "summary")}
+    validity = {"rule": licence_type.validity.rule, "max_years": licence_type.validity.max_years}
+    return {
+        **plain,
+        "name": licence_type.name.as_json(),
+        "description": licence_type.description.as_json(),
+        "defining_authority": {"code": licence_type.defining_authority, "name": licence_type.defining_authority_name.as_json()},
+        "validity": {name: value for name, value in validity.items() if value is not None},
+        "fields": [_document_of_field(one) for one in licence_type.fields],
+    }
+
+
+def _document_of_field(one: Field) -> dict[str, Any]:
+    limits = {name: getattr(one, name) for name in ("max_length", "pattern", "minimum", "maximum")}
+    return {
+        **{name: getattr(one, name) for name in ("name", "tag", "type", "example", "required", "hidden_by_default")},
+        "label": one.label.as_json(),
+        **{name: value for name, value in limits.items() if value is not None},
+        **({"choices": {code: text.as_json() for code, text in one.choices.items()}} if one.choices else {}),
+    }

@@ -1,0 +1,100 @@
+"""For issuing departments: issue a licence, read it, revoke it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, g
+
+from idp.oauth.callers import bearer
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.idempotency import claim, digest_of
+from runtime.ids import new_id
+from runtime.openapi import ApiBlueprint
+from runtime.pages import csrf
+from runtime.settings import Settings
+from schemas.licences import IdempotencySchema, LicenceDetailSchema, LicenceRequestSchema, LicenceSchema, RevocationSchema
+from wallet.issuing.life import issue_licence, revoke_licence
+from wallet.issuing.requests import LicenceRequest
+from wallet.register.catalogue import get_type
+from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_licence, licence_number_of
+
+licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
+csrf.exempt(licences)
+issuer = bearer("licences:issue")
+reader = bearer("licences:issue", "licences:read")
+
+
+@licences.route("/licences", methods=["POST"])
+@allow(issuer)
+@licences.arguments(LicenceRequestSchema)
+@licences.arguments(IdempotencySchema, location="headers")
+@licences.response(201, LicenceSchema)
+def issue(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+    """Issue a licence, with its credential; the same Idempotency-Key and body issue it once."""
+    settings: Settings = current_app.extensions["kabao_settings"]
+    moment, licence_id = now(), new_id()
+    digest = digest_of(body, pepper=settings.derived_key("idempotency"))
+    with transaction() as session:
+        before = claim(session, caller=g.token.client_id, key=headers["key"], digest=digest, result_id=licence_id, now=moment)
+        if before is not None:
+            return document_of(get_licence(session, before), now=moment)
+        licence = issue_licence(session, settings, _request(body), department=g.token.department, now=moment, licence_id=licence_id)
+    return document_of(licence, now=moment)
+
+
+@licences.route("/licences/<uuid:licence_id>", methods=["GET"])
+@allow(reader)
+@licences.response(200, LicenceDetailSchema)
+def read(licence_id: UUID) -> dict[str, Any]:
+    """Give a licence that the caller's department issued; any other is not found."""
+    with transaction() as session:
+        licence = _own(get_licence(session, licence_id))
+    return {**document_of(licence, now=now()), "fields": fields_of(licence), "changed_at": licence.changed_at}
+
+
+@licences.route("/licences/<uuid:licence_id>/revocation", methods=["POST"])
+@allow(issuer)
+@licences.arguments(RevocationSchema)
+@licences.response(201, LicenceSchema)
+def revoke(body: dict[str, Any], licence_id: UUID) -> dict[str, Any]:
+    """Revoke a licence for good; verification says so at once, the status list within two seconds."""
+    moment = now()
+    with transaction() as session:
+        licence = _own(get_licence(session, licence_id))
+        revoke_licence(session, licence, **body, department=g.token.department, now=moment)
+    return document_of(licence, now=moment)
+
+
+def document_of(licence: Licence, *, now: datetime) -> dict[str, Any]:
+    """Return a licence as the API gives it."""
+    named = {name: getattr(licence, name) for name in ("id", "identifier", "issued_at", "valid_from", "valid_until")}
+    return {
+        **named,
+        "type": licence.type_code,
+        "type_slug": get_type(licence.type_code).slug,
+        "issuer": licence.issuer_code,
+        "state": licence.state_at(now).value,
+        "licence_number": licence_number_of(licence),
+    }
+
+
+def _own(licence: Licence) -> Licence:
+    if licence.issuer_code != g.token.department:
+        raise LicenceNotFound("another department's")
+    return licence
+
+
+def _request(body: dict[str, Any]) -> LicenceRequest:
+    holder = body["holder"]
+    return LicenceRequest(
+        type=body["type"],
+        holder_number=holder["number"],
+        holder_name=holder["name"],
+        fields=body["fields"],
+        valid_from=body["valid_from"],
+        valid_until=body["valid_until"],
+        licence_number=body["licence_number"],
+    )
