@@ -11,7 +11,7 @@ def clean(text: str) -> None:
         raise ValidationError("It holds control characters.")
 
 
-class HolderSchema(Schema):
+class LicenceHolderSchema(Schema):
     """Whom a licence is for."""
 
     class Meta:
@@ -41,7 +41,7 @@ class LicenceRequestSchema(Schema):
         validate=[validate.Length(1, 60), clean],
         metadata={"description": "The licence type's code or short name.", "example": "driving-licence"},
     )
-    holder = fields.Nested(HolderSchema, required=True, metadata={"description": "Whom it is for."})
+    holder = fields.Nested(LicenceHolderSchema, required=True, metadata={"description": "Whom it is for."})
     fields_ = fields.Dict(
         keys=fields.String(),
         required=True,

@@ -18,8 +18,11 @@ from wallet.issuing.life import issue_licence
 from wallet.issuing.requests import LicenceRequest
 from wallet.register import catalogue, departments
 from wallet.register.catalogue import LicenceType
+from wallet.register.definitions import read_definition
 from wallet.register.departments import Action
 from wallet.register.licences import Licence, china_date
+
+DEFINITIONS = {document["slug"]: read_definition(document) for document in catalogue.read_folder()}
 
 
 def apply_catalogue() -> None:
@@ -55,8 +58,8 @@ def make_officer(session: Session, *, department: str, person: Person) -> UUID:
 
 
 def example_fields(type_name: str, **changes: Any) -> dict[str, Any]:
-    """Return the examples of a type's fields, with some changed (None takes one away)."""
-    values = {one.name: one.example for one in catalogue.get_type(type_name).fields} | changes
+    """Return the examples of the fields of a type (by its slug), with some changed (None takes one away)."""
+    values = {one.name: one.example for one in DEFINITIONS[type_name].fields} | changes
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -83,6 +86,6 @@ def new_licence(
     if person_subject_id is not None:
         number = number_of(get_subject(session, person_subject_id)).value
     assert number is not None
-    begins, ends = example_dates(catalogue.get_type(type))
+    begins, ends = example_dates(DEFINITIONS[type])
     request = LicenceRequest(type, number, {**example_fields(type), **(fields or {})}, valid_from or begins, valid_until or ends)
     return issue_licence(session, current_app.extensions["kabao_settings"], request, department=department, now=now())
