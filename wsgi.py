@@ -45,6 +45,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from runtime.health_api import health
     from runtime.home_pages import home
     from wallet.holding.visitors import find_visitor
+    from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
         departments_api,
         events_api,
@@ -56,7 +57,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.verifying import ledger_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, home):
+    for blueprint in (health, published, signin_pages, account_pages, home, wallet):
         app.register_blueprint(blueprint)
     app.register_blueprint(token_endpoints)
     pages.greet(app, find_visitor)

@@ -148,14 +148,13 @@ def get_card(session: Session, licence_id: UUID, *, holder_id: UUID, now: dateti
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
     """Return all that a card says, covered or not: its holder first, then the fields of its type."""
     holder = directory.get_subject(session, card.licence.holder_id)
-    number = directory.number_of(holder).value
+    number, licence_number = directory.number_of(holder), licence_number_of(card.licence)
     of_every_licence = {
         HOLDER_NAME: directory.name_of(holder) if revealed else card.holder,
-        HOLDER_NUMBER: number if revealed else mask_number(number),
-        LICENCE_NUMBER: licence_number_of(card.licence) if revealed else card.number,
+        HOLDER_NUMBER: number.value if revealed else number.masked(),
     }
-    if of_every_licence[LICENCE_NUMBER] == of_every_licence[HOLDER_NUMBER]:
-        del of_every_licence[LICENCE_NUMBER]
+    if licence_number != number.value:
+        of_every_licence[LICENCE_NUMBER] = licence_number if revealed else card.number
     facts = [Fact(name, LABELS_OF_EVERY_LICENCE[name], value, revealed) for name, value in of_every_licence.items()]
     return facts + [Fact(name, label_of(card.type, name), value, revealed) for name, value in _shown_fields(card, revealed=revealed).items()]
 

@@ -45,16 +45,17 @@ def choose(licence_id: UUID) -> str:
 @show.route("/wallet/cards/<uuid:licence_id>/show", methods=["POST"])
 @allow(signed_in)
 def make_code(licence_id: UUID) -> str | AnyResponse:
-    """Make a code for the chosen fields; the one that this browser showed before, if it still waits, is withdrawn."""
+    """Make a code for the chosen fields; one of the same licence that still waited is withdrawn by it."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
         form = _form(choices)
         if not form.validate_on_submit():
             return _form_page(card, choices, form)
-        _withdraw_last(session)
-        code = qr_codes.create(session, holder_id=g.signed_in.holder_id, licence_id=licence_id, fields=form.wanted(), now=now())
-    browser[KEPT] = {"id": str(code.id), "content": code.content}
-    return redirect(f"/wallet/cards/{licence_id}/codes/{code.id}", 303)
+        holder_id = g.signed_in.holder_id
+        code = qr_codes.create(session, holder_id=holder_id, licence_id=licence_id, fields=form.wanted(), now=now())
+        code_id = showing.newest_id(session, holder_id=holder_id, licence_id=licence_id)
+    browser[KEPT] = {"id": str(code_id), "content": code.content}
+    return redirect(f"/wallet/cards/{licence_id}/codes/{code_id}", 303)
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>")
@@ -116,9 +117,3 @@ def _code_page(card: Card, shown: showing.Shown, content: str) -> str:
 def _kept_content(code_id: UUID) -> str | None:
     kept = browser.get(KEPT, {})
     return kept.get("content") if kept.get("id") == str(code_id) else None
-
-
-def _withdraw_last(session: Session) -> None:
-    kept = browser.pop(KEPT, None)
-    if kept is not None:
-        qr_codes.withdraw(session, UUID(kept["id"]), holder_id=g.signed_in.holder_id, now=now())

@@ -6,9 +6,10 @@ from enum import StrEnum
 from uuid import UUID
 
 import segno
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet.presenting.qr_codes import CodeUnknown, Presentation
+from wallet.presenting.qr_codes import PREFIX, CodeUnknown, Presentation
 
 GROUP = 4
 
@@ -33,6 +34,15 @@ class Shown:
     fields: tuple[str, ...]
 
 
+def newest_id(session: Session, *, holder_id: UUID, licence_id: UUID) -> UUID:
+    """Return the id of the newest code of a licence; raises CodeUnknown if there is none."""
+    mine = (Presentation.holder_id == holder_id, Presentation.licence_id == licence_id)
+    found = session.scalar(select(Presentation.id).where(*mine).order_by(Presentation.id.desc()).limit(1))
+    if found is None:
+        raise CodeUnknown
+    return found
+
+
 def get_shown(session: Session, presentation_id: UUID, *, holder_id: UUID, licence_id: UUID, now: datetime) -> Shown:
     """Return how a code stands; raises CodeUnknown, for another's code or another card's too."""
     row = session.get(Presentation, (holder_id, presentation_id))
@@ -49,7 +59,6 @@ def picture_of(content: str) -> str:
 
 
 def spoken(content: str) -> str:
-    """Return a code in groups of four, for reading out and typing."""
-    prefix, _, letters = content.rpartition(":")
-    groups = " ".join(letters[at : at + GROUP] for at in range(0, len(letters), GROUP))
-    return f"{prefix}: {groups}" if prefix else groups
+    """Return a code in groups of four, without its prefix, for reading out and typing."""
+    letters = content.removeprefix(PREFIX)
+    return " ".join(letters[at : at + GROUP] for at in range(0, len(letters), GROUP))

@@ -1,0 +1,187 @@
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from idp.subjects.directory import find_subject
+from idp.subjects.numbers import parse_number
+from runtime.clock import now, shifted
+from runtime.database import transaction
+from runtime.ids import new_id
+from tests.world_people import BROWSER, Person, act_for, new_organisation, new_person, open_account, post_form, sign_in
+from tests.world_wallet import DEFINITIONS, new_department, new_licence
+from wallet.holding.uses import Way, record_use
+from wallet.issuing.life import revoke_licence
+from wallet.register.licences import Licence
+
+CARD, SLUG = "driving-licence", "driving-licence"
+INLINE = re.compile(r"\sstyle=|<style|\son[a-z]+=|javascript:|<script(?![^>]*\bsrc=)", re.IGNORECASE)
+
+
+def someone() -> Person:
+    with transaction() as session:
+        person = new_person(session, name="欧阳思远")
+        open_account(session, person)
+    return person
+
+
+def licensed(person: Person, *slugs: str) -> list[Licence]:
+    department = new_department(issue=slugs)
+    with transaction() as session:
+        return [new_licence(session, type=slug, department=department, number=person.number) for slug in slugs]
+
+
+def signed_in(app: Flask, person: Person) -> FlaskClient:
+    client = app.test_client()
+    assert sign_in(client, person).status_code == 303
+    return client
+
+
+def get(client: FlaskClient, path: str, **query: str) -> str:
+    answer = client.get(path, query_string=query, headers=BROWSER)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_an_empty_wallet_says_how_licences_come(app: Flask, context: None) -> None:
+    client = signed_in(app, someone())
+    assert "卡包里还没有证照" in get(client, "/wallet")
+    assert "No licence here yet" in get(client, "/wallet", lang="en")
+    assert "还没有使用记录" in get(client, "/wallet/history", lang="zh")
+
+
+@pytest.mark.parametrize("path", ["/wallet", "/wallet/history", "/wallet/cards/{id}", "/wallet/cards/{id}/show"])
+def test_each_page_speaks_both_languages_under_its_headers_and_covers_names_and_numbers(app: Flask, context: None, path: str) -> None:
+    person = someone()
+    licence = licensed(person, SLUG)[0]
+    client = signed_in(app, person)
+    for choice, lang in (("zh", "zh-CN"), ("en", "en")):
+        answer = client.get(path.format(id=licence.id), query_string={"lang": choice}, headers=BROWSER)
+        assert answer.status_code == 200
+        assert f'<html lang="{lang}">' in answer.text
+        assert answer.text.count("<h1") == 1
+        assert INLINE.search(answer.text) is None
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert person.number not in answer.text
+        assert person.name not in answer.text
+    assert not re.findall(r"[\u4e00-\u9fff]{5,}", re.sub(r"<script.*?</script>", "", answer.text)), "an English page holds no Chinese sentence"
+
+
+@pytest.mark.parametrize("path", ["/wallet", "/wallet/history", "/wallet/cards/01a20000-0000-7000-8000-000000000000"])
+def test_a_stranger_is_sent_to_sign_in_and_comes_back(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers=BROWSER)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/signin?next=")
+
+
+def test_cards_are_grouped_by_family_with_their_state_in_words(app: Flask, context: None) -> None:
+    person = someone()
+    driving, degree = licensed(person, "driving-licence", "degree-certificate")
+    with transaction() as session:
+        revoke_licence(session, session.merge(driving), reason="违法记分", legal_basis="测试", department=driving.issuer_code, now=now())
+    page = get(signed_in(app, person), "/wallet")
+    assert page.index("人生") < page.index("教育与职业")
+    assert re.search(rf'licence--inactive(?:(?!</article>).)*{driving.id}(?:(?!</article>).)*state--revoked">吊销', page, re.DOTALL)
+    assert re.search(rf'{degree.id}(?:(?!</article>).)*state--valid">有效', page, re.DOTALL)
+
+
+def test_an_expiry_in_sight_is_said_and_an_expired_card_cannot_be_shown(app: Flask, context: None) -> None:
+    person = someone()
+    licence = licensed(person, SLUG)[0]
+    assert licence.valid_until is not None
+    left = licence.valid_until - now().date()
+    with shifted(left - timedelta(days=10)):
+        assert "天到期" in get(signed_in(app, person), "/wallet")
+    with shifted(left + timedelta(days=2)):
+        client = signed_in(app, person)
+        assert 'id="show"' not in get(client, f"/wallet/cards/{licence.id}")
+        assert "申请换发" in get(client, f"/wallet/cards/{licence.id}")
+
+
+def test_a_card_opens_only_when_asked_and_by_post_alone(app: Flask, context: None) -> None:
+    person = someone()
+    licence = licensed(person, SLUG)[0]
+    client = signed_in(app, person)
+    address = f"/wallet/cards/{licence.id}"
+    values = [str(one.example) for one in DEFINITIONS[SLUG].fields if one.type == "string"]
+    for covered in (get(client, address), get(client, address, reveal="1")):
+        assert not any(value in covered for value in values)
+    opened = post_form(client, address, {}).text
+    assert person.number in opened
+    assert person.name in opened
+    assert all(value in opened for value in values)
+    assert licence.identifier in opened
+
+
+def test_a_card_is_not_opened_without_the_token_of_its_form(app: Flask, context: None) -> None:
+    person = someone()
+    licence = licensed(person, SLUG)[0]
+    answer = signed_in(app, person).post(f"/wallet/cards/{licence.id}", headers=BROWSER)
+    assert answer.status_code == 400
+    assert person.number not in answer.text
+
+
+@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("GET", "/show")])
+def test_the_card_of_another_is_not_there(app: Flask, context: None, method: str, suffix: str) -> None:
+    licence = licensed(someone(), SLUG)[0]
+    answer = signed_in(app, someone()).open(f"/wallet/cards/{licence.id}{suffix}", method=method, headers=BROWSER)
+    assert answer.status_code == 404
+    assert licence.identifier not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/wallet/cards/nonsense", "/wallet/cards/../account", "/wallet/cards/%00", "/wallet/history?before=nonsense"])
+def test_nonsense_in_an_address_is_answered_calmly(app: Flask, context: None, path: str) -> None:
+    assert signed_in(app, someone()).get(path, headers=BROWSER).status_code in (200, 404)
+
+
+def test_the_history_says_who_when_why_and_which_fields(app: Flask, context: None) -> None:
+    person = someone()
+    licence = licensed(person, SLUG)[0]
+    receipt = new_id()
+    with transaction() as session:
+        record_use(
+            session,
+            holder_id=licence.holder_id,
+            licence_id=licence.id,
+            department=licence.issuer_code,
+            cause="办理<b>食品经营</b>许可",
+            fields=["holder_name"],
+            way=Way.PRESENTATION,
+            verdict="valid",
+            receipt_id=receipt,
+            now=now(),
+        )
+    client = signed_in(app, person)
+    for page in (get(client, "/wallet/history"), get(client, f"/wallet/cards/{licence.id}")):
+        assert "办理&lt;b&gt;食品经营&lt;/b&gt;许可" in page
+        assert str(receipt) in page
+        assert "持证主体" in page
+        assert "示例市第" in page
+        assert "只核对了证照是否有效" not in page
+
+
+def test_acting_for_an_organisation_shows_its_wallet_and_says_so(app: Flask, context: None) -> None:
+    person = someone()
+    with transaction() as session:
+        organisation = new_organisation(session, representative=person)
+    own = licensed(person, SLUG)[0]
+    client = signed_in(app, person)
+    licence = new_licence_of(organisation.number)
+    with transaction() as session:
+        subject = find_subject(session, parse_number(organisation.number))
+    assert subject is not None
+    assert act_for(client, subject.id).status_code == 303
+    page = get(client, "/wallet")
+    assert f'代表 <strong>{organisation.name}</strong>' in page
+    assert str(licence.id) in page
+    assert str(own.id) not in page
+    assert client.get(f"/wallet/cards/{own.id}", headers=BROWSER).status_code == 404
+
+
+def new_licence_of(number: str) -> Licence:
+    department = new_department(issue=["business-licence"])
+    with transaction() as session:
+        return new_licence(session, type="business-licence", department=department, number=number)
