@@ -37,6 +37,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _join(app: Flask, api: openapi.Api) -> None:
+    from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
+    from idp.oauth.authorize_pages import authorize_pages
+    from idp.oauth.discovery_api import discovery, userinfo
+    from idp.oauth.logout_pages import logout_pages
     from idp.oauth.token_api import token_endpoints
     from idp.signin import pruning  # noqa: F401 (declares a job)
     from idp.signin.account_pages import account_pages
@@ -59,7 +63,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
     for blueprint in (health, published, signin_pages, account_pages, home, wallet):
         app.register_blueprint(blueprint)
-    app.register_blueprint(token_endpoints)
+    for blueprint in (token_endpoints, authorize_pages, logout_pages, discovery, userinfo):
+        app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
@@ -69,8 +74,6 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
 def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
-    from demo.stand import demo
-    from demo.tour import tour
     from idp.oauth.commands import client
     from idp.subjects.commands import registry
     from keys.commands import keys
@@ -79,7 +82,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [demo, tour, init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
+    return [init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

@@ -1,6 +1,6 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
-from idp.oauth import assertions, clients
+from idp.oauth import assertions, clients, codes, consents, portal_sessions, refresh_tokens
 from idp.signin import accounts, sessions, throttle
 from idp.subjects import directory, registries
 from keys import ring, sealing
@@ -24,6 +24,10 @@ OWNERS = (
     throttle,
     clients,
     assertions,
+    codes,
+    consents,
+    refresh_tokens,
+    portal_sessions,
     catalogue,
     departments,
     licences,

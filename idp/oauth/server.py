@@ -19,6 +19,7 @@ from werkzeug.datastructures import MultiDict
 
 from idp.oauth import client_authentication
 from idp.oauth.clients import Client, find_client
+from idp.signin.sessions import SignedIn
 from runtime.settings import Settings
 
 FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
@@ -33,7 +34,16 @@ class OAuthRequest(OAuth2Request):
     """
 
     def __init__(
-        self, method: str, parameters: dict[str, str], *, session: Session, settings: Settings, now: datetime, authorization: str | None = None
+        self,
+        method: str,
+        parameters: dict[str, str],
+        *,
+        session: Session,
+        settings: Settings,
+        now: datetime,
+        authorization: str | None = None,
+        signed_in: SignedIn | None = None,
+        repeated: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(method, "https://issuer")
         self.payload = BasicOAuth2Payload(parameters)
@@ -41,6 +51,8 @@ class OAuthRequest(OAuth2Request):
         self.settings = settings
         self.now = now
         self.authorization = authorization
+        self.signed_in = signed_in
+        self.repeated = repeated
 
     @property
     def args(self) -> dict[str, str]:
@@ -54,14 +66,23 @@ class OAuthRequest(OAuth2Request):
 
 
 def single(unverified: MultiDict[str, str]) -> dict[str, str]:
-    """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.1 and 3.2)."""
+    """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2)."""
+    found, repeated = once(unverified)
+    if repeated:
+        raise InvalidRequestError("A parameter is given more than once.")
+    return found
+
+
+def once(unverified: MultiDict[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the first value of each parameter that has one, and the names of those that come twice."""
     found: dict[str, str] = {}
+    repeated: set[str] = set()
     for name, values in unverified.lists():
         if len(values) > 1:
-            raise InvalidRequestError("A parameter is given more than once.")
+            repeated.add(name)
         if values[0]:
             found[name] = values[0]
-    return found
+    return found, frozenset(repeated)
 
 
 class Server(AuthorizationServer):
@@ -95,7 +116,7 @@ class Server(AuthorizationServer):
         if error.redirect_uri:
             clean = OAuth2Error(redirect_uri=error.redirect_uri, error=error.error, state=error.state, description=describe(error))
             return self.handle_response(*clean())
-        return refuse(error.error, description=describe(error), status=401 if error.error == "invalid_client" else error.status_code)
+        return refuse(error.error, description=describe(error), status=401 if error.error == "invalid_client" else 400)
 
 
 def describe(error: OAuth2Error) -> str:

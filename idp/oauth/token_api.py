@@ -1,11 +1,16 @@
-"""The token and revocation endpoints (RFC 6749 section 3.2, RFC 7009)."""
+"""The token and revocation endpoints (RFC 6749 section 3.2, RFC 7009).
 
-from authlib.oauth2 import OAuth2Error
+The transaction is kept even where the answer is a refusal, so that what is spent stays spent and what is ended stays ended.
+"""
+
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Blueprint, Response, current_app, request
+from sqlalchemy.orm import Session
 
 from idp.oauth import oauth_errors
 from idp.oauth.client_credentials import ClientCredentials
+from idp.oauth.refresh import RefreshGrant
+from idp.oauth.revocation import Revocation
 from idp.oauth.server import OAuthRequest, server, single
 from runtime.clock import now
 from runtime.database import transaction
@@ -16,26 +21,32 @@ token_endpoints = Blueprint("oauth", __name__)
 csrf.exempt(token_endpoints)
 oauth_errors.init_blueprint(token_endpoints)
 server.register_grant(ClientCredentials)
+server.register_grant(RefreshGrant)
+server.register_endpoint(Revocation)
 
 
-@token_endpoints.post("/token")
+@token_endpoints.route("/token", methods=["POST"])
 @allow(anyone)
 def token() -> Response:
-    """Give tokens for a grant; the transaction is kept even where the answer is a refusal, so that what is spent stays spent."""
-    try:
-        parameters = single(request.form)
-        if "grant_type" not in parameters:
-            raise InvalidRequestError("grant_type is missing; send application/x-www-form-urlencoded.")
-    except OAuth2Error as error:
-        return server.handle_error_response(None, error)
+    """Give tokens for a grant."""
+    parameters = single(request.form)
+    if "grant_type" not in parameters:
+        raise InvalidRequestError("grant_type is missing; send application/x-www-form-urlencoded.")
     with transaction() as session:
-        asked = OAuthRequest(
-            "POST",
-            parameters,
-            session=session,
-            settings=current_app.extensions["kabao_settings"],
-            now=now(),
-            authorization=request.headers.get("Authorization"),
-        )
-        response: Response = server.create_token_response(asked)
+        response: Response = server.create_token_response(_asked(parameters, session))
         return response
+
+
+@token_endpoints.route("/revoke", methods=["POST"])
+@allow(anyone)
+def revoke() -> Response:
+    """Take a refresh token back."""
+    parameters = single(request.form)
+    with transaction() as session:
+        response: Response = server.create_endpoint_response(Revocation.ENDPOINT_NAME, _asked(parameters, session))
+        return response
+
+
+def _asked(parameters: dict[str, str], session: Session) -> OAuthRequest:
+    settings = current_app.extensions["kabao_settings"]
+    return OAuthRequest("POST", parameters, session=session, settings=settings, now=now(), authorization=request.headers.get("Authorization"))

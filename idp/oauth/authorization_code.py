@@ -1,0 +1,177 @@
+"""A portal signs a person in: the authorization-code grant, with PKCE S256 for every client (RFC 6749 section 4.1, RFC 7636, RFC 9207)."""
+
+import re
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc9207 import IssuerParameter
+from authlib.oidc.core.grants import OpenIDCode
+from sqlalchemy.orm import Session
+
+from idp.oauth import codes, id_tokens, portal_sessions, refresh_tokens, scopes
+from idp.oauth.access_tokens import Grantee
+from idp.oauth.clients import REFRESH_TOKEN, Client
+from idp.oauth.codes import AuthorizationCode
+from idp.oauth.grants import Grant
+from idp.oauth.id_tokens import Authentication
+from idp.oauth.server import OAuthRequest
+from idp.subjects import mandates
+from idp.subjects.mandates import NoMandate
+from runtime.settings import Settings
+
+S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+NONCE = re.compile(r"[ -~]{1,512}")
+REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
+
+
+class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
+    """The grant, from the authorization request to the tokens. `request.user` is a `Grantee`."""
+
+    @classmethod
+    def check_authorization_endpoint(cls, request: OAuthRequest) -> bool:
+        """Take every authorization request: another `response_type` is refused once it is known where to."""
+        return True
+
+    @staticmethod
+    def validate_authorization_redirect_uri(request: OAuthRequest, client: Client) -> str:
+        """Return the address to answer to, once it is sure; from then on errors go there."""
+        redirect_uri = request.payload.redirect_uri
+        if not redirect_uri or request.repeated & {"client_id", "redirect_uri"} or not client.check_redirect_uri(redirect_uri):
+            raise InvalidRequestError("redirect_uri is not registered for this client.")
+        check_parameters(request, redirect_uri)
+        return str(redirect_uri)
+
+    def validate_requested_scope(self) -> None:
+        """Settle the scopes asked for: those of people that the client was registered for; raises InvalidScopeError."""
+        asked = scopes.scopes_of(self.request.payload.scope)
+        if not asked or not set(asked) <= set(self.request.client.allowed(scopes.OF_PEOPLE)):
+            raise InvalidScopeError()
+
+    def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
+        """Keep nothing more: `generate_authorization_code` has kept the hash."""
+
+    def generate_authorization_code(self) -> str:
+        """Make the code, for the session that the request was allowed in."""
+        request, parameters = self.request, self.request.payload.data
+        signed_in = request.signed_in
+        assert signed_in is not None
+        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=request.client.client_id, now=request.now)
+        return codes.issue(
+            request.session,
+            request.user,
+            client_id=request.client.client_id,
+            session_id=signed_in.session_id,
+            redirect_uri=parameters["redirect_uri"],
+            scopes=scopes.scopes_of(request.scope),
+            nonce=parameters.get("nonce"),
+            code_challenge=parameters["code_challenge"],
+            auth_time=signed_in.auth_time,
+            amr=signed_in.amr,
+            now=request.now,
+        )
+
+    def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode | None:
+        """Spend the code and return what it stands for, or None."""
+        return codes.redeem(self.request.session, code, client_id=client.client_id, now=self.request.now)
+
+    def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
+        """Delete nothing: a spent code is remembered, so that a replay is noticed."""
+
+    def authenticate_user(self, authorization_code: AuthorizationCode) -> Grantee | None:
+        """Return whom the code stands for, if the session lasts and they may still act for whom they did."""
+        session, code = self.request.session, authorization_code
+        if not portal_sessions.is_open(session, session_id=code.session_id, client_id=code.client_id):
+            return None
+        return still_entitled(session, code.grantee, self.request)
+
+    def save_token(self, token: dict[str, Any]) -> None:
+        """Begin the refresh family and add its first token, where `offline_access` was allowed."""
+        request, code = self.request, self.request.authorization_code
+        if scopes.OFFLINE_ACCESS in code.scopes and request.client.check_grant_type(REFRESH_TOKEN):
+            token["refresh_token"] = refresh_tokens.begin_family(
+                request.session,
+                code.grantee,
+                family_id=code.family_id,
+                client_id=code.client_id,
+                session_id=code.session_id,
+                scopes=code.scopes,
+                auth_time=code.auth_time,
+                amr=code.amr,
+                settings=request.settings,
+                now=request.now,
+            )
+
+
+class RequireS256(CodeChallenge):
+    """PKCE, for every client, S256 and nothing else."""
+
+    SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: Any) -> None:
+        """Check that an S256 challenge came; raises InvalidRequestError."""
+        parameters = grant.request.payload.data
+        if not S256_CHALLENGE.fullmatch(parameters.get("code_challenge", "")) or parameters.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("PKCE with code_challenge_method S256 is required.")
+
+
+class OpenId(OpenIDCode):
+    """The ID token, signed by our key ring."""
+
+    def __call__(self, grant: Any) -> None:
+        """Add an ID token to the token response; prompts are `prompts.next_step`'s, and a code is single use, so a nonce needs no table."""
+        grant.register_hook("after_create_token_response", self.process_token)
+
+    def encode_id_token(self, token: dict[str, Any], request: OAuthRequest) -> str:
+        """Return the ID token that goes with a token response."""
+        code: AuthorizationCode = request.authorization_code
+        authentication = Authentication(code.session_id, code.auth_time, code.amr, code.nonce)
+        return id_tokens.sign_id_token(
+            request.session,
+            request.client,
+            code.grantee,
+            authentication,
+            allowed=code.scopes,
+            access_token=token["access_token"],
+            settings=request.settings,
+            now=request.now,
+        )
+
+
+class Issuer(IssuerParameter):
+    """`iss` in every answer that goes through the browser (RFC 9207)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def get_issuer(self) -> str:
+        """Return our issuer."""
+        return self.settings.public_url
+
+
+def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:
+    """Check what is not about the client; raises errors that go to the portal."""
+    parameters = request.payload.data
+    for name, error in REFUSED_PARAMETERS.items():
+        if name in parameters:
+            raise InvalidRequestError(f"{name} is not supported.", error=error, redirect_uri=redirect_uri)
+    if request.repeated:
+        raise InvalidRequestError("A parameter is given more than once.", redirect_uri=redirect_uri)
+    if not request.payload.response_type:
+        raise InvalidRequestError("response_type is missing.", redirect_uri=redirect_uri)
+    if request.payload.response_type != "code":
+        raise UnsupportedResponseTypeError("this", redirect_uri=redirect_uri)
+    if parameters.get("response_mode", "query") != "query":
+        raise InvalidRequestError("response_mode is not supported.", redirect_uri=redirect_uri)
+    if "nonce" in parameters and not NONCE.fullmatch(parameters["nonce"]):
+        raise InvalidRequestError("nonce is too long, or not printable ASCII.", redirect_uri=redirect_uri)
+
+
+def still_entitled(session: Session, grantee: Grantee, request: OAuthRequest) -> Grantee | None:
+    """Return the grantee if the person is themselves, or may still act for the organisation."""
+    if grantee.is_acting:
+        try:
+            mandates.check_mandate(session, person_id=grantee.person_id, organisation_id=grantee.holder_id, now=request.now)
+        except NoMandate:
+            return None
+    return grantee

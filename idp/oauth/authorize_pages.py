@@ -1,0 +1,169 @@
+"""The authorization endpoint, and the page on which a person consents (OpenID Connect Core section 3.1.2).
+
+The request stays in the query from beginning to end: the consent page posts nothing but the answer, so each step reads and checks
+the whole request afresh.
+"""
+
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from authlib.oauth2 import OAuth2Error
+from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+
+from idp.oauth import consents, prompts, redirects, scopes
+from idp.oauth.access_tokens import Grantee
+from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId, RequireS256
+from idp.oauth.clients import find_client
+from idp.oauth.pairwise import pairwise_sub
+from idp.oauth.prompts import Step
+from idp.oauth.server import OAuthRequest, describe, once, server
+from idp.signin.callers import find_signed_in, signed_in
+from idp.signin.destinations import origins_beyond
+from idp.subjects import directory
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow, anyone
+from runtime.languages import Text
+from runtime.pages import csrf, form_may_lead_to
+from runtime.problems import Refusal
+
+authorize_pages = Blueprint("authorize", __name__, template_folder="templates")
+server.register_grant(AuthorizationCodeGrant, [RequireS256(required=True), OpenId()])
+PATHS = ("/authorize", "/authorize/consent")
+
+
+class AuthorizationRefused(Refusal):
+    """The request cannot be answered to the portal: it is not known where to (RFC 6749 section 4.1.2.1)."""
+
+    code, status = "authorization-refused", 400
+    title = Text("门户发来的登录请求有误，无法继续。", "The portal's request to sign you in is not right, and cannot go on.")
+
+
+@authorize_pages.route("/authorize", methods=["GET"])
+@allow(anyone)
+def authorize() -> Response:
+    """Let the person sign in and consent, as far as needed, and send the browser back to the portal."""
+    with transaction() as session:
+        return _answer(_request(session), approved=False)
+
+
+@authorize_pages.route("/authorize", methods=["POST"])
+@allow(anyone)
+@csrf.exempt
+def authorize_posted() -> Response:
+    """Take a request that a portal posted, as OpenID Connect wants, and go on as if it had come in the query."""
+    return _see(url_for("authorize.authorize") + "?" + urlencode(list(request.form.items(multi=True))))
+
+
+@authorize_pages.route("/authorize/consent", methods=["POST"])
+@allow(signed_in)
+def consent() -> Response:
+    """Take the person's answer; shown to one person and answered by another, the page is shown again."""
+    with transaction() as session:
+        asked = _request(session)
+        if request.form.get("answer") == "refuse":
+            return _answer(asked, refused=True)
+        return _answer(asked, approved=_is_whom_the_page_was_for(asked))
+
+
+def _request(session: Session) -> OAuthRequest:
+    parameters, repeated = once(request.args)
+    settings = current_app.extensions["kabao_settings"]
+    return OAuthRequest("GET", parameters, session=session, settings=settings, now=now(), signed_in=find_signed_in(), repeated=repeated)
+
+
+def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = False) -> Response:
+    grantee = _grantee(asked)
+    try:
+        grant = server.get_consent_grant(asked, end_user=grantee)
+        if refused:
+            return _to_portal(asked, server.create_authorization_response(asked, grant_user=None, grant=grant))
+        step = _next_step(asked, grantee, approved=approved)
+    except OAuth2Error as error:
+        return _refuse(asked, error)
+    if step is Step.SIGN_IN or grantee is None:
+        return _sign_in(asked)
+    if step is Step.CONSENT and not approved:
+        return _consent_page(asked, grantee)
+    if approved:
+        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
+    return _to_portal(asked, server.create_authorization_response(asked, grant_user=grantee, grant=grant))
+
+
+def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) -> Step:
+    try:
+        wanted = prompts.read(asked.payload.data)
+        known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope))
+        auth_time = asked.signed_in.auth_time if asked.signed_in else None
+        return prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now)
+    except OAuth2Error as error:
+        error.redirect_uri, error.state = asked.payload.redirect_uri, asked.payload.state
+        raise
+
+
+def _grantee(asked: OAuthRequest) -> Grantee | None:
+    return Grantee(asked.signed_in.holder_id, asked.signed_in.subject_id) if asked.signed_in else None
+
+
+def _is_whom_the_page_was_for(asked: OAuthRequest) -> bool:
+    client, grantee = find_client(asked.payload.client_id or ""), _grantee(asked)
+    return client is not None and grantee is not None and request.form.get("holder") == pairwise_sub(grantee.holder_id, client.sector)
+
+
+def _refuse(asked: OAuthRequest, error: OAuth2Error) -> Response:
+    if not error.redirect_uri:
+        shown = Text("请返回门户重试，并把以下说明告诉门户：{}", "Go back to the portal and try again; tell it: {}").format(describe(error))
+        raise AuthorizationRefused(str(error.error), shown=shown)
+    return _to_portal(asked, server.handle_error_response(asked, error))
+
+
+def _to_portal(asked: OAuthRequest, response: Response) -> Response:
+    """Name ourselves in the answer, and send the browser on by GET, whatever brought it here (RFC 9700 section 4.12)."""
+    Issuer(asked.settings).add_issuer_parameter(server, response)
+    response.status_code = 303
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _sign_in(asked: OAuthRequest) -> Response:
+    parameters = dict(asked.payload.data)
+    if asked.signed_in is None:
+        return _see(url_for("signin.signin", next=_again(parameters)))
+    parameters[prompts.SINCE] = str(prompts.milliseconds(asked.now))
+    return _see(url_for("signin.signin", next=_again(parameters), again="1"))
+
+
+def _again(parameters: dict[str, str]) -> str:
+    return url_for("authorize.authorize") + "?" + urlencode(parameters)
+
+
+def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
+    wanted = [(scope, scopes.OF_PEOPLE[scope]) for scope in scopes.scopes_of(asked.scope)]
+    page = render_template(
+        "oauth/consent.html",
+        client=asked.client,
+        wanted=wanted,
+        holder=pairwise_sub(grantee.holder_id, asked.client.sector),
+        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)),
+        is_acting=grantee.is_acting,
+        goal=url_for("authorize.consent") + "?" + urlencode(asked.payload.data),
+        portal_host=urlsplit(asked.payload.redirect_uri).netloc,
+    )
+    return form_may_lead_to(make_response(page), redirects.origin_of(asked.payload.redirect_uri))
+
+
+def _see(goal: str) -> Response:
+    response: Response = redirect(goal, 303)  # type: ignore[assignment]
+    return response
+
+
+def _origins_beyond(path: str) -> list[str]:
+    """Return where an authorization request may lead the browser: to the address it names, if that is the client's."""
+    parts = urlsplit(path)
+    asked = dict(parse_qsl(parts.query))
+    client = find_client(asked.get("client_id", "")) if parts.path in PATHS else None
+    uri = asked.get("redirect_uri", "")
+    return [redirects.origin_of(uri)] if client is not None and client.check_redirect_uri(uri) else []
+
+
+origins_beyond.append(_origins_beyond)

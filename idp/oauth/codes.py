@@ -1,0 +1,117 @@
+"""Authorization codes: 256 random bits, kept only as their hash, good for sixty seconds and once (RFC 6749 section 4.1.2)."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth import refresh_tokens
+from idp.oauth.access_tokens import Grantee
+from runtime.database import Base
+from runtime.ids import new_id
+
+LIFETIME = timedelta(seconds=60)
+REMEMBERED = timedelta(hours=1)
+CODE_BYTES = 32
+
+
+class AuthorizationCode(Base, AuthorizationCodeMixin):
+    """A code that was given to a browser, and all that it stands for. `family_id` is the refresh family that it may begin."""
+
+    __tablename__ = "authorization_codes"
+    code_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    client_id: Mapped[str]
+    holder_id: Mapped[UUID]
+    person_id: Mapped[UUID]
+    session_id: Mapped[UUID]
+    family_id: Mapped[UUID]
+    redirect_uri: Mapped[str]
+    scopes: Mapped[list[str]]
+    nonce: Mapped[str | None]
+    code_challenge: Mapped[str]
+    auth_time: Mapped[datetime]
+    amr: Mapped[list[str]]
+    issued_at: Mapped[datetime] = mapped_column(index=True)
+    spent_at: Mapped[datetime | None]
+    code_challenge_method = "S256"
+
+    def get_redirect_uri(self) -> str:
+        """Return the address that the code was sent to."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """Return the scopes that were allowed."""
+        return " ".join(self.scopes)
+
+    @property
+    def grantee(self) -> Grantee:
+        """Whom the code stands for."""
+        return Grantee(self.holder_id, self.person_id)
+
+
+def issue(
+    session: Session,
+    grantee: Grantee,
+    *,
+    client_id: str,
+    session_id: UUID,
+    redirect_uri: str,
+    scopes: Iterable[str],
+    nonce: str | None,
+    code_challenge: str,
+    auth_time: datetime,
+    amr: list[str],
+    now: datetime,
+) -> str:
+    """Make a code for what a person allowed, and return it; only its hash is kept."""
+    code = secrets.token_urlsafe(CODE_BYTES)
+    session.add(
+        AuthorizationCode(
+            code_hash=_hash(code),
+            client_id=client_id,
+            holder_id=grantee.holder_id,
+            person_id=grantee.person_id,
+            session_id=session_id,
+            family_id=new_id(),
+            redirect_uri=redirect_uri,
+            scopes=list(scopes),
+            nonce=nonce,
+            code_challenge=code_challenge,
+            auth_time=auth_time,
+            amr=amr,
+            issued_at=now,
+            spent_at=None,
+        )
+    )
+    return code
+
+
+def redeem(session: Session, unverified_code: str, *, client_id: str, now: datetime) -> AuthorizationCode | None:
+    """Spend a code and return what it stands for.
+
+    The row is marked spent before anything is checked further or signed, in one statement: of two racing clients only one can win,
+    and a crash afterwards costs a sign-in, never a replay. A code that its client brings a second time ends the refresh family that
+    it began. Returns None if the code is unknown, spent, expired or another client's. RFC 6749 sections 4.1.2 and 10.5.
+    """
+    own = (AuthorizationCode.code_hash == _hash(unverified_code), AuthorizationCode.client_id == client_id)
+    unspent = (AuthorizationCode.spent_at.is_(None), AuthorizationCode.issued_at > now - LIFETIME)
+    spent = session.scalars(update(AuthorizationCode).where(*own, *unspent).values(spent_at=now).returning(AuthorizationCode)).one_or_none()
+    if spent is None:
+        replayed = session.scalar(select(AuthorizationCode.family_id).where(*own, AuthorizationCode.spent_at.is_not(None)))
+        if replayed is not None:
+            refresh_tokens.end_family(session, replayed, why="code replayed", now=now)
+    return spent
+
+
+def prune(session: Session, *, now: datetime) -> None:
+    """Forget codes that nobody can bring any more."""
+    session.execute(delete(AuthorizationCode).where(AuthorizationCode.issued_at < now - REMEMBERED))
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()

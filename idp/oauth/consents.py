@@ -1,0 +1,60 @@
+"""Consent: what a holder allowed a client, remembered until they are asked for more.
+
+A first-party portal (the government's own) asks for none, save for the full number, which a person always allows themselves.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth import scopes
+from idp.oauth.access_tokens import Grantee
+from idp.oauth.clients import Client
+from runtime import ledger
+from runtime.database import Base
+
+
+class Consent(Base):
+    """The scopes that a holder allowed a client; `given_by` is the person, who may act for an organisation."""
+
+    __tablename__ = "consents"
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    scopes: Mapped[list[str]]
+    given_by: Mapped[UUID]
+    given_at: Mapped[datetime]
+
+
+def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str]) -> bool:
+    """Whether a holder has allowed a client all that it asks, or needs not be asked."""
+    wanted = {scope for scope in asked if scope == scopes.NUMBER or not client.first_party}
+    return not wanted or wanted <= set(_allowed(session, grantee.holder_id, client.client_id))
+
+
+def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[str], *, now: datetime) -> None:
+    """Remember that a holder allows a client some scopes, besides those of before."""
+    together = sorted({*allowed, *_allowed(session, grantee.holder_id, client.client_id)})
+    values = {"scopes": together, "given_by": grantee.person_id, "given_at": now}
+    row = insert(Consent).values(holder_id=grantee.holder_id, client_id=client.client_id, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["holder_id", "client_id"], set_=values))
+    _record(session, "consent.given", grantee, client.client_id, now=now, scopes=together)
+
+
+def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
+    """Forget what a holder allowed a client; it must ask again."""
+    session.execute(delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id))
+    _record(session, "consent.withdrawn", grantee, client_id, now=now)
+
+
+def _record(session: Session, act: str, grantee: Grantee, client_id: str, *, now: datetime, **detail: Any) -> None:
+    ledger.record(session, act, actor=f"subject:{grantee.person_id}", object_id=client_id, subject_id=grantee.holder_id, now=now, **detail)
+
+
+def _allowed(session: Session, holder_id: UUID, client_id: str) -> list[str]:
+    found = session.scalar(select(Consent.scopes).where(Consent.holder_id == holder_id, Consent.client_id == client_id))
+    return found or []

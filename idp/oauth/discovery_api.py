@@ -1,0 +1,83 @@
+"""What a client may find out by itself: the server's metadata, and who a token stands for.
+
+OpenID Connect Discovery 1.0 section 3, RFC 8414, RFC 9207; OpenID Connect Core section 5.3 (userinfo).
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, jsonify
+
+from idp.oauth import clients, oauth_errors, person_claims, scopes
+from idp.oauth.access_tokens import AccessToken, Grantee, InvalidToken
+from idp.oauth.callers import bearer
+from idp.oauth.prompts import PROMPTS
+from keys import suites
+from runtime.database import transaction
+from runtime.guard import allow, anyone
+from runtime.pages import csrf
+from runtime.settings import Settings
+
+discovery = Blueprint("discovery", __name__)
+userinfo = Blueprint("userinfo", __name__)
+csrf.exempt(userinfo)
+oauth_errors.init_blueprint(userinfo)
+MAX_AGE = 300
+
+
+@discovery.route("/.well-known/openid-configuration", methods=["GET"])
+@discovery.route("/.well-known/oauth-authorization-server", methods=["GET"])
+@allow(anyone)
+def metadata() -> Response:
+    """Give the metadata, the same at both addresses."""
+    response = jsonify(metadata_of(current_app.extensions["kabao_settings"]))
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
+    return response
+
+
+@userinfo.route("/userinfo", methods=["GET", "POST"])
+@allow(bearer(scopes.OPENID))
+def who() -> Response:
+    """Give the claims that the token's scopes allow; the same as in the ID token."""
+    token: AccessToken = g.token
+    client = clients.find_client(token.client_id)
+    if token.holder_id is None or client is None:
+        raise InvalidToken("not a person's")
+    with transaction() as session:
+        grantee = Grantee(token.holder_id, token.acting_person or token.holder_id)
+        return jsonify(person_claims.claims_of(session, grantee, allowed=token.scopes, sector=client.sector))
+
+
+def metadata_of(settings: Settings) -> dict[str, Any]:
+    """Return the server's metadata: nothing but what answers."""
+    at = settings.public_url
+    algorithms = sorted(suites.SUITES)
+    methods = list(clients.AUTH_METHODS)
+    return {
+        "issuer": at,
+        "authorization_endpoint": f"{at}/authorize",
+        "token_endpoint": f"{at}/token",
+        "userinfo_endpoint": f"{at}/userinfo",
+        "revocation_endpoint": f"{at}/revoke",
+        "end_session_endpoint": f"{at}/logout",
+        "jwks_uri": f"{at}/jwks",
+        "scopes_supported": list(scopes.ALL),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(clients.GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "claims_supported": ["sub", "sub_type", "act", "auth_time", "amr", "ial", "aal", "sid", "nonce", "at_hash", "name", "number", "number_type"],
+        "prompt_values_supported": list(PROMPTS),
+        "ui_locales_supported": ["zh-CN", "en"],
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }

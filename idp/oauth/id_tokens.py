@@ -1,0 +1,94 @@
+"""ID tokens: who signed in, when and how, for one portal (OpenID Connect Core section 2).
+
+`ial` says how well the person is known (2: number and name match the population registry), `aal` how strong the sign-in was.
+"""
+
+import base64
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+from sqlalchemy.orm import Session
+
+from idp.oauth.access_tokens import Grantee
+from idp.oauth.clients import Client
+from idp.oauth.pairwise import pairwise_sid
+from idp.oauth.person_claims import claims_of
+from keys import ring
+from runtime.settings import Settings
+
+TYP = "JWT"
+LIFETIME = timedelta(minutes=10)
+SECOND_FACTORS = {"otp", "hwk", "swk", "sms", "mfa"}
+LONGEST = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How and when the person signed in, and the nonce of the portal's request."""
+
+    session_id: UUID
+    auth_time: datetime
+    amr: list[str]
+    nonce: str | None = None
+
+
+def sign_id_token(
+    session: Session,
+    client: Client,
+    grantee: Grantee,
+    authentication: Authentication,
+    *,
+    allowed: Collection[str],
+    access_token: str,
+    settings: Settings,
+    now: datetime,
+) -> str:
+    """Make an ID token; `allowed` are the scopes that may show name and number."""
+    issued = int(now.timestamp())
+    signer = ring.signer(ring.OIDC)
+    claims: dict[str, Any] = {
+        "iss": settings.public_url,
+        "aud": client.client_id,
+        "iat": issued,
+        "exp": issued + int(LIFETIME.total_seconds()),
+        "auth_time": int(authentication.auth_time.timestamp()),
+        "amr": authentication.amr,
+        "ial": "2",
+        "aal": "2" if SECOND_FACTORS.intersection(authentication.amr) else "1",
+        "sid": pairwise_sid(authentication.session_id, client.client_id),
+        "at_hash": half_hash(access_token, signer.suite),
+        **claims_of(session, grantee, allowed=allowed, sector=client.sector),
+    }
+    if authentication.nonce is not None:
+        claims["nonce"] = authentication.nonce
+    return signer.sign(claims, typ=TYP)
+
+
+def read_hint(unverified: str, settings: Settings) -> dict[str, Any] | None:
+    """Return the claims of an ID token of ours, however old, or None; only for a hint, never as a proof of anything.
+
+    RP-Initiated Logout section 2 wants an expired one accepted.
+    """
+    if len(unverified) > LONGEST:
+        return None
+    try:
+        header = jwt.get_unverified_header(unverified)
+        known = ring.verifying_keys(ring.OIDC).get(str(header.get("kid")))
+        if known is None or header.get("typ") != TYP:
+            return None
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "require": ["iss", "sub", "aud", "sid"]}
+        claims: dict[str, Any] = jwt.decode(unverified, known.key, algorithms=[known.suite], issuer=settings.public_url, options=options)
+    except jwt.InvalidTokenError:
+        return None
+    return claims
+
+
+def half_hash(token: str, suite: str) -> str:
+    """Return the left half of a token's hash, by the hash of the signature's suite (section 3.1.3.6; Ed25519 uses SHA-512)."""
+    digest = (hashlib.sha512 if suite == "EdDSA" else hashlib.sha256)(token.encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

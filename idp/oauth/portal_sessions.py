@@ -1,0 +1,107 @@
+"""Which portals were signed in to within a session, so that they hear when it ends (Back-Channel Logout 1.0).
+
+A row stands from the authorization until the session ends; a code whose row is gone is worth nothing any more.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import requests
+import structlog
+from flask import current_app
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth.clients import Client, find_client
+from idp.oauth.pairwise import pairwise_sid
+from keys import ring
+from runtime import jobs
+from runtime.clock import now as clock_now
+from runtime.database import Base
+from runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+TYP = "logout+jwt"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+LIFETIME = timedelta(minutes=2)
+REMEMBERED = timedelta(days=2)
+TIMEOUTS = (3.05, 5)
+
+
+class LogoutNotDelivered(Exception):
+    """A portal could not be told that a session ended; the job is run again."""
+
+
+class PortalSession(Base):
+    """A portal that was signed in to within a session."""
+
+    __tablename__ = "portal_sessions"
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    signed_in_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def remember(session: Session, *, session_id: UUID, client_id: str, now: datetime) -> None:
+    """Note that a portal is signed in to within a session."""
+    row = insert(PortalSession).values(session_id=session_id, client_id=client_id, signed_in_at=now)
+    session.execute(row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_={"signed_in_at": now}))
+
+
+def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:
+    """Whether the session in which a portal was signed in to has not ended since."""
+    return session.get(PortalSession, (session_id, client_id)) is not None
+
+
+def tell_portals(session: Session, session_id: UUID) -> None:
+    """Forget the portals of a session that ends, and ask for each to be told; runs in the transaction that ends it."""
+    gone = delete(PortalSession).where(PortalSession.session_id == session_id).returning(PortalSession.client_id)
+    for client_id in session.scalars(gone).all():
+        client = find_client(client_id)
+        if client is not None and client.backchannel_logout_uri is not None:
+            jobs.defer(session, "send_logout_token", client_id=client_id, session_id=str(session_id))
+
+
+def portals_of(session: Session, session_id: UUID) -> list[str]:
+    """Return the ids of the portals that were signed in to within a session."""
+    return list(session.scalars(select(PortalSession.client_id).where(PortalSession.session_id == session_id)))
+
+
+def prune(session: Session, *, now: datetime) -> None:
+    """Forget the portals of sessions that are over by their age."""
+    session.execute(delete(PortalSession).where(PortalSession.signed_in_at < now - REMEMBERED))
+
+
+@jobs.job
+def send_logout_token(client_id: str, session_id: str) -> None:
+    """Tell one portal that a session ended; raises LogoutNotDelivered, to be run again, if it does not hear."""
+    client = find_client(client_id)
+    if client is None or client.backchannel_logout_uri is None:
+        return
+    settings: Settings = current_app.extensions["kabao_settings"]
+    token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
+    try:
+        answer = requests.post(client.backchannel_logout_uri, data={"logout_token": token}, timeout=TIMEOUTS, allow_redirects=False)
+    except requests.RequestException as error:
+        raise LogoutNotDelivered(f"{client_id}: {type(error).__name__}") from error
+    if answer.status_code >= 500:
+        raise LogoutNotDelivered(f"{client_id}: {answer.status_code}")
+    if answer.status_code >= 300:
+        log.warning("logout refused by the portal", client=client_id, status=answer.status_code)
+
+
+def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, now: datetime) -> str:
+    """Make the logout token of one portal for one session (section 2.4); it names the session, not the person."""
+    issued = int(now.timestamp())
+    claims: dict[str, Any] = {
+        "iss": settings.public_url,
+        "aud": client.client_id,
+        "iat": issued,
+        "exp": issued + int(LIFETIME.total_seconds()),
+        "jti": secrets.token_urlsafe(16),
+        "sid": pairwise_sid(session_id, client.client_id),
+        "events": {EVENT: {}},
+    }
+    return ring.signer(ring.OIDC).sign(claims, typ=TYP)

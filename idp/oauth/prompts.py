@@ -1,0 +1,87 @@
+"""What comes next in an authorization request: sign in, consent, or the grant. Pure.
+
+OpenID Connect Core section 3.1.2.1 (`prompt`, `max_age`) and 3.1.2.3. A fresh sign-in that was asked for (`prompt=login`) is
+recognised by its time: the address that the browser comes back to says since when it was asked.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oidc.core.errors import ConsentRequiredError, LoginRequiredError
+
+PROMPTS = ("none", "login", "consent", "select_account")
+SINCE = "login_asked"
+WHOLE = 9
+
+
+class Step(Enum):
+    """What the browser is to be given."""
+
+    SIGN_IN = "sign in"
+    CONSENT = "consent"
+    GRANT = "grant"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a portal asks about the sign-in itself; `since` is when a fresh one was first asked for, in milliseconds."""
+
+    prompts: frozenset[str]
+    max_age: timedelta | None
+    since: int | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no page may be shown."""
+        return "none" in self.prompts
+
+
+def read(parameters: dict[str, str]) -> Asked:
+    """Read `prompt` and `max_age`; raises InvalidRequestError."""
+    prompts = frozenset(parameters.get("prompt", "").split())
+    if not prompts <= set(PROMPTS) or ("none" in prompts and len(prompts) > 1):
+        raise InvalidRequestError("prompt is not one that is supported.")
+    max_age = _whole(parameters.get("max_age"), "max_age", limit=WHOLE)
+    since = _whole(parameters.get(SINCE), SINCE, limit=15)
+    return Asked(prompts, None if max_age is None else timedelta(seconds=max_age), since)
+
+
+def next_step(asked: Asked, *, auth_time: datetime | None, consented: bool, now: datetime) -> Step:
+    """Return what comes next.
+
+    `auth_time` is when the person signed in, None if they are not. Raises LoginRequiredError or ConsentRequiredError where a page
+    would be needed and none may be shown.
+    """
+    if auth_time is None or not is_fresh(asked, auth_time=auth_time, now=now):
+        if asked.is_silent:
+            raise LoginRequiredError()
+        return Step.SIGN_IN
+    if not consented or "consent" in asked.prompts:
+        if asked.is_silent:
+            raise ConsentRequiredError()
+        return Step.CONSENT
+    return Step.GRANT
+
+
+def is_fresh(asked: Asked, *, auth_time: datetime, now: datetime) -> bool:
+    """Whether a sign-in is recent enough for what is asked."""
+    if asked.max_age is not None and now - auth_time > asked.max_age:
+        return False
+    if asked.prompts.isdisjoint(("login", "select_account")):
+        return True
+    return asked.since is not None and asked.since <= milliseconds(now) and milliseconds(auth_time) >= asked.since
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as whole milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
+def _whole(text: str | None, name: str, *, limit: int) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= limit):
+        raise InvalidRequestError(f"{name} is not a whole number.")
+    return int(text)

@@ -1,0 +1,171 @@
+"""Refresh tokens: one family a sign-in, one row a family, and a token good for one rotation.
+
+A token names its family and its generation and proves both by an HMAC; nothing of it is stored, so nothing can leak and the table
+does not grow with use. The row holds the generation that may be used. An older one that turns up ends the family, for either
+its bearer or the client was robbed; save that for ten seconds the generation before is answered like its first use, with the very
+same successor, so that a second tab does not sign a person out. RFC 9700 section 4.14.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import TokenMixin
+from sqlalchemy import delete, or_, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth.access_tokens import Grantee
+from runtime import ledger
+from runtime.database import Base
+from runtime.settings import Settings
+
+GRACE = timedelta(seconds=10)
+REMEMBERED = timedelta(days=1)
+HEAD = 20
+
+
+class RefreshFamily(Base, TokenMixin):
+    """All refresh tokens that follow from one sign-in at one client; `generation` is that of the token to be used next."""
+
+    __tablename__ = "refresh_families"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str]
+    holder_id: Mapped[UUID] = mapped_column(index=True)
+    person_id: Mapped[UUID]
+    session_id: Mapped[UUID]
+    scopes: Mapped[list[str]]
+    auth_time: Mapped[datetime]
+    amr: Mapped[list[str]]
+    generation: Mapped[int]
+    rotated_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+
+    def check_client(self, client: object) -> bool:
+        """Whether the family is this client's."""
+        return getattr(client, "client_id", None) == self.client_id
+
+    def get_scope(self) -> str:
+        """Return the scopes that were allowed at the sign-in."""
+        return " ".join(self.scopes)
+
+    @property
+    def grantee(self) -> Grantee:
+        """Whom the family stands for."""
+        return Grantee(self.holder_id, self.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token whose HMAC was verified: the family that it names and its generation."""
+
+    family_id: UUID
+    generation: int
+
+
+def begin_family(
+    session: Session,
+    grantee: Grantee,
+    *,
+    family_id: UUID,
+    client_id: str,
+    session_id: UUID,
+    scopes: list[str],
+    auth_time: datetime,
+    amr: list[str],
+    settings: Settings,
+    now: datetime,
+) -> str:
+    """Begin a family and return its first token."""
+    session.add(
+        RefreshFamily(
+            id=family_id,
+            client_id=client_id,
+            holder_id=grantee.holder_id,
+            person_id=grantee.person_id,
+            session_id=session_id,
+            scopes=scopes,
+            auth_time=auth_time,
+            amr=amr,
+            generation=0,
+            rotated_at=now,
+            expires_at=now + settings.refresh_token_lifetime,
+            ended_at=None,
+        )
+    )
+    return _write(family_id, 0, settings)
+
+
+def find_family(
+    session: Session, unverified_token: str, *, client_id: str, settings: Settings, now: datetime
+) -> tuple[RefreshFamily, Presented] | None:
+    """Return the family that a client may still refresh with a token; a token that was used before ends it.
+
+    Returns None if the token is not one of ours, is another client's, or its family has ended or expired.
+    """
+    presented = read(unverified_token, settings)
+    family = session.get(RefreshFamily, presented.family_id) if presented else None
+    if presented is None or family is None or family.client_id != client_id or family.ended_at or family.expires_at <= now:
+        return None
+    if not _is_usable(family, presented, now=now):
+        end_family(session, family.id, why="refresh token reused", now=now)
+        return None
+    return family, presented
+
+
+def rotate(session: Session, presented: Presented, *, settings: Settings, now: datetime) -> str | None:
+    """Use a token up and return its successor, the same one for all who come within the grace; None if the family has ended.
+
+    One statement moves the generation on; who comes second finds it moved.
+    """
+    used = (RefreshFamily.id == presented.family_id, RefreshFamily.ended_at.is_(None), RefreshFamily.generation == presented.generation)
+    moved = update(RefreshFamily).where(*used).values(generation=presented.generation + 1, rotated_at=now).returning(RefreshFamily.id)
+    if session.execute(moved.execution_options(synchronize_session=False)).first() is None:
+        family = session.get_one(RefreshFamily, presented.family_id, populate_existing=True)
+        if family.ended_at or not _is_usable(family, presented, now=now):
+            return None
+    return _write(presented.family_id, presented.generation + 1, settings)
+
+
+def end_family(session: Session, family_id: UUID, *, why: str, now: datetime) -> None:
+    """End a family, if it has begun and not ended."""
+    ended = update(RefreshFamily).where(RefreshFamily.id == family_id, RefreshFamily.ended_at.is_(None)).values(ended_at=now)
+    found = session.execute(ended.returning(RefreshFamily.client_id, RefreshFamily.holder_id)).one_or_none()
+    if found is not None:
+        ledger.record(session, "refresh.ended", actor=f"client:{found.client_id}", object_id=family_id, subject_id=found.holder_id, now=now, why=why)
+
+
+def read(unverified_token: str, settings: Settings) -> Presented | None:
+    """Return what a token names, or None if it is not one of ours."""
+    try:
+        raw = base64.b64decode(unverified_token.encode() + b"==", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if not hmac.compare_digest(raw[HEAD:], _mac(raw[:HEAD], settings)):
+        return None
+    return Presented(UUID(bytes=raw[:16]), int.from_bytes(raw[16:HEAD], "big"))
+
+
+def prune(session: Session, *, now: datetime) -> None:
+    """Forget families that ended or expired a day ago."""
+    before = now - REMEMBERED
+    session.execute(delete(RefreshFamily).where(or_(RefreshFamily.expires_at < before, RefreshFamily.ended_at < before)))
+
+
+def _is_usable(family: RefreshFamily, presented: Presented, *, now: datetime) -> bool:
+    if presented.generation == family.generation:
+        return True
+    return presented.generation == family.generation - 1 and now - family.rotated_at <= GRACE
+
+
+def _write(family_id: UUID, generation: int, settings: Settings) -> str:
+    head = family_id.bytes + generation.to_bytes(HEAD - 16, "big")
+    return base64.urlsafe_b64encode(head + _mac(head, settings)).rstrip(b"=").decode()
+
+
+def _mac(head: bytes, settings: Settings) -> bytes:
+    return hmac.digest(settings.derived_key("refresh tokens"), head, hashlib.sha256)
