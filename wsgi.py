@@ -59,7 +59,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
         status_jobs,  # noqa: F401 (declares jobs)
         types_api,
     )
-    from wallet.verifying import ledger_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying import draws_api, receipts_api, verifications_api
+    from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, home, wallet):
         app.register_blueprint(blueprint)
@@ -69,6 +71,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
+        api.register_blueprint(interface)
+    for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts):
         api.register_blueprint(interface)
 
 

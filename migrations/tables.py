@@ -8,6 +8,7 @@ from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import uses
 from wallet.issuing import credentials, status_lists
+from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences
 from wallet.verifying import receipts
 
@@ -33,6 +34,7 @@ OWNERS = (
     licences,
     uses,
     receipts,
+    qr_codes,
     credentials,
     status_lists,
 )

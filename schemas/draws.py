@@ -1,0 +1,52 @@
+"""Draws: which licence a department reads without its being shown, and what it is given."""
+
+from marshmallow import RAISE, Schema, fields, validate
+
+from schemas.causes import CauseSchema, readable
+from schemas.receipts import IssuedReceiptSchema
+from schemas.verifications import LicenceSummarySchema
+
+
+class DrawHolderSchema(Schema):
+    """Whose licence."""
+
+    class Meta:
+        unknown = RAISE
+
+    number = fields.String(
+        required=True,
+        validate=[validate.Length(1, 64), readable],
+        metadata={"description": "Citizen number or unified social credit code.", "example": "379999199006150024"},
+    )
+
+
+class DrawRequestSchema(Schema):
+    """Which licence, of whom, and why."""
+
+    class Meta:
+        unknown = RAISE
+
+    type = fields.String(
+        required=True,
+        validate=[validate.Length(1, 60), readable],
+        metadata={"description": "The licence type's code or short name.", "example": "driving-licence"},
+    )
+    holder = fields.Nested(
+        DrawHolderSchema, metadata={"description": "Needed on statutory authority; not to be sent with a person's own token, which names its holder."}
+    )
+    cause = fields.Nested(CauseSchema, required=True, metadata={"description": "Why."})
+    fields_ = fields.List(
+        fields.String(validate=[validate.Length(1, 60), readable]),
+        data_key="fields",
+        attribute="fields",
+        validate=validate.Length(max=100),
+        metadata={"description": "The fields that the matter needs; all of them unless given.", "example": ["vehicle_class"]},
+    )
+
+
+class DrawSchema(Schema):
+    """What was drawn."""
+
+    licence = fields.Nested(LicenceSummarySchema, metadata={"description": "The licence."})
+    fields_ = fields.Dict(data_key="fields", attribute="fields", metadata={"description": "Its fields.", "example": {"vehicle_class": "C1"}})
+    receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

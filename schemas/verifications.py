@@ -1,0 +1,103 @@
+"""Verifications: what a department sends that was shown a licence, and what it is told."""
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from schemas.causes import CauseSchema, readable
+from schemas.receipts import IssuedReceiptSchema
+
+LONGEST = 128 * 1024
+REQUIRED, NONE = "required", "none"
+
+
+class IdempotencyKeySchema(Schema):
+    """The header by which a request may be sent again."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        metadata={"description": "Any text of the caller's own; the same key and body get the same answer for two days.", "example": "b7c1-0001"},
+    )
+
+
+class VerificationRequestSchema(Schema):
+    """What was shown, and why it is looked at."""
+
+    class Meta:
+        unknown = RAISE
+
+    presented = fields.String(
+        required=True,
+        validate=[validate.Length(1, LONGEST), readable],
+        metadata={
+            "description": "The content of a QR code, or an SD-JWT with or without key binding.",
+            "example": "KABAO1:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+        },
+    )
+    cause = fields.Nested(CauseSchema, required=True, metadata={"description": "Why."})
+    binding = fields.String(
+        load_default=REQUIRED,
+        validate=validate.OneOf([REQUIRED, NONE]),
+        metadata={"description": "Whether the holder must have bound an SD-JWT to this occasion; a QR code always is.", "example": REQUIRED},
+    )
+    nonce = fields.String(
+        validate=[validate.Length(8, 256), readable],
+        metadata={
+            "description": "The nonce that the verifier gave the holder; needed with an SD-JWT whose binding is required.",
+            "example": "n-0S6_WzA2Mj",
+        },
+    )
+    audience = fields.String(
+        validate=[validate.Length(1, 500), readable],
+        metadata={"description": "Whom the holder bound it to; this endpoint's address unless given.", "example": "https://hall.example.gov.cn"},
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_nonce(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a binding that would be required for no occasion: it could be shown again."""
+        if "~" in data["presented"] and data["binding"] == REQUIRED and "nonce" not in data:
+            raise ValidationError("It is needed where binding is required.", "nonce")
+
+
+class CheckSchema(Schema):
+    """One check."""
+
+    check = fields.String(metadata={"description": "Its name.", "example": "signature"})
+    outcome = fields.String(metadata={"description": "`passed`, `failed`, `not_asked` or `not_reached`.", "example": "passed"})
+    reason = fields.String(allow_none=True, metadata={"description": "Why it failed, a code.", "example": None})
+    detail = fields.String(allow_none=True, metadata={"description": "Why it failed, in words.", "example": None})
+
+
+class LicenceIssuerSchema(Schema):
+    """The department that issued a licence."""
+
+    code = fields.String(metadata={"description": "Its credit code.", "example": "11379999MB1A0001X0"})
+    name = fields.Dict(
+        allow_none=True, metadata={"description": "Its name in both languages.", "example": {"zh": "示例市公安局", "en": "Example Police"}}
+    )
+
+
+class LicenceSummarySchema(Schema):
+    """A licence as an answer names it."""
+
+    type = fields.String(metadata={"description": "Code of the licence type.", "example": "11100000000013127D001"})
+    slug = fields.String(metadata={"description": "Short name of the licence type.", "example": "driving-licence"})
+    name = fields.Dict(metadata={"description": "Name of the licence type.", "example": {"zh": "机动车驾驶证", "en": "Driving licence"}})
+    identifier = fields.String(metadata={"description": "Licence identifier (证照标识).", "example": "1.2.156.3005.2.…"})
+    issuer = fields.Nested(LicenceIssuerSchema, metadata={"description": "Who issued it."})
+    state = fields.String(metadata={"description": "Its state now, as the register has it.", "example": "valid"})
+
+
+class VerificationSchema(Schema):
+    """What a verification found."""
+
+    verdict = fields.String(metadata={"description": "`valid` or `invalid`.", "example": "valid"})
+    checks = fields.List(fields.Nested(CheckSchema), metadata={"description": "Each check, in order."})
+    licence = fields.Nested(LicenceSummarySchema, allow_none=True, metadata={"description": "The licence; null if not even its issuer is believed."})
+    fields_ = fields.Dict(
+        data_key="fields",
+        attribute="fields",
+        metadata={"description": "The disclosed fields; none if the verdict is invalid.", "example": {"vehicle_class": "C1"}},
+    )
+    receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

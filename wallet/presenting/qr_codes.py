@@ -1,0 +1,204 @@
+"""QR codes: a presentation of chosen fields, made at once and redeemed once, within five minutes.
+
+The code is a random secret; what it stands for, an SD-JWT with the holder's key binding, rests sealed and never shows in the code. Only
+the code's hash is stored, and the binding's nonce is that hash: what is redeemed can serve no other code. A new code of a licence
+withdraws the one before it.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NoReturn
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import ColumnElement, CursorResult, Index, delete, insert, select, tuple_, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from keys import holder_keys, sealing
+from runtime import ledger
+from runtime.database import Base
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.issuing import credentials, sd_jwt
+from wallet.register.catalogue import get_type
+from wallet.register.licences import Licence, LicenceNotFound, get_licence
+
+TABLE, COLUMN = "presentations", "presented_sealed"
+PREFIX = "KABAO1:"
+SECRET_BYTES = 20
+SECRET = re.compile(r"[A-Z2-7]{32}")
+MISREAD = str.maketrans("018", "OIB")
+KEPT_AFTER_EXPIRY = timedelta(days=1)
+PRUNE_BATCH = 1000
+UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+class CodeUnknown(Refusal):
+    """No presentation has this code."""
+
+    code, status, title = "code-unknown", 404, Text("没有此二维码，请核对后重试。", "There is no such code; check it and try again.")
+
+
+class CodeSpent(Refusal):
+    """The code was redeemed before."""
+
+    code, status, title = "code-spent", 409, Text("此二维码已使用过，请持证人重新出示。", "The code was used before; ask the holder for a new one.")
+
+
+class CodeExpired(Refusal):
+    """The code's time is over, or a newer code of the licence took its place."""
+
+    code, status, title = "code-expired", 410, Text("此二维码已失效，请持证人重新出示。", "The code has expired; ask the holder for a new one.")
+
+
+class FieldUnknown(Refusal):
+    """A field was chosen that the licence does not have."""
+
+    code, status, title = "field-unknown", 422, Text("该证照没有所选项目。", "The licence has no such field.")
+
+
+class Presentation(Base):
+    """A presentation that waits to be redeemed, or was."""
+
+    __tablename__ = TABLE
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(unique=True)
+    licence_id: Mapped[UUID]
+    fields: Mapped[list[str]]
+    presented_sealed: Mapped[bytes]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    spent_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_presentations_waiting", "holder_id", "licence_id", postgresql_where="spent_at IS NULL"),)
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """A code: the row it stands for, what it says, and until when."""
+
+    id: UUID
+    content: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """What a code stood for: the presentation, the nonce it is bound to, and whose licence it shows."""
+
+    presented: str = field(repr=False)
+    nonce: str
+    holder_id: UUID
+    licence_id: UUID
+
+
+def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Iterable[str], now: datetime) -> QrCode:
+    """Make a code that shows the chosen fields of the holder's own licence, and withdraw the one before it.
+
+    Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown.
+    """
+    settings: Settings = current_app.extensions["kabao_settings"]
+    licence = get_licence(session, licence_id)
+    if licence.holder_id != holder_id:
+        raise LicenceNotFound
+    _expire(session, Presentation.holder_id == holder_id, Presentation.licence_id == licence_id, now=now)
+    secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    code_hash, presentation_id, expires_at = _hash(secret), new_id(), now + settings.qr_lifetime
+    shown, presented = _present(session, licence, set(fields), settings=settings, code_hash=code_hash, now=now)
+    row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
+    sealed = sealing.seal(presented, table=TABLE, column=COLUMN, row=presentation_id)
+    session.execute(insert(Presentation).values(**row, presented_sealed=sealed))
+    actor = f"subject:{holder_id}"
+    ledger.record(session, "presentation.made", actor=actor, object_id=presentation_id, subject_id=holder_id, now=now, fields=len(shown))
+    return QrCode(presentation_id, PREFIX + secret, expires_at)
+
+
+def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
+    """Exchange a code for what it stands for.
+
+    The row is marked spent in one statement: of two who race only one can win. Whoever then refuses must raise, so that the
+    transaction is undone and the code stays unspent. Raises CodeUnknown, CodeSpent, CodeExpired.
+    """
+    code_hash = _hash(_secret_of(content))
+    waiting = (Presentation.code_hash == code_hash, Presentation.spent_at.is_(None), Presentation.expires_at > now)
+    what = (Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed)
+    row = session.execute(update(Presentation).where(*waiting).values(spent_at=now).returning(*what), execution_options=UNSYNCHRONIZED).first()
+    if row is None:
+        _refuse(session, code_hash)
+    presented = sealing.unseal(row.presented_sealed, table=TABLE, column=COLUMN, row=row.id)
+    return Redeemed(presented, _nonce(code_hash), row.holder_id, row.licence_id)
+
+
+def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:
+    """Let a holder's code expire now, if it still waits."""
+    _expire(session, Presentation.holder_id == holder_id, Presentation.id == presentation_id, now=now)
+
+
+def is_code(unverified: str) -> bool:
+    """Tell whether a text is meant as the content of a QR code, rather than as a presentation itself."""
+    return "~" not in unverified
+
+
+def audience(settings: Settings) -> str:
+    """Return the `aud` of what a code stands for: the place where codes are redeemed."""
+    return f"{settings.public_url}/api/v1/verifications"
+
+
+def prune(session: Session, *, now: datetime) -> int:
+    """Remove a batch of the presentations whose time has been over for a day, and return how many."""
+    over = select(Presentation.holder_id, Presentation.id).where(Presentation.expires_at < now - KEPT_AFTER_EXPIRY)
+    batch = over.order_by(Presentation.expires_at).limit(PRUNE_BATCH).with_for_update(skip_locked=True)
+    done = session.execute(delete(Presentation).where(tuple_(Presentation.holder_id, Presentation.id).in_(batch)), execution_options=UNSYNCHRONIZED)
+    assert isinstance(done, CursorResult)
+    return done.rowcount
+
+
+def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> None:
+    waiting = (Presentation.spent_at.is_(None), Presentation.expires_at > now)
+    session.execute(update(Presentation).where(*which, *waiting).values(expires_at=now), execution_options=UNSYNCHRONIZED)
+
+
+def _present(session: Session, licence: Licence, chosen: set[str], *, settings: Settings, code_hash: bytes, now: datetime) -> tuple[list[str], str]:
+    credential = credentials.credential_of(session, licence)
+    parts = sd_jwt.parse(credentials.text_of(credential))
+    known = {disclosure.name for disclosure in parts.disclosures} | {one.name for one in get_type(licence.type_code).fields}
+    if not chosen <= known:
+        raise FieldUnknown(field="fields")
+    disclosures = [disclosure for disclosure in parts.disclosures if disclosure.name in chosen]
+    text = sd_jwt.combine(parts.jwt, disclosures)
+    binding = {"iat": int(now.timestamp()), "aud": audience(settings), "nonce": _nonce(code_hash), "sd_hash": sd_jwt.sd_hash(text)}
+    bound = holder_keys.sign(credential.holder_key_sealed, binding, credential_id=credential.id, typ="kb+jwt")
+    return [str(disclosure.name) for disclosure in disclosures], text + bound
+
+
+def _secret_of(content: str) -> str:
+    """Read a code as people type it: any case, spaces, hyphens, full-width letters, with or without its prefix, 0 for O."""
+    if len(content) > 200:
+        raise CodeUnknown(field="presented")
+    letters = re.sub(r"[\s\-‐-―]", "", unicodedata.normalize("NFKC", content)).upper()
+    secret = letters.removeprefix(PREFIX).translate(MISREAD)
+    if not SECRET.fullmatch(secret):
+        raise CodeUnknown("not a code", field="presented")
+    return secret
+
+
+def _refuse(session: Session, code_hash: bytes) -> NoReturn:
+    row = session.execute(select(Presentation.spent_at).where(Presentation.code_hash == code_hash)).first()
+    if row is None:
+        raise CodeUnknown(field="presented")
+    raise (CodeSpent if row.spent_at is not None else CodeExpired)(field="presented")
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256((PREFIX + secret).encode()).digest()
+
+
+def _nonce(code_hash: bytes) -> str:
+    return base64.urlsafe_b64encode(code_hash).rstrip(b"=").decode()

@@ -1,0 +1,117 @@
+"""Draws (调用): a department reads a licence without its being shown, on statutory authority or with the person's own token.
+
+Either way a cause is given, a receipt is made, and the holder sees the use. What was not asked for is not given.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import find_subject
+from idp.subjects.numbers import parse_number
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.holding.uses import Way, record_use
+from wallet.register.catalogue import get_type
+from wallet.register.definitions import LicenceType
+from wallet.register.departments import Action, check_authority
+from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of
+from wallet.verifying.receipts import VALID, Asker, Finding, issue_receipt
+from wallet.verifying.verification import summary_of
+
+
+class LicenceNotValid(Refusal):
+    """The holder has a licence of the type, but none is in force; `state` says what the newest one is."""
+
+    code, status, title = "licence-not-valid", 409, Text("该证照当前无效。", "The licence is not in force.")
+
+
+class FieldUnknown(Refusal):
+    """A field was asked for that licences of the type do not have."""
+
+    code, status, title = "field-unknown", 422, Text("此类证照没有所需项目。", "Licences of this type have no such field.")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """Which licence, why, and which of its fields (None: all). `number` is the holder's; None with the holder's own token."""
+
+    type: str
+    cause: dict[str, str]
+    number: str | None = field(default=None, repr=False)
+    fields: list[str] | None = None
+
+
+def draw_by_authority(session: Session, settings: Settings, request: DrawRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
+    """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid.
+
+    Whether a number is known at all is not told apart from its having no such licence.
+    """
+    licence_type = get_type(request.type)
+    check_authority(department=asker.department, type_code=licence_type.code, action=Action.DRAW, now=now)
+    holder = find_subject(session, parse_number(request.number or ""))
+    if holder is None:
+        raise LicenceNotFound("no such holder")
+    return _draw(session, settings, request, licence_type, holder_id=holder.id, asker=asker, receipt_id=receipt_id, now=now)
+
+
+def draw_for_holder(
+    session: Session, settings: Settings, request: DrawRequest, *, holder_id: UUID, asker: Asker, receipt_id: UUID, now: datetime
+) -> dict[str, Any]:
+    """Draw with the holder's consent, so that the department needs no authority of its own; raises LicenceNotFound, LicenceNotValid."""
+    licence_type = get_type(request.type)
+    return _draw(session, settings, request, licence_type, holder_id=holder_id, asker=asker, receipt_id=receipt_id, now=now)
+
+
+def _draw(
+    session: Session,
+    settings: Settings,
+    request: DrawRequest,
+    licence_type: LicenceType,
+    *,
+    holder_id: UUID,
+    asker: Asker,
+    receipt_id: UUID,
+    now: datetime,
+) -> dict[str, Any]:
+    licence = _current(session, licence_type, holder_id=holder_id, now=now)
+    fields = _chosen(licence_type, licence, request.fields)
+    state = licence.state_at(now).value
+    summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
+    seen = json.dumps({"licence": summary, "fields": fields}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    finding = Finding("draw", VALID, seen, request.cause, licence_type.code, holder_id, {"licence": summary, "fields": fields})
+    answer = issue_receipt(session, settings, receipt_id=receipt_id, asker=asker, finding=finding, now=now)
+    record_use(
+        session,
+        holder_id=holder_id,
+        licence_id=licence.id,
+        department=asker.department,
+        cause=request.cause["text"],
+        fields=sorted(fields),
+        way=Way.DRAW,
+        verdict=VALID,
+        receipt_id=receipt_id,
+        now=now,
+    )
+    return answer
+
+
+def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, now: datetime) -> Licence:
+    licence = find_current(session, holder_id=holder_id, type_code=licence_type.code, now=now)
+    if licence is not None:
+        return licence
+    former = [one for one in licences_of(session, holder_id=holder_id) if one.type_code == licence_type.code]
+    if not former:
+        raise LicenceNotFound("none of this type", field="type")
+    raise LicenceNotValid("none in force", field="type", state=former[0].state_at(now).value)
+
+
+def _chosen(licence_type: LicenceType, licence: Licence, chosen: list[str] | None) -> dict[str, Any]:
+    if chosen is not None and any(licence_type.find_field(name) is None for name in chosen):
+        raise FieldUnknown(field="fields")
+    return {name: value for name, value in fields_of(licence).items() if chosen is None or name in chosen}

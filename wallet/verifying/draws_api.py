@@ -1,0 +1,66 @@
+"""For departments and portals that read a licence without its being shown."""
+
+from typing import Any
+
+from flask import current_app, g
+
+from idp.oauth.callers import InsufficientScope, bearer
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.idempotency import claim, digest_of
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.openapi import ApiBlueprint
+from runtime.pages import csrf
+from runtime.problems import InvalidBody
+from runtime.settings import Settings
+from schemas.draws import DrawRequestSchema, DrawSchema
+from schemas.verifications import IdempotencyKeySchema
+from wallet.register.departments import get_department
+from wallet.verifying.draws import DrawRequest, draw_by_authority, draw_for_holder
+from wallet.verifying.receipts import Asker, answered_before
+
+draws = ApiBlueprint("draws", __name__, description="Drawing licences, on statutory authority or with the holder's consent.")
+csrf.exempt(draws)
+HOLDER_MISSING = Text("依职权调用须写明持证主体号码。", "On statutory authority the holder's number must be given.")
+HOLDER_GIVEN = Text("使用本人授权时不得另写持证主体。", "With a person's own token no other holder may be named.")
+
+
+@draws.route("/draws", methods=["POST"])
+@allow(bearer("draws", "licences"))
+@draws.arguments(DrawRequestSchema)
+@draws.arguments(IdempotencyKeySchema, location="headers")
+@draws.response(201, DrawSchema)
+def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+    """Draw the valid licence of a type, with a cause; the holder sees the use.
+
+    With a system's token (scope `draws`) the department's own authority counts; with a person's (scope `licences`), the person's consent.
+    """
+    settings: Settings = current_app.extensions["kabao_settings"]
+    moment, receipt_id = now(), new_id()
+    _check_holder(body)
+    digest = digest_of(body, pepper=settings.derived_key("idempotency"))
+    with transaction() as session:
+        before = claim(session, caller=_caller(), key=headers["key"], digest=digest, result_id=receipt_id, now=moment)
+        if before is not None:
+            return answered_before(session, before)
+        request = DrawRequest(body["type"], body["cause"], body.get("holder", {}).get("number"), body.get("fields"))
+        asker, holder_id = Asker(g.token.department, get_department(g.token.department).name), g.token.holder_id
+        if holder_id is None:
+            return draw_by_authority(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
+        return draw_for_holder(session, settings, request, holder_id=holder_id, asker=asker, receipt_id=receipt_id, now=moment)
+
+
+def _check_holder(body: dict[str, Any]) -> None:
+    if ("draws" if g.token.holder_id is None else "licences") not in g.token.scopes:
+        raise InsufficientScope("the scope is for the other kind of token")
+    if g.token.holder_id is None and "holder" not in body:
+        raise InvalidBody("no holder", field="holder", shown=HOLDER_MISSING)
+    if g.token.holder_id is not None and "holder" in body:
+        raise InvalidBody("a holder beside a person's token", field="holder", shown=HOLDER_GIVEN)
+
+
+def _caller() -> str:
+    """A person's keys are apart from another's, although the same portal sends them."""
+    return f"{g.token.client_id}:{g.token.holder_id}" if g.token.holder_id else str(g.token.client_id)

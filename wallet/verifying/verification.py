@@ -1,0 +1,182 @@
+"""A verification: what was shown is looked at, the register asked, and the answer attested, all in one transaction.
+
+A department sees only licences of types that it has authority to verify; without it nothing is disclosed, and a QR code stays
+unspent, since the refusal undoes the transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from keys import certificates
+from runtime.settings import Settings
+from wallet.holding.uses import Way, record_use
+from wallet.issuing import status_lists
+from wallet.issuing.credentials import type_uri
+from wallet.issuing.status_lists import StatusEntry
+from wallet.presenting import qr_codes
+from wallet.register.catalogue import all_types, get_type
+from wallet.register.definitions import LicenceType
+from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
+from wallet.register.licences import Licence
+from wallet.verifying import wording
+from wallet.verifying.checks import Expected, NotVerified, StatusUnknown, Trust, Verified, verify
+from wallet.verifying.receipts import INVALID, VALID, Asker, Finding, issue_receipt
+
+STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRequest:
+    """What a department sends: the content of a QR code or a presentation itself, why, and how it must be bound."""
+
+    presented: str = field(repr=False)
+    cause: dict[str, str]
+    binding: bool = True
+    nonce: str | None = None
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The presentation to check, and whose licence it is, where a QR code told that."""
+
+    text: str = field(repr=False)
+    expected: Expected
+    holder_id: UUID | None = None
+    licence_id: UUID | None = None
+
+
+def verify_presented(
+    session: Session, settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime
+) -> dict[str, Any]:
+    """Verify what was shown and return the answer, with its receipt; a presentation that fails is answered and attested too.
+
+    Raises CodeUnknown, CodeSpent, CodeExpired for a QR code; NoAuthority.
+    """
+    shown = _open(session, settings, request, now=now)
+    register = Register(session, settings, now)
+    verified = failed = None
+    try:
+        verified = verify(shown.text, expected=shown.expected, trust=register.trust, status_of=register.status_of, now=now)
+    except NotVerified as failure:
+        failed = failure
+    finding = _finding(register, shown, verified or failed, cause=request.cause)  # type: ignore[arg-type]
+    if finding.type_code is not None:
+        check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
+    answer = issue_receipt(session, settings, receipt_id=receipt_id, asker=asker, finding=finding, now=now)
+    _remember(session, register, shown, finding, asker=asker, receipt_id=receipt_id, now=now)
+    return answer
+
+
+class Register:
+    """What the register and the keys say of a presentation; `licence` is the one that the status was asked of."""
+
+    def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
+        self.session, self.settings, self.now = session, settings, now
+        self.licence: Licence | None = None
+
+    @cached_property
+    def types(self) -> dict[str, LicenceType]:
+        """Every licence type by its `vct`."""
+        return {type_uri(self.settings, one): one for one in all_types()}
+
+    @property
+    def trust(self) -> Trust:
+        """The one root."""
+        return Trust((certificates.root_certificate(),))
+
+    def status_of(self, claims: Mapping[str, Any]) -> str:
+        """Return the licence's state now, from the register, in one query; raises StatusUnknown for another house's list.
+
+        A status entry lent to a licence of another type, issuer or identifier tells nothing.
+        """
+        reference = claims["status"].get("status_list")
+        uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
+        if not isinstance(uri, str) or type(index) is not int:
+            raise StatusUnknown
+        place = status_lists.place_of(self.settings, uri, index)
+        identifier = claims.get("licence_identifier")
+        if place is None or not isinstance(identifier, str):
+            raise StatusUnknown
+        there = and_(StatusEntry.list_id == place.list_id, StatusEntry.index == place.index)
+        row = self.session.execute(select(Licence, StatusEntry.status).join(StatusEntry, there).where(Licence.identifier == identifier)).first()
+        if row is None or not self._is_of(row[0], claims):
+            raise StatusUnknown
+        self.licence = row[0]
+        return STATES.get(row[1]) or row[0].state_at(self.now).value
+
+    def _is_of(self, licence: Licence, claims: Mapping[str, Any]) -> bool:
+        issuer = certificates.department_uri(self.settings, licence.issuer_code)
+        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, get_type(licence.type_code))
+
+
+def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, state: str) -> dict[str, Any]:
+    """Return a licence as an answer and a receipt name it."""
+    try:
+        name: dict[str, str] | None = get_department(issuer_code).name.as_json()
+    except DepartmentNotFound:
+        name = None
+    return {
+        "type": licence_type.code,
+        "slug": licence_type.slug,
+        "name": licence_type.name.as_json(),
+        "identifier": identifier,
+        "issuer": {"code": issuer_code, "name": name},
+        "state": state,
+    }
+
+
+def _open(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Shown:
+    lifetime = settings.qr_lifetime
+    if qr_codes.is_code(request.presented):
+        redeemed = qr_codes.redeem(session, request.presented, now=now)
+        expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
+        return Shown(redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id)
+    audience = request.audience or qr_codes.audience(settings)
+    return Shown(request.presented, Expected(request.binding, audience, request.nonce, None, lifetime))
+
+
+def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
+    claims: Mapping[str, Any] = outcome.claims or {}
+    licence_type = register.types.get(claims.get("vct", ""))
+    verdict = VALID if isinstance(outcome, Verified) else INVALID
+    fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
+    licence = None
+    if licence_type is not None:
+        state = register.licence.state_at(register.now).value if register.licence else "unknown"
+        issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
+        licence = summary_of(licence_type, identifier=str(claims.get("licence_identifier")), issuer_code=issuer_code, state=state)
+    return Finding(
+        way="verification",
+        verdict=verdict,
+        seen=shown.text,
+        cause=cause,
+        type_code=licence_type.code if licence_type else None,
+        holder_id=register.licence.holder_id if register.licence else shown.holder_id,
+        answer={"verdict": verdict, "checks": wording.as_rows(outcome.outcomes), "licence": licence, "fields": fields},
+    )
+
+
+def _remember(session: Session, register: Register, shown: Shown, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> None:
+    licence_id = register.licence.id if register.licence else shown.licence_id
+    if finding.holder_id is None or licence_id is None:
+        return
+    record_use(
+        session,
+        holder_id=finding.holder_id,
+        licence_id=licence_id,
+        department=asker.department,
+        cause=finding.cause["text"],
+        fields=sorted(finding.answer["fields"]),
+        way=Way.PRESENTATION,
+        verdict=finding.verdict,
+        receipt_id=receipt_id,
+        now=now,
+    )

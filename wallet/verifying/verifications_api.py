@@ -1,0 +1,50 @@
+"""For departments that were shown a licence: one address for the content of a QR code and for a presentation itself."""
+
+from typing import Any
+
+from flask import current_app, g
+
+from idp.oauth.callers import bearer
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.idempotency import claim, digest_of
+from runtime.ids import new_id
+from runtime.openapi import ApiBlueprint
+from runtime.pages import csrf
+from runtime.settings import Settings
+from schemas.verifications import REQUIRED, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
+from wallet.register.departments import get_department
+from wallet.verifying.receipts import Asker, answered_before
+from wallet.verifying.verification import VerificationRequest, verify_presented
+
+verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")
+csrf.exempt(verifications)
+
+
+@verifications.route("/verifications", methods=["POST"])
+@allow(bearer("verifications"))
+@verifications.arguments(VerificationRequestSchema)
+@verifications.arguments(IdempotencyKeySchema, location="headers")
+@verifications.response(201, VerificationSchema)
+def verify(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+    """Verify a licence that was shown, with a cause; the answer carries a receipt, whatever the verdict.
+
+    The same Idempotency-Key and body get the same answer again, although the QR code is spent.
+    """
+    settings: Settings = current_app.extensions["kabao_settings"]
+    moment, receipt_id = now(), new_id()
+    asker = Asker(g.token.department, get_department(g.token.department).name)
+    request = VerificationRequest(
+        presented=body["presented"],
+        cause=body["cause"],
+        binding=body["binding"] == REQUIRED,
+        nonce=body.get("nonce"),
+        audience=body.get("audience"),
+    )
+    digest = digest_of(body, pepper=settings.derived_key("idempotency"))
+    with transaction() as session:
+        before = claim(session, caller=g.token.client_id, key=headers["key"], digest=digest, result_id=receipt_id, now=moment)
+        if before is not None:
+            return answered_before(session, before)
+        return verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
