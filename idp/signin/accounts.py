@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.signin import passwords
 from idp.subjects import directory, registries
 from idp.subjects.numbers import Number
+from keys import sealing
 from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
@@ -84,9 +85,9 @@ def check_is_person(number: Number) -> None:
 
 
 def find_account(session: Session, number: Number) -> Account | None:
-    """Return the account of a number, or None."""
-    subject = directory.find_subject(session, number)
-    return session.get(Account, subject.id) if subject is not None else None
+    """Return the account of a number, or None, by one query in either case."""
+    of_number = directory.Subject.number_index.in_(sealing.indexes_of(number.value))
+    return session.scalars(select(Account).join(directory.Subject, directory.Subject.id == Account.subject_id).where(of_number)).first()
 
 
 def rehash(session: Session, account: Account, *, password: str) -> None:

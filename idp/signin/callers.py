@@ -13,12 +13,14 @@ from werkzeug.exceptions import HTTPException
 from idp.signin import sessions
 from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
 from idp.subjects import mandates
+from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
 BROWSER_COOKIE = "kabao_browser"
+KEPT = "kabao.signed_in"
 BROWSER_COOKIE_LIFETIME = timedelta(days=180)
 
 
@@ -48,10 +50,11 @@ signed_in = SignedInCaller()
 
 
 def find_signed_in() -> SignedIn | None:
-    """Return who is signed in in this browser, or None; asked once a request."""
-    if "signed_in" not in g:
+    """Return who is signed in in this browser, or None; asked once a request, and left in `g.signed_in` too."""
+    if KEPT not in request.environ:
         token = request.cookies.get(cookie_name())
-        g.signed_in = _find(token) if token else None
+        request.environ[KEPT] = _find(token) if token else None
+    g.signed_in = request.environ[KEPT]
     found: SignedIn | None = g.signed_in
     return found
 
@@ -99,7 +102,7 @@ def _end_lost_mandate(session: Session, row: SigninSession) -> None:
         return
     try:
         mandates.check_mandate(session, person_id=row.subject_id, organisation_id=row.acting_for, now=row.seen_at)
-    except mandates.NoMandate:
+    except (mandates.NoMandate, RegistryUnavailable):
         sessions.act_for(session, sessions.as_signed_in(row), None, now=row.seen_at)
 
 

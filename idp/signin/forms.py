@@ -59,10 +59,6 @@ class RegistrationForm(FlaskForm):
     register = SubmitField(Text("开通账号", "Open account"))
 
 
-class SignoutForm(FlaskForm):
-    """Nothing but the token against forged requests; the head of every page has the button."""
-
-
 class ActingForm(FlaskForm):
     """The organisation to act for; empty for oneself."""
 

@@ -75,7 +75,7 @@ def hash_password(password: str) -> str:
 def is_right(kept: str | None, password: str) -> bool:
     """Whether a password is the one kept; without one kept it is not, after the same work."""
     try:
-        hasher.verify(kept or _nobodys(), normal(password[: LONGEST + 1]))
+        hasher.verify(kept or _nobodys(), normal(password)[: LONGEST + 1])
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None
