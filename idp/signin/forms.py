@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import Field, Form, HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import StopValidation
 
@@ -38,7 +40,18 @@ def is_number(_: Form, field: Field) -> None:
         raise StopValidation(refused.shown) from refused
 
 
-class SigninForm(FlaskForm):
+class PostedForm(FlaskForm):
+    """A form filled from what a browser posts alone: texts, never the JSON or the files that Flask-WTF would take too."""
+
+    class Meta(FlaskForm.Meta):
+        """How the form is filled."""
+
+        def wrap_formdata(self, form: Form, formdata: object) -> MultiDict[str, str] | None:
+            """Return the posted texts, or None for a page that is only asked for."""
+            return request.form if request.method == "POST" else None
+
+
+class SigninForm(PostedForm):
     """Number and password."""
 
     number = StringField(NUMBER, [filled(Text("请填写号码。", "Give your number."), longest=LONGEST_NUMBER), is_number])
@@ -47,7 +60,7 @@ class SigninForm(FlaskForm):
     signin = SubmitField(Text("登录", "Sign in"))
 
 
-class RegistrationForm(FlaskForm):
+class RegistrationForm(PostedForm):
     """Number, name as the registry has it, and a password of one's own."""
 
     number = StringField(NUMBER, [filled(Text("请填写号码。", "Give your number."), longest=LONGEST_NUMBER), is_number])
@@ -59,7 +72,7 @@ class RegistrationForm(FlaskForm):
     register = SubmitField(Text("开通账号", "Open account"))
 
 
-class ActingForm(FlaskForm):
+class ActingForm(PostedForm):
     """The organisation to act for; empty for oneself."""
 
     organisation = HiddenField()

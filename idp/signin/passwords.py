@@ -46,6 +46,7 @@ class PasswordRefused(Refusal):
 
     def __init__(self, why: str) -> None:
         super().__init__(why, field="password", shown=REASONS[why], why=why)
+        self.why = why
 
 
 def check_password(password: str, *, number: Number) -> None:
@@ -58,7 +59,7 @@ def check_password(password: str, *, number: Number) -> None:
     if password.casefold() in COMMON or len(set(password)) == 1:
         raise PasswordRefused("common")
     plain = written_plainly(password)
-    if number.value in plain or plain in number.value:
+    if number.value in plain or (len(plain) >= SHORTEST and plain in number.value):
         raise PasswordRefused("number")
 
 

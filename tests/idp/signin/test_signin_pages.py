@@ -1,40 +1,270 @@
+import io
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from runtime.database import transaction
-from tests.world_people import BROWSER, PASSWORD, Person, new_person, open_account, post_form, sign_in
+from idp.signin import destinations
+from idp.subjects import registries
+from idp.subjects.registries import RegistryUnavailable
+from tests.idp.signin.conftest import fresh_address
+from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, credit_code, csrf_token, post_form, sign_in
+
+WRONG = "号码或密码不正确。"
 
 
-@pytest.fixture
-def person(app: Flask) -> Person:
-    """Someone with an account."""
-    with app.app_context(), transaction() as session:
-        person = new_person(session)
-        open_account(session, person)
-    return person
+def wrong_digit(number: str) -> str:
+    return number[:-1] + ("1" if number[-1] != "1" else "2")
 
 
-@pytest.fixture
-def newcomer(app: Flask) -> Person:
-    """Someone whom the registry knows, without an account."""
-    with app.app_context(), transaction() as session:
-        return new_person(session)
+def error_beside(page: str, field: str) -> str:
+    found = re.search(rf'id="{field}-error"[^>]*>([^<]*)<', page)
+    return found[1] if found else ""
 
 
 def test_a_person_registers_and_is_signed_in(client: FlaskClient, newcomer: Person) -> None:
     answer = post_form(client, "/account/new", {"number": newcomer.number, "name": newcomer.name, "password": PASSWORD})
     assert (answer.status_code, answer.location) == (303, "/wallet")
-    page = client.get("/account", headers=BROWSER)
-    assert page.status_code == 200
-    assert newcomer.name in page.text
-    assert newcomer.number not in page.text
+    assert client.get("/account", headers=BROWSER).status_code == 200
 
 
 def test_a_person_signs_in_and_out(client: FlaskClient, person: Person) -> None:
     assert sign_in(client, person, next="/account?x=1").location == "/account?x=1"
     assert client.get("/account", headers=BROWSER).status_code == 200
     assert post_form(client, "/signout", {}, form_at="/account").location == "/signin"
-    answer = client.get("/account", headers=BROWSER)
-    assert (answer.status_code, answer.location) == (303, "/signin?next=/account")
+    answer = client.get("/account?lang=en", headers=BROWSER)
+    assert (answer.status_code, answer.location) == (303, "/signin?next=/account?lang%3Den")
     assert client.get("/account", headers={"Accept": "application/json"}).status_code == 401
+
+
+def test_a_browser_is_brought_back_to_where_it_wanted_to_go(client: FlaskClient, person: Person) -> None:
+    asked = client.get("/account", headers=BROWSER)
+    page = client.get(asked.location, headers=BROWSER).text
+    form = {"csrf_token": csrf_token(page), "number": person.number, "password": PASSWORD}
+    kept = re.search(r'name="next"[^>]*value="([^"]*)"', page)
+    assert kept is not None
+    assert client.post("/signin", data={**form, "next": kept[1]}, headers=BROWSER).location == "/account"
+
+
+def test_a_number_is_taken_as_people_write_it(client: FlaskClient, person: Person) -> None:
+    written = "  " + person.number.lower().translate({ord(digit): 0xFF10 + int(digit) for digit in "0123456789"})
+    assert sign_in(client, Person(written, person.name)).status_code == 303
+
+
+ELSEWHERE = [
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "/\t/evil.example",
+    "/%09/evil.example\n",
+    "///evil.example",
+    "javascript:alert(1)",
+    "evil.example",
+    "/ok\r\nSet-Cookie: x=1",
+    "http:///evil.example",
+    "/" + "a" * 5000,
+    "/signin",
+    "/signout",
+]
+
+
+@pytest.mark.parametrize("goal", ELSEWHERE)
+def test_the_way_back_never_leads_elsewhere(client: FlaskClient, person: Person, goal: str) -> None:
+    assert destinations.local_path(goal) == "/wallet"
+    assert sign_in(client, person, next=goal).location == "/wallet"
+    shown = client.get("/signin", query_string={"next": goal}, headers=BROWSER).text
+    assert re.findall(r'name="next"[^>]*value="([^"]*)"', shown) == ["/wallet"]
+    assert 'href="/account/new?next=/wallet"' in shown
+
+
+@pytest.mark.parametrize("goal", ["/", "/wallet/cards/1", "/authorize?client_id=a&redirect_uri=https%3A%2F%2Fportal.example%2Fback&state=~._-"])
+def test_a_path_of_ours_is_a_way_back(goal: str) -> None:
+    assert destinations.local_path(goal) == goal
+
+
+def test_a_page_whose_form_leads_on_to_a_portal_says_so_to_the_browser(client: FlaskClient) -> None:
+    def beyond(path: str) -> list[str]:
+        return ["https://portal.example"] if path.startswith("/authorize?") else []
+
+    destinations.origins_beyond.append(beyond)
+    try:
+        page = client.get("/signin", query_string={"next": "/authorize?client_id=a"}, headers=BROWSER)
+        assert "form-action 'self' https://portal.example;" in page.headers["Content-Security-Policy"]
+        assert "form-action 'self';" in client.get("/signin", headers=BROWSER).headers["Content-Security-Policy"]
+    finally:
+        destinations.origins_beyond.remove(beyond)
+
+
+def test_sign_in_says_the_same_of_an_unknown_number_and_of_a_wrong_password(client: FlaskClient, person: Person, newcomer: Person) -> None:
+    answers = [sign_in(client, who, password="not this one") for who in (person, newcomer, Person(citizen_number(), "某某"))]
+    assert {answer.status_code for answer in answers} == {422}
+
+    def told(page: str) -> str:
+        return re.sub(r'value="[^"]*"|[?&]lang=[^"]*', "", page)
+
+    assert len({told(answer.text) for answer in answers}) == 1
+    assert all(WRONG in answer.text for answer in answers)
+    assert all("Set-Cookie" not in answer.headers or "kabao_session" not in answer.headers["Set-Cookie"] for answer in answers)
+
+
+SIGNIN_DOOR = {
+    "no number": ({"number": ""}, "number", "请填写号码。"),
+    "no password": ({"password": ""}, "password", "请填写密码。"),
+    "spaces": ({"number": "   "}, "number", "请填写号码。"),
+    "words": ({"number": "我的号码"}, "number", "18位"),
+    "first generation": ({"number": "379999900101001"}, "number", "第一代"),
+    "NUL": ({"number": "37999919800101018\x00"}, "number", "不应出现的字符"),
+    "endless number": ({"number": "3" * 200_000}, "number", "不能超过64个字符"),
+    "endless password": ({"password": "p" * 200_000}, "password", "不能超过1024个字符"),
+    "an organisation's code": ({"number": credit_code}, "number", "法定代表人"),
+}
+
+
+@pytest.mark.parametrize(("change", "field", "words"), SIGNIN_DOOR.values(), ids=SIGNIN_DOOR)
+def test_the_sign_in_door_says_what_is_wrong_beside_the_field(
+    client: FlaskClient, person: Person, change: dict[str, object], field: str, words: str
+) -> None:
+    form = {"number": person.number, "password": PASSWORD, **{name: value() if callable(value) else value for name, value in change.items()}}
+    answer = post_form(client, "/signin", form)  # type: ignore[arg-type]
+    assert answer.status_code == 422
+    told = error_beside(answer.text, field)
+    assert words in told or words in answer.text
+    assert PASSWORD not in answer.text
+
+
+def test_a_wrong_check_digit_is_told_apart_from_a_wrong_password(client: FlaskClient, person: Person) -> None:
+    answer = sign_in(client, Person(wrong_digit(person.number), person.name))
+    assert answer.status_code == 422
+    assert "校验位" in error_beside(answer.text, "number")
+    assert 'aria-describedby="number-error"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+
+
+REGISTRATION_DOOR = {
+    "no name": ({"name": " "}, 422, "name"),
+    "endless name": ({"name": "长" * 100_000}, 422, "name"),
+    "another name": ({"name": "别人"}, 422, "number"),
+    "unknown number": ({"number": citizen_number}, 422, "number"),
+    "an organisation's code": ({"number": credit_code}, 422, "number"),
+    "short password": ({"password": "seven 7"}, 422, "password"),
+    "common password": ({"password": "Password123"}, 422, "password"),
+    "password of 257": ({"password": "pq" * 128 + "r"}, 422, "password"),
+    "an unknown field": ({"admin": "1"}, 303, ""),
+}
+
+
+@pytest.mark.parametrize(("change", "status", "field"), REGISTRATION_DOOR.values(), ids=REGISTRATION_DOOR)
+def test_the_registration_door(client: FlaskClient, newcomer: Person, change: dict[str, object], status: int, field: str) -> None:
+    form = {"number": newcomer.number, "name": newcomer.name, "password": PASSWORD}
+    form |= {name: value() if callable(value) else value for name, value in change.items()}  # type: ignore[misc]
+    answer = post_form(client, "/account/new", form)
+    assert answer.status_code == status
+    if field:
+        assert error_beside(answer.text, field)
+
+
+def test_ones_own_number_is_no_password(client: FlaskClient, newcomer: Person) -> None:
+    answer = post_form(client, "/account/new", {"number": newcomer.number, "name": newcomer.name, "password": newcomer.number})
+    assert answer.status_code == 422
+    assert "号码" in error_beside(answer.text, "password")
+
+
+def test_an_account_opened_twice_is_a_conflict(client: FlaskClient, person: Person) -> None:
+    answer = post_form(client, "/account/new", {"number": person.number, "name": person.name, "password": PASSWORD})
+    assert answer.status_code == 409
+    assert "已经开通账号" in error_beside(answer.text, "number")
+
+
+def test_of_many_who_register_one_number_at_once_one_is_let_in_and_the_others_are_told(app: Flask, newcomer: Person) -> None:
+    def race(_: int) -> int:
+        browser = app.test_client()
+        browser.environ_base["REMOTE_ADDR"] = fresh_address()
+        return post_form(browser, "/account/new", {"number": newcomer.number, "name": newcomer.name, "password": PASSWORD}).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sorted(pool.map(race, range(24))) == [303] + [409] * 23
+
+
+def test_an_unavailable_registry_is_said_to_be_so(client: FlaskClient, newcomer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: object) -> None:
+        raise RegistryUnavailable("no route")
+
+    monkeypatch.setattr(registries, "open_registry", away)
+    answer = post_form(client, "/account/new", {"number": newcomer.number, "name": newcomer.name, "password": PASSWORD})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "暂时无法查询" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new", "/signout", "/account/acting"])
+@pytest.mark.parametrize("token", [None, "", "forged", "x" * 100_000])
+def test_a_form_without_its_token_is_refused(client: FlaskClient, person: Person, path: str, token: str | None) -> None:
+    sign_in(client, person)
+    form = {"number": person.number, "password": PASSWORD, "name": person.name} | ({} if token is None else {"csrf_token": token})
+    assert client.post(path, data=form, headers=BROWSER).status_code == 400
+    assert client.get("/account", headers=BROWSER).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new"])
+def test_a_token_of_another_browser_is_refused(app: Flask, client: FlaskClient, path: str) -> None:
+    token = csrf_token(app.test_client().get(path, headers=BROWSER).text)
+    client.get(path, headers=BROWSER)
+    assert client.post(path, data={"csrf_token": token}, headers=BROWSER).status_code == 400
+
+
+BODIES = {
+    "JSON": lambda: {"json": {"number": 1, "password": ["x"], "organisation": 1, "next": {}}},
+    "a file for a field": lambda: {"data": {name: (io.BytesIO(b"x"), "x.txt") for name in ("number", "password", "organisation", "next")}},
+    "no body": dict,
+    "not UTF-8": lambda: {"data": b"number=%FF%FE&password=%C3%28&organisation=%FF", "content_type": "application/x-www-form-urlencoded"},
+    "ten megabytes": lambda: {"data": {"number": "3" * 10_000_000}},
+    "a thousand fields": lambda: {"data": {f"field{index}": "x" for index in range(1200)}},
+    "a broken multipart": lambda: {"data": b"--x\r\nnonsense", "content_type": "multipart/form-data; boundary=y"},
+}
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new", "/signout", "/account/acting"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_whatever_is_sent_nothing_breaks(client: FlaskClient, person: Person, path: str, body: Callable[[], dict[str, Any]]) -> None:
+    sign_in(client, person)
+    token = csrf_token(client.get("/signin", headers=BROWSER).text)
+    answer = client.post(path, headers={**BROWSER, "X-CSRFToken": token}, **body())
+    assert answer.status_code in (303, 400, 413, 422)
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new"])
+def test_the_pages_speak_both_languages_and_name_their_fields(client: FlaskClient, path: str) -> None:
+    chinese, english = (client.get(f"{path}?lang={language}", headers=BROWSER).text for language in ("zh", "en"))
+    assert "密码" in chinese
+    assert "assword" in english
+    for page in (chinese, english):
+        assert 'autocomplete="username"' in page
+        for field in re.findall(r'<input[^>]*id="(number|name|password)"', page):
+            assert f'<label class="form-label" for="{field}"' in page
+
+
+def test_no_log_line_of_registering_and_signing_in_says_who(
+    client: FlaskClient, newcomer: Person, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    secret = "一个只有这里才有的密码 9f27"
+    form = {"number": newcomer.number, "name": newcomer.name, "password": secret}
+    post_form(client, "/account/new", {**form, "name": "别人"})
+    post_form(client, "/account/new", {**form, "password": "12345678"})
+    assert post_form(client, "/account/new", form).status_code == 303
+    tokens = [client.get_cookie("kabao_session").value]  # type: ignore[union-attr]
+    assert post_form(client, "/account/new", form).status_code == 409
+    for password in ("not this one", secret):
+        sign_in(client, newcomer, password=password, next="/account")
+    tokens.append(client.get_cookie("kabao_session").value)  # type: ignore[union-attr]
+    client.get("/account", headers=BROWSER)
+    post_form(client, "/signout", {}, form_at="/account")
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert said.count("answered") > 10
+    for word in (newcomer.number, newcomer.name, "别人", secret, "9f27", "not this one", *tokens, *(token[22:] for token in tokens)):
+        assert word not in said
+        assert word.encode("unicode_escape").decode() not in said

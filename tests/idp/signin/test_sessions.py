@@ -1,0 +1,193 @@
+import base64
+import secrets
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, select
+
+from idp.signin import callers, sessions
+from idp.signin.sessions import Lifetimes, SigninSession, on_session_end
+from runtime.clock import now, shifted
+from runtime.database import engine, transaction
+from runtime.ids import new_id
+from runtime.ledger import LedgerEntry
+from tests.world_people import BROWSER, Person, new_person, open_account, post_form, sign_in
+
+COOKIE = "kabao_session"
+IDLE = timedelta(minutes=15)
+LIFETIMES = Lifetimes(IDLE, timedelta(hours=12))
+
+
+def token_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie(COOKIE)
+    assert cookie is not None
+    return cookie.value
+
+
+def is_signed_in(client: FlaskClient) -> bool:
+    return client.get("/account", headers=BROWSER).status_code == 200
+
+
+def row_of(app: Flask, token: str) -> SigninSession | None:
+    with app.app_context(), transaction() as session:
+        return sessions.find(session, token, lifetimes=LIFETIMES, now=now())
+
+
+def test_only_the_hash_of_a_token_is_kept(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    raw = base64.urlsafe_b64decode(token_of(client) + "==")
+    row = row_of(app, token_of(client))
+    assert row is not None
+    assert len(raw) == 16 + 32
+    assert row.id.bytes == raw[:16]
+    assert raw[16:] not in row.secret_hash
+    assert row.amr == ["pwd"]
+
+
+def test_the_cookie_is_read_by_no_script_and_sent_by_no_other_site(client: FlaskClient, person: Person) -> None:
+    cookies = sign_in(client, person).headers.getlist("Set-Cookie")
+    session = next(cookie for cookie in cookies if cookie.startswith(f"{COOKIE}="))
+    assert {part.strip() for part in session.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax"}
+
+
+def test_over_https_the_cookie_is_bound_to_the_host(https_client: FlaskClient, person: Person) -> None:
+    cookies = sign_in(https_client, person).headers.getlist("Set-Cookie")
+    session = next(cookie for cookie in cookies if "session=" in cookie)
+    assert session.startswith("__Host-kabao_session=")
+    assert {part.strip() for part in session.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
+    assert all("Secure" in cookie for cookie in cookies)
+    assert https_client.get("/account", headers=BROWSER).status_code == 200
+
+
+def test_a_token_from_before_the_sign_in_is_worthless_after_it(client: FlaskClient, app: Flask, person: Person) -> None:
+    planted = base64.urlsafe_b64encode(new_id().bytes + secrets.token_bytes(32)).rstrip(b"=").decode()
+    client.set_cookie(COOKIE, planted)
+    sign_in(client, person)
+    assert token_of(client) != planted
+    assert row_of(app, planted) is None
+
+
+def test_signing_in_again_keeps_the_session_and_changes_its_secret(client: FlaskClient, app: Flask, person: Person) -> None:
+    sign_in(client, person)
+    first = token_of(client)
+    with shifted(timedelta(minutes=2)):
+        sign_in(client, person)
+        second = token_of(client)
+        before, after = row_of(app, first), row_of(app, second)
+        assert before is None
+        assert after is not None
+        assert base64.urlsafe_b64decode(first + "==")[:16] == after.id.bytes
+        assert now() - after.auth_time < timedelta(minutes=1)
+
+
+def test_another_person_at_the_same_browser_ends_the_session_before(app: Flask, client: FlaskClient, person: Person) -> None:
+    with app.app_context(), transaction() as session:
+        other = new_person(session)
+        open_account(session, other)
+    sign_in(client, person)
+    first = token_of(client)
+    sign_in(client, other)
+    assert row_of(app, first) is None
+    assert other.name in client.get("/account", headers=BROWSER).text
+
+
+def test_a_session_ends_by_idleness(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    with shifted(IDLE - timedelta(seconds=5)):
+        assert is_signed_in(client)
+    with shifted(IDLE * 2 - timedelta(seconds=15)):
+        assert is_signed_in(client)
+    with shifted(IDLE * 3):
+        assert not is_signed_in(client)
+
+
+def test_a_session_ends_for_all_its_use(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    step = timedelta(minutes=14)
+    passed = step
+    while passed < timedelta(hours=12):
+        with shifted(passed):
+            assert is_signed_in(client)
+        passed += step
+    with shifted(timedelta(hours=12, seconds=1)):
+        assert not is_signed_in(client)
+
+
+def test_one_query_a_request_and_a_write_once_a_minute(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    statements: list[str] = []
+
+    def hear(*given: object) -> None:
+        statements.append(str(given[2]))
+
+    def asked(path: str) -> list[str]:
+        statements.clear()
+        with app.test_request_context(path, headers={"Cookie": f"{COOKIE}={token_of(client)}"}):
+            callers.signed_in.admit()
+            assert callers.find_signed_in() is not None
+        return [statement.split()[0] for statement in statements]
+
+    with app.app_context():
+        connected = engine()
+    event.listen(connected, "before_cursor_execute", hear)
+    try:
+        assert asked("/account") == ["SELECT"]
+        with shifted(timedelta(seconds=61)):
+            assert asked("/account") == ["SELECT", "UPDATE"]
+            assert asked("/account") == ["SELECT"]
+    finally:
+        event.remove(connected, "before_cursor_execute", hear)
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "=" * 64, "é" * 64, "A" * 64, "A" * 100_000, "../../etc", base64.urlsafe_b64encode(bytes(48)).decode(), "eyJhbGciOiJub25lIn0.e30."],
+)
+def test_a_token_that_is_none_signs_nobody_in(context: None, token: str) -> None:
+    with transaction() as session:
+        assert sessions.find(session, token, lifetimes=LIFETIMES, now=now()) is None
+
+
+def test_a_wrong_secret_of_a_known_session_signs_nobody_in(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    raw = base64.urlsafe_b64decode(token_of(client) + "==")
+    for forged in (raw[:16] + bytes(32), raw[:-1] + bytes([raw[-1] ^ 1]), bytes([raw[0] ^ 1]) + raw[1:]):
+        client.set_cookie(COOKIE, base64.urlsafe_b64encode(forged).decode().rstrip("="))
+        assert not is_signed_in(client)
+
+
+def test_signing_out_ends_the_session_tells_who_must_hear_and_stands_in_the_ledger(app: Flask, client: FlaskClient, person: Person) -> None:
+    heard: list[object] = []
+
+    def hear(_: object, session_id: object) -> None:
+        heard.append(session_id)
+
+    sign_in(client, person)
+    token, row = token_of(client), row_of(app, token_of(client))
+    assert row is not None
+    on_session_end.append(hear)
+    try:
+        assert post_form(client, "/signout", {}, form_at="/account").status_code == 303
+        assert client.post("/signout", headers=BROWSER).status_code == 400
+    finally:
+        on_session_end.remove(hear)
+    assert heard == [row.id]
+    assert client.get_cookie(COOKIE) is None
+    client.set_cookie(COOKIE, token)
+    assert not is_signed_in(client)
+    with app.app_context(), transaction() as session:
+        acts = session.scalars(select(LedgerEntry.act).where(LedgerEntry.object_id == str(row.id)).order_by(LedgerEntry.id)).all()
+    assert acts == ["session.begun", "session.ended"]
+
+
+def test_sessions_past_their_time_are_pruned(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    row = row_of(app, token_of(client))
+    assert row is not None
+    with app.app_context():
+        for later, kept in ((timedelta(minutes=14), True), (timedelta(minutes=16), False)):
+            with transaction() as session:
+                sessions.prune(session, lifetimes=LIFETIMES, now=row.seen_at + later)
+                assert (session.get(SigninSession, row.id) is not None) is kept
