@@ -78,6 +78,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
 def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
+    from demo.stand import demo
+    from demo.tour import tour
     from idp.oauth.commands import client
     from idp.subjects.commands import registry
     from keys.commands import keys
@@ -86,7 +88,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
+    return [demo, tour, init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

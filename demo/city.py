@@ -1,5 +1,8 @@
 """The invented city: its departments and what each does, and the licences that the cast holds."""
 
+from dataclasses import dataclass
+from datetime import date
+
 from demo.people import CHEN, LIN, RESTAURANT, SUN, ZHOU, Citizen, Department, Organisation
 
 POLICE = Department(
@@ -32,44 +35,42 @@ DEPARTMENTS = (
     ENFORCEMENT,
 )
 
-Holdings = tuple[tuple[Citizen | Organisation, Department, str, dict[str, str], str | None], ...]
+
+@dataclass(frozen=True)
+class Holding:
+    """A licence that someone of the cast holds; fields that are not given take the type's examples."""
+
+    holder: Citizen | Organisation
+    department: Department
+    type: str
+    fields: dict[str, str]
+    since: date
+    until: date | None = None
+
+
 HOME = "海右市听涛区长风街18号3单元502室"
-HOLDINGS: Holdings = (
-    (
-        LIN,
-        POLICE,
-        "resident-identity-card",
-        {"sex": "female", "birth_date": "1990-05-18", "address": HOME, "issuing_office": "海右市公安局"},
-        "2036-05-17",
+SHOP = "海右市听涛区海滨路66号"
+BORN = {
+    LIN: {"sex": "female", "birth_date": "1990-05-18"},
+    CHEN: {"sex": "male", "birth_date": "1986-11-02"},
+    ZHOU: {"sex": "male", "birth_date": "1978-03-09"},
+}
+ID = {"issuing_office": POLICE.name}
+REGISTERED = {"registered_on": "2015-09-26", "registration_office": CIVIL_AFFAIRS.name}
+HOLDINGS = (
+    Holding(LIN, POLICE, "resident-identity-card", {**BORN[LIN], **ID, "address": HOME}, date(2016, 5, 17), date(2036, 5, 17)),
+    Holding(LIN, POLICE, "household-register", {**BORN[LIN], "address": HOME}, date(2015, 10, 8)),
+    Holding(LIN, POLICE, "driving-licence", {**BORN[LIN], "vehicle_class": "C2", "address": HOME}, date(2020, 8, 1), date(2030, 8, 1)),
+    Holding(LIN, CIVIL_AFFAIRS, "marriage-certificate", {**REGISTERED, "spouse_name": CHEN.name, "spouse_number": CHEN.number}, date(2015, 9, 26)),
+    Holding(LIN, SOCIAL_SECURITY, "social-security-card", {"sex": "female"}, date(2013, 7, 1)),
+    Holding(LIN, EDUCATION, "degree-certificate", {"birth_date": "1990-05-18", "institution": "海右大学"}, date(2012, 6, 30)),
+    Holding(LIN, LAND, "real-estate-certificate", {"location": HOME}, date(2018, 4, 12)),
+    Holding(CHEN, POLICE, "resident-identity-card", {**BORN[CHEN], **ID, "address": HOME}, date(2017, 1, 1), date(2037, 1, 1)),
+    Holding(CHEN, CIVIL_AFFAIRS, "marriage-certificate", {**REGISTERED, "spouse_name": LIN.name, "spouse_number": LIN.number}, date(2015, 9, 26)),
+    Holding(CHEN, TRANSPORT, "road-transport-qualification", {**BORN[CHEN], "address": HOME}, date(2023, 5, 1), date(2029, 4, 30)),
+    Holding(ZHOU, POLICE, "resident-identity-card", {**BORN[ZHOU], **ID}, date(2018, 3, 8), date(2038, 3, 8)),
+    Holding(RESTAURANT, MARKET, "business-licence", {"legal_representative": ZHOU.name, "domicile": SHOP}, date(2019, 6, 18)),
+    Holding(
+        RESTAURANT, MARKET, "food-business-licence", {"legal_representative": ZHOU.name, "business_place": SHOP}, date(2025, 1, 1), date(2029, 12, 31)
     ),
-    (LIN, POLICE, "household-register", {"sex": "female", "birth_date": "1990-05-18", "address": HOME}, None),
-    (LIN, POLICE, "driving-licence", {"vehicle_class": "C2", "sex": "female", "birth_date": "1990-05-18", "address": HOME}, "2030-08-01"),
-    (
-        LIN,
-        CIVIL_AFFAIRS,
-        "marriage-certificate",
-        {"spouse_name": CHEN.name, "spouse_number": CHEN.number, "registration_office": "海右市民政局"},
-        None,
-    ),
-    (LIN, SOCIAL_SECURITY, "social-security-card", {"sex": "female"}, None),
-    (LIN, EDUCATION, "degree-certificate", {"birth_date": "1990-05-18", "institution": "海右大学"}, None),
-    (LIN, LAND, "real-estate-certificate", {"location": HOME}, None),
-    (
-        CHEN,
-        POLICE,
-        "resident-identity-card",
-        {"sex": "male", "birth_date": "1986-11-02", "address": HOME, "issuing_office": "海右市公安局"},
-        "2037-01-01",
-    ),
-    (
-        CHEN,
-        CIVIL_AFFAIRS,
-        "marriage-certificate",
-        {"spouse_name": LIN.name, "spouse_number": LIN.number, "registration_office": "海右市民政局"},
-        None,
-    ),
-    (CHEN, TRANSPORT, "road-transport-qualification", {"sex": "male", "birth_date": "1986-11-02", "address": HOME}, "2029-04-30"),
-    (ZHOU, POLICE, "resident-identity-card", {"sex": "male", "birth_date": "1978-03-09", "issuing_office": "海右市公安局"}, "2038-03-08"),
-    (RESTAURANT, MARKET, "business-licence", {"legal_representative": ZHOU.name, "domicile": "海右市听涛区海滨路66号"}, None),
-    (RESTAURANT, MARKET, "food-business-licence", {"legal_representative": ZHOU.name, "business_place": "海右市听涛区海滨路66号"}, "2029-12-31"),
 )

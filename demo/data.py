@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from runtime.database import transaction
 from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing import life
+from wallet.issuing.requests import LicenceRequest
 from wallet.register import catalogue, departments, licences
 
 
@@ -64,7 +64,7 @@ def load(settings: Settings, *, folder: Path, console: Console) -> None:
 
     steps: tuple[tuple[str, Callable[[Session, Settings], None]], ...] = (
         ("Making the keys", lambda session, settings: _discard(init_keys(session, settings, now=now()))),
-        ("Describing the licence types", lambda session, settings: _discard(catalogue.apply(session, now=now()))),
+        ("Describing the licence types", lambda session, settings: _discard(catalogue.apply(session, list(catalogue.read_folder()), now=now()))),
         ("Opening the registries", _registries),
         ("Opening the departments", _departments),
         ("Opening accounts", _accounts),
@@ -75,10 +75,14 @@ def load(settings: Settings, *, folder: Path, console: Console) -> None:
     with console.status("Creating the tables ..."):
         command.upgrade(config_for(settings.database_url), "head")
     app: Flask = create_app(settings)
-    with app.app_context():
-        for title, step in steps:
-            with console.status(f"{title} ..."), transaction() as session:
-                step(session, settings)
+    try:
+        with app.app_context():
+            for title, step in steps:
+                with console.status(f"{title} ..."), transaction() as session:
+                    step(session, settings)
+    finally:
+        app.extensions["kabao_cache"].stop()
+        app.extensions["kabao_engine"].dispose()
 
 
 def key_file(client_id: str, folder: Path) -> Path:
@@ -132,9 +136,9 @@ def _departments(session: Session, settings: Settings) -> None:
 
 def _accounts(session: Session, _: Settings) -> None:
     for person in people.CAST:
-        subject = directory.find_subject(session, parse_number(person.number))
-        if subject is None:
-            accounts.register(session, number=person.number, name=person.name, password=people.PASSWORD, now=now())
+        number = parse_number(person.number)
+        if directory.find_subject(session, number) is None:
+            accounts.register(session, number=number, name=person.name, password=people.PASSWORD, now=now())
 
 
 def _officers(session: Session, _: Settings) -> None:
@@ -182,21 +186,20 @@ def _make_key(client_id: str, folder: Path) -> dict[str, Any]:
     return {"keys": [{**jwk, "kid": suites.thumbprint(jwk)}]}
 
 
-def _licences(session: Session, _: Settings) -> None:
-    for holder, department, slug, given, until in city.HOLDINGS:
+def _licences(session: Session, settings: Settings) -> None:
+    for holding in city.HOLDINGS:
+        holder = holding.holder
         number = holder.code if isinstance(holder, people.Organisation) else holder.number
-        kind = catalogue.get_type(slug)
+        kind = catalogue.get_type(holding.type)
         subject = directory.ensure_subject(session, parse_number(number), now=now())
         if any(licence.type_code == kind.code for licence in licences.licences_of(session, holder_id=subject.id)):
             continue
-        life.issue_licence(
-            session,
-            department=department.code,
-            type_code=kind.code,
-            number=number,
-            name=holder.name,
-            fields={**{field.name: field.example for field in kind.fields}, **given},
-            valid_from=date(2024, 3, 1),
-            valid_until=date.fromisoformat(until) if until else None,
-            now=now(),
+        request = LicenceRequest(
+            type=kind.code,
+            holder_number=number,
+            holder_name=holder.name,
+            fields={**{field.name: field.example for field in kind.fields}, **holding.fields},
+            valid_from=holding.since,
+            valid_until=holding.until,
         )
+        life.issue_licence(session, settings, request, department=holding.department.code, now=now())

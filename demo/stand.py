@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.table import Table
 from demo import data, people, postgres
 from demo.processes import ROOT, NotStarted, Processes, check_port
 from keys.sealing import SealBroken
-from runtime.settings import MASTER_KEY_BYTES, Settings
+from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
 
 FOLDER = ROOT / "var" / "demo"
 FORGET = "`make clean` forgets the demo and its data; then run `make demo` again."
@@ -30,27 +30,34 @@ console = Console(stderr=True)
 
 @click.command()
 @click.option("--port", default=8000, show_default=True, help="The service's port; the portals take the two after it.")
-@click.option("--forget", is_flag=True, help="Stop a demo that runs and delete its data.")
-def demo(port: int, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
+@click.option("--folder", default=FOLDER, type=click.Path(file_okay=False, path_type=Path), help="Where the demonstration keeps its data.")
+@click.option("--forget", is_flag=True, help="Stop the database of a demo and delete its data.")
+def demo(port: int, folder: Path, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Start the demonstration and keep it running until Ctrl-C."""
+    folder = folder.resolve()
     if forget:
-        _forget()
+        _forget(folder)
         return
-    processes = Processes(FOLDER / "logs")
+    processes = Processes(folder / "logs")
+    _end_in_order()
     try:
-        with _alone():
+        with _alone(folder):
             for each in (port, port + 1, port + 2):
                 check_port(each)
-            _stand(processes, port)
-            _print_welcome(port)
-            _watch(processes)
+            _stand(processes, port, folder)
+            _print_welcome(port, folder)
+            while True:
+                processes.check_alive()
+                time.sleep(0.5)
     except NotStarted as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        console.print("Stopping ...")
     finally:
         processes.stop()
 
 
-def settings_for(port: int, database_url: str, folder: Path = FOLDER) -> Settings:
+def settings_for(port: int, database_url: str, folder: Path) -> Settings:
     """Return the demonstration's settings; its master key is made once and kept beside its data."""
     file = folder / "master.key"
     if not file.exists():
@@ -69,74 +76,66 @@ def environ_for(port: int, database_url: str, master_key: str) -> dict[str, str]
     }
 
 
-def _stand(processes: Processes, port: int) -> None:
+def _stand(processes: Processes, port: int, folder: Path) -> None:
     with console.status("Starting PostgreSQL ..."):
-        database_url = _database()
-        settings = settings_for(port, database_url)
+        database_url = _database(folder)
     try:
-        data.load(settings, folder=FOLDER, console=console)
-    except SealBroken as error:
-        raise NotStarted(f"The data under {FOLDER} was sealed under another master key. {FORGET}") from error
-    environ = environ_for(port, database_url, base64.urlsafe_b64encode(settings.master_key).decode())
+        settings = settings_for(port, database_url, folder)
+        data.load(settings, folder=folder, console=console)
+    except (SealBroken, SettingsError) as error:
+        raise NotStarted(f"The data under {folder} was sealed under another master key than {folder / 'master.key'}. {FORGET}") from error
+    environ = environ_for(port, database_url, (folder / "master.key").read_text().strip())
     with console.status("Starting the service, the worker and the portals ..."):
         processes.start("service", "-m", "wsgi", "serve", "--port", str(port), environ=environ)
         processes.start("worker", "-m", "wsgi", "worker", environ=environ)
         for offset, portal in enumerate(data.PORTALS, 1):
-            processes.start(
-                portal.client_id,
-                "examples/portal/app.py",
-                environ=data.portal_environ(portal, port=port + offset, service=settings.public_url, folder=FOLDER),
-            )
+            portal_environ = data.portal_environ(portal, port=port + offset, service=settings.public_url, folder=folder)
+            processes.start(portal.client_id, "examples/portal/app.py", environ=portal_environ)
         processes.wait_until_answering("service", f"http://127.0.0.1:{port}/readyz")
         for offset, portal in enumerate(data.PORTALS, 1):
             processes.wait_until_answering(portal.client_id, f"http://127.0.0.1:{port + offset}/")
 
 
-def _database() -> str:
+def _database(folder: Path) -> str:
     try:
-        return postgres.create_database(postgres.start(FOLDER / "postgres"), "kabao")
+        return postgres.create_database(postgres.start(folder / "postgres"), "kabao")
     except (OSError, RuntimeError, subprocess.SubprocessError, AssertionError) as error:
-        raise NotStarted(f"The database under {FOLDER / 'postgres'} could not be started ({type(error).__name__}). {FORGET}") from error
+        raise NotStarted(f"The database under {folder / 'postgres'} could not be started ({type(error).__name__}). {FORGET}") from error
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        lock = (FOLDER / "lock").open("w")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
     except OSError as error:
-        raise NotStarted(f"{FOLDER} cannot be written ({error.strerror}): free the disk, or correct its owner.") from error
+        raise NotStarted(f"{folder} cannot be written ({error.strerror}): free the disk, or correct its owner.") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise NotStarted("The demo runs already, in another terminal. Open http://127.0.0.1:8000, or stop it there with Ctrl-C.") from error
+            raise NotStarted("The demo runs already, in another terminal. Open its pages, or stop it there with Ctrl-C.") from error
         yield
 
 
-def _watch(processes: Processes) -> None:
-    stopped = threading.Event()
+def _end_in_order() -> None:
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
 
-    def stop(_: int, __: FrameType | None) -> None:
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while not stopped.wait(0.5):
-        processes.check_alive()
-    console.print("Stopping ...")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
-def _forget() -> None:
+def _forget(folder: Path) -> None:
     for process in psutil.process_iter(["cmdline"]):
-        if str(FOLDER / "postgres") in (process.info["cmdline"] or []):
+        if str(folder / "postgres") in (process.info["cmdline"] or []):
             process.send_signal(signal.SIGINT)
             process.wait(10)
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     console.print("The demo and its data are forgotten.")
 
 
-def _print_welcome(port: int) -> None:
+def _print_welcome(port: int, folder: Path) -> None:
     table = Table(box=None, show_header=True, header_style="bold")
     for title in ("who 谁", "number 号", "password 密码", "is 身份"):
         table.add_column(title, no_wrap=title.startswith("number"))
@@ -154,4 +153,4 @@ def _print_welcome(port: int) -> None:
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
         console.print(f"  [bold]{address:<34}[/] {what}")
-    console.print(f"\n  In another terminal: [bold]make tour[/] walks the whole journey.   Logs: {(FOLDER / 'logs').relative_to(ROOT)}/")
+    console.print(f"\n  In another terminal: [bold]make tour[/] walks the whole journey.\n  Logs: {folder / 'logs'}")

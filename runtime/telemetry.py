@@ -22,7 +22,7 @@ REQUESTS = Counter("kabao_requests_total", "Requests answered", ["route", "metho
 SECONDS = Histogram("kabao_request_seconds", "Time to answer", ["route"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10))
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 SENSITIVE = re.compile(r"eyJ[\w-]{10,}\.[\w.~-]*|(?<![0-9A-Za-z-])(?:\d{17}[\dXx]|[0-9A-HJ-NP-RT-UW-Y]{18})(?![0-9A-Za-z-])")
-QUIET = ("authlib", "werkzeug", "procrastinate", "urllib3", "sqlalchemy", "_granian")
+QUIET = ("alembic", "authlib", "werkzeug", "procrastinate", "urllib3", "sqlalchemy", "_granian")
 
 
 def mask_sensitive(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
