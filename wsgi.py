@@ -59,11 +59,12 @@ def _join(app: Flask, api: openapi.Api) -> None:
         status_jobs,  # noqa: F401 (declares jobs)
         types_api,
     )
+    from wallet.presenting.show_pages import show
     from wallet.verifying import draws_api, receipts_api, verifications_api
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, home, wallet):
+    for blueprint in (health, published, signin_pages, account_pages, home, wallet, show):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

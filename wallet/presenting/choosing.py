@@ -58,6 +58,7 @@ class ChooseForm(FlaskForm):
     def validate(self, extra_validators: Any = None) -> bool:
         """Check the form; one's own choice must name a field."""
         if not super().validate(extra_validators):
+            self.form_errors.append(Text("请选择要出示的内容。", "Choose what to show."))
             return False
         if self.preset.data == OWN and not self.chosen.data:
             self.form_errors.append(Text("请至少勾选一项，或选择“只证明有效”。", "Tick at least one field, or choose 'only that it is valid'."))

@@ -44,18 +44,16 @@ def choose(licence_id: UUID) -> str:
 
 @show.route("/wallet/cards/<uuid:licence_id>/show", methods=["POST"])
 @allow(signed_in)
-def make_code(licence_id: UUID) -> str | AnyResponse:
+def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
     """Make a code for the chosen fields; one of the same licence that still waited is withdrawn by it."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
         form = _form(choices)
         if not form.validate_on_submit():
-            return _form_page(card, choices, form)
-        holder_id = g.signed_in.holder_id
-        code = qr_codes.create(session, holder_id=holder_id, licence_id=licence_id, fields=form.wanted(), now=now())
-        code_id = showing.newest_id(session, holder_id=holder_id, licence_id=licence_id)
-    browser[KEPT] = {"id": str(code_id), "content": code.content}
-    return redirect(f"/wallet/cards/{licence_id}/codes/{code_id}", 303)
+            return _form_page(card, choices, form), 422
+        code = qr_codes.create(session, holder_id=g.signed_in.holder_id, licence_id=licence_id, fields=form.wanted(), now=now())
+    browser[KEPT] = {"id": str(code.id), "content": code.content}
+    return redirect(f"/wallet/cards/{licence_id}/codes/{code.id}", 303)
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>")

@@ -6,7 +6,6 @@ from enum import StrEnum
 from uuid import UUID
 
 import segno
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet.presenting.qr_codes import PREFIX, CodeUnknown, Presentation
@@ -32,15 +31,6 @@ class Shown:
     expires_at: datetime
     spent_at: datetime | None
     fields: tuple[str, ...]
-
-
-def newest_id(session: Session, *, holder_id: UUID, licence_id: UUID) -> UUID:
-    """Return the id of the newest code of a licence; raises CodeUnknown if there is none."""
-    mine = (Presentation.holder_id == holder_id, Presentation.licence_id == licence_id)
-    found = session.scalar(select(Presentation.id).where(*mine).order_by(Presentation.id.desc()).limit(1))
-    if found is None:
-        raise CodeUnknown
-    return found
 
 
 def get_shown(session: Session, presentation_id: UUID, *, holder_id: UUID, licence_id: UUID, now: datetime) -> Shown:
