@@ -1,5 +1,7 @@
 """A person with an account, signed in, and a portal."""
 
+import secrets
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -10,6 +12,14 @@ from tests.world_clients import System, new_portal
 from tests.world_people import Person, new_person, open_account
 
 SCOPES = ("openid", "profile", "number", "licences", "offline_access")
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser with an address of its own: sign-ins from one address are throttled."""
+    browser = app.test_client()
+    browser.environ_base["REMOTE_ADDR"] = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    return browser
 
 
 @pytest.fixture

@@ -2,22 +2,26 @@
 
 import base64
 import hashlib
+import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from idp.oauth.access_tokens import verify_access_token
+from idp.oauth.codes import AuthorizationCode
 from idp.oauth.pairwise import NotPairwise, subject_of
 from keys import ring
-from runtime.clock import shifted
+from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
 from tests.world_clients import ISSUER, System, bearer, new_portal
-from tests.world_people import Person, new_organisation, new_person, open_account, post_form, sign_in
+from tests.world_people import Person, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
 
 
 def id_token_of(app: Flask, tokens: dict[str, Any], portal: System) -> dict[str, Any]:
@@ -131,9 +135,6 @@ def test_who_acts_for_an_organisation_signs_it_in(app: Flask, client: FlaskClien
     assert (claims["sub_type"], claims["name"], claims["number"]) == ("organisation", organisation.name, organisation.number)
     assert claims["act"] == {"sub": own["sub"], "name": boss.name}
     assert claims["sub"] != own["sub"]
-    from idp.oauth.access_tokens import verify_access_token
-    from runtime.clock import now
-
     with app.app_context():
         token = verify_access_token(tokens["access_token"], settings=app.extensions["kabao_settings"], now=now())
     assert token.acting_person == person_id
@@ -143,8 +144,6 @@ def test_who_acts_for_an_organisation_signs_it_in(app: Flask, client: FlaskClien
 
 def act_for_first_organisation(client: FlaskClient) -> None:
     page = client.get("/account", headers={"Accept": "text/html"}).text
-    import re
-
     found = re.search(r'name="organisation"[^>]*value="([0-9a-f-]{36})"', page) or re.search(r'value="([0-9a-f-]{36})"', page)
     assert found, page
     assert post_form(client, "/account/acting", {"organisation": found[1]}, form_at="/account").status_code in (302, 303)
@@ -157,8 +156,6 @@ def test_a_browser_that_is_not_signed_in_is_sent_to_sign_in_and_back(client: Fla
     assert urlsplit(sent.location).path == "/signin"
     page = client.get(sent.location, headers={"Accept": "text/html"})
     assert f"https://{portal.client_id}.example.gov.cn" in page.headers["Content-Security-Policy"]
-    from urllib.parse import parse_qs
-
     goal = parse_qs(urlsplit(sent.location).query)["next"][0]
     back = sign_in(client, person, next=goal)
     assert back.location == goal
@@ -181,8 +178,6 @@ def test_a_consent_page_shown_to_one_and_answered_by_another_is_shown_again(app:
     browser.delete_cookie("kabao_session")
     sign_in(browser, other)
     fresh = Journey(portal).authorize(browser)
-    from tests.world_people import csrf_token
-
     stale = page.text.replace(csrf_token(page.text), csrf_token(fresh.text))
     again = answer_consent(browser, type("Page", (), {"text": stale})())  # type: ignore[arg-type]
     assert again.status_code == 200
@@ -214,10 +209,6 @@ def test_a_code_is_worth_nothing_once_the_session_has_ended(browser: FlaskClient
 
 
 def test_a_code_is_kept_only_as_its_hash(browser: FlaskClient, portal: System, app: Flask) -> None:
-    from sqlalchemy import select
-
-    from idp.oauth.codes import AuthorizationCode
-
     code = Journey(portal).code(browser)
     with app.app_context(), transaction() as session:
         row = session.scalars(select(AuthorizationCode).where(AuthorizationCode.client_id == portal.client_id)).one()

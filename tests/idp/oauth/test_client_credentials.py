@@ -159,6 +159,7 @@ BAD_REQUESTS = {
     "empty grant_type": ({"grant_type": ""}, 400, "invalid_request"),
     "unknown grant_type": ({"grant_type": "password"}, 400, "unsupported_grant_type"),
     "strange grant_type": ({"grant_type": '"\\证照\n'}, 400, "unsupported_grant_type"),
+    "a grant that is another's": ({"grant_type": "refresh_token"}, 400, "unauthorized_client"),
     "duplicate grant_type": ({"grant_type": ["client_credentials", "client_credentials"]}, 400, "invalid_request"),
     "duplicate scope": ({"scope": ["draws", "draws"]}, 400, "invalid_request"),
     "unknown scope": ({"scope": "draws everything"}, 400, "invalid_scope"),

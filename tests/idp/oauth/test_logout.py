@@ -19,7 +19,7 @@ from keys import ring
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey
 from tests.world_clients import ISSUER, System, new_portal
-from tests.world_people import BROWSER, csrf_token, post_form
+from tests.world_people import BROWSER, csrf_token, new_person, open_account, post_form, sign_in
 
 AFTERWARDS = "https://portal.example.gov.cn/afterwards?from=kabao"
 
@@ -46,7 +46,7 @@ def listener() -> Iterator[Listener]:
 
     server = Listener(("127.0.0.1", 0), Handler)
     server.heard = []
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -140,8 +140,6 @@ def test_without_a_hint_the_person_is_asked(browser: FlaskClient, logout_portal:
 
 def test_a_hint_of_another_session_asks_first(app: Flask, browser: FlaskClient, logout_portal: System) -> None:
     tokens = Journey(logout_portal).tokens(browser)
-    from tests.world_people import new_person, open_account, sign_in
-
     with app.app_context(), transaction() as session:
         other = new_person(session)
         open_account(session, other)
