@@ -1,0 +1,213 @@
+"""Every door of the house, and what a stranger may throw at it: nothing answers 500, nothing comes back unescaped, and an API
+answers a problem that a program can read.
+
+The table is the application's own map of routes, so a new route is thrown at from its first day.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from runtime.database import transaction
+from runtime.problems import TYPE_PREFIX
+from runtime.settings import Settings
+from tests.rough_input import BODIES, FORM, FORM_NAMES, HEADERS, ODD_TEXTS, ODD_VALUES, PATH_TEXTS, body, document
+from tests.world_clients import bearer, new_system, token_of
+from tests.world_people import PASSWORD, Person, new_person, open_account, sign_in
+from wsgi import create_app
+
+WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
+SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
+CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def routes() -> list[tuple[str, Rule]]:
+    """Return every method of every route."""
+    unconnected = Settings(database_url="postgresql://nobody@127.0.0.1:9/nothing", master_key=bytes(range(32)), development=True)
+    rules = sorted(create_app(unconnected).url_map.iter_rules(), key=lambda rule: rule.rule)
+    return [(method, rule) for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})]
+
+
+ROUTES = routes()
+each_route = pytest.mark.parametrize(("method", "rule"), ROUTES, ids=[f"{method} {rule.rule}" for method, rule in ROUTES])
+
+
+def address(rule: Rule, value: str = "0192f000-0000-7000-8000-000000000000") -> str:
+    return re.sub(r"<[^>]+>", lambda _: value, rule.rule)
+
+
+class Knocker:
+    """Sends what it is told to, and looks at what comes back."""
+
+    def __init__(self, http: FlaskClient, headers: dict[str, str] | None = None) -> None:
+        self.http = http
+        self.headers = headers or {}
+        self.faults: list[str] = []
+
+    def knock(self, what: str, method: str, path: str, **request: Any) -> None:
+        request["headers"] = {"Accept": "text/html", **self.headers, **request.get("headers", {})}
+        try:
+            response = self.http.open(path, method=method, **request)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is what the test is about)
+            self.faults.append(f"{what}: {type(error).__name__}: {error}"[:300])
+            return
+        self.faults += [f"{what}: {fault}" for fault in faults_of(response, path)]
+        response.close()
+
+
+def faults_of(response: TestResponse, path: str) -> Iterator[str]:
+    """Tell what is wrong with a response."""
+    if response.status_code >= 500:
+        yield f"status {response.status_code}"
+    if "X-Injected" in response.headers:
+        yield "a header was injected"
+    if response.mimetype == "text/html" and "Content-Encoding" not in response.headers and "<script>door" in response.text:
+        yield "the input came back unescaped"
+    if response.status_code >= 400 and path.startswith("/api/v1"):
+        yield from faults_of_problem(response)
+
+
+def faults_of_problem(response: TestResponse) -> Iterator[str]:
+    problem = response.get_json(silent=True, force=True)
+    if response.mimetype != "application/problem+json" or not isinstance(problem, dict):
+        yield f"status {response.status_code} is no problem+json but {response.mimetype}"
+        return
+    if not CODE.fullmatch(problem["code"]) or problem["type"] != TYPE_PREFIX + problem["code"] or problem["status"] != response.status_code:
+        yield f"the problem is not of a stable type: {problem['type']}"
+    if not problem["correlation_id"] or problem["correlation_id"] != response.headers["X-Request-ID"]:
+        yield "there is no correlation id"
+
+
+@pytest.fixture(scope="module")
+def dweller(app: Flask) -> Person:
+    with app.app_context(), transaction() as session:
+        person = new_person(session)
+        open_account(session, person)
+    return person
+
+
+@pytest.fixture(scope="module")
+def token(app: Flask) -> str:
+    with app.app_context(), transaction() as session:
+        system = new_system(session, scopes=SYSTEM_SCOPES)
+    return token_of(app.test_client(), system, " ".join(SYSTEM_SCOPES))
+
+
+@pytest.fixture(params=["a stranger", "a system", "a person"])
+def knocker(request: pytest.FixtureRequest, app: Flask) -> Iterator[Knocker]:
+    """Someone at the door: nobody known, a system with every scope, a person who is signed in."""
+    http = app.test_client()
+    if request.param == "a person":
+        sign_in(http, request.getfixturevalue("dweller"), PASSWORD)
+    knocker = Knocker(http, bearer(request.getfixturevalue("token")) if request.param == "a system" else None)
+    yield knocker
+    assert not knocker.faults, "\n".join(knocker.faults[:20])
+
+
+def csrf_token(http: FlaskClient) -> str:
+    """Return a token that the forms of this browser take, from whichever page has one."""
+    for page in ("/signin", "/account", "/account/new"):
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', http.get(page).text)
+        if found:
+            return found[1]
+    return ""
+
+
+@each_route
+def test_a_body_of_any_kind_is_answered(method: str, rule: Rule, knocker: Knocker) -> None:
+    for what, request in BODIES.items():
+        knocker.knock(what, method, address(rule), **request)
+
+
+@each_route
+def test_headers_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker) -> None:
+    for what, headers in HEADERS.items():
+        knocker.knock(what, method, address(rule), headers=headers)
+
+
+@each_route
+def test_paths_and_queries_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker) -> None:
+    for what, value in PATH_TEXTS.items() if rule.arguments else ():
+        knocker.knock(f"path: {what}", method, address(rule, value))
+    for what, text in ODD_TEXTS.items():
+        odd = quote(text[:2000], errors="surrogatepass")
+        knocker.knock(f"query: {what}", method, address(rule), query_string="&".join(f"{name}={odd}" for name in FORM_NAMES))
+    knocker.knock("query: everything twice", method, address(rule), query_string="&".join(f"{name}=1&{name}=2" for name in FORM_NAMES))
+    knocker.knock("query: not UTF-8", method, address(rule), query_string="&".join(f"{name}=%ff%00" for name in FORM_NAMES))
+
+
+@each_route
+def test_forms_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker) -> None:
+    if method in WITHOUT_BODY or rule.rule.startswith("/api"):
+        return
+    proof = urlencode({"csrf_token": csrf_token(knocker.http)})
+    for what, text in ODD_TEXTS.items():
+        odd = quote(text[:2000], errors="surrogatepass")
+        fields = "&".join(f"{name}={odd}" for name in FORM_NAMES if name != "csrf_token")
+        knocker.knock(f"form: {what}", method, address(rule), **body(f"{proof}&{fields}", FORM))
+    twice = "&".join(f"{name}=1&{name}=2" for name in FORM_NAMES)
+    knocker.knock("form: everything twice", method, address(rule), **body(f"{proof}&{twice}", FORM))
+    knocker.knock("form: nothing but its token", method, address(rule), **body(proof, FORM))
+
+
+def documents(app: Flask) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Return each JSON document that the API takes, as its own description gives an example of it."""
+    spec = app.test_client().get("/api/openapi.json").json
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}) if isinstance(operation, dict) else {}
+            if JSON_TYPE in content:
+                yield method.upper(), re.sub(r"{[^}]+}", "0192f000-0000-7000-8000-000000000000", path), example_of(spec, content[JSON_TYPE]["schema"])
+
+
+JSON_TYPE = "application/json"
+
+
+def example_of(spec: dict[str, Any], schema: dict[str, Any]) -> Any:
+    """Build an example of a schema from the examples of its members."""
+    if "allOf" in schema:
+        return example_of(spec, schema["allOf"][0])
+    if "$ref" in schema:
+        return example_of(spec, spec["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
+    if "example" in schema or "properties" not in schema:
+        return schema.get("example", [] if schema.get("type") == "array" else "a")
+    return {name: example_of(spec, member) for name, member in schema["properties"].items()}
+
+
+def places(example: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Return the path of every member, however deep."""
+    for name, inner in example.items() if isinstance(example, dict) else ():
+        yield (*path, name)
+        yield from places(inner, (*path, name))
+
+
+def changed(example: Any, path: tuple[str, ...], value: Any) -> Any:
+    """Return the example with the member at a path replaced."""
+    if not path:
+        return value
+    return {**example, path[0]: changed(example[path[0]], path[1:], value)}
+
+
+def test_every_member_of_every_document_may_be_anything(app: Flask, token: str) -> None:
+    knocker = Knocker(app.test_client(), bearer(token))
+    for method, path, example in documents(app):
+        for place in places(example):
+            for what, value in ODD_VALUES.items():
+                knocker.knock(f"{method} {path} {'.'.join(place)}: {what}", method, path, **document(changed(example, place, value)))
+    assert not knocker.faults, "\n".join(knocker.faults[:20])
+
+
+def test_the_example_of_every_document_is_understood(app: Flask, token: str) -> None:
+    answers = {}
+    for method, path, example in documents(app):
+        response = app.test_client().open(path, method=method, headers=bearer(token), **document(example))
+        answers[f"{method} {path}"] = (response.status_code, response.get_json(silent=True))
+    misread = {place: answer for place, (status, answer) in answers.items() if status >= 500 or (answer or {}).get("code") == "invalid-request"}
+    assert misread == {}
