@@ -81,28 +81,107 @@ BODIES: dict[str, dict[str, Any]] = {
     "form with NUL": body("number=%00&name=a%00b&cause=%00&code=%00&password=%00&csrf_token=%00", FORM),
 }
 
-FORM_NAMES = (
-    "number name password csrf_token next code content presented cause organisation organisation_id acting fields field receipt client_id "
-    "client_secret redirect_uri scope state nonce response_type code_challenge code_challenge_method code_verifier grant_type refresh_token token "
-    "token_type_hint client_assertion client_assertion_type id_token_hint logout_hint post_logout_redirect_uri prompt max_age ui_locales "
-    "acr_values claims request request_uri resource response_mode display login_hint lang after limit type holder answer approve"
-).split()
+FORM_NAMES = [
+    "number",
+    "name",
+    "password",
+    "csrf_token",
+    "next",
+    "code",
+    "content",
+    "presented",
+    "cause",
+    "organisation",
+    "organisation_id",
+    "acting",
+    "fields",
+    "field",
+    "receipt",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "response_type",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "refresh_token",
+    "token",
+    "token_type_hint",
+    "client_assertion",
+    "client_assertion_type",
+    "id_token_hint",
+    "logout_hint",
+    "post_logout_redirect_uri",
+    "prompt",
+    "max_age",
+    "ui_locales",
+    "acr_values",
+    "claims",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "display",
+    "login_hint",
+    "lang",
+    "after",
+    "limit",
+    "type",
+    "holder",
+    "answer",
+    "approve",
+]
 
 HEADERS: dict[str, dict[str, str]] = {
-    **{f"Authorization: {value[:24]!r} ({len(value)})": {"Authorization": value} for value in (
-        "", "Bearer", "Bearer ", "Bearer a b", "Bearer x", "Bearer a.b.c", "Bearer eyJhbGciOiJub25lIn0.e30.", "Bearer eyJ9.W10.x", "Bearer ..",
-        "Bearer " + "a" * 60_000, "Bearer \xff\xfe", "Basic", "Basic ====", "Basic /w==", "Basic Og==", "Basic YTpi", "Basic AAA6AAA=",
-        "Digest username=x", "\x01", "DPoP x",
-    )},  # fmt: skip
+    **{
+        f"Authorization: {value[:24]!r} ({len(value)})": {"Authorization": value}
+        for value in (
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer x",
+            "Bearer a.b.c",
+            "Bearer eyJhbGciOiJub25lIn0.e30.",
+            "Bearer eyJ9.W10.x",
+            "Bearer ..",
+            "Bearer " + "a" * 60_000,
+            "Bearer \xff\xfe",
+            "Basic",
+            "Basic ====",
+            "Basic /w==",
+            "Basic Og==",
+            "Basic YTpi",
+            "Basic AAA6AAA=",
+            "Digest username=x",
+            "\x01",
+            "DPoP x",
+        )
+    },
     "huge cookie": {"Cookie": "kabao_form=" + "a" * 60_000},
     "foreign cookies": {"Cookie": "; ".join(f"c{index}=v" for index in range(500))},
     "broken cookies": {"Cookie": 'kabao_form=.x.y; kabao_session=\xff\x01; __Host-kabao_session="; kabao_lang=%00; =; a'},
     "huge header": {"X-Anything": "a" * 60_000},
     "odd names": {"X-Request-ID": MARK, "X-Forwarded-For": MARK, "X-Forwarded-Host": MARK, "Referer": MARK, "Origin": "null", "User-Agent": MARK},
-    "odd negotiation": {"Accept": "*/*;q=x, text/html;q=9", "Accept-Language": "zh;q=1;q=2,,;;x\xff", "Accept-Encoding": "br;q=x, \xff", "Range": "bytes=9-1"},
-    "odd conditions": {"If-None-Match": 'W/"', "If-Modified-Since": "never", "Idempotency-Key": "\x00\xff", "Content-Encoding": "gzip", "Expect": "x"},
+    "odd negotiation": {
+        "Accept": "*/*;q=x, text/html;q=9",
+        "Accept-Language": "zh;q=1;q=2,,;;x\xff",
+        "Accept-Encoding": "br;q=x, \xff",
+        "Range": "bytes=9-1",
+    },
+    "odd conditions": {
+        "If-None-Match": 'W/"',
+        "If-Modified-Since": "never",
+        "Idempotency-Key": "\x00\xff",
+        "Content-Encoding": "gzip",
+        "Expect": "x",
+    },
     "idempotency key too long": {"Idempotency-Key": "k" * 10_000},
-}  # fmt: skip
+}
 
 PATH_TEXTS = {
     "plain": "a",
