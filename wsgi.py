@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from runtime import cache, database, guard, languages, openapi, pages, problems, telemetry
+from runtime import cache, database, guard, languages, openapi, pages, problems, rough_input, telemetry
 from runtime.settings import Settings, SettingsError
 
 
@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     cache.init_app(app, settings)
     languages.init_app(app)
     problems.init_app(app)
+    rough_input.init_app(app)
     guard.init_app(app)
     pages.init_app(app, settings)
     api = openapi.init_app(app)

@@ -6,6 +6,7 @@ from typing import Any
 import flask_smorest
 from flask import Blueprint, Flask, Response, render_template, send_from_directory
 
+from runtime import rough_input
 from runtime.guard import allow, anyone, declare
 
 docs = Blueprint("api_docs", __name__)
@@ -21,6 +22,8 @@ class Api(flask_smorest.Api):
 
 class ApiBlueprint(flask_smorest.Blueprint):
     """A blueprint of JSON views under `/api/v1`; bearer tokens only, no cookies, hence no CSRF token."""
+
+    ARGUMENTS_PARSER = rough_input.JsonParser()
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
         super().__init__(name, import_name, url_prefix="/api/v1", **options)

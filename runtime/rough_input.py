@@ -1,0 +1,87 @@
+"""What no request of ours may hold, refused at the door and in one place: NUL in any text, and JSON that only a parser could love.
+
+PostgreSQL stores no NUL, UTF-8 carries no lone surrogate, and nothing of ours is nested deeply; so no view ever meets one.
+"""
+
+import json
+from typing import Any, NoReturn
+
+from flask import Flask, Request, request
+from webargs import core
+from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+NUL = "\0"
+MAX_DEPTH = 32
+
+
+class NotReadable(ValueError):
+    """The body is not JSON that we take. The message holds nothing of the content."""
+
+
+class JsonParser(FlaskParser):
+    """Reads the bodies of the API: another content type is 415, whatever is not readable 400."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        """Return the body, or `missing` where there is none; raises BadRequest, UnsupportedMediaType."""
+        body = req.get_data(cache=True)
+        if not body:
+            return core.missing
+        if not is_json_request(req):
+            raise UnsupportedMediaType
+        try:
+            return read_json(body)
+        except (NotReadable, RecursionError, ValueError) as error:
+            raise BadRequest from error
+
+
+def read_json(body: bytes) -> Any:
+    """Read a JSON text of UTF-8; raises NotReadable, ValueError or RecursionError.
+
+    Refused beyond RFC 8259: NaN and Infinity, a member that stands twice, NUL and lone surrogates in texts, more than 32 levels.
+    """
+    content = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_members)
+    _check(content, 0)
+    return content
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotReadable("a member stands twice")
+    return members
+
+
+def _refuse(_: str) -> NoReturn:
+    raise NotReadable("not a number")
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if NUL in value or not _is_unicode(value):
+            raise NotReadable("a text holds what no text holds")
+    elif isinstance(value, dict | list):
+        if depth == MAX_DEPTH:
+            raise NotReadable("too deep")
+        for inner in value:
+            _check(inner, depth + 1)
+        for inner in value.values() if isinstance(value, dict) else ():
+            _check(inner, depth + 1)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_nul() -> None:
+    if NUL in request.path or any(NUL in text for pair in (*request.args.items(multi=True), *request.form.items(multi=True)) for text in pair):
+        raise BadRequest
+
+
+def init_app(app: Flask) -> None:
+    """Refuse NUL in paths, queries and forms before any view, or even the guard, has looked at them."""
+    app.before_request(_refuse_nul)
