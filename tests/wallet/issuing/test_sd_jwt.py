@@ -178,7 +178,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[Disclosure]]] = {
     "an element's digest that is a number": ({"list": [{"...": 1}]}, []),
     "an element's digest outside an array": ({"a": {"...": "x"}}, []),
     "a disclosed value that is too deep": ({"_sd": [(DEEP := claim("deep", nested(40))).digest]}, [DEEP]),
-    **{f"{name} disclosed": ({"_sd": [(one := claim(name, "x")).digest]}, [one]) for name in sd_jwt.NEVER_HIDDEN},
+    **{f"{name} disclosed": ({"_sd": [(one := claim(name, "x")).digest]}, [one]) for name in sorted(sd_jwt.NEVER_HIDDEN)},
 }
 
 
