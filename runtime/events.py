@@ -1,7 +1,7 @@
 """The outbox: what happened, for whoever must hear of it, written in the transaction of the act itself.
 
-Readers page by a cursor and never miss a row: a row is shown only once no older transaction is still open, so
-the order that a reader sees is final.
+Readers page by a cursor and never miss a row: a row is shown only once no older transaction is still open (anywhere in the
+PostgreSQL cluster, so nothing that holds long transactions should share it), and the order that a reader sees is final.
 """
 
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ def test_every_route_names_who_may_call_it(app: Flask) -> None:
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=named)
 def test_a_file_is_a_feature(path: Path) -> None:
     assert path.stem not in BANNED
-    assert len(path.read_text().splitlines()) <= LONGEST
+    assert len(path.read_text().splitlines()) <= LONGEST or path.parent.name == "versions"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)
