@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import Insert, bindparam, insert
 from sqlalchemy.orm import Session
 
 from runtime import events, ledger
+from runtime.database import Base
 from runtime.ids import new_id
 from runtime.settings import Settings
 from wallet.issuing import status_lists
@@ -16,6 +17,18 @@ from wallet.issuing.requests import CheckedRequest, LicenceRequest, check_reques
 from wallet.register.identifiers import make_identifier, new_serial
 from wallet.register.licences import Licence, LicenceState, seal_details
 from wallet.register.revocation import revoke
+
+
+def _both() -> Insert:
+    """Return the statement that writes a licence and its credential, built once: building it anew costs as much as running it."""
+    columns = {one.name: bindparam(f"licence_{one.name}", type_=one.type) for one in LICENCES.columns}
+    written = insert(LICENCES).values(columns).returning(LICENCES.c.id).cte("licence")
+    columns = {one.name: bindparam(f"credential_{one.name}", type_=one.type) for one in CREDENTIALS.columns}
+    return insert(CREDENTIALS).values(columns).add_cte(written)
+
+
+LICENCES, CREDENTIALS = Base.metadata.tables[Licence.__tablename__], Base.metadata.tables[Credential.__tablename__]
+WRITE = _both()
 
 
 def issue_licence(
@@ -74,8 +87,8 @@ def _row(checked: CheckedRequest, licence_id: UUID, *, department: str, identifi
 
 def _write(session: Session, licence: dict[str, Any], credential: dict[str, Any]) -> None:
     """Write licence and credential in one statement: the hottest path of the register has one round trip less."""
-    written = insert(Licence).values(**licence).returning(Licence.id).cte("licence")
-    session.execute(insert(Credential).values(**credential).add_cte(written))
+    named = {f"licence_{name}": value for name, value in licence.items()} | {f"credential_{name}": value for name, value in credential.items()}
+    session.connection().execute(WRITE, named)
 
 
 def _tell(session: Session, licence: dict[str, Any], *, now: datetime) -> None:

@@ -6,6 +6,7 @@ anew by a job, off the request path.
 """
 
 import base64
+import re
 import secrets
 import zlib
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from runtime.settings import Settings
 
 VALID, INVALID, SUSPENDED = 0, 1, 2
 BITS = 2
+LIST_ID = re.compile(r"[0-9a-f]{12}")
 SIZE = 2**20
 TYPE, MEDIA_TYPE = "statuslist+jwt", "application/statuslist+jwt"
 TTL = timedelta(minutes=1)
@@ -71,6 +73,9 @@ class StatusChange(Base):
     list_id: Mapped[str]
 
 
+TAKE = insert_or(Base.metadata.tables[StatusEntry.__tablename__]).on_conflict_do_nothing().returning(StatusEntry.index)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A credential's place in a list."""
@@ -100,8 +105,7 @@ def allocate(session: Session, settings: Settings, *, now: datetime) -> Place:
     list_id = _open_list(settings, now=now)
     for _ in range(ATTEMPTS):
         index = secrets.randbelow(SIZE)
-        row = insert_or(StatusEntry).values(list_id=list_id, index=index, status=VALID).on_conflict_do_nothing()
-        if session.scalar(row.returning(StatusEntry.index)) is not None:
+        if session.connection().scalar(TAKE, {"list_id": list_id, "index": index, "status": VALID}) is not None:
             return Place(list_id, index)
     raise RuntimeError("the open status list is full")
 
@@ -125,7 +129,7 @@ def place_of(settings: Settings, uri: str, index: int) -> Place | None:
 
 def get_token(list_id: str) -> Token:
     """Return the newest token of a list, from the process's cache; raises StatusListNotFound."""
-    found = cache.get(TOPIC, ("token", list_id), lambda: _load_token(list_id))
+    found = cache.get(TOPIC, ("token", list_id), lambda: _load_token(list_id)) if LIST_ID.fullmatch(list_id) else None
     if found is None:
         raise StatusListNotFound
     return found
@@ -138,8 +142,8 @@ def rebuild(session: Session, settings: Settings, *, now: datetime) -> int:
     due = set(session.scalars(delete(StatusChange).returning(StatusChange.list_id)))
     due |= set(session.scalars(select(StatusList.id).where(StatusList.built_at < now - REFRESH_AFTER)))
     for list_id in due:
-        set_entries = select(StatusEntry.index, StatusEntry.status).where(StatusEntry.list_id == list_id, StatusEntry.status != VALID)
-        signed = sign_list(uri_of(settings, list_id), session.execute(set_entries).tuples(), now=now)
+        set_entries = select(StatusEntry.index.label("index_"), StatusEntry.status).where(StatusEntry.list_id == list_id, StatusEntry.status != VALID)
+        signed = sign_list(uri_of(settings, list_id), [(row.index_, row.status) for row in session.execute(set_entries)], now=now)
         session.execute(update(StatusList).where(StatusList.id == list_id).values(token=signed, built_at=now))
     if due:
         cache.changed(session, TOPIC)

@@ -138,7 +138,7 @@ def add_officer(session: Session, *, department: str, subject_id: UUID, now: dat
 
 def get_department(code: str) -> Department:
     """Return a department by its credit code, from the process's cache; raises DepartmentNotFound."""
-    found = cache.get(TOPIC, ("department", code), lambda: _load_department(code))
+    found = cache.get(TOPIC, ("department", code), lambda: _load_department(code)) if credit_codes.fault(code) is None else None
     if found is None:
         raise DepartmentNotFound
     return found

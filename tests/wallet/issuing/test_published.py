@@ -1,0 +1,62 @@
+"""What anyone may read: the catalogue, departments, and the metadata of credentials' types."""
+
+import pytest
+from cryptography import x509
+from flask import Flask
+from flask.testing import FlaskClient
+
+from keys import certificates
+from tests.wallet.issuing.desks import Desk
+from tests.world_people import credit_code
+from tests.world_wallet import DEFINITIONS
+from wallet.register.definitions import read_definition
+
+
+def test_the_catalogue_is_given_whole_and_as_its_files_have_it(client: FlaskClient, desk: Desk) -> None:
+    given = {one["slug"]: one for one in client.get("/api/v1/licence-types").json["licence_types"]}
+    assert set(DEFINITIONS) <= set(given)
+    for slug, definition in DEFINITIONS.items():
+        version = given[slug].pop("version")
+        assert read_definition(given[slug], version=version).fields == definition.fields
+
+
+@pytest.mark.parametrize("name", ["driving-licence", DEFINITIONS["driving-licence"].code])
+def test_a_licence_type_is_found_by_its_code_and_by_its_short_name(client: FlaskClient, desk: Desk, name: str) -> None:
+    found = client.get(f"/api/v1/licence-types/{name}").json
+    assert (found["slug"], found["name"]["en"]) == ("driving-licence", "Driving licence")
+    assert [one["name"] for one in found["fields"]][:2] == ["vehicle_class", "first_issued"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/licence-types/{}", "/types/{}", "/departments/{}", "/api/v1/departments/{}"])
+@pytest.mark.parametrize("name", ["nothing", "x" * 500, "%00", "%F0%9F%98%80", "11379999000010014D"])
+def test_what_there_is_not_is_not_found(client: FlaskClient, desk: Desk, path: str, name: str) -> None:
+    answer = client.get(path.format(name))
+    assert answer.status_code == 404
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_a_department_is_known_by_its_certificate(app: Flask, client: FlaskClient, desk: Desk) -> None:
+    found = client.get(f"/departments/{desk.department}")
+    assert found.headers["Cache-Control"] == "public, max-age=300"
+    leaf = x509.load_pem_x509_certificate(found.json["certificate"].encode())
+    with app.app_context():
+        leaf.verify_directly_issued_by(certificates.root_certificate())
+    assert found.json["uri"] == f"http://127.0.0.1:8000/departments/{desk.department}"
+    assert [key["kty"] for key in found.json["jwks"]["keys"]] == ["EC"]
+    assert not any("d" in key for key in found.json["jwks"]["keys"])
+    assert client.get(f"/api/v1/departments/{desk.department}").json == found.json
+    assert {"code": desk.department, "name": found.json["name"], "uri": found.json["uri"]} in client.get("/api/v1/departments").json["departments"]
+
+
+def test_a_department_that_was_never_added_is_not_found(client: FlaskClient) -> None:
+    assert client.get(f"/departments/{credit_code(kind='11')}").status_code == 404
+
+
+def test_type_metadata_says_how_a_credential_is_shown_and_what_is_hidden(client: FlaskClient, desk: Desk) -> None:
+    metadata = client.get("/types/driving-licence").json
+    assert metadata["vct"] == "http://127.0.0.1:8000/types/driving-licence"
+    assert [one["locale"] for one in metadata["display"]] == ["zh-CN", "en"]
+    claims = {one["path"][0]: one for one in metadata["claims"]}
+    assert claims["licence_identifier"]["sd"] == "never"
+    assert {claims[name]["sd"] for name in ("holder_name", "holder_number", "licence_number", "address")} == {"always"}
+    assert claims["vehicle_class"]["display"] == [{"locale": "zh-CN", "label": "准驾车型"}, {"locale": "en", "label": "Vehicle class"}]

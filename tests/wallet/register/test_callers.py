@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from flask import Flask, g
+
+from runtime.database import transaction
+from tests.world_people import new_person
+from tests.world_wallet import make_officer, new_department
+from wallet.register import callers
+from wallet.register.callers import NotAnOfficer, officer
+
+
+@pytest.fixture(autouse=True)
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever `g.signed_in` names be signed in; the session itself is tested where it lives."""
+    monkeypatch.setattr(callers, "signed_in", SimpleNamespace(admit=lambda: None))
+
+
+def test_an_officer_is_known_by_the_department(app: Flask) -> None:
+    with app.app_context():
+        department = new_department()
+        with transaction() as session:
+            subject_id = make_officer(session, department=department, person=new_person(session))
+        with app.test_request_context():
+            g.signed_in = SimpleNamespace(subject_id=subject_id)
+            officer.admit()
+            assert g.officer_of == department
+
+
+def test_someone_who_acts_for_no_department_is_not_let_in(app: Flask) -> None:
+    with app.test_request_context():
+        g.signed_in = SimpleNamespace(subject_id=UUID("01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"))
+        with pytest.raises(NotAnOfficer):
+            officer.admit()
