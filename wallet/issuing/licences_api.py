@@ -16,7 +16,6 @@ from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
 from schemas.licences import IdempotencySchema, LicenceDetailSchema, LicenceRequestSchema, LicenceSchema, RevocationSchema
-from wallet.issuing.json_bodies import json_bodies
 from wallet.issuing.life import issue_licence, revoke_licence
 from wallet.issuing.requests import LicenceRequest
 from wallet.register.catalogue import get_type
@@ -24,7 +23,6 @@ from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_li
 
 licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
 csrf.exempt(licences)
-licences.ARGUMENTS_PARSER = json_bodies
 issuer = bearer("licences:issue")
 reader = bearer("licences:issue", "licences:read")
 

@@ -24,7 +24,7 @@ WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
         pytest.param({"type": ""}, 422, "invalid-request", "type", id="an empty type"),
         pytest.param({"type": "x" * 61}, 422, "invalid-request", "type", id="a type that is too long"),
         pytest.param({"type": "licence-to-kill"}, 422, "unknown-licence-type", "type", id="an unknown type"),
-        pytest.param({"type": "driving-licence\x00"}, 422, "invalid-request", "type", id="a type with a zero byte"),
+        pytest.param({"type": "driving-licence\x00"}, 400, "bad-request", None, id="a type with a zero byte"),
         pytest.param({"type": "degree-certificate"}, 403, "no-authority", "type", id="a type that the department may not issue"),
         pytest.param({"colour": "red"}, 422, "invalid-request", "colour", id="an unknown member"),
         pytest.param({"holder": ...}, 422, "invalid-request", "holder", id="no holder"),
@@ -39,7 +39,7 @@ WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
         pytest.param({"holder": {"number": "379999199001010000"}}, 422, "number-refused", "holder.number", id="a bad check digit"),
         pytest.param({"holder": {"number": "1" * 15}}, 422, "number-refused", "holder.number", id="a first-generation number"),
         pytest.param({"holder": {"number": "9" * 65}}, 422, "invalid-request", "holder.number", id="a number that is too long"),
-        pytest.param({"holder": {"number": "\ud800" * 18}}, 422, "invalid-request", "holder.number", id="halves of surrogate pairs"),
+        pytest.param({"holder": {"number": "\ud800" * 18}}, 400, "bad-request", None, id="halves of surrogate pairs"),
         pytest.param({"holder": {"number": citizen_number()}}, 422, "unknown-number", "holder.number", id="a number that nobody has"),
         pytest.param(
             {"holder": {"number": credit_code()}}, 422, "wrong-holder-kind", "holder.number", id="an organisation's number for a person's licence"
@@ -53,10 +53,10 @@ WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
             {"fields": {**DRIVING, "first_issued": "2012-02-30"}}, 422, "invalid-request", "fields.first_issued", id="a day that there is not"
         ),
         pytest.param({"fields": {**DRIVING, "address": "x" * 121}}, 422, "invalid-request", "fields.address", id="a text that is too long"),
-        pytest.param({"fields": {**DRIVING, "address": "\udfff"}}, 422, "invalid-request", "fields.address", id="half a pair in a field"),
+        pytest.param({"fields": {**DRIVING, "address": "\udfff"}}, 400, "bad-request", None, id="half a pair in a field"),
         pytest.param({"fields": {**DRIVING, "address": [[[]]]}}, 422, "invalid-request", "fields.address", id="lists for a text"),
         pytest.param({"fields": {f"f{n}": 1 for n in range(200)}}, 422, "invalid-request", "fields", id="two hundred fields"),
-        pytest.param({"fields": {"\ud800": 1, **DRIVING}}, 422, "invalid-request", "fields.?", id="half a pair for a field's name"),
+        pytest.param({"fields": {"\ud800": 1, **DRIVING}}, 400, "bad-request", None, id="half a pair for a field's name"),
         pytest.param({"valid_from": ...}, 422, "invalid-request", "valid_from", id="no beginning"),
         pytest.param({"valid_from": "2024-13-01"}, 422, "invalid-request", "valid_from", id="a month that there is not"),
         pytest.param({"valid_from": "1.2.2024"}, 422, "invalid-request", "valid_from", id="a date of another form"),
@@ -72,10 +72,10 @@ WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
     ],
 )
 def test_a_faulty_request_is_refused_by_the_member_at_fault(
-    desk: Desk, person: Person, changes: dict[str, Any], status: int, code: str, field: str
+    desk: Desk, person: Person, changes: dict[str, Any], status: int, code: str, field: str | None
 ) -> None:
     answer = desk.post("/licences", body_for(person, **changes))
-    assert (answer.status_code, answer.json["code"], answer.json["field"]) == (status, code, field), answer.text
+    assert (answer.status_code, answer.json["code"], answer.json.get("field")) == (status, code, field), answer.text
     assert answer.mimetype == "application/problem+json"
     assert person.number not in answer.text
 
@@ -130,7 +130,7 @@ BODIES = [
     pytest.param(b"null", "application/json", {400, 422}, id="null"),
     pytest.param(b'"x"', "application/json", {422}, id="a text"),
     pytest.param(b"\xff\xfe", "application/json", {400}, id="bytes that are no text"),
-    pytest.param(b'{"type": 1e999}', "application/json", {422}, id="a number beyond all bounds"),
+    pytest.param(b'{"type": 1e999}', "application/json", {400, 422}, id="a number beyond all bounds"),
     pytest.param(b'{"type": ' + b"9" * 5000 + b"}", "application/json", {400, 422}, id="a number of five thousand digits"),
     pytest.param(b'{"fields": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "application/json", {400, 422}, id="lists a hundred thousand deep"),
     pytest.param(b"type=driving-licence", "application/x-www-form-urlencoded", {415, 422}, id="a form"),
@@ -156,7 +156,7 @@ def test_a_body_that_is_no_request_is_refused(desk: Desk, path: str, data: bytes
         pytest.param({**WHY, "reason": "    "}, "reason", id="spaces for a reason"),
         pytest.param({**WHY, "reason": "理" * 501}, "reason", id="a reason that is too long"),
         pytest.param({**WHY, "reason": 5}, "reason", id="a number for a reason"),
-        pytest.param({**WHY, "reason": "a\x00b"}, "reason", id="a zero byte"),
+        pytest.param({**WHY, "reason": "a\x1bb"}, "reason", id="a control character"),
         pytest.param({**WHY, "date": "2026-01-01"}, "date", id="an unknown member"),
     ],
 )
@@ -181,8 +181,8 @@ def test_a_licence_is_its_issuers_to_read_and_to_revoke(app: Flask, client: Flas
 
 @pytest.mark.parametrize("licence_id", ["1", "x" * 300, "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5g", "%00", "../licence-types"])
 def test_an_id_that_is_none_is_not_found(desk: Desk, licence_id: str) -> None:
-    assert desk.get(f"/licences/{licence_id}").status_code in (404, 405)
-    assert desk.post(f"/licences/{licence_id}/revocation", WHY).status_code in (404, 405)
+    assert desk.get(f"/licences/{licence_id}").status_code in (400, 404, 405)
+    assert desk.post(f"/licences/{licence_id}/revocation", WHY).status_code in (400, 404, 405)
 
 
 def test_a_key_sent_again_gives_the_same_licence_and_with_another_body_none(desk: Desk, person: Person) -> None:
