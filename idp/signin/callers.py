@@ -4,7 +4,7 @@ One query a request: the session's row, by its id. Once a minute more: that it w
 an organisation, whether the mandate still stands.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Response, current_app, g, redirect, request, url_for
 from sqlalchemy.orm import Session
@@ -92,18 +92,18 @@ def _find(token: str) -> SignedIn | None:
         if row is None:
             return None
         if sessions.is_due(row, now=present):
-            row.seen_at = present
-            _end_lost_mandate(session, row)
+            sessions.see(session, row, now=present)
+            _end_lost_mandate(session, row, present)
         return sessions.as_signed_in(row)
 
 
-def _end_lost_mandate(session: Session, row: SigninSession) -> None:
+def _end_lost_mandate(session: Session, row: SigninSession, present: datetime) -> None:
     if row.acting_for is None:
         return
     try:
-        mandates.check_mandate(session, person_id=row.subject_id, organisation_id=row.acting_for, now=row.seen_at)
+        mandates.check_mandate(session, person_id=row.subject_id, organisation_id=row.acting_for, now=present)
     except (mandates.NoMandate, RegistryUnavailable):
-        sessions.act_for(session, sessions.as_signed_in(row), None, now=row.seen_at)
+        sessions.act_for(session, sessions.as_signed_in(row), None, now=present)
 
 
 def _settings() -> Settings:

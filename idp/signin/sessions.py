@@ -104,6 +104,11 @@ def is_due(row: SigninSession, *, now: datetime) -> bool:
     return row.seen_at + SEEN_EVERY <= now
 
 
+def see(session: Session, row: SigninSession, *, now: datetime) -> None:
+    """Write that a session was seen; of several requests at once one writes, and none minds that it ended meanwhile."""
+    session.execute(update(SigninSession).where(SigninSession.id == row.id, SigninSession.seen_at <= now - SEEN_EVERY).values(seen_at=now))
+
+
 def act_for(session: Session, signed_in: SignedIn, organisation_id: UUID | None, *, now: datetime) -> None:
     """Let a session act for an organisation, or for the person alone; the mandate is the caller's to check."""
     session.execute(update(SigninSession).where(SigninSession.id == signed_in.session_id).values(acting_for=organisation_id))

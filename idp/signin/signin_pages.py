@@ -40,7 +40,7 @@ def signin() -> Response:
     """
     form = SigninForm()
     goal = local_path(form.next.data or request.args.get("next"))
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("signin/signin.html", form, goal)
     if not form.validate():
         return _page("signin/signin.html", form, goal, status=422)
@@ -56,7 +56,7 @@ def register() -> Response:
     """Show the form, and open the account of someone whom the registry knows."""
     form = RegistrationForm()
     goal = local_path(form.next.data or request.args.get("next"))
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("signin/register.html", form, goal)
     if not form.validate():
         return _page("signin/register.html", form, goal, status=422)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -83,28 +84,38 @@ class Loading:
     lines: dict[bytes, int] = field(default_factory=dict)
 
     def load(self, session: Session, rows: Iterable[tuple[int, Mapping[str, str]]]) -> None:
-        """Take a batch of rows, each with its line, in one statement; the bad ones join `faults`."""
+        """Take a batch of rows, each with its line, in one statement; the bad ones join `faults`.
+
+        What was indexed under an older key goes, so that a number never has two records.
+        """
         good: list[dict[str, Any]] = []
         names: dict[bytes, str] = {}
         for line, row in rows:
             try:
-                values, name = self._read(line, row)
+                values, indexes, name = self._read(line, row)
             except RowError as bad:
                 self.faults.append(Fault(line, bad.why))
                 continue
             good.append(values)
-            names[values["number_index"]] = name
+            names.update(dict.fromkeys(indexes, name))
         if good:
-            statement = insert(self.source.table)
-            changed = {column: statement.excluded[column] for column in good[0] if column != "number_index"}
-            session.execute(statement.values(good).on_conflict_do_update(index_elements=["number_index"], set_=changed))
+            self._write(session, good, stale=set(names) - {values["number_index"] for values in good})
             directory.rename(session, names)
         self.loaded += len(good)
 
-    def _read(self, line: int, row: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    def _write(self, session: Session, rows: list[dict[str, Any]], *, stale: set[bytes]) -> None:
+        table = self.source.table
+        if stale:
+            session.execute(delete(table).where(table.number_index.in_(stale)))
+        statement = insert(table)
+        changed = {column: statement.excluded[column] for column in rows[0] if column != "number_index"}
+        session.execute(statement.values(rows).on_conflict_do_update(index_elements=["number_index"], set_=changed))
+
+    def _read(self, line: int, row: Mapping[str, str]) -> tuple[dict[str, Any], list[bytes], str]:
         members = {name: checked_value(name, value) for name, value in row.items() if value and value.strip()}
         number = self._number(members, "number")
-        index = sealing.index_of(number.value)
+        indexes = sealing.indexes_of(number.value)
+        index = indexes[0]
         if index in self.lines:
             raise RowError(Text(f"与第{self.lines[index]}行的号码相同", f"the same number as on line {self.lines[index]}"))
         if "name" not in members:
@@ -115,7 +126,7 @@ class Loading:
             del members["representative"]
         members["number"] = number.value
         self.lines[index] = line
-        return {**values, "record_sealed": sealed_record(self.source.table, index, members)}, members["name"]
+        return {**values, "record_sealed": sealed_record(self.source.table, index, members)}, indexes, members["name"]
 
     def _number(self, members: Mapping[str, str], name: str) -> Number:
         try:

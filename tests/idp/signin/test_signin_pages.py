@@ -268,3 +268,8 @@ def test_no_log_line_of_registering_and_signing_in_says_who(
     for word in (newcomer.number, newcomer.name, "别人", secret, "9f27", "not this one", *tokens, *(token[22:] for token in tokens)):
         assert word not in said
         assert word.encode("unicode_escape").decode() not in said
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new"])
+def test_a_page_that_is_only_looked_at_is_no_try(client: FlaskClient, path: str) -> None:
+    assert client.head(path, headers=BROWSER).status_code == 200

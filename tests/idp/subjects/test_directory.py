@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -126,5 +127,18 @@ def test_names_are_compared_as_people_write_them(one: str, other: str, same: boo
     assert registries.is_same_name(one, other) is same
 
 
-def test_an_index_made_under_an_older_key_is_still_found(context: None) -> None:
-    assert sealing.index_of("x") in sealing.indexes_of("x")
+def test_a_new_index_key_loses_nobody_and_leaves_no_stale_mandate(context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction() as session:
+        before, after = new_person(session), new_person(session)
+        firm = new_organisation(session, representative=before)
+        ids = [directory.ensure_subject(session, parse_number(person.number), now=now()).id for person in (before, after)]
+    sealer = sealing._sealer()
+    rotated = replace(sealer, index_keys={**sealer.index_keys, max(sealer.index_keys) + 1: bytes(range(32))})
+    monkeypatch.setattr(sealing, "_sealer", lambda: rotated)
+    with transaction() as session:
+        assert directory.ensure_subject(session, parse_number(before.number), now=now()).id == ids[0]
+        assert [len(mandates.organisations_of(session, person_id=person_id, now=now())) for person_id in ids] == [1, 0]
+        registry_import.load_organisations(session, [{"number": firm.number, "name": firm.name, "representative": after.number}])
+        registry_import.load_people(session, [{"number": before.number, "name": "林明海"}])
+        assert [len(mandates.organisations_of(session, person_id=person_id, now=now())) for person_id in ids] == [0, 1]
+        assert directory.name_of(directory.get_subject(session, ids[0])) == "林明海"
