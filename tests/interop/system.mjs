@@ -10,5 +10,5 @@ try {
   const tokens = await client.clientCredentialsGrant(config, { scope: asked.scope });
   answer({ access_token: tokens.access_token, token_type: tokens.token_type, expires_in: tokens.expires_in, scope: tokens.scope });
 } catch (error) {
-  answer({ refused: error.error ?? error.message });
+  answer({ refused: error.error ?? error.code, status: error.status });
 }
