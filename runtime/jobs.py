@@ -1,16 +1,22 @@
 """Work behind the scenes, on a queue in PostgreSQL (Procrastinate): a job is deferred in the transaction that asks for it.
 
-`job` declares one, `every` a repeated one, `defer` asks for one run; `run_worker` is `kabao worker`.
+`job` declares one, `every` a repeated one, `defer` asks for one run; `run_worker` is `kabao worker`. A worker outlives its database
+connection, and the jobs of a worker that died are run by another.
 """
 
+import asyncio
 import json
+import signal
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import procrastinate
+import psycopg
 import structlog
 from flask import Flask
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -19,6 +25,7 @@ from runtime.settings import Settings
 log = structlog.get_logger(__name__)
 NAMESPACE = "kabao"
 QUEUE = "kabao"
+RECONNECT_SECONDS = 1
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
 declared = procrastinate.Blueprint()
 _application: Flask | None = None
@@ -58,15 +65,64 @@ def defer(session: Session, name: str, **arguments: Any) -> None:
 
 
 def run_worker(app: Flask, settings: Settings, *, concurrency: int) -> None:
-    """Run jobs until told to stop (SIGINT, SIGTERM)."""
+    """Run jobs until told to stop (SIGINT, SIGTERM); a database that is away is waited for."""
     global _application
     _application = app
-    connector = procrastinate.PsycopgConnector(conninfo=settings.database_url)
-    queue = procrastinate.App(connector=connector)
-    queue.add_tasks_from(declared, namespace=NAMESPACE)
+    queue = queue_at(settings.database_url)
     log.info("worker starts", jobs=sorted(queue.tasks))
-    with queue.open():
-        queue.run_worker(queues=[QUEUE], concurrency=concurrency, delete_jobs="successful", install_signal_handlers=True)
+    asyncio.run(_work(queue, concurrency=concurrency))
+
+
+def queue_at(database_url: str) -> procrastinate.App:
+    """Return the queue in a database, with every declared job."""
+    queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
+    queue.add_tasks_from(declared, namespace=NAMESPACE)
+    return queue
+
+
+async def rescue(queue: procrastinate.App) -> int:
+    """Let what a worker died over be run again, and return how many jobs that were; a repeated one comes back by itself."""
+    rescued = 0
+    for stalled in await queue.job_manager.get_stalled_jobs(queue=QUEUE):
+        if stalled.queueing_lock is None:
+            await queue.job_manager.retry_job(stalled)
+            rescued += 1
+        else:
+            await queue.job_manager.finish_job(stalled, status=Status.FAILED, delete_job=True)
+    return rescued
+
+
+@declared.periodic(cron="* * * * *", periodic_id="rescue_stalled_jobs")
+@declared.task(name="rescue_stalled_jobs", queue=QUEUE, queueing_lock="rescue_stalled_jobs", pass_context=True)
+async def _rescue(context: procrastinate.JobContext, timestamp: int) -> None:
+    rescued = await rescue(context.app)
+    if rescued:
+        log.warning("jobs of a dead worker run again", jobs=rescued)
+
+
+async def _work(queue: procrastinate.App, *, concurrency: int) -> None:
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    stopping = asyncio.create_task(told_to_stop.wait())
+    while not stopping.done():
+        working = asyncio.create_task(_work_while_connected(queue, concurrency=concurrency))
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            working.cancel()
+        await asyncio.wait([working])
+        if not working.cancelled():
+            working.result()
+        await asyncio.wait([stopping], timeout=RECONNECT_SECONDS)
+
+
+async def _work_while_connected(queue: procrastinate.App, *, concurrency: int) -> None:
+    """Run jobs until cancelled; the queue's own worker ends, too, when the database goes away."""
+    try:
+        async with queue.open_async():
+            await queue.run_worker_async(queues=[QUEUE], concurrency=concurrency, delete_jobs="successful", install_signal_handlers=False)
+    except (ConnectorException, psycopg.Error) as error:
+        log.warning("the queue is out of reach", error=type(error).__name__)
 
 
 def _in_context(work: Work) -> Work:

@@ -1,0 +1,33 @@
+"""Jobs outlive the workers that run them."""
+
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from runtime import jobs
+from runtime.database import transaction
+from runtime.settings import Settings
+
+
+def begun(session: Session, *, task: str, lock: str | None) -> int:
+    """Leave a job behind as a worker does that was killed in the middle of it."""
+    query = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, queueing_lock) VALUES ('kabao', :task, '{}', 'doing', :lock) RETURNING id"
+    return int(session.execute(text(query), {"task": task, "lock": lock}).scalar_one())
+
+
+async def rescue(settings: Settings) -> int:
+    queue = jobs.queue_at(settings.database_url)
+    async with queue.open_async():
+        return await jobs.rescue(queue)
+
+
+def test_a_job_whose_worker_died_is_run_again_and_a_repeated_one_only_ends(app: object, context: None, settings: Settings) -> None:
+    with transaction() as session:
+        deferred = begun(session, task="kabao:some_delivery", lock=None)
+        repeated = begun(session, task="kabao:some_round", lock="some_round")
+    assert asyncio.run(rescue(settings)) == 1
+    with transaction() as session:
+        left = {row.id: row.status for row in session.execute(text("SELECT id, status::text FROM procrastinate_jobs"))}
+    assert left[deferred] == "todo"
+    assert repeated not in left
