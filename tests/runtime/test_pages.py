@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from runtime import problems
 from runtime.pages import Visitor, greet
 
 PAGES = ["/", "/api/docs", "/nothing-here"]
@@ -64,6 +65,17 @@ def test_the_head_says_who_is_signed_in_and_for_whom(app: Flask, client: FlaskCl
     assert 'href="/desk"' in page
     assert 'id="nav-signout"' in page
     assert 'id="to-signin"' not in page
+
+
+def test_a_page_that_tells_of_a_fault_asks_nobody_who_is_there(app: Flask) -> None:
+    asked = app.jinja_env.globals["person"]
+    try:
+        greet(app, lambda: pytest.fail("the database may be what is at fault"))
+        with app.test_request_context("/wallet", headers=HTML):
+            answer = problems.respond("unavailable", 503, problems.UNAVAILABLE)
+    finally:
+        app.jinja_env.globals["person"] = asked
+    assert "服务暂时不可用" in answer.text
 
 
 def test_an_asset_changes_its_address_with_its_content_and_may_be_kept(client: FlaskClient) -> None:

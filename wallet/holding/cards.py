@@ -25,6 +25,7 @@ LABELS_OF_EVERY_LICENCE = {
     HOLDER_NAME: Text("持证主体", "Holder"),
     HOLDER_NUMBER: Text("持证主体号码", "Holder's number"),
     LICENCE_NUMBER: Text("证照编号", "Licence number"),
+    "licence_identifier": Text("证照标识", "Licence identifier"),
 }
 LEFT_WALLET = Text(
     "此证照已{0}，不能再出示。如有疑问，请联系{1}。", "This licence is no longer in force ({0}) and cannot be shown. Ask {1} if in doubt."
