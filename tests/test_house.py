@@ -64,8 +64,9 @@ def test_every_template_is_free_of_inline_script_and_style() -> None:
     assert found == []
 
 
-def test_the_lock_names_no_address_and_every_line_has_a_hash() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "deploy/requirements.lock"])
+def test_the_lock_names_no_address_and_every_line_has_a_hash(name: str) -> None:
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
     assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\S)", lock.strip()))
 
