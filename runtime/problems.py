@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import structlog
 from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -78,6 +79,7 @@ HTTP_TITLES = {
     413: Text("请求内容过大。", "The request is too large."),
     415: Text("请求内容类型不受支持，请使用 JSON。", "This content type is not supported; send JSON."),
 }
+FORM_EXPIRED = Text("页面已过期，请返回并刷新页面后重试。", "This page has expired; go back, reload it, and try again.")
 INTERNAL = Text("系统出现意外错误，请凭编号联系我们。", "Something went wrong on our side; quote the number to us.")
 UNAVAILABLE = Text("服务暂时不可用，请稍后再试。", "The service is briefly unavailable; try again.")
 
@@ -132,6 +134,8 @@ def _invalid(messages: Any) -> Response:
 def _http(error: HTTPException) -> Response:
     if isinstance(error, UnprocessableEntity) and hasattr(error, "data"):
         return _invalid(error.data["messages"])
+    if isinstance(error, CSRFError):
+        return respond("form-expired", 400, FORM_EXPIRED)
     status = error.code or 500
     if status < 400:
         return make_response(error.get_response())
