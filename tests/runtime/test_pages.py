@@ -75,7 +75,7 @@ def test_a_page_that_tells_of_a_fault_asks_nobody_who_is_there(app: Flask) -> No
             answer = problems.respond("unavailable", 503, problems.UNAVAILABLE)
     finally:
         app.jinja_env.globals["person"] = asked
-    assert "服务暂时不可用" in answer.text
+    assert "服务暂时不可用" in answer.get_data(as_text=True)
 
 
 def test_an_asset_changes_its_address_with_its_content_and_may_be_kept(client: FlaskClient) -> None:
