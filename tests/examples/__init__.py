@@ -1,0 +1,1 @@
+"""The examples, each run against the service as its reader would."""
