@@ -20,11 +20,11 @@ from tests.world_people import BROWSER, csrf_token
 TO_A_PAGE = {
     "no client": {"client_id": None},
     "unknown client": {"client_id": "nobody"},
-    "strange client": {"client_id": '"\0证'},
+    "strange client": {"client_id": '"\1证'},
     "two clients": {"client_id": ["a", "b"]},
     "no redirect_uri": {"redirect_uri": None},
     "another redirect_uri": {"redirect_uri": "https://evil.example/"},
-    "strange redirect_uri": {"redirect_uri": '"\\\0证'},
+    "strange redirect_uri": {"redirect_uri": '"\\\1证'},
     "unclosed redirect_uri": {"redirect_uri": "http://[::1"},
     "script": {"redirect_uri": "javascript:alert(1)"},
 }
@@ -41,6 +41,13 @@ def test_what_cannot_be_answered_to_the_portal_is_a_page(browser: FlaskClient, p
 @pytest.mark.parametrize("tail", ["?x=1", "/", "#x", "/../evil", "%2f", "\n", " ", "@evil.example"])
 def test_the_redirect_uri_is_compared_exactly(browser: FlaskClient, portal: System, tail: str) -> None:
     assert Journey(portal).authorize(browser, redirect_uri=portal.redirect_uri + tail).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "prompt"])
+def test_a_request_with_nul_is_refused_at_the_door(browser: FlaskClient, portal: System, name: str) -> None:
+    response = Journey(portal).authorize(browser, **{name: "a\0b"})
+    assert response.status_code == 400
+    assert "Location" not in response.headers
 
 
 def test_two_redirect_uris_are_a_page(browser: FlaskClient, portal: System) -> None:
@@ -75,7 +82,7 @@ TO_THE_PORTAL = {
     "no scope": ({"scope": None}, "invalid_scope"),
     "unknown scope": ({"scope": "openid all"}, "invalid_scope"),
     "a scope of systems": ({"scope": "openid draws"}, "invalid_scope"),
-    "strange scope": ({"scope": '"\0证'}, "invalid_scope"),
+    "strange scope": ({"scope": '"\1证'}, "invalid_scope"),
     "two scopes": ({"scope": ["openid", "profile"]}, "invalid_request"),
     "two states": ({"state": ["a", "b"]}, "invalid_request"),
     "no challenge": ({"code_challenge": None}, "invalid_request"),
@@ -84,7 +91,7 @@ TO_THE_PORTAL = {
     "plain": ({"code_challenge_method": "plain"}, "invalid_request"),
     "short challenge": ({"code_challenge": "x" * 42}, "invalid_request"),
     "strange challenge": ({"code_challenge": "证" * 43}, "invalid_request"),
-    "strange nonce": ({"nonce": "a\0b"}, "invalid_request"),
+    "strange nonce": ({"nonce": "a\1b"}, "invalid_request"),
     "long nonce": ({"nonce": "x" * 600}, "invalid_request"),
     "prompt": ({"prompt": "none login"}, "invalid_request"),
     "max_age": ({"max_age": "soon"}, "invalid_request"),
@@ -133,7 +140,7 @@ def test_an_answer_without_a_session_goes_to_the_sign_in(client: FlaskClient, po
 BAD_EXCHANGES = {
     "no code": ({"code": None}, "invalid_request"),
     "unknown code": ({"code": "x" * 43}, "invalid_grant"),
-    "strange code": ({"code": '"\0证'}, "invalid_grant"),
+    "strange code": ({"code": '"\1证'}, "invalid_grant"),
     "two codes": ({"code": ["x", "y"]}, "invalid_request"),
     "no redirect_uri": ({"redirect_uri": None}, "invalid_grant"),
     "another redirect_uri": ({"redirect_uri": "https://evil.example/"}, "invalid_grant"),
