@@ -29,8 +29,8 @@ reader = bearer("licences:issue", "licences:read")
 
 @licences.route("/licences", methods=["POST"])
 @allow(issuer)
-@licences.arguments(LicenceRequestSchema)
-@licences.arguments(IdempotencySchema, location="headers")
+@licences.arguments(LicenceRequestSchema())
+@licences.arguments(IdempotencySchema(), location="headers")
 @licences.response(201, LicenceSchema)
 def issue(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Issue a licence, with its credential; the same Idempotency-Key and body issue it once."""
@@ -57,7 +57,7 @@ def read(licence_id: UUID) -> dict[str, Any]:
 
 @licences.route("/licences/<uuid:licence_id>/revocation", methods=["POST"])
 @allow(issuer)
-@licences.arguments(RevocationSchema)
+@licences.arguments(RevocationSchema())
 @licences.response(201, LicenceSchema)
 def revoke(body: dict[str, Any], licence_id: UUID) -> dict[str, Any]:
     """Revoke a licence for good; verification says so at once, the status list within two seconds."""
