@@ -2,13 +2,20 @@
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from runtime.languages import Text
 from schemas.departments import CREDIT_CODE
 
 
 def clean(text: str) -> None:
     """Raise ValidationError for control characters, which no number, name or reason holds, and for halves of surrogate pairs."""
     if any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or 0xD800 <= ord(character) < 0xE000 for character in text):
-        raise ValidationError("It holds control characters.")
+        raise ValidationError(str(Text("含有控制字符。", "It holds control characters.")))
+
+
+def not_blank(text: str) -> None:
+    """Raise ValidationError for spaces alone."""
+    if not text.strip():
+        raise ValidationError(str(Text("不能为空。", "It must not be empty.")))
 
 
 class LicenceHolderSchema(Schema):
@@ -107,12 +114,12 @@ class RevocationSchema(Schema):
 
     reason = fields.String(
         required=True,
-        validate=[validate.Length(2, 500), validate.Regexp(r"(?s).*\S", error="It must not be empty."), clean],
+        validate=[validate.Length(2, 500), not_blank, clean],
         metadata={"description": "The reason.", "example": "持证人累计记满12分且未按规定参加学习。"},
     )
     legal_basis = fields.String(
         required=True,
-        validate=[validate.Length(2, 300), validate.Regexp(r"(?s).*\S", error="It must not be empty."), clean],
+        validate=[validate.Length(2, 300), not_blank, clean],
         metadata={"description": "The law that it rests on.", "example": "《机动车驾驶证申领和使用规定》第七十九条"},
     )
 

@@ -30,6 +30,7 @@ class NotACursor(Refusal):
 @allow(bearer("events"))
 @supervision.arguments(EventsQuerySchema, location="query")
 @supervision.response(200, EventsSchema)
+@supervision.doc(security=[{"department": ["events"]}])
 def page(query: dict[str, Any]) -> dict[str, Any]:
     """Give the events that follow a cursor, of the licence types that the caller's department supervises."""
     after = _cursor(query["after"])

@@ -24,6 +24,7 @@ from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_li
 licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
 csrf.exempt(licences)
 issuer = bearer("licences:issue")
+ISSUER, READER = [{"department": ["licences:issue"]}], [{"department": ["licences:issue", "licences:read"]}]
 reader = bearer("licences:issue", "licences:read")
 
 
@@ -32,6 +33,7 @@ reader = bearer("licences:issue", "licences:read")
 @licences.arguments(LicenceRequestSchema())
 @licences.arguments(IdempotencySchema(), location="headers")
 @licences.response(201, LicenceSchema)
+@licences.doc(security=ISSUER)
 def issue(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Issue a licence, with its credential; the same Idempotency-Key and body issue it once."""
     settings: Settings = current_app.extensions["kabao_settings"]
@@ -48,6 +50,7 @@ def issue(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
 @licences.route("/licences/<uuid:licence_id>", methods=["GET"])
 @allow(reader)
 @licences.response(200, LicenceDetailSchema)
+@licences.doc(security=READER)
 def read(licence_id: UUID) -> dict[str, Any]:
     """Give a licence that the caller's department issued; any other is not found."""
     with transaction() as session:
@@ -59,6 +62,7 @@ def read(licence_id: UUID) -> dict[str, Any]:
 @allow(issuer)
 @licences.arguments(RevocationSchema())
 @licences.response(201, LicenceSchema)
+@licences.doc(security=ISSUER)
 def revoke(body: dict[str, Any], licence_id: UUID) -> dict[str, Any]:
     """Revoke a licence for good; verification says so at once, the status list within two seconds."""
     moment = now()

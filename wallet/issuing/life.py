@@ -4,31 +4,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, bindparam, insert
 from sqlalchemy.orm import Session
 
 from runtime import events, ledger
-from runtime.database import Base
 from runtime.ids import new_id
 from runtime.settings import Settings
-from wallet.issuing import status_lists
-from wallet.issuing.credentials import Content, Credential, credentials_of, sign_credential
+from wallet.issuing import records, status_lists
+from wallet.issuing.credentials import Content, credentials_of, sign_credential
 from wallet.issuing.requests import CheckedRequest, LicenceRequest, check_request
 from wallet.register.identifiers import make_identifier, new_serial
 from wallet.register.licences import Licence, LicenceState, seal_details
 from wallet.register.revocation import revoke
-
-
-def _both() -> Insert:
-    """Return the statement that writes a licence and its credential, built once: building it anew costs as much as running it."""
-    columns = {one.name: bindparam(f"licence_{one.name}", type_=one.type) for one in LICENCES.columns}
-    written = insert(LICENCES).values(columns).returning(LICENCES.c.id).cte("licence")
-    columns = {one.name: bindparam(f"credential_{one.name}", type_=one.type) for one in CREDENTIALS.columns}
-    return insert(CREDENTIALS).values(columns).add_cte(written)
-
-
-LICENCES, CREDENTIALS = Base.metadata.tables[Licence.__tablename__], Base.metadata.tables[Credential.__tablename__]
-WRITE = _both()
 
 
 def issue_licence(
@@ -53,8 +39,12 @@ def issue_licence(
         valid_until=checked.valid_until,
         hidden={**hidden, **checked.fields},
     )
-    place = status_lists.allocate(session, settings, now=now)
-    _write(session, licence, sign_credential(settings, content, place=place, now=now))
+    records.write(
+        session,
+        licence,
+        sign=lambda place: sign_credential(settings, content, place=place, now=now),
+        list_id=status_lists.open_list(settings, now=now),
+    )
     _tell(session, licence, now=now)
     return Licence(**licence)
 
@@ -83,12 +73,6 @@ def _row(checked: CheckedRequest, licence_id: UUID, *, department: str, identifi
         "issued_at": now,
         "changed_at": now,
     }
-
-
-def _write(session: Session, licence: dict[str, Any], credential: dict[str, Any]) -> None:
-    """Write licence and credential in one statement: the hottest path of the register has one round trip less."""
-    named = {f"licence_{name}": value for name, value in licence.items()} | {f"credential_{name}": value for name, value in credential.items()}
-    session.connection().execute(WRITE, named)
 
 
 def _tell(session: Session, licence: dict[str, Any], *, now: datetime) -> None:

@@ -129,7 +129,7 @@ def _holder(session: Session, number: Number, *, now: datetime) -> Subject:
 def _licence_number(licence_type: LicenceType, number: Number, given: str | None) -> str | None:
     if licence_type.number_rule == "issuer":
         return given
-    if given is not None and given != number.value:
+    if given is not None and given.strip().upper() != number.value:
         raise LicenceNumberRefused(field="licence_number")
     return number.value
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, delete, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import ring
@@ -33,7 +32,6 @@ TTL = timedelta(minutes=1)
 LIFETIME = timedelta(hours=24)
 REFRESH_AFTER = timedelta(hours=12)
 FULL = SIZE // 2
-ATTEMPTS = 30
 TOPIC = "status_lists"
 BUILDING_LOCK, OPENING_LOCK = 0x6B617362, 0x6B61736F
 
@@ -73,9 +71,6 @@ class StatusChange(Base):
     list_id: Mapped[str]
 
 
-TAKE = insert_or(Base.metadata.tables[StatusEntry.__tablename__]).on_conflict_do_nothing().returning(StatusEntry.index)
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """A credential's place in a list."""
@@ -97,17 +92,16 @@ def uri_of(settings: Settings, list_id: str) -> str:
     return f"{settings.public_url}/status/{list_id}"
 
 
-def allocate(session: Session, settings: Settings, *, now: datetime) -> Place:
-    """Take a free place, at random, so that neighbours in a list have nothing in common.
+def draw(list_id: str) -> Place:
+    """Return a place at random, which may be taken: neighbours in a list have nothing in common."""
+    return Place(list_id, secrets.randbelow(SIZE))
 
-    A list is closed when half full, so a second draw is seldom needed and a thirtieth never.
-    """
-    list_id = _open_list(settings, now=now)
-    for _ in range(ATTEMPTS):
-        index = secrets.randbelow(SIZE)
-        if session.connection().scalar(TAKE, {"list_id": list_id, "index": index, "status": VALID}) is not None:
-            return Place(list_id, index)
-    raise RuntimeError("the open status list is full")
+
+def open_list(settings: Settings, *, now: datetime) -> str:
+    """Return the list in which new credentials get their places, made if there is none."""
+    found = cache.get(TOPIC, "open", lambda: _find_or_make(settings, now=now))
+    assert found is not None
+    return found
 
 
 def set_status(session: Session, place: Place, status: int) -> None:
@@ -176,12 +170,6 @@ def encode(entries: Iterable[tuple[int, int]], *, size: int = SIZE) -> str:
     for index, status in entries:
         packed[index >> 2] |= status << (index & 3) * BITS
     return base64.urlsafe_b64encode(zlib.compress(packed, 9)).rstrip(b"=").decode()
-
-
-def _open_list(settings: Settings, *, now: datetime) -> str:
-    found = cache.get(TOPIC, "open", lambda: _find_or_make(settings, now=now))
-    assert found is not None
-    return found
 
 
 def _find_or_make(settings: Settings, *, now: datetime) -> str:

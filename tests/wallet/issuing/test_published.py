@@ -60,3 +60,10 @@ def test_type_metadata_says_how_a_credential_is_shown_and_what_is_hidden(client:
     assert claims["licence_identifier"]["sd"] == "never"
     assert {claims[name]["sd"] for name in ("holder_name", "holder_number", "licence_number", "address")} == {"always"}
     assert claims["vehicle_class"]["display"] == [{"locale": "zh-CN", "label": "准驾车型"}, {"locale": "en", "label": "Vehicle class"}]
+
+
+def test_the_interface_says_which_scope_a_caller_needs(client: FlaskClient) -> None:
+    paths = client.get("/api/openapi.json").json["paths"]
+    assert paths["/api/v1/licences"]["post"]["security"] == [{"department": ["licences:issue"]}]
+    assert paths["/api/v1/events"]["get"]["security"] == [{"department": ["events"]}]
+    assert "security" not in paths["/api/v1/licence-types"]["get"]

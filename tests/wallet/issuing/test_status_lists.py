@@ -17,7 +17,7 @@ from runtime.database import transaction
 from runtime.settings import Settings
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import Person
-from wallet.issuing import status_lists
+from wallet.issuing import records, status_lists
 from wallet.issuing.credentials import credential_of
 from wallet.issuing.status_jobs import close_full_status_lists, rebuild_status_lists
 from wallet.issuing.status_lists import INVALID, SIZE, SUSPENDED, VALID, Place, encode
@@ -167,13 +167,20 @@ def test_a_list_that_there_is_not_is_not_found(client: FlaskClient, list_id: str
     assert client.get(f"/status/{list_id}").status_code == (400 if list_id == "%00" else 404)
 
 
-def test_a_taken_place_is_drawn_again(app: Flask, settings: Settings, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_place_is_drawn_again(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = place_in(app, desk.issue(person)["id"])
     with app.app_context(), transaction() as session:
         free = next(index for index in range(SIZE) if status_lists.state_of(session, Place(taken.list_id, index)) is None)
-        drawn = iter([taken.index, taken.index, free])
-        monkeypatch.setattr(status_lists.secrets, "randbelow", lambda _: next(drawn))
-        assert status_lists.allocate(session, settings, now=now()) == Place(taken.list_id, free)
+    drawn = iter([taken.index, taken.index, free])
+    monkeypatch.setattr(records, "draw", lambda list_id: Place(list_id, next(drawn)))
+    assert place_in(app, desk.issue(person)["id"]) == Place(taken.list_id, free)
+
+
+def test_places_are_drawn_from_the_whole_list() -> None:
+    drawn = [status_lists.draw("abc").index for _ in range(4000)]
+    assert len(set(drawn)) > 3950
+    assert min(drawn) < SIZE // 100
+    assert SIZE - SIZE // 100 < max(drawn) < SIZE
 
 
 def test_a_half_full_list_is_closed_and_another_opened(
