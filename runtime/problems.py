@@ -108,10 +108,15 @@ def respond(code: str, status: int, title: Text, *, headers: dict[str, str] | No
 def flatten(messages: Any, path: str = "") -> list[dict[str, str]]:
     """Turn marshmallow's nested messages into a list of `{"field", "detail"}`, with dotted paths."""
     if isinstance(messages, dict):
-        return [row for name, inner in messages.items() for row in flatten(inner, f"{path}.{name}" if path else str(name))]
+        return [row for name, inner in messages.items() for row in flatten(inner, _joined(path, str(name)))]
     if isinstance(messages, list):
         return [row for inner in messages for row in flatten(inner, path)]
     return [{"field": path, "detail": str(messages)}]
+
+
+def _joined(path: str, name: str) -> str:
+    """marshmallow's `_schema` stands for the very object that the path leads to."""
+    return ".".join(part for part in (path, name) if part and part != "_schema")
 
 
 def _refusal(error: Refusal) -> Response:

@@ -42,7 +42,7 @@ class ReceiptCheckSchema(Schema):
     genuine = fields.Boolean(metadata={"description": "Whether it was signed and recorded here.", "example": True})
     receipt = fields.Dict(allow_none=True, metadata={"description": "What it says, if it is genuine.", "example": {"verdict": "valid"}})
     sealed = fields.Boolean(metadata={"description": "Whether the ledger has sealed it; it does within seconds.", "example": True})
-    proof = fields.Dict(
+    ledger = fields.Dict(
         allow_none=True,
         metadata={"description": "Inclusion proof (RFC 9162) and the signed checkpoint, once sealed.", "example": {"position": 12, "size": 40}},
     )

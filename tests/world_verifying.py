@@ -1,9 +1,11 @@
 """A counter for tests: a holder with a licence, a department that may look at it, and a system with a token that does."""
 
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -16,6 +18,20 @@ from tests.world_people import Person, new_person
 from tests.world_wallet import new_department, new_licence
 from wallet.presenting import qr_codes
 from wallet.register.licences import Licence
+
+
+class Browser(FlaskClient):
+    """A client whose requests know nothing of the application context that a test stands in, as in the world."""
+
+    def open(self, *args: Any, **rest: Any) -> TestResponse:
+        """Send a request in a context of its own."""
+        return Context().run(super().open, *args, **rest)
+
+
+def new_browser(app: Flask) -> Browser:
+    """Return a browser with cookies of its own."""
+    return Browser(app, app.response_class, use_cookies=True)
+
 
 TYPE, OTHER_TYPE = "driving-licence", "marriage-certificate"
 SCOPES = ("verifications", "draws", "receipts")

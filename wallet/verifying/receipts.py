@@ -165,7 +165,7 @@ class Judgement:
 
     def as_json(self) -> dict[str, Any]:
         """Return the judgement as the API gives it; `sealed` tells whether the ledger's proof is there yet."""
-        return {"genuine": self.genuine, "receipt": self.claims, "sealed": self.proof is not None, "proof": self.proof}
+        return {"genuine": self.genuine, "receipt": self.claims, "sealed": self.proof is not None, "ledger": self.proof}
 
 
 def judge(session: Session, unverified: str) -> Judgement:

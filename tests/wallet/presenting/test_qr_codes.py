@@ -1,0 +1,183 @@
+import base64
+import hashlib
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from runtime import clock
+from runtime.clock import now
+from runtime.database import transaction
+from tests.world_verifying import Counter, new_counter
+from wallet.issuing import sd_jwt
+from wallet.presenting import qr_codes
+from wallet.presenting.qr_codes import CodeExpired, CodeSpent, CodeUnknown, FieldUnknown, Presentation, QrCode, Redeemed
+from wallet.register.licences import LicenceNotFound
+
+RACERS, ROUNDS = 200, 3
+
+
+def create(counter: Counter, *fields: str) -> QrCode:
+    with transaction() as session:
+        return qr_codes.create(session, holder_id=counter.holder_id, licence_id=counter.licence.id, fields=fields, now=now())
+
+
+def redeem(content: str) -> Redeemed:
+    with transaction() as session:
+        return qr_codes.redeem(session, content, now=now())
+
+
+def test_a_code_stands_for_a_bound_presentation_of_the_chosen_fields_alone(counter: Counter) -> None:
+    code = create(counter, "vehicle_class")
+    redeemed = redeem(code.content)
+    parts = sd_jwt.parse(redeemed.presented)
+    assert [disclosure.name for disclosure in parts.disclosures] == ["vehicle_class"]
+    assert parts.key_binding
+    assert (redeemed.holder_id, redeemed.licence_id) == (counter.holder_id, counter.licence.id)
+    assert redeemed.nonce == base64.urlsafe_b64encode(hashlib.sha256(code.content.encode()).digest()).rstrip(b"=").decode()
+
+
+def test_a_code_fits_the_alphanumeric_mode_of_qr_and_holds_160_random_bits(counter: Counter) -> None:
+    contents = {create(counter).content for _ in range(5)}
+    assert len(contents) == 5
+    assert all(set(content) <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:") and len(content) == 39 for content in contents)
+
+
+def test_nothing_need_be_shown(counter: Counter) -> None:
+    assert sd_jwt.parse(redeem(create(counter).content).presented).disclosures == ()
+
+
+def test_a_code_works_once(counter: Counter) -> None:
+    code = create(counter, "vehicle_class")
+    redeem(code.content)
+    with pytest.raises(CodeSpent):
+        redeem(code.content)
+
+
+def test_a_code_lasts_five_minutes(counter: Counter) -> None:
+    code = create(counter)
+    assert timedelta(minutes=4, seconds=55) < code.expires_at - now() <= timedelta(minutes=5)
+    with clock.shifted(timedelta(minutes=5)), pytest.raises(CodeExpired):
+        redeem(code.content)
+    assert redeem(code.content)
+
+
+def test_a_new_code_of_a_licence_withdraws_the_one_before(counter: Counter) -> None:
+    first, second = create(counter), create(counter)
+    with pytest.raises(CodeExpired):
+        redeem(first.content)
+    assert redeem(second.content)
+
+
+def test_codes_of_other_holders_are_left_alone(counter: Counter) -> None:
+    other = new_counter(counter.client)
+    theirs = create(other)
+    create(counter)
+    assert redeem(theirs.content)
+
+
+def test_a_holder_may_withdraw_a_code_and_nobody_else(counter: Counter) -> None:
+    code = create(counter)
+    with transaction() as session:
+        qr_codes.withdraw(session, code.id, holder_id=uuid4(), now=now())
+    with transaction() as session:
+        qr_codes.withdraw(session, create(counter).id, holder_id=counter.holder_id, now=now())
+    with pytest.raises(CodeExpired):
+        redeem(code.content)
+
+
+def test_what_is_withdrawn_after_its_use_stays_used(counter: Counter) -> None:
+    code = create(counter)
+    redeem(code.content)
+    with transaction() as session:
+        qr_codes.withdraw(session, code.id, holder_id=counter.holder_id, now=now())
+    with pytest.raises(CodeSpent):
+        redeem(code.content)
+
+
+@pytest.mark.parametrize("fields", [["shoe_size"], ["vehicle_class", "iss"], ["cnf"], ["_sd"], [""]])
+def test_a_field_that_the_licence_does_not_have_is_refused(counter: Counter, fields: list[str]) -> None:
+    with pytest.raises(FieldUnknown):
+        create(counter, *fields)
+
+
+def test_nobody_shows_another_s_licence(counter: Counter) -> None:
+    for holder_id, licence_id in ((uuid4(), counter.licence.id), (counter.holder_id, uuid4())):
+        with transaction() as session, pytest.raises(LicenceNotFound):
+            qr_codes.create(session, holder_id=holder_id, licence_id=licence_id, fields=[], now=now())
+
+
+@pytest.mark.parametrize(
+    "content", ["", "KABAO1:", "KABAO2:" + "A" * 32, "A" * 31, "A" * 33, "A" * 5000, "é" * 32, "9" * 32, "KABAO1:" + "A" * 32, "\x00", "'; --"]
+)
+def test_what_is_no_code_is_unknown(counter: Counter, content: str) -> None:
+    with pytest.raises(CodeUnknown):
+        redeem(content)
+
+
+def test_digits_that_the_alphabet_lacks_are_read_as_the_letters_they_resemble(counter: Counter) -> None:
+    code = create(counter)
+    letters = code.content.removeprefix("KABAO1:").replace("O", "0").replace("I", "1").replace("B", "8")
+    assert redeem(letters)
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_anything_but_a_refusal(content: str) -> None:
+    try:
+        assert len(qr_codes._secret_of(content)) == 32
+    except CodeUnknown:
+        return
+
+
+def test_a_refusal_after_redeeming_leaves_the_code_unspent(counter: Counter) -> None:
+    code = create(counter)
+    with pytest.raises(LicenceNotFound), transaction() as session:  # noqa: PT012
+        qr_codes.redeem(session, code.content, now=now())
+        raise LicenceNotFound
+    assert redeem(code.content)
+
+
+def test_only_the_hash_of_a_code_is_kept_and_the_presentation_rests_sealed(counter: Counter) -> None:
+    code = create(counter, "holder_name")
+    with transaction() as session:
+        row = session.scalars(select(Presentation).where(Presentation.id == code.id)).one()
+    kept = repr(vars(row)).encode() + row.presented_sealed + row.code_hash
+    for secret in (code.content, code.content.removeprefix("KABAO1:"), counter.person.name, "eyJ"):
+        assert secret.encode() not in kept
+    assert code.content not in repr(code)
+
+
+def test_what_is_over_is_removed_a_day_later(counter: Counter) -> None:
+    code = create(counter)
+    with transaction() as session:
+        qr_codes.prune(session, now=now() + timedelta(hours=23))
+        assert session.get(Presentation, (counter.holder_id, code.id)) is not None
+        assert qr_codes.prune(session, now=now() + timedelta(days=1, minutes=6)) >= 1
+        session.expire_all()
+        assert session.get(Presentation, (counter.holder_id, code.id)) is None
+
+
+@pytest.mark.slow
+def test_of_two_hundred_who_redeem_one_code_one_wins(app: Flask, counter: Counter) -> None:
+    for _ in range(ROUNDS):
+        code, winners, losers, begin = create(counter).content, [], [], threading.Barrier(RACERS)
+
+        def race(code: str = code, winners: list[str] = winners, losers: list[str] = losers, begin: threading.Barrier = begin) -> None:
+            with app.app_context():
+                begin.wait()
+                try:
+                    winners.append(redeem(code).nonce)
+                except CodeSpent:
+                    losers.append("spent")
+
+        threads = [threading.Thread(target=race) for _ in range(RACERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(winners), len(losers)) == (1, RACERS - 1)

@@ -1,0 +1,107 @@
+"""A receipt as people read it: the verdict in words, each check, the fields by their labels."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runtime.languages import Text, text_of
+from wallet.holding.cards import label_of
+from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.definitions import LicenceType
+from wallet.register.licences import LicenceState
+from wallet.verifying import wording
+from wallet.verifying.checks import Reason, Result
+from wallet.verifying.receipts import VALID, Receipt
+
+MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
+VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
+WAYS = {"verification": Text("核验", "Verification"), "draw": Text("调用", "Draw")}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One check: its name, how it ended in words, and `pass`, `fail` or `skip`."""
+
+    name: Text
+    result: Text
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLine:
+    """One field that was seen; `value` is None once it is forgotten."""
+
+    label: Text
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a receipt says, ready to be shown or printed."""
+
+    number: str
+    is_valid: bool
+    verdict: Text
+    why: Text | None
+    way: Text
+    at: datetime
+    verifier: Text
+    verifier_code: str
+    cause: dict[str, str]
+    licence: dict[str, Any] | None
+    licence_name: Text | None
+    issuer: Text | None
+    state: str | None
+    state_name: Text | None
+    checks: list[CheckLine]
+    fields: list[FieldLine]
+    digest: str
+
+
+def read_receipt(receipt: Receipt) -> Reading:
+    """Read a receipt with the values of its fields, as long as they are kept."""
+    answer = receipt.answer or {}
+    reason = next((check["reason"] for check in answer.get("checks", []) if check["reason"]), None)
+    return read_claims(receipt.claims, values=answer.get("fields", {}), why=wording.REASONS[Reason(reason)] if reason else None)
+
+
+def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None, why: Text | None = None) -> Reading:
+    """Read what a receipt says of itself; it names fields and holds no values."""
+    licence, is_valid = claims["licence"], claims["verdict"] == VALID
+    licence_type = _type_of(licence)
+    verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else VERIFIED
+    state = licence["state"] if licence else None
+    return Reading(
+        number=claims["jti"],
+        is_valid=is_valid,
+        verdict=verdict,
+        why=why,
+        way=WAYS[claims["way"]],
+        at=datetime.fromtimestamp(claims["iat"], UTC),
+        verifier=text_of(claims["verifier"]["name"]),
+        verifier_code=claims["verifier"]["code"],
+        cause=claims["cause"],
+        licence=licence,
+        licence_name=text_of(licence["name"]) if licence else None,
+        issuer=text_of(licence["issuer"]["name"]) if licence and licence["issuer"]["name"] else None,
+        state=state,
+        state_name=LicenceState(state).text if state in set(LicenceState) else None,
+        checks=[CheckLine(wording.CHECKS[name], wording.RESULTS[Result(result)], MARKS[Result(result)]) for name, result in claims["checks"].items()],
+        fields=[_field(licence_type, name, (values or {}).get(name)) for name in claims["fields"]],
+        digest=claims["digest"]["value"],
+    )
+
+
+def _field(licence_type: LicenceType | None, name: str, value: Any) -> FieldLine:
+    if licence_type is None:
+        return FieldLine(Text(name, name), None if value is None else str(value))
+    known = licence_type.find_field(name)
+    shown = None if value is None else known.shown(value) if known else str(value)
+    return FieldLine(label_of(licence_type, name), shown)
+
+
+def _type_of(licence: dict[str, Any] | None) -> LicenceType | None:
+    try:
+        return get_type(licence["type"]) if licence else None
+    except LicenceTypeNotFound:
+        return None
