@@ -1,0 +1,99 @@
+"""What is measured: a Kabao of its own, on its own durable PostgreSQL under `var/bench`, with one Granian worker and invented people."""
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+
+from demo import postgres
+from tests.served import Kabao, Processes, kabao
+from tests.world_clients import System, new_portal, new_system
+from tests.world_people import Person, new_person, open_account
+from tests.world_wallet import new_department, new_licence
+
+FOLDER = Path(__file__).parent.parent / "var" / "bench"
+TYPE = "driving-licence"
+OTHER_TYPES = ("resident-identity-card", "marriage-certificate")
+PEOPLE = 40
+SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "receipts")
+
+
+@dataclass(frozen=True)
+class Citizen:
+    """Someone with an account and a licence."""
+
+    person: Person
+    subject_id: UUID
+    licence_id: UUID
+
+
+@dataclass(frozen=True)
+class Stand:
+    """The processes, and whoever sends them requests."""
+
+    kabao: Kabao
+    database: postgres.PostgresServer
+    department: str
+    system: System
+    token: str
+    portal: System
+    citizens: list[Citizen]
+
+    @property
+    def processes(self) -> Processes:
+        """The service."""
+        return self.kabao.processes
+
+    @property
+    def authorization(self) -> str:
+        """The header with the system's token."""
+        return f"Bearer {self.token}"
+
+    def cpu(self) -> tuple[float, float]:
+        """Return the seconds of processor time that the service and PostgreSQL have taken so far."""
+        return spent(self.processes.tree("serve")), spent(_family(self.database.get_pid()))
+
+
+@contextmanager
+def stand() -> Iterator[Stand]:
+    """Set the stand up, and take it down at the end."""
+    database = postgres.start(FOLDER / "postgres")
+    with kabao(database, name="bench", folder=FOLDER / "logs") as running:
+        yield _filled(running, database)
+
+
+def spent(processes: list[psutil.Process]) -> float:
+    """Return the seconds of processor time that some processes have taken; one that has ended counts for nothing."""
+    seconds = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
+def _filled(running: Kabao, database: postgres.PostgresServer) -> Stand:
+    with running.world():
+        department = new_department(issue=[TYPE, *OTHER_TYPES], verify=[TYPE])
+    with running.world() as session:
+        system = new_system(session, department=department, scopes=SYSTEM_SCOPES)
+        portal = new_portal(session, scopes=["openid", "profile"], owner=department, first_party=True)
+        people = [new_person(session) for _ in range(PEOPLE)]
+    citizens = []
+    for person in people:
+        with running.world() as session:
+            subject_id = open_account(session, person)
+            licence = new_licence(session, type=TYPE, department=department, number=person.number)
+            for other in OTHER_TYPES:
+                new_licence(session, type=other, department=department, number=person.number)
+            citizens.append(Citizen(person, subject_id, licence.id))
+    return Stand(running, database, department, system, running.token(system, " ".join(SYSTEM_SCOPES)), portal, citizens)
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True)]
