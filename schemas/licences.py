@@ -103,6 +103,14 @@ class LicenceDetailSchema(LicenceSchema):
         attribute="fields",
         metadata={"description": "Values by field name.", "example": {"vehicle_class": "C1"}},
     )
+    metadata = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={
+            "description": "The same in the elements of GB/T 36903, by their tags.",
+            "example": {"ZZMC": "机动车驾驶证", "KZ_ZJCX": "小型汽车"},
+        },
+    )
     changed_at = fields.AwareDateTime(metadata={"description": "When its state last changed.", "example": "2026-01-01T08:00:00+00:00"})
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import current_app, g
 
 from idp.oauth.callers import bearer
+from idp.subjects.directory import get_subject, name_of, number_of
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -19,7 +20,9 @@ from schemas.licences import IdempotencySchema, LicenceDetailSchema, LicenceRequ
 from wallet.issuing.life import issue_licence, revoke_licence
 from wallet.issuing.requests import LicenceRequest
 from wallet.register.catalogue import get_type
+from wallet.register.departments import get_department
 from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_licence, licence_number_of
+from wallet.register.metadata import metadata_of
 
 licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
 csrf.exempt(licences)
@@ -55,7 +58,18 @@ def read(licence_id: UUID) -> dict[str, Any]:
     """Give a licence that the caller's department issued; any other is not found."""
     with transaction() as session:
         licence = _own(get_licence(session, licence_id))
-    return {**document_of(licence, now=now()), "fields": fields_of(licence), "changed_at": licence.changed_at}
+        holder = get_subject(session, licence.holder_id)
+    fields = fields_of(licence)
+    metadata = metadata_of(
+        licence,
+        licence_type=get_type(licence.type_code),
+        issuer=get_department(licence.issuer_code),
+        holder_name=name_of(holder),
+        holder_number=number_of(holder),
+        licence_number=licence_number_of(licence),
+        fields=fields,
+    )
+    return {**document_of(licence, now=now()), "fields": fields, "metadata": metadata, "changed_at": licence.changed_at}
 
 
 @licences.route("/licences/<uuid:licence_id>/revocation", methods=["POST"])

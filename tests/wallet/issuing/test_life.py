@@ -168,6 +168,27 @@ def test_one_key_sent_many_times_at_once_issues_one_licence(app: Flask, desk: De
         assert len(licences_of(session, holder_id=subject.id)) == 1
 
 
+def test_licences_issued_at_once_to_someone_never_met_have_one_holder(app: Flask, desk: Desk, person: Person) -> None:
+    answers: list[Any] = []
+    barrier = threading.Barrier(6)
+
+    def attempt() -> None:
+        client = app.test_client()
+        barrier.wait()
+        answers.append(client.post("/api/v1/licences", json=body_for(person), headers=desk.headers))
+
+    threads = [threading.Thread(target=attempt) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [201] * 6
+    with app.app_context(), transaction() as session:
+        subject = directory.find_subject(session, parse_number(person.number))
+        assert subject is not None
+        assert {str(one.id) for one in licences_of(session, holder_id=subject.id)} == {answer.json["id"] for answer in answers}
+
+
 def test_nothing_personal_is_in_ledger_event_or_log(app: Flask, desk: Desk) -> None:
     with app.app_context(), transaction() as session:
         person = new_person(session, name="欧阳示例甲乙")
