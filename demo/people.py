@@ -78,7 +78,7 @@ class Department:
 LIN = Citizen("林晓月", date(1990, 5, 18), 12, "citizen with a full wallet")
 CHEN = Citizen("陈国安", date(1986, 11, 2), 37, "her husband, a driver by trade")
 ZHOU = Citizen("周海峰", date(1978, 3, 9), 51, "legal representative of 海右餐饮")
-SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre's desk")
+SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre")
 CAST = (LIN, CHEN, ZHOU, SUN)
 RESTAURANT = Organisation("海右餐饮管理有限公司", "Haiyou Catering Co., Ltd.", "91", "MA3F0X7Q", ZHOU)
 

@@ -15,8 +15,6 @@ from types import FrameType
 import click
 import psutil
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
 from demo import data, people, postgres
 from demo.processes import ROOT, NotStarted, Processes, check_port
@@ -25,7 +23,7 @@ from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
 
 FOLDER = ROOT / "var" / "demo"
 FORGET = "`make clean` forgets the demo and its data; then run `make demo` again."
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @click.command()
@@ -136,21 +134,19 @@ def _forget(folder: Path) -> None:
 
 
 def _print_welcome(port: int, folder: Path) -> None:
-    table = Table(box=None, show_header=True, header_style="bold")
-    for title in ("who 谁", "number 号", "password 密码", "is 身份"):
-        table.add_column(title, no_wrap=title.startswith("number"))
-    for person in people.CAST:
-        table.add_row(person.name, person.number, people.PASSWORD, person.role)
-    newcomer = people.crowd()[-1]
-    table.add_row(newcomer.name, newcomer.number, "choose one 自设", "has no account yet: register them")
-    console.print(Panel(table, title="Kabao 卡包", subtitle="Ctrl-C stops everything; the data stays"))
     here = "http://127.0.0.1"
+    newcomer = people.crowd()[-1]
+    console.print(f"\n[bold]Kabao 卡包 is running.[/]  Everyone's password 密码: [bold]{people.PASSWORD}[/]\n")
+    for person in people.CAST:
+        console.print(f"  {person.name}  [bold]{person.number}[/]  {person.role}")
+    console.print(f"  {newcomer.name}  [bold]{newcomer.number}[/]  has no account yet: register them with a password of your own\n")
     for address, what in (
-        (f"{here}:{port}", "the wallet 卡包: sign in as 林晓月, open a card, show it"),
-        (f"{here}:{port + 1}", "citizen service hall 市民办事大厅: sign in once ..."),
-        (f"{here}:{port + 2}", "enterprise hall 企业办事大厅: ... and you are in here, too (周海峰 acts for his restaurant)"),
-        (f"{here}:{port}/desk", "the officer's desk 核验窗口: as 孙立新, verify the code that 林晓月 shows"),
+        (f"{here}:{port}", f"the wallet 卡包: sign in as {people.LIN.name}, open a card, show it"),
+        (f"{here}:{port + 1}", "citizen service hall 市民办事大厅: sign in here ..."),
+        (f"{here}:{port + 2}", f"enterprise hall 企业办事大厅: ... and you are in here too; {people.ZHOU.name} acts for his restaurant"),
+        (f"{here}:{port}/desk", f"the officer's desk 核验窗口: as {people.SUN.name}, type the code that {people.LIN.name} shows"),
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
-        console.print(f"  [bold]{address:<34}[/] {what}")
-    console.print(f"\n  In another terminal: [bold]make tour[/] walks the whole journey.\n  Logs: {folder / 'logs'}")
+        console.print(f"  [bold]{address:<31}[/] {what}")
+    console.print("\nIn another terminal, [bold]make tour[/] walks the whole journey.")
+    console.print(f"Ctrl-C stops everything; the data stays. Logs: {folder / 'logs'}")

@@ -1,0 +1,144 @@
+"""The demonstration as a newcomer runs it: from an empty folder, twice, and when something is in the way."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KABAO_")}
+PATIENCE = 120
+
+
+def kabao(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "wsgi", *arguments]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(kabao(*arguments), cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def three_free_ports() -> int:
+    """Return the first of three neighbouring ports that nothing listens on."""
+    for first in range(20_000 + os.getpid() % 20_000, 60_000, 3):
+        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+            try:
+                for offset, each in enumerate((one, two, three)):
+                    each.bind(("127.0.0.1", first + offset))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no three ports are free")
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[str]:
+    """Run the demonstration until the block ends, then press Ctrl-C; yields what it printed."""
+    with subprocess.Popen(
+        kabao("demo", "--folder", str(folder), "--port", str(port)), cwd=ROOT, env=ENVIRON, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        printed = ""
+        try:
+            for line in process.stderr:
+                printed += line
+                if "Ctrl-C stops everything" in line:
+                    break
+            assert process.poll() is None, printed
+            yield printed
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("demo") / "data"
+    yield path
+    assert run("demo", "--forget", "--folder", str(path)).returncode == 0
+    assert not path.exists()
+
+
+@pytest.fixture(scope="module")
+def first_port() -> int:
+    return three_free_ports()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("demo")
+def test_from_an_empty_folder_the_whole_journey_runs_and_again_with_its_data_kept(folder: Path, first_port: int) -> None:
+    with running(folder, first_port) as printed:
+        for address in (f":{first_port}", f":{first_port + 1}", f":{first_port + 2}", "379999199005180121"):
+            assert address in printed
+        tour = run("tour", "--url", f"http://127.0.0.1:{first_port}", "--folder", str(folder))
+        assert tour.returncode == 0, tour.stdout + tour.stderr
+        assert len(re.findall("✓", tour.stdout)) == 8
+        second = run("demo", "--folder", str(folder), "--port", str(three_free_ports()))
+        assert second.returncode == 1
+        assert "runs already" in second.stderr
+    for offset in range(3):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{first_port + offset}/", timeout=2)
+    began = time.monotonic()
+    with running(folder, first_port):
+        assert time.monotonic() - began < 30, "the data is there already"
+        assert run("tour", "--url", f"http://127.0.0.1:{first_port}", "--folder", str(folder)).returncode == 0
+
+
+def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("demo", "--folder", str(tmp_path / "data"), "--port", str(port))
+    assert done.returncode == 1
+    assert f"Port {port} is in use" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_data_that_postgresql_cannot_read_is_said_with_what_to_do(tmp_path: Path) -> None:
+    postgres = tmp_path / "data" / "postgres"
+    postgres.mkdir(parents=True)
+    (postgres / "PG_VERSION").write_text("18")
+    done = run("demo", "--folder", str(tmp_path / "data"), "--port", str(three_free_ports()))
+    assert done.returncode == 1
+    assert "make clean" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_a_file_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("demo", "--folder", str(tmp_path / "file" / "data"), "--port", str(three_free_ports()))
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_a_tour_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:
+    done = run("tour", "--url", f"http://127.0.0.1:{three_free_ports()}", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "make demo" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_line_helps_before_there_are_any_settings() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for name in ("init", "serve", "worker", "demo", "tour", "migrate", "keys", "registry", "department", "client", "licence-type", "verify"):
+        assert f"  {name} " in done.stdout
+
+
+def test_a_command_without_settings_names_everything_that_is_missing() -> None:
+    done = run("keys", "list")
+    assert done.returncode == os.EX_CONFIG
+    for name in ("KABAO_DATABASE_URL", "KABAO_MASTER_KEY", "KABAO_PUBLIC_URL"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
