@@ -186,7 +186,7 @@ def keep(journey: Journey) -> str:
         if not checked["genuine"]:
             raise Surprise("the receipt is not genuine")
         if checked["sealed"]:
-            return f"in the history; the receipt is genuine, row {checked['proof']['position']} of the sealed ledger"
+            return f"in the history; the receipt is genuine, row {checked['ledger']['position']} of the sealed ledger"
         if time.monotonic() > deadline:
             raise Surprise("the worker has not sealed the ledger within ten seconds: does it run?")
         time.sleep(0.25)
