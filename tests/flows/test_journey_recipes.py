@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from tests.world_wallet import apply_catalogue, new_department, new_licence
 from wallet.presenting import qr_codes
 
 pytestmark = pytest.mark.slow
-RECIPE = Path(__file__).parent.parent.parent / "docs" / "recipes" / "department.md"
+ROOT = Path(__file__).parent.parent.parent
+RECIPES = ROOT / "docs" / "recipes"
+INVENTED = "113799990000000000"
 TYPE = "driving-licence"
 
 
@@ -32,9 +35,9 @@ def kabao(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> I
         yield kabao
 
 
-def blocks(language: str) -> list[str]:
-    """Return the recipe's blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", RECIPE.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(language: str, recipe: Path = RECIPES / "department.md") -> list[str]:
+    """Return a recipe's blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", recipe.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def shown_code(kabao: AddressedKabao, number: str) -> str:
@@ -51,13 +54,10 @@ def shown_code(kabao: AddressedKabao, number: str) -> str:
 
 def register(kabao: AddressedKabao, folder: Path) -> None:
     """Run the operator's commands as the recipe has them, for a department of the test's own."""
-    commands = (
-        next(block for block in blocks("sh") if "department add" in block).replace("\\\n", " ").replace("113799990000000000", credit_code(kind="11"))
-    )
+    commands = next(block for block in blocks("sh") if "department add" in block)
+    commands = commands.replace(INVENTED, credit_code(kind="11")).replace("jwks.json", str(folder / "jwks.json")).replace("\\\n", " ")
     for line in commands.splitlines():
-        done = kabao.processes.command(
-            *[word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.replace("jwks.json", str(folder / "jwks.json")))][1:]
-        )
+        done = kabao.processes.command(*shlex.split(line)[1:])
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,7 +71,7 @@ def test_the_recipe_for_a_department_works_as_written(kabao: AddressedKabao, tmp
         "HOLDER_NUMBER": holder.number,
         "SHOWN_CODE": shown_code(kabao, shower.number),
     }
-    subprocess.run(blocks("sh")[0], shell=True, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(shlex.split(blocks("sh")[0]), cwd=tmp_path, check=True, capture_output=True)
     key, *rest = blocks("python")
     for program in (key, "\n".join([key, *rest])):
         done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False)
@@ -80,3 +80,10 @@ def test_the_recipe_for_a_department_works_as_written(kabao: AddressedKabao, tmp
             register(kabao, tmp_path)
     assert "valid {'vehicle_class': 'C1'}" in done.stdout
     assert "422" in done.stdout
+
+
+def test_the_recipe_for_a_portal_is_cut_from_the_portal_that_runs() -> None:
+    program = (ROOT / "examples" / "portal" / "app.py").read_text()
+    pieces = blocks("python", RECIPES / "portal.md")
+    assert pieces
+    assert [piece for piece in pieces if piece.strip() not in program] == []
