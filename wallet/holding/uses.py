@@ -43,6 +43,9 @@ class Use(Base):
         return sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id)
 
 
+RECORD = insert(Use)
+
+
 def record_use(
     session: Session,
     *,
@@ -58,9 +61,9 @@ def record_use(
 ) -> None:
     """Write a use into the holder's history; `fields` are the names of those that were seen."""
     use_id = new_id()
-    values = {"holder_id": holder_id, "id": use_id, "licence_id": licence_id, "at": now, "department": department, "fields": fields}
+    row = {"holder_id": holder_id, "id": use_id, "licence_id": licence_id, "at": now, "department": department, "fields": fields}
     sealed = sealing.seal(cause, table=TABLE, column="cause_sealed", row=use_id)
-    session.execute(insert(Use).values(**values, way=way.value, verdict=verdict, receipt_id=receipt_id, cause_sealed=sealed))
+    session.connection().execute(RECORD, {**row, "cause_sealed": sealed, "way": way.value, "verdict": verdict, "receipt_id": receipt_id})
 
 
 def uses_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None, limit: int = 50) -> list[Use]:

@@ -17,7 +17,7 @@ from typing import NoReturn
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, CursorResult, Index, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import holder_keys, sealing
@@ -80,6 +80,14 @@ class Presentation(Base):
     __table_args__ = (Index("ix_presentations_waiting", "holder_id", "licence_id", postgresql_where="spent_at IS NULL"),)
 
 
+SPEND = (
+    update(Presentation)
+    .where(Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
+    .values(spent_at=bindparam("at"))
+    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class QrCode:
     """A code: the row it stands for, what it says, and until when."""
@@ -127,9 +135,7 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     transaction is undone and the code stays unspent. Raises CodeUnknown, CodeSpent, CodeExpired.
     """
     code_hash = _hash(_secret_of(content))
-    waiting = (Presentation.code_hash == code_hash, Presentation.spent_at.is_(None), Presentation.expires_at > now)
-    what = (Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed)
-    row = session.execute(update(Presentation).where(*waiting).values(spent_at=now).returning(*what), execution_options=UNSYNCHRONIZED).first()
+    row = session.connection().execute(SPEND, {"hash": code_hash, "at": now}).first()
     if row is None:
         _refuse(session, code_hash)
     presented = sealing.unseal(row.presented_sealed, table=TABLE, column=COLUMN, row=row.id)

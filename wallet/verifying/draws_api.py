@@ -29,9 +29,9 @@ HOLDER_GIVEN = Text("使用本人授权时不得另写持证主体。", "With a 
 
 @draws.route("/draws", methods=["POST"])
 @allow(bearer("draws", "licences"))
-@draws.arguments(DrawRequestSchema)
-@draws.arguments(IdempotencyKeySchema, location="headers")
-@draws.response(201, DrawSchema)
+@draws.arguments(DrawRequestSchema())
+@draws.arguments(IdempotencyKeySchema(), location="headers")
+@draws.response(201, DrawSchema())
 def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Draw the valid licence of a type, with a cause; the holder sees the use.
 

@@ -76,6 +76,9 @@ class Receipt(Base):
         return answer
 
 
+KEEP = insert(Receipt)
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asked: a department, by its code and its name, through a system or an officer."""
@@ -104,20 +107,19 @@ def issue_receipt(session: Session, settings: Settings, *, receipt_id: UUID, ask
     claims = _claims(settings, receipt_id, entry_id, asker=asker, finding=finding, now=now)
     jws = ring.signer(ring.RECEIPT).sign(claims, typ=TYP)
     answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
-    session.execute(
-        insert(Receipt).values(
-            id=receipt_id,
-            department=asker.department,
-            officer_id=asker.officer_id,
-            issued_at=now,
-            way=finding.way,
-            verdict=finding.verdict,
-            type_code=finding.type_code,
-            ledger_entry_id=entry_id,
-            jws_sealed=sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
-            answer_sealed=sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
-        )
-    )
+    row = {
+        "id": receipt_id,
+        "department": asker.department,
+        "officer_id": asker.officer_id,
+        "issued_at": now,
+        "way": finding.way,
+        "verdict": finding.verdict,
+        "type_code": finding.type_code,
+        "ledger_entry_id": entry_id,
+        "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
+        "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
+    }
+    session.connection().execute(KEEP, row)
     ledger.record(
         session,
         f"{finding.way}.made",

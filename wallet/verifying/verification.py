@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from keys import certificates
@@ -29,6 +29,11 @@ from wallet.verifying import wording
 from wallet.verifying.checks import Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.receipts import INVALID, VALID, Asker, Finding, issue_receipt
 
+STANDING = (
+    select(Licence, StatusEntry.status)
+    .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
+    .where(Licence.identifier == bindparam("identifier"))
+)
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
 
 
@@ -105,8 +110,7 @@ class Register:
         identifier = claims.get("licence_identifier")
         if place is None or not isinstance(identifier, str):
             raise StatusUnknown
-        there = and_(StatusEntry.list_id == place.list_id, StatusEntry.index == place.index)
-        row = self.session.execute(select(Licence, StatusEntry.status).join(StatusEntry, there).where(Licence.identifier == identifier)).first()
+        row = self.session.execute(STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index}).first()
         if row is None or not self._is_of(row[0], claims):
             raise StatusUnknown
         self.licence = row[0]

@@ -24,9 +24,9 @@ csrf.exempt(verifications)
 
 @verifications.route("/verifications", methods=["POST"])
 @allow(bearer("verifications"))
-@verifications.arguments(VerificationRequestSchema)
-@verifications.arguments(IdempotencyKeySchema, location="headers")
-@verifications.response(201, VerificationSchema)
+@verifications.arguments(VerificationRequestSchema())
+@verifications.arguments(IdempotencyKeySchema(), location="headers")
+@verifications.response(201, VerificationSchema())
 def verify(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Verify a licence that was shown, with a cause; the answer carries a receipt, whatever the verdict.
 
