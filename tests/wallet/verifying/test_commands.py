@@ -1,0 +1,167 @@
+"""`kabao verify` as an offline verifier runs it: a file, a root, no network and no installation."""
+
+import base64
+import zlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding
+from flask import Flask
+
+from keys import certificates
+from runtime import clock
+from runtime.clock import now
+from runtime.database import transaction
+from tests.wallet.verifying.presented import AUDIENCE, ISSUER, NONCE, NOW, Presented, certificate, encode, leaf, root, sign
+from tests.world_verifying import Counter
+from wallet.issuing import credentials, status_lists
+from wallet.verifying.commands import verify
+from wallet.verifying.status_files import BadStatusFile, read_status_file
+
+URI = "https://kabao.example/status/1"
+
+
+@pytest.fixture(autouse=True)
+def _at_the_moment_of_the_examples(request: pytest.FixtureRequest) -> Any:
+    if "counter" in request.fixturenames:
+        yield
+        return
+    with clock.shifted(NOW - now()):
+        yield
+
+
+@pytest.fixture
+def root_file(tmp_path: Path) -> Path:
+    path = tmp_path / "root.pem"
+    path.write_bytes(root().public_bytes(Encoding.PEM))
+    return path
+
+
+def run(*arguments: object, stdin: str = "") -> Result:
+    return CliRunner().invoke(verify, [str(one) for one in arguments], input=stdin)
+
+
+def status_token(levels: dict[int, int], *, typ: str = "statuslist+jwt", by: str = "leaf", bits: Any = 2, ends: int = 1000, **changes: Any) -> str:
+    packed = bytearray(64)
+    for index, level in levels.items():
+        packed[index >> 2] |= level << (index & 3) * 2
+    lst = base64.urlsafe_b64encode(zlib.compress(bytes(packed), 9)).rstrip(b"=").decode()
+    payload = {"sub": URI, "iat": int(NOW.timestamp()), "exp": int(NOW.timestamp()) + ends, "status_list": {"bits": bits, "lst": lst}, **changes}
+    return sign(payload, by, {"typ": typ, "x5c": [encode(leaf())]})
+
+
+def test_a_valid_licence_is_verified_from_a_file_and_its_status_is_said_to_be_unchecked(tmp_path: Path, root_file: Path) -> None:
+    file = tmp_path / "licence.txt"
+    file.write_text(Presented(bound=False).text() + "\n")
+    told = run(file, "--root", root_file)
+    assert told.exit_code == 0, told.output
+    for said in ("VERIFIED", "status not checked", "holder_name: 欧阳试", ISSUER):
+        assert said in told.output
+    assert "试验路" not in told.output
+
+
+def test_it_reads_standard_input(root_file: Path) -> None:
+    assert run("-", "--root", root_file, stdin=Presented(bound=False).text()).exit_code == 0
+
+
+def test_a_binding_is_checked_when_it_is_asked_for(root_file: Path) -> None:
+    text = Presented().text()
+    assert run("-", "--root", root_file, "--audience", AUDIENCE, "--nonce", NONCE, stdin=text).exit_code == 0
+    assert "nonce (wrong_nonce)" in run("-", "--root", root_file, "--audience", AUDIENCE, "--nonce", "another", stdin=text).output
+    assert run("-", "--root", root_file, stdin=text).exit_code == 1
+
+
+FALSE = {
+    "nothing": "",
+    "words": "not a licence",
+    "bytes": "\udcff\udcfe",
+    "expired": Presented(bound=False, claims={"exp": int(NOW.timestamp()) - 1}).text(),
+    "another root": Presented(bound=False, chain=[certificate(issuer="other root")]).text(),
+    "too long": "A" * 300_000,
+}
+
+
+@pytest.mark.parametrize("text", FALSE.values(), ids=FALSE)
+def test_what_is_not_verified_ends_with_1(root_file: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "text"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    told = run(file, "--root", root_file)
+    assert told.exit_code == 1
+    assert "NOT VERIFIED" in told.output
+
+
+def test_a_command_that_is_not_understood_ends_with_2(tmp_path: Path, root_file: Path) -> None:
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"\xff\x00junk")
+    text = Presented(bound=False).text()
+    assert run().exit_code == 2
+    assert run(tmp_path / "absent").exit_code == 2
+    assert run("-", "--root", tmp_path / "absent", stdin=text).exit_code == 2
+    assert run("-", "--root", junk, stdin=text).exit_code == 2
+    assert run("-", "--root", root_file, "--nonce", "x", stdin=text).exit_code == 2
+    assert run("-", "--root", root_file, "--status", junk, stdin=text).exit_code == 2
+
+
+@pytest.mark.parametrize(("level", "code", "said"), [(0, 0, "VERIFIED"), (1, 1, "revoked"), (2, 1, "suspended"), (3, 1, "not_in_force")])
+def test_a_status_list_in_a_file_tells_the_status(tmp_path: Path, root_file: Path, level: int, code: int, said: str) -> None:
+    status = tmp_path / "status.jwt"
+    status.write_text(status_token({7: level, 6: 3, 8: 3}))
+    told = run("-", "--root", root_file, "--status", status, stdin=Presented(bound=False).text())
+    assert (told.exit_code, said in told.output, "status not checked" in told.output) == (code, True, False)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [{"idx": 256, "uri": URI}, {"idx": 7, "uri": URI + "2"}, {"idx": "7", "uri": URI}, {"idx": -1, "uri": URI}, {"idx": True, "uri": URI}, {}],
+)
+def test_a_status_kept_elsewhere_is_unknown(tmp_path: Path, root_file: Path, reference: dict[str, Any]) -> None:
+    status = tmp_path / "status.jwt"
+    status.write_text(status_token({}))
+    text = Presented(bound=False, claims={"status": {"status_list": reference}}).text()
+    assert "status (status_unknown)" in run("-", "--root", root_file, "--status", status, stdin=text).output
+
+
+BAD_LISTS = {
+    "another type": status_token({}, typ="JWT"),
+    "another key": status_token({}, by="holder"),
+    "past its time": status_token({}, ends=-1),
+    "bits that are no bits": status_token({}, bits=3),
+    "bits that are a text": status_token({}, bits="two"),
+    "no list": status_token({}, status_list={}),
+    "junk in the list": status_token({}, status_list={"bits": 2, "lst": "AAAA"}),
+    "a bomb": status_token({}, status_list={"bits": 2, "lst": base64.urlsafe_b64encode(zlib.compress(bytes(80_000_000), 9)).decode().rstrip("=")}),
+    "words": "words",
+    "nothing": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("token", BAD_LISTS.values(), ids=BAD_LISTS)
+def test_a_bad_status_list_is_refused(token: str) -> None:
+    with pytest.raises(BadStatusFile):
+        read_status_file(token, roots=(root(),), now=NOW)
+
+
+def test_what_the_service_itself_issues_is_verified_offline(counter: Counter, tmp_path: Path) -> None:
+    own_root, status = tmp_path / "root.pem", tmp_path / "status.jwt"
+    own_root.write_bytes(certificates.root_pem())
+    with transaction() as session:
+        credential = credentials.credential_of(session, counter.licence)
+        text = credentials.text_of(credential)
+        status.write_text(session.get_one(status_lists.StatusList, credential.status_list).token)
+    told = run("-", "--root", own_root, "--status", status, stdin=text)
+    assert told.exit_code == 0, told.output
+    assert counter.person.name in told.output
+
+
+def test_without_a_root_the_installation_s_own_is_used(app: Flask, counter: Counter) -> None:
+    with transaction() as session:
+        text = credentials.text_of(credentials.credential_of(session, counter.licence))
+    assert app.test_cli_runner().invoke(verify, ["-"], input=text).exit_code == 0
+
+
+def test_the_time_of_the_machine_counts(root_file: Path) -> None:
+    with clock.shifted(timedelta(seconds=2000)):
+        assert "validity (expired)" in run("-", "--root", root_file, stdin=Presented(bound=False).text()).output
