@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -21,6 +21,7 @@ from runtime.problems import Refusal
 
 LIFETIME = timedelta(days=2)
 LIMIT = 128
+PRUNE_BATCH = 1000
 
 
 class KeyReused(Refusal):
@@ -70,6 +71,9 @@ def claim(session: Session, *, caller: str, key: str | None, digest: bytes, resu
     return before.result_id
 
 
-def prune(session: Session, *, now: datetime) -> None:
-    """Forget keys older than two days."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.made_at < now - LIFETIME))
+def prune(session: Session, *, now: datetime) -> int:
+    """Forget a batch of the keys older than two days, and return how many."""
+    over = select(IdempotencyKey.caller, IdempotencyKey.key).where(IdempotencyKey.made_at < now - LIFETIME)
+    batch = over.order_by(IdempotencyKey.made_at).limit(PRUNE_BATCH).with_for_update(skip_locked=True)
+    forgotten = delete(IdempotencyKey).where(tuple_(IdempotencyKey.caller, IdempotencyKey.key).in_(batch)).returning(IdempotencyKey.key)
+    return len(session.execute(forgotten).all())

@@ -15,6 +15,7 @@ from wallet.register.licences import Licence
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
+    Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),
 }
 PAGE = 50
 

@@ -15,10 +15,11 @@ TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a department came to see a licence: the holder showed it, or the department drew it."""
+    """How a department came to see a licence: the holder showed it, it was drawn on authority, or with the holder's consent."""
 
     PRESENTATION = "presentation"
     DRAW = "draw"
+    CONSENT = "consent"
 
 
 class Use(Base):

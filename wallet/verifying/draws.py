@@ -57,7 +57,7 @@ def draw_by_authority(session: Session, settings: Settings, request: DrawRequest
     holder = find_subject(session, parse_number(request.number or ""))
     if holder is None:
         raise LicenceNotFound("no such holder")
-    return _draw(session, settings, request, licence_type, holder_id=holder.id, asker=asker, receipt_id=receipt_id, now=now)
+    return _draw(session, settings, request, licence_type, holder_id=holder.id, way=Way.DRAW, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def draw_for_holder(
@@ -65,7 +65,7 @@ def draw_for_holder(
 ) -> dict[str, Any]:
     """Draw with the holder's consent, so that the department needs no authority of its own; raises LicenceNotFound, LicenceNotValid."""
     licence_type = get_type(request.type)
-    return _draw(session, settings, request, licence_type, holder_id=holder_id, asker=asker, receipt_id=receipt_id, now=now)
+    return _draw(session, settings, request, licence_type, holder_id=holder_id, way=Way.CONSENT, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def _draw(
@@ -75,6 +75,7 @@ def _draw(
     licence_type: LicenceType,
     *,
     holder_id: UUID,
+    way: Way,
     asker: Asker,
     receipt_id: UUID,
     now: datetime,
@@ -84,7 +85,7 @@ def _draw(
     state = licence.state_at(now).value
     summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
     seen = json.dumps({"licence": summary, "fields": fields}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    finding = Finding("draw", VALID, seen, request.cause, licence_type.code, holder_id, {"licence": summary, "fields": fields})
+    finding = Finding("draw", way.value, VALID, seen, request.cause, licence_type.code, holder_id, {"licence": summary, "fields": fields})
     answer = issue_receipt(session, settings, receipt_id=receipt_id, asker=asker, finding=finding, now=now)
     record_use(
         session,
@@ -93,7 +94,7 @@ def _draw(
         department=asker.department,
         cause=request.cause["text"],
         fields=sorted(fields),
-        way=Way.DRAW,
+        way=way,
         verdict=VALID,
         receipt_id=receipt_id,
         now=now,

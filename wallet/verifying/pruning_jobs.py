@@ -12,11 +12,8 @@ ROUNDS = 20
 @jobs.every("*/5 * * * *")
 def forget_what_is_over() -> None:
     """Remove spent and expired presentations, keys of old requests and the answers kept for them, in small batches."""
-    for _ in range(ROUNDS):
-        with transaction() as session:
-            removed = qr_codes.prune(session, now=now())
-            forgotten = receipts.forget_answers(session, now=now())
-        if not removed and not forgotten:
-            break
-    with transaction() as session:
-        idempotency.prune(session, now=now())
+    for prune in (qr_codes.prune, receipts.forget_answers, idempotency.prune):
+        for _ in range(ROUNDS):
+            with transaction() as session:
+                if not prune(session, now=now()):
+                    break

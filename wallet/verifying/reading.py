@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.languages import Text, text_of
 from wallet.holding.cards import label_of
+from wallet.holding.uses import Way
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
@@ -15,7 +16,11 @@ from wallet.verifying.receipts import VALID, Receipt
 
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
-WAYS = {"verification": Text("核验", "Verification"), "draw": Text("调用", "Draw")}
+BASES = {
+    Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
+    Way.DRAW: Text("部门依职权调用", "Drawn on statutory authority"),
+    Way.CONSENT: Text("经持证人同意调用", "Drawn with the holder's consent"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         is_valid=is_valid,
         verdict=verdict,
         why=why,
-        way=WAYS[claims["way"]],
+        way=BASES[Way(claims["basis"])],
         at=datetime.fromtimestamp(claims["iat"], UTC),
         verifier=text_of(claims["verifier"]["name"]),
         verifier_code=claims["verifier"]["code"],

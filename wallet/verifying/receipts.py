@@ -90,9 +90,13 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is to be attested. `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt."""
+    """What is to be attested: `verification` or `draw`, and on what basis it was seen (a Way).
+
+    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt.
+    """
 
     way: str
+    basis: str
     verdict: str
     seen: str
     cause: dict[str, str]
@@ -203,6 +207,7 @@ def _claims(settings: Settings, receipt_id: UUID, entry_id: UUID, *, asker: Aske
         "iat": int(now.timestamp()),
         "jti": str(receipt_id),
         "way": finding.way,
+        "basis": finding.basis,
         "verifier": {"code": asker.department, "name": asker.name.as_json()},
         "cause": finding.cause,
         "licence": finding.answer["licence"],

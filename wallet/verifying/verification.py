@@ -159,6 +159,7 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         licence = summary_of(licence_type, identifier=str(claims.get("licence_identifier")), issuer_code=issuer_code, state=state)
     return Finding(
         way="verification",
+        basis=Way.PRESENTATION.value,
         verdict=verdict,
         seen=shown.text,
         cause=cause,

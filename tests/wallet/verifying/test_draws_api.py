@@ -59,7 +59,9 @@ def test_a_person_s_consent_stands_in_for_authority(counter: Counter) -> None:
     answer = counter.post("draws", {"type": TYPE, "cause": CAUSE}, token=portal_token(counter))
     assert (answer.status_code, answer.json["licence"]["identifier"]) == (201, counter.licence.identifier)
     with transaction() as session:
-        assert len(uses_of(session, holder_id=counter.holder_id)) == 1
+        (use,) = uses_of(session, holder_id=counter.holder_id)
+    assert use.way == "consent"
+    assert ring.verify(answer.json["receipt"]["jws"], use=ring.RECEIPT, typ="receipt+jwt", audience=None)["basis"] == "consent"
 
 
 def test_a_person_s_token_draws_nobody_else_s_licence(counter: Counter) -> None:
