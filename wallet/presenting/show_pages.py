@@ -18,8 +18,9 @@ from runtime.guard import allow
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.holding import cards
+from wallet.holding import cards, history
 from wallet.holding.cards import Card
+from wallet.holding.history import Entry
 from wallet.presenting import choosing, qr_codes, showing
 from wallet.presenting.choosing import Choice, ChooseForm
 
@@ -64,10 +65,11 @@ def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
     with transaction() as session:
         card = cards.get_card(session, licence_id, holder_id=holder_id, now=moment)
         shown = showing.get_shown(session, code_id, holder_id=holder_id, licence_id=licence_id, now=moment)
+        uses = history.history_of(session, holder_id=holder_id, licence_id=licence_id) if shown.spent_at else []
     content = _kept_content(code_id)
     if shown.state is showing.CodeState.WAITING and content is None:
         return redirect(f"/wallet/cards/{licence_id}/show", 303)
-    return _code_page(card, shown, content or "")
+    return _code_page(card, shown, content or "", next((use for use in uses if use.at == shown.spent_at), None))
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>/state")
@@ -97,12 +99,13 @@ def _form_page(card: Card, choices: list[Choice], form: ChooseForm) -> str:
     return render_template("presenting/choose.html", card=card, form=form, usual=usual)
 
 
-def _code_page(card: Card, shown: showing.Shown, content: str) -> str:
+def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None) -> str:
     settings: Settings = current_app.extensions["kabao_settings"]
     return render_template(
         "presenting/code.html",
         card=card,
         shown=shown,
+        use=use,
         content=content,
         picture=showing.picture_of(content) if content else "",
         spoken=showing.spoken(content),
