@@ -166,6 +166,12 @@ def label_of(licence_type: LicenceType, name: str) -> Text:
     return field.label if field is not None else LABELS_OF_EVERY_LICENCE.get(name, Text(name, name))
 
 
+def in_order(licence_type: LicenceType, names: Iterable[str]) -> list[str]:
+    """Return names of fields in the order in which a card shows them; those that it does not know come last."""
+    known = [*LABELS_OF_EVERY_LICENCE, *(field.name for field in licence_type.fields)]
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
 def issuer_name(code: str) -> Text:
     """Return the name of a department, or its code where it is not known here."""
     try:

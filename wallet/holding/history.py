@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from runtime.languages import Text
-from wallet.holding.cards import issuer_name, label_of
+from wallet.holding.cards import in_order, issuer_name, label_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.register.catalogue import LicenceType, get_type
 from wallet.register.licences import Licence
@@ -50,7 +50,7 @@ def _entry(session: Session, use: Use) -> Entry:
         department=issuer_name(use.department),
         cause=use.cause,
         way=WAYS[use.way],
-        fields=tuple(_label(licence_type, name) for name in use.fields),
+        fields=_labels(licence_type, use.fields),
         licence_id=use.licence_id,
         licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
         receipt_id=use.receipt_id,
@@ -58,5 +58,7 @@ def _entry(session: Session, use: Use) -> Entry:
     )
 
 
-def _label(licence_type: LicenceType | None, name: str) -> Text:
-    return label_of(licence_type, name) if licence_type is not None else Text(name, name)
+def _labels(licence_type: LicenceType | None, names: list[str]) -> tuple[Text, ...]:
+    if licence_type is None:
+        return tuple(Text(name, name) for name in names)
+    return tuple(label_of(licence_type, name) for name in in_order(licence_type, names))

@@ -110,7 +110,7 @@ def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None
         picture=showing.picture_of(content) if content else "",
         spoken=showing.spoken(content),
         fields=shown.fields,
-        labels=[cards.label_of(card.type, name) for name in shown.fields],
+        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, shown.fields)],
         lifetime=int(settings.qr_lifetime.total_seconds()),
     )
 

@@ -8,9 +8,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from runtime.clock import now, shifted
+from runtime.ids import new_id
 from tests.wallet.holding.test_wallet_pages import INLINE, SLUG, get, licensed, signed_in, someone, writing
 from tests.world_people import BROWSER, post_form
 from tests.world_wallet import DEFINITIONS
+from wallet.holding.uses import Way, record_use
 from wallet.presenting import qr_codes
 from wallet.presenting.qr_codes import Presentation
 from wallet.register.licences import Licence
@@ -113,6 +115,20 @@ def test_the_page_tells_when_the_code_was_used(app: Flask, holder: Holder) -> No
     page = get(client, address)
     assert "已被核验" in page
     assert "spoken-code" not in page
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("valid", "已被核验"), ("invalid", "核验未通过")])
+def test_the_page_tells_who_checked_and_how_it_went(app: Flask, holder: Holder, verdict: str, told: str) -> None:
+    client, licence = holder
+    address = make(client, licence, preset="validity").headers["Location"]
+    code, moment = code_of(get(client, address)), now()
+    with writing(app) as session:
+        qr_codes.redeem(session, code, now=moment)
+        of = {"holder_id": licence.holder_id, "licence_id": licence.id, "department": licence.issuer_code, "cause": "办理车辆年检"}
+        record_use(session, **of, fields=[], way=Way.PRESENTATION, verdict=verdict, receipt_id=new_id(), now=moment)
+    page = get(client, address)
+    assert told in page
+    assert "办理车辆年检" in page
 
 
 def test_the_page_tells_when_the_code_ran_out_and_offers_the_same_again(app: Flask, holder: Holder) -> None:
