@@ -78,6 +78,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         BOOTSTRAP_SERVE_LOCAL=True,
         COMPRESS_MIMETYPES=["text/html", "text/css", "application/javascript", "text/javascript", "image/svg+xml", "application/json"],
         COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_MIN_SIZE=1400,  # what fits in one packet gains nothing
         SEND_FILE_MAX_AGE_DEFAULT=86400,
     )
     Bootstrap5(app)

@@ -8,14 +8,16 @@ the last half second, in exchange for a tenth of the cost.
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import delete, text
+import psycopg
+from sqlalchemy import delete
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime.database import Base, engine
 
-USE = text(
+USE = (
     "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)) "
-    "INSERT INTO client_assertions (digest, expires_at) SELECT :digest, :expires_at FROM quick ON CONFLICT DO NOTHING"
+    "INSERT INTO client_assertions (digest, expires_at) SELECT %s, %s FROM quick ON CONFLICT DO NOTHING"
 )
 
 
@@ -30,8 +32,18 @@ class ClientAssertion(Base):
 def use_once(client_id: str, jti: str, *, expires_at: datetime) -> bool:
     """Mark an assertion as used; returns False if it was used before."""
     digest = hashlib.sha256(f"{client_id}\0{jti}".encode()).digest()
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        return connection.execute(USE, {"digest": digest, "expires_at": expires_at}).rowcount == 1
+    pooled = engine().raw_connection()
+    try:
+        connection = pooled.driver_connection
+        assert connection is not None
+        connection.autocommit = True  # one statement, one round trip
+        is_first: bool = connection.execute(USE, (digest, expires_at), prepare=True).rowcount == 1
+        connection.autocommit = False
+    except psycopg.Error as error:
+        pooled.invalidate(error)
+        raise DBAPIError(None, None, error, connection_invalidated=True) from None
+    pooled.close()
+    return is_first
 
 
 def prune(session: Session, *, now: datetime) -> None:

@@ -38,7 +38,7 @@ class OAuthRequest(OAuth2Request):
         method: str,
         parameters: dict[str, str],
         *,
-        session: Session,
+        session: Session | None,
         settings: Settings,
         now: datetime,
         authorization: str | None = None,
@@ -47,12 +47,18 @@ class OAuthRequest(OAuth2Request):
     ) -> None:
         super().__init__(method, "https://issuer")
         self.payload = BasicOAuth2Payload(parameters)
-        self.session = session
+        self._session = session
         self.settings = settings
         self.now = now
         self.authorization = authorization
         self.signed_in = signed_in
         self.repeated = repeated
+
+    @property
+    def session(self) -> Session:
+        """The transaction; a system's token in its own name is asked for without one."""
+        assert self._session is not None
+        return self._session
 
     @property
     def args(self) -> dict[str, str]:
