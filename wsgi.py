@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
     from idp.oauth.authorize_pages import authorize_pages
+    from idp.oauth.consent_pages import consent_pages
     from idp.oauth.discovery_api import discovery, userinfo
     from idp.oauth.logout_pages import logout_pages
     from idp.oauth.token_api import token_endpoints
@@ -67,7 +68,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
     for blueprint in (health, published, signin_pages, account_pages, home, wallet, show):
         app.register_blueprint(blueprint)
-    for blueprint in (token_endpoints, authorize_pages, logout_pages, discovery, userinfo):
+    for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import scopes
+from idp.oauth import refresh_tokens, scopes
 from idp.oauth.access_tokens import Grantee
 from idp.oauth.clients import Client
 from runtime import ledger
@@ -45,9 +45,17 @@ def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[s
     _record(session, "consent.given", grantee, client.client_id, now=now, scopes=together)
 
 
+def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
+    """Return what a holder allowed, the newest first."""
+    return list(session.scalars(select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc())))
+
+
 def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
-    """Forget what a holder allowed a client; it must ask again."""
-    session.execute(delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id))
+    """Take back what a holder allowed a client: it must ask again, and its refresh families of that holder end."""
+    gone = delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id).returning(Consent.client_id)
+    if session.scalar(gone) is None:
+        return
+    refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
 
 

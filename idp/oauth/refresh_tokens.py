@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.access_tokens import Grantee
@@ -137,6 +137,15 @@ def end_family(session: Session, family_id: UUID, *, why: str, now: datetime) ->
     found = session.execute(ended.returning(RefreshFamily.client_id, RefreshFamily.holder_id)).one_or_none()
     if found is not None:
         ledger.record(session, "refresh.ended", actor=f"client:{found.client_id}", object_id=family_id, subject_id=found.holder_id, now=now, why=why)
+
+
+def end_families_of(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:
+    """End every family of a holder at a client."""
+    theirs = select(RefreshFamily.id).where(
+        RefreshFamily.holder_id == holder_id, RefreshFamily.client_id == client_id, RefreshFamily.ended_at.is_(None)
+    )
+    for family_id in session.scalars(theirs).all():
+        end_family(session, family_id, why="consent withdrawn", now=now)
 
 
 def read(unverified_token: str, settings: Settings) -> Presented | None:

@@ -1,0 +1,47 @@
+"""A person sees which portals they allowed what, and takes it back."""
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from runtime.database import transaction
+from tests.idp.oauth.journeys import Journey, signed_in_browser
+from tests.world_clients import System, ask
+from tests.world_people import BROWSER, csrf_token, new_person, open_account
+
+OFFLINE = "openid offline_access"
+
+
+def withdraw(browser: FlaskClient, portal: System) -> None:
+    page = browser.get("/account/portals", headers=BROWSER).text
+    form = {"csrf_token": csrf_token(page), "client_id": portal.client_id}
+    assert browser.post("/account/portals/withdrawal", data=form, headers=BROWSER).status_code == 303
+
+
+def test_what_was_allowed_is_shown_and_taken_back(browser: FlaskClient, portal: System) -> None:
+    assert 'id="no-portals"' in browser.get("/account/portals", headers=BROWSER).text
+    tokens = Journey(portal, scope=OFFLINE).tokens(browser)
+    page = browser.get("/account/portals", headers=BROWSER).text
+    assert f'id="withdraw-{portal.client_id}"' in page
+    withdraw(browser, portal)
+    assert 'id="no-portals"' in browser.get("/account/portals", headers=BROWSER).text
+    assert Journey(portal, scope=OFFLINE).authorize(browser).status_code == 200
+    refused = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert refused.json["error"] == "invalid_grant"
+
+
+def test_nobody_takes_back_what_another_allowed(app: Flask, browser: FlaskClient, portal: System) -> None:
+    tokens = Journey(portal, scope=OFFLINE).tokens(browser)
+    with app.app_context(), transaction() as session:
+        other = new_person(session)
+        open_account(session, other)
+    stranger = signed_in_browser(app.test_client(), other)
+    Journey(portal, scope=OFFLINE).tokens(stranger)
+    withdraw(stranger, portal)
+    assert Journey(portal, scope=OFFLINE).authorize(browser).status_code == 303
+    assert ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).status_code == 200
+
+
+def test_another_site_takes_nothing_back(browser: FlaskClient, portal: System) -> None:
+    Journey(portal).tokens(browser)
+    assert browser.post("/account/portals/withdrawal", data={"client_id": portal.client_id}, headers=BROWSER).status_code == 400
+    assert Journey(portal).authorize(browser).status_code == 303
