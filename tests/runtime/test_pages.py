@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 
 from runtime import problems
 from runtime.pages import Visitor, greet
+from tests.world_people import post_form
 
 PAGES = ["/", "/api/docs", "/nothing-here"]
 HTML = {"Accept": "text/html"}
@@ -47,6 +48,11 @@ def test_english_pages_hold_no_chinese_but_the_way_back(client: FlaskClient) -> 
 )
 def test_the_language_link_keeps_the_page(client: FlaskClient, path: str, link: str) -> None:
     assert f'href="{link}"' in client.get(path, headers=HTML, base_url="http://127.0.0.1:8000").text
+
+
+def test_the_language_link_of_a_refused_form_keeps_where_it_leads(client: FlaskClient) -> None:
+    page = post_form(client, "/signin", {"number": "1", "password": "x", "next": "/authorize?client_id=a&state=b"}).text
+    assert 'href="?next=%2Fauthorize%3Fclient_id%3Da%26state%3Db&amp;lang=en"' in page
 
 
 def test_the_choice_of_language_is_remembered(client: FlaskClient) -> None:
