@@ -39,17 +39,16 @@ def greet(app: Flask, find_visitor: Callable[[], Visitor | None]) -> None:
     app.jinja_env.globals["person"] = find_visitor
 
 
-def in_language(choice: str) -> str:
+def in_language(choice: str, going_to: str | None = None) -> str:
     """Return the address of the present page in another language; the home page where this one cannot be asked for again.
 
-    What the address says is kept, and the `next` that a refused form carries, so that a person on the way somewhere gets there.
+    What the address says is kept; `going_to` is the `next` of a form, so that a person on the way somewhere gets there.
     """
     rule = request.url_rule
-    path = "/" if rule is not None and "GET" not in (rule.methods or ()) else ""
-    kept = {} if path else request.args.to_dict(flat=False)
-    if "next" in request.form and not path:
-        kept["next"] = [request.form["next"]]
-    return f"{path}?{urlencode({**kept, 'lang': choice}, doseq=True)}"
+    if rule is not None and "GET" not in (rule.methods or ()):
+        return f"/?{urlencode({'lang': choice})}"
+    kept = request.args.to_dict(flat=False) | ({"next": [going_to]} if going_to else {})
+    return f"?{urlencode({**kept, 'lang': choice}, doseq=True)}"
 
 
 def form_may_lead_to(response: Response, *origins: str) -> Response:
