@@ -6,6 +6,7 @@ response: problem+json (RFC 9457) for an API, a page for a browser. `reason` is 
 """
 
 import json
+import re
 from typing import Any, ClassVar
 
 import structlog
@@ -20,6 +21,7 @@ from runtime.languages import Text
 
 log = structlog.get_logger(__name__)
 TYPE_PREFIX = "urn:kabao:problem:"
+MEMBER = re.compile(r"[A-Za-z][A-Za-z_-]{0,40}(\.([A-Za-z][A-Za-z_-]{0,40}|\d{1,4})){0,4}")
 
 
 class Refusal(Exception):
@@ -119,8 +121,13 @@ def _joined(path: str, name: str) -> str:
     return ".".join(part for part in (path, name) if part and part != "_schema")
 
 
+def loggable(field: str | None) -> str | None:
+    """Return a member's name as a log may hold it: callers make names up, and write anything into them."""
+    return field if field is None or MEMBER.fullmatch(field) else "-"
+
+
 def _refusal(error: Refusal) -> Response:
-    log.info("refused", code=error.code, reason=error.reason, field=error.field)
+    log.info("refused", code=error.code, reason=error.reason, field=loggable(error.field))
     return respond(error.code, error.status, error.title, headers=error.headers, shown=error.shown, field=error.field, **error.more)
 
 
@@ -132,7 +139,7 @@ def _invalid(messages: Any) -> Response:
     if isinstance(messages, dict) and set(messages) <= {"json", "query", "form", "headers", "path"}:
         messages = list(messages.values())
     errors = flatten(messages)[:20]
-    log.info("refused", code=InvalidBody.code, fields=[row["field"] for row in errors])
+    log.info("refused", code=InvalidBody.code, fields=[loggable(row["field"]) for row in errors])
     return respond(InvalidBody.code, InvalidBody.status, InvalidBody.title, field=errors[0]["field"] if errors else None, errors=errors)
 
 

@@ -22,12 +22,27 @@ REQUESTS = Counter("kabao_requests_total", "Requests answered", ["route", "metho
 SECONDS = Histogram("kabao_request_seconds", "Time to answer", ["route"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10))
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 SENSITIVE = re.compile(r"eyJ[\w-]{10,}\.[\w.~-]*|(?<![0-9A-Za-z-])(?:\d{17}[\dXx]|[0-9A-HJ-NP-RT-UW-Y]{18})(?![0-9A-Za-z-])")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 QUIET = ("alembic", "authlib", "werkzeug", "procrastinate", "urllib3", "sqlalchemy", "_granian")
 
 
 def mask_sensitive(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Mask every string of a log line that looks like a citizen number, a credit code or a signed token."""
-    return {name: SENSITIVE.sub("[masked]", value) if isinstance(value, str) else value for name, value in event.items()}
+    """Mask whatever in a log line looks like a citizen number, a credit code or a signed token.
+
+    In the text of an exception, which may quote what someone wrote, names are masked too: all that is not ASCII.
+    """
+    masked: structlog.typing.EventDict = _masked(event)
+    if "exception" in masked:
+        masked["exception"] = NOT_ASCII.sub("[masked]", str(masked["exception"]))
+    return masked
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return SENSITIVE.sub("[masked]", value)
+    if isinstance(value, dict):
+        return {name: _masked(inner) for name, inner in value.items()}
+    return [_masked(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def configure_logging(level: str) -> None:

@@ -1,0 +1,180 @@
+"""No number, name, password, token or field of a licence is readable in a log, in the ledger, in the events, or in any table.
+
+One walk through everything, refusals included, with the service and the worker logging at DEBUG; then all that they wrote and all
+that the database holds is searched for whatever was secret on the way.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from demo import postgres
+from tests.flows.walking import Walk
+from tests.served import kabao
+from tests.world_clients import new_portal, new_system
+from tests.world_people import BROWSER, citizen_number, csrf_token, new_person, open_account, post_form, sign_in
+from tests.world_wallet import example_dates, example_fields, make_officer, new_department
+from wallet.register.catalogue import get_type
+
+TYPE = "driving-licence"
+SCOPES = "licences:issue licences:read verifications draws receipts events"
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("logs")]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a walk left behind: the secrets, every line of the logs, the metrics, and every row of every table as text."""
+
+    secret: dict[str, str]
+    lines: list[str]
+    metrics: str
+    tables: dict[str, list[str]]
+
+    def leaks_in(self, text: str) -> list[str]:
+        """Return which secrets can be read in a text, in any of the forms that they may take."""
+        return [what for what, value in self.secret.items() if any(form in text for form in forms_of(value))]
+
+
+@pytest.fixture(scope="module")
+def traces(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
+    name = "logs_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with kabao(server, name=name, folder=tmp_path_factory.mktemp("logs"), log_level="DEBUG") as running:
+        walk = Walk(running)
+        walk_everywhere(walk)
+        time.sleep(4)  # the worker seals the ledger and builds the status list
+        metrics = walk.browser().get("/metrics").text
+        running.processes.stop()
+        lines = [line for process in ("serve", "worker") for line in running.processes.log(process).splitlines()]
+        yield Traces(walk.secret, lines, metrics, rows_of(running.processes.database_url))
+
+
+def walk_everywhere(walk: Walk) -> None:
+    """Walk the journey, from the registry to the revocation."""
+    with walk.kabao.world():
+        department = new_department(issue=[TYPE], verify=[TYPE], draw=[TYPE], supervise=[TYPE])
+        begins, ends = example_dates(get_type(TYPE))
+        dates = {"valid_from": str(begins), "valid_until": str(ends)}
+        fields = example_fields(TYPE, address="垦利区黄河口镇听涛里九号", file_number=f"{secrets.randbelow(10**12):012}")
+    with walk.kabao.world() as session:
+        system = new_system(session, department=department, scopes=SCOPES.split())
+        portal = new_portal(session, owner=department, scopes=["openid", "profile", "number", "licences", "offline_access"])
+        person, clerk = new_person(session, name="垦利听涛"), new_person(session, name="窗口值班员")
+        open_account(session, clerk)
+    with walk.kabao.world() as session:
+        make_officer(session, department=department, person=clerk)
+    for each in (person, clerk):
+        walk.note("number", each.number)
+        walk.note("name", each.name)
+    walk.note("address", fields["address"])
+    walk.note("file number", fields["file_number"])
+
+    browser = walk.register(person, walk.note("password", "湿地的芦苇-" + secrets.token_hex(6)))
+    tokens = walk.sign_in_at(portal, browser, scope="openid profile number licences offline_access")
+    walk.ask_token(portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    token = walk.ask_token(system, grant_type="client_credentials", scope=SCOPES)["access_token"]
+
+    holder = {"number": person.number, "name": person.name}
+    order = {"type": TYPE, "holder": holder, "fields": fields, **dates}
+    licence = walk.post("licences", token, order, expect=201)
+    walk.post("licences", token, {**order, "holder": {**holder, "name": walk.note("another name", "黄河入海")}}, expect=422)
+    walk.post("licences", token, {**order, "holder": {"number": walk.note("unknown number", citizen_number())}}, expect=422)
+    walk.post("licences", token, {**order, "fields": {**fields, "file_number": walk.note("bad field", "绝密档案号")}}, expect=422)
+    walk.post("licences", token, {**order, walk.note("unknown member", person.number): 1}, expect=422)
+
+    cause = {"text": walk.note("cause", f"为{person.name}的母亲办理手续")}
+    code = walk.show(browser, licence["id"], chosen=["holder_name", "address", "file_number"])
+    seen = walk.post("verifications", token, {"presented": f"KABAO1:{code}", "cause": cause}, expect=201)
+    assert seen["fields"]["address"] == fields["address"]
+    walk.note("receipt", seen["receipt"]["jws"])
+    walk.post("verifications", token, {"presented": f"KABAO1:{code}", "cause": cause}, expect=409)
+    walk.post("receipts/check", token, {"receipt": seen["receipt"]["jws"]}, expect=200)
+    drawn = walk.post("draws", token, {"type": TYPE, "holder": {"number": person.number}, "cause": cause}, expect=201)
+    walk.note("receipt", drawn["receipt"]["jws"])
+    walk.post("draws", tokens["access_token"], {"type": TYPE, "cause": cause}, expect=201)
+
+    desk = walk.browser()
+    assert sign_in(desk, clerk).status_code == 303  # type: ignore[arg-type]
+    shown = {"presented": walk.show(browser, licence["id"], chosen=["holder_name"]), "cause": cause["text"]}
+    assert post_form(desk, "/desk", shown).status_code == 303  # type: ignore[arg-type]
+    assert post_form(desk, "/desk", shown).status_code == 409  # type: ignore[arg-type]
+    assert post_form(desk, "/receipts/check", {"receipt": seen["receipt"]["jws"]}).status_code == 200  # type: ignore[arg-type]
+    walk.note_cookies(desk)
+
+    for path in (f"/wallet/{person.number}", f"/api/v1/licences/{person.number}?name={person.name}", f"/wallet?number={person.number}"):
+        browser.get(path, headers=BROWSER)
+    reason = {"reason": walk.note("reason", f"{person.name}累计记满十二分"), "legal_basis": "《机动车驾驶证申领和使用规定》第七十九条"}
+    walk.post(f"licences/{licence['id']}/revocation", token, reason, expect=201)
+    assert browser.post("/signout", data={"csrf_token": csrf_token(browser.get("/account", headers=BROWSER).text)}).status_code == 303
+
+
+def forms_of(value: str) -> set[str]:
+    """Return the forms in which a secret could be read: as it is, in an address, in JSON, in hexadecimal, in base64, hashed without a key."""
+    raw = value.encode()
+    forms = {
+        value,
+        quote(value),
+        json.dumps(value)[1:-1],
+        raw.hex(),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode(),
+    }
+    if value.isascii() and len(value) == 18:
+        forms |= {hashlib.sha256(raw).hexdigest(), hashlib.md5(raw, usedforsecurity=False).hexdigest()}
+    if value.count(".") >= 2:
+        forms |= {part for part in value.split(".")[1:3] if len(part) > 20}
+    return forms
+
+
+def rows_of(database_url: str) -> dict[str, list[str]]:
+    """Return every row of every table, as text; bytes are in hexadecimal."""
+    with psycopg.connect(database_url) as connection:
+        names = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        dumped = {name: connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(name))) for name in names}
+        return {name: [row[0] for row in rows] for name, rows in dumped.items()}
+
+
+def test_the_walk_left_traces_to_search(traces: Traces) -> None:
+    assert len(traces.secret) > 40
+    assert len(traces.lines) > 60
+    assert any('"level": "debug"' in line for line in traces.lines)
+    filled = {name for name, rows in traces.tables.items() if rows}
+    assert {"ledger_entries", "events", "licences", "credentials", "receipts", "uses", "presentations", "subjects"} <= filled
+
+
+def test_a_secret_would_be_found() -> None:
+    traces = Traces({"number": "379999199001010014", "name": "垦利听涛"}, [], "", {})
+    assert traces.leaks_in('{"event": "379999199001010014"}') == ["number"]
+    assert traces.leaks_in("\\x" + "垦利听涛".encode().hex()) == ["name"]
+    assert traces.leaks_in(quote("垦利听涛")) == ["name"]
+    assert traces.leaks_in(hashlib.sha256(b"379999199001010014").hexdigest()) == ["number"]
+
+
+def test_no_log_line_holds_a_secret(traces: Traces) -> None:
+    leaking = {line: leaks for line in traces.lines if (leaks := traces.leaks_in(line))}
+    assert leaking == {}
+
+
+def test_the_metrics_hold_no_secret(traces: Traces) -> None:
+    assert "kabao_requests_total" in traces.metrics
+    assert traces.leaks_in(traces.metrics) == []
+
+
+@pytest.mark.parametrize("table", ["ledger_entries", "events"])
+def test_the_ledger_and_the_events_hold_no_secret(traces: Traces, table: str) -> None:
+    assert traces.tables[table]
+    assert traces.leaks_in("\n".join(traces.tables[table])) == []
+
+
+def test_no_column_of_any_table_holds_a_secret(traces: Traces) -> None:
+    leaking = {name: leaks for name, rows in traces.tables.items() if (leaks := traces.leaks_in("\n".join(rows)))}
+    assert leaking == {}

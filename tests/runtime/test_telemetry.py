@@ -1,0 +1,34 @@
+"""The last filter before a log line is written, and what a log may hold of what callers make up."""
+
+import pytest
+
+from runtime.problems import loggable
+from runtime.telemetry import mask_sensitive
+
+NUMBER, CODE, TOKEN = "379999199001010014", "91379999MA00000019", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("secret", [NUMBER, CODE, TOKEN])
+@pytest.mark.parametrize("place", [lambda secret: secret, lambda secret: ["name", secret], lambda secret: {"deep": [f"({secret})"]}])
+def test_numbers_and_tokens_are_masked_wherever_they_stand(place: object, secret: str) -> None:
+    assert secret not in str(mask_sensitive(None, "info", {"event": "x", "what": place(secret)}))  # type: ignore[operator]
+
+
+def test_an_exception_keeps_its_frames_and_loses_what_people_wrote() -> None:
+    found = mask_sensitive(None, "error", {"exception": f'File "a.py", line 3\nValueError: 李海燕 {NUMBER} is not a date'})["exception"]
+    assert found == 'File "a.py", line 3\nValueError: [masked] [masked] is not a date'
+
+
+def test_ids_and_counts_are_left_as_they_are() -> None:
+    line = {"event": "answered", "status": 200, "ms": 1.5, "correlation_id": "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f", "field": None}
+    assert mask_sensitive(None, "info", line) == line
+
+
+@pytest.mark.parametrize("field", [None, "holder.number", "fields.vehicle_class", "licences.12.holder", "Idempotency-Key"])
+def test_the_name_of_a_member_is_logged(field: str | None) -> None:
+    assert loggable(field) == field
+
+
+@pytest.mark.parametrize("field", [NUMBER, "fields.李海燕", f"fields.{NUMBER}", "a b", "x" * 60, "", "line\nbreak"])
+def test_a_name_that_a_caller_made_up_is_not_logged(field: str) -> None:
+    assert loggable(field) == "-"
