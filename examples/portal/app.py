@@ -5,6 +5,7 @@ upload. Everything else is this example's own pages. Settings come from the envi
 """
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from werkzeug.serving import make_server
 
+NUMBER = re.compile(r"(?<![0-9A-Za-z])(?:[0-9]{17}[0-9X]|[0-9A-Z]{18})(?![0-9A-Za-z])")
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 ALGORITHMS = ["ES256", "EdDSA"]
 TIMEOUT = (3, 10)
@@ -124,7 +126,7 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(portal)
     app.before_request(remember_language)
     app.after_request(add_headers)
-    app.jinja_env.globals.update(say=say, language=language, visitor=find_visitor, config=config, matter=matter_of)
+    app.jinja_env.globals.update(say=say, language=language, visitor=find_visitor, config=config, matter=matter_of, shown=shown)
     return app
 
 
@@ -272,6 +274,11 @@ def kind_of(slug: str) -> dict[str, Any]:
     labels = {one["name"]: one["label"] for one in kind["fields"]}
     choices = {one["name"]: one.get("choices") or {} for one in kind["fields"]}
     return {"name": kind["name"], "labels": labels, "choices": choices}
+
+
+def shown(value: Any) -> str:
+    """Return a field's value as a page shows it: a citizen number or credit code masked."""
+    return NUMBER.sub(lambda found: found[0][:3] + "*" * 11 + found[0][-4:], str(value))
 
 
 def matter_of(slug: str) -> str:

@@ -144,8 +144,8 @@ def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
         client=asked.client,
         wanted=wanted,
         holder=pairwise_sub(grantee.holder_id, asked.client.sector),
-        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)),
         is_acting=grantee.is_acting,
+        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)) if grantee.is_acting else None,
         goal=url_for("authorize.consent") + "?" + urlencode(asked.payload.data),
         portal_host=urlsplit(asked.payload.redirect_uri).netloc,
     )

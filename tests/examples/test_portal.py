@@ -224,6 +224,7 @@ def test_a_licence_is_drawn_instead_of_uploaded(town: Town, person: Person) -> N
     page = browser.submit("draw")
     assert 'id="receipt"' in page, page
     assert str(licence.identifier) in page
+    assert not re.search(r"(?<![0-9A-Za-z.])[0-9]{17}[0-9X](?![0-9A-Za-z.])", page), "numbers are masked"
     assert "申请住房公积金提取" in browser.open(town.kabao + "/wallet/history")
 
 
