@@ -5,6 +5,17 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from runtime.languages import Text
 from schemas.departments import CREDIT_CODE
 
+FIELDS_OF_A_DRIVING_LICENCE = {
+    "vehicle_class": "C1",
+    "first_issued": "2012-07-01",
+    "sex": "female",
+    "birth_date": "1990-06-15",
+    "nationality": "CHN",
+    "address": "示例省示例市示例路1号",
+    "file_number": "379900123456",
+    "record_status": "normal",
+}
+
 
 def clean(text: str) -> None:
     """Raise ValidationError for control characters, which no number, name or reason holds, and for halves of surrogate pairs."""
@@ -55,7 +66,7 @@ class LicenceRequestSchema(Schema):
         data_key="fields",
         attribute="fields",
         validate=validate.Length(max=100),
-        metadata={"description": "Values by field name, as the licence type defines them.", "example": {"vehicle_class": "C1"}},
+        metadata={"description": "Values by field name, as the licence type defines them.", "example": FIELDS_OF_A_DRIVING_LICENCE},
     )
     valid_from = fields.Date(required=True, format="%Y-%m-%d", metadata={"description": "The first day, in China.", "example": "2026-01-01"})
     valid_until = fields.Date(
@@ -68,7 +79,10 @@ class LicenceRequestSchema(Schema):
         load_default=None,
         allow_none=True,
         validate=[validate.Length(1, 64), clean],
-        metadata={"description": "The issuer's own number; if none is sent, one is given.", "example": "示例证字第0001号"},
+        metadata={
+            "description": "The issuer's own number, where the type has one; if none is sent, one is given.",
+            "example": None,
+        },
     )
 
 

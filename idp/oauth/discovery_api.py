@@ -73,7 +73,6 @@ def metadata_of(settings: Settings) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": algorithms,
         "claims_supported": ["sub", "sub_type", "act", "auth_time", "amr", "ial", "aal", "sid", "nonce", "at_hash", "name", "number", "number_type"],
         "prompt_values_supported": list(PROMPTS),
-        "ui_locales_supported": ["zh-CN", "en"],
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
