@@ -123,10 +123,18 @@ def record(
     `actor` is `kind:id` (`department:…`, `subject:…`, `operator`); `detail` takes ids, codes, counts and digests only. `entry_id` is
     given by who names the row in what it records, such as a receipt.
     """
-    entry_id = entry_id or new_id()
-    row = {"id": entry_id, "recorded_at": now, "act": act, "actor": actor, "subject_id": subject_id, "object_id": str(object_id), "detail": detail}
-    session.connection().execute(_RECORD, row)
-    return entry_id
+    entry = row_of(act, actor=actor, object_id=object_id, now=now, subject_id=subject_id, entry_id=entry_id, **detail)
+    session.connection().execute(_RECORD, entry)
+    found: UUID = entry["id"]
+    return found
+
+
+def row_of(
+    act: str, *, actor: str, object_id: UUID | str, now: datetime, subject_id: UUID | None = None, entry_id: UUID | None = None, **detail: Any
+) -> dict[str, Any]:
+    """Return the row that `record` would write, for a statement that writes it together with others."""
+    who = {"act": act, "actor": actor, "subject_id": subject_id, "object_id": str(object_id)}
+    return {"id": entry_id or new_id(), "recorded_at": now, **who, "detail": detail}
 
 
 def seal(session: Session, *, sign: Sign, now: datetime) -> int:

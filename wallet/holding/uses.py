@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, insert, select
@@ -44,11 +45,12 @@ class Use(Base):
         return sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id)
 
 
-RECORD = insert(Use)
+def record_use(session: Session, **use: Any) -> None:
+    """Write a use into the holder's history; takes what `row_of_use` takes."""
+    session.execute(insert(Use).values(row_of_use(**use)))
 
 
-def record_use(
-    session: Session,
+def row_of_use(
     *,
     holder_id: UUID,
     licence_id: UUID,
@@ -59,12 +61,21 @@ def record_use(
     verdict: str,
     receipt_id: UUID,
     now: datetime,
-) -> None:
-    """Write a use into the holder's history; `fields` are the names of those that were seen."""
+) -> dict[str, Any]:
+    """Return the row of a use; `fields` are the names of those that were seen."""
     use_id = new_id()
-    row = {"holder_id": holder_id, "id": use_id, "licence_id": licence_id, "at": now, "department": department, "fields": fields}
-    sealed = sealing.seal(cause, table=TABLE, column="cause_sealed", row=use_id)
-    session.connection().execute(RECORD, {**row, "cause_sealed": sealed, "way": way.value, "verdict": verdict, "receipt_id": receipt_id})
+    return {
+        "holder_id": holder_id,
+        "id": use_id,
+        "licence_id": licence_id,
+        "at": now,
+        "department": department,
+        "cause_sealed": sealing.seal(cause, table=TABLE, column="cause_sealed", row=use_id),
+        "fields": fields,
+        "way": way.value,
+        "verdict": verdict,
+        "receipt_id": receipt_id,
+    }
 
 
 def uses_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None, limit: int = 50) -> list[Use]:

@@ -25,8 +25,8 @@ from wallet.presenting import qr_codes
 from wallet.register.callers import officer
 from wallet.register.departments import get_department
 from wallet.verifying import receipts
+from wallet.verifying.attesting import Asker
 from wallet.verifying.reading import read_receipt
-from wallet.verifying.receipts import Asker
 from wallet.verifying.verification import VerificationRequest, verify_presented
 
 desk = Blueprint("desk", __name__, template_folder="templates")
@@ -75,6 +75,8 @@ def verify() -> AnyResponse:
             receipt_id = _verify(session, form)
     except Refusal as refusal:
         form.presented.errors = [refusal.title]
+        if isinstance(refusal, qr_codes.CodeSpent | qr_codes.CodeExpired):
+            form.presented.data = ""  # nothing more comes of it: the next one scanned must not be added to it
         return _desk_page(form, refusal.status)
     return redirect(f"/desk/receipts/{receipt_id}", 303)
 

@@ -16,12 +16,13 @@ from idp.subjects.numbers import parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.holding.uses import Way, record_use
+from wallet.holding.uses import Way
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, check_authority
 from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of
-from wallet.verifying.receipts import VALID, Asker, Finding, issue_receipt
+from wallet.verifying.attesting import Asker, Finding, attest
+from wallet.verifying.receipts import VALID
 from wallet.verifying.verification import summary_of
 
 
@@ -85,21 +86,9 @@ def _draw(
     state = licence.state_at(now).value
     summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
     seen = json.dumps({"licence": summary, "fields": fields}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    finding = Finding("draw", way.value, VALID, seen, request.cause, licence_type.code, holder_id, {"licence": summary, "fields": fields})
-    answer = issue_receipt(session, settings, receipt_id=receipt_id, asker=asker, finding=finding, now=now)
-    record_use(
-        session,
-        holder_id=holder_id,
-        licence_id=licence.id,
-        department=asker.department,
-        cause=request.cause["text"],
-        fields=sorted(fields),
-        way=way,
-        verdict=VALID,
-        receipt_id=receipt_id,
-        now=now,
-    )
-    return answer
+    answer = {"licence": summary, "fields": fields}
+    finding = Finding("draw", way, VALID, seen, request.cause, licence_type.code, holder_id, licence.id, answer)
+    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, now: datetime) -> Licence:

@@ -18,8 +18,9 @@ from runtime.settings import Settings
 from schemas.draws import DrawRequestSchema, DrawSchema
 from schemas.verifications import IdempotencyKeySchema
 from wallet.register.departments import get_department
+from wallet.verifying.attesting import Asker
 from wallet.verifying.draws import DrawRequest, draw_by_authority, draw_for_holder
-from wallet.verifying.receipts import Asker, answered_before
+from wallet.verifying.receipts import answered_before
 
 draws = ApiBlueprint("draws", __name__, description="Drawing licences, on statutory authority or with the holder's consent.")
 csrf.exempt(draws)

@@ -14,16 +14,14 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from sqlalchemy import CursorResult, Index, insert, select, update
+from sqlalchemy import CursorResult, Index, select, update
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from keys import ring, sealing
 from runtime import idempotency, ledger
 from runtime.database import Base
-from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.problems import Refusal
-from runtime.settings import Settings
 
 TABLE, TYP = "receipts", "receipt+jwt"
 MAX_TEXT = 16 * 1024
@@ -74,69 +72,6 @@ class Receipt(Base):
             return None
         answer: dict[str, Any] = json.loads(sealing.unseal(self.answer_sealed, table=TABLE, column="answer_sealed", row=self.id))
         return answer
-
-
-KEEP = insert(Receipt)
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asked: a department, by its code and its name, through a system or an officer."""
-
-    department: str
-    name: Text
-    officer_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is to be attested: `verification` or `draw`, and on what basis it was seen (a Way).
-
-    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt.
-    """
-
-    way: str
-    basis: str
-    verdict: str
-    seen: str
-    cause: dict[str, str]
-    type_code: str | None
-    holder_id: UUID | None
-    answer: dict[str, Any]
-
-
-def issue_receipt(session: Session, settings: Settings, *, receipt_id: UUID, asker: Asker, finding: Finding, now: datetime) -> dict[str, Any]:
-    """Sign and keep a receipt, record it in the ledger, and return the finding's answer with the receipt in it."""
-    entry_id = new_id()
-    claims = _claims(settings, receipt_id, entry_id, asker=asker, finding=finding, now=now)
-    jws = ring.signer(ring.RECEIPT).sign(claims, typ=TYP)
-    answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
-    row = {
-        "id": receipt_id,
-        "department": asker.department,
-        "officer_id": asker.officer_id,
-        "issued_at": now,
-        "way": finding.way,
-        "verdict": finding.verdict,
-        "type_code": finding.type_code,
-        "ledger_entry_id": entry_id,
-        "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
-        "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
-    }
-    session.connection().execute(KEEP, row)
-    ledger.record(
-        session,
-        f"{finding.way}.made",
-        actor=f"department:{asker.department}",
-        object_id=receipt_id,
-        subject_id=finding.holder_id,
-        entry_id=entry_id,
-        now=now,
-        verdict=finding.verdict,
-        type=finding.type_code,
-        receipt=digest_of(jws),
-    )
-    return answer
 
 
 def get_receipt(session: Session, receipt_id: UUID, *, department: str) -> Receipt:
@@ -199,21 +134,3 @@ def forget_answers(session: Session, *, now: datetime) -> int:
 def digest_of(text: str) -> str:
     """Return the SHA-256 digest of a text, base64url."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-def _claims(settings: Settings, receipt_id: UUID, entry_id: UUID, *, asker: Asker, finding: Finding, now: datetime) -> dict[str, Any]:
-    return {
-        "iss": settings.public_url,
-        "iat": int(now.timestamp()),
-        "jti": str(receipt_id),
-        "way": finding.way,
-        "basis": finding.basis,
-        "verifier": {"code": asker.department, "name": asker.name.as_json()},
-        "cause": finding.cause,
-        "licence": finding.answer["licence"],
-        "verdict": finding.verdict,
-        "checks": {check["check"]: check["outcome"] for check in finding.answer.get("checks", [])},
-        "fields": sorted(finding.answer["fields"]),
-        "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
-        "ledger_entry": str(entry_id),
-    }

@@ -7,7 +7,6 @@ unspent, since the refusal undoes the transaction.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -16,18 +15,19 @@ from sqlalchemy.orm import Session
 
 from keys import certificates
 from runtime.settings import Settings
-from wallet.holding.uses import Way, record_use
+from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.credentials import type_uri
 from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
-from wallet.register.catalogue import all_types, get_type
+from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence
 from wallet.verifying import wording
+from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import Expected, NotVerified, StatusUnknown, Trust, Verified, verify
-from wallet.verifying.receipts import INVALID, VALID, Asker, Finding, issue_receipt
+from wallet.verifying.receipts import INVALID, VALID
 
 STANDING = (
     select(Licence, StatusEntry.status)
@@ -75,9 +75,7 @@ def verify_presented(
     finding = _finding(register, shown, verified or failed, cause=request.cause)  # type: ignore[arg-type]
     if finding.type_code is not None:
         check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
-    answer = issue_receipt(session, settings, receipt_id=receipt_id, asker=asker, finding=finding, now=now)
-    _remember(session, register, shown, finding, asker=asker, receipt_id=receipt_id, now=now)
-    return answer
+    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
 class Register:
@@ -87,10 +85,13 @@ class Register:
         self.session, self.settings, self.now = session, settings, now
         self.licence: Licence | None = None
 
-    @cached_property
-    def types(self) -> dict[str, LicenceType]:
-        """Every licence type by its `vct`."""
-        return {type_uri(self.settings, one): one for one in all_types()}
+    def find_type(self, vct: str) -> LicenceType | None:
+        """Return the licence type that a `vct` of ours names."""
+        prefix = f"{self.settings.public_url}/types/"
+        try:
+            return get_type(vct.removeprefix(prefix)) if vct.startswith(prefix) else None
+        except LicenceTypeNotFound:
+            return None
 
     @property
     def trust(self) -> Trust:
@@ -149,7 +150,7 @@ def _open(session: Session, settings: Settings, request: VerificationRequest, *,
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    licence_type = register.types.get(claims.get("vct", ""))
+    licence_type = register.find_type(claims.get("vct", ""))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
     licence = None
@@ -158,30 +159,13 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
         licence = summary_of(licence_type, identifier=str(claims.get("licence_identifier")), issuer_code=issuer_code, state=state)
     return Finding(
-        way="verification",
-        basis=Way.PRESENTATION.value,
+        act="verification",
+        way=Way.PRESENTATION,
         verdict=verdict,
         seen=shown.text,
         cause=cause,
         type_code=licence_type.code if licence_type else None,
         holder_id=register.licence.holder_id if register.licence else shown.holder_id,
+        licence_id=register.licence.id if register.licence else shown.licence_id,
         answer={"verdict": verdict, "checks": wording.as_rows(outcome.outcomes), "licence": licence, "fields": fields},
-    )
-
-
-def _remember(session: Session, register: Register, shown: Shown, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> None:
-    licence_id = register.licence.id if register.licence else shown.licence_id
-    if finding.holder_id is None or licence_id is None:
-        return
-    record_use(
-        session,
-        holder_id=finding.holder_id,
-        licence_id=licence_id,
-        department=asker.department,
-        cause=finding.cause["text"],
-        fields=sorted(finding.answer["fields"]),
-        way=Way.PRESENTATION,
-        verdict=finding.verdict,
-        receipt_id=receipt_id,
-        now=now,
     )

@@ -15,7 +15,8 @@ from runtime.pages import csrf
 from runtime.settings import Settings
 from schemas.verifications import REQUIRED, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
 from wallet.register.departments import get_department
-from wallet.verifying.receipts import Asker, answered_before
+from wallet.verifying.attesting import Asker
+from wallet.verifying.receipts import answered_before
 from wallet.verifying.verification import VerificationRequest, verify_presented
 
 verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")

@@ -279,8 +279,8 @@ def test_who_may_call_is_asked_first(counter: Counter) -> None:
 def test_a_verification_takes_few_statements(counter: Counter) -> None:
     first, second, third = (code_kept(counter) for _ in range(3))
     counter.verify(first)
-    assert statements(lambda: counter.verify(second)) <= 5
-    assert statements(lambda: counter.verify(third, key="key")) <= 6
+    assert statements(lambda: counter.verify(second)) <= 3
+    assert statements(lambda: counter.verify(third, key="key")) <= 4
 
 
 def code_kept(counter: Counter) -> str:

@@ -1,0 +1,116 @@
+"""Attesting a look at a licence: the signed receipt, its row in the ledger, and the line in the holder's history."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from keys import ring, sealing
+from runtime import ledger
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.settings import Settings
+from wallet.holding.uses import Way, row_of_use
+from wallet.verifying import records
+from wallet.verifying.receipts import TABLE, TYP, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asked: a department, by its code and its name, through a system or an officer."""
+
+    department: str
+    name: Text
+    officer_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is to be attested: `verification` or `draw`, and how the licence came to be seen.
+
+    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt. Holder and licence are None where no
+    licence was recognised.
+    """
+
+    act: str
+    way: Way
+    verdict: str
+    seen: str
+    cause: dict[str, str]
+    type_code: str | None
+    holder_id: UUID | None
+    licence_id: UUID | None
+    answer: dict[str, Any]
+
+
+def attest(session: Session, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
+    """Sign and keep a receipt, record it for the ledger and for the holder, and return the finding's answer with the receipt in it."""
+    entry_id = new_id()
+    jws = ring.signer(ring.RECEIPT).sign(_claims(settings, finding, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), typ=TYP)
+    answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
+    receipt = {
+        "id": receipt_id,
+        "department": asker.department,
+        "officer_id": asker.officer_id,
+        "issued_at": now,
+        "way": finding.act,
+        "verdict": finding.verdict,
+        "type_code": finding.type_code,
+        "ledger_entry_id": entry_id,
+        "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
+        "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
+    }
+    use = _use(finding, asker=asker, receipt_id=receipt_id, now=now)
+    records.write(session, entry=_entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), receipt=receipt, use=use)
+    return answer
+
+
+def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:
+    return {
+        "iss": settings.public_url,
+        "iat": int(now.timestamp()),
+        "jti": str(receipt_id),
+        "way": finding.act,
+        "basis": finding.way.value,
+        "verifier": {"code": asker.department, "name": asker.name.as_json()},
+        "cause": finding.cause,
+        "licence": finding.answer["licence"],
+        "verdict": finding.verdict,
+        "checks": {check["check"]: check["outcome"] for check in finding.answer.get("checks", [])},
+        "fields": sorted(finding.answer["fields"]),
+        "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
+        "ledger_entry": str(entry_id),
+    }
+
+
+def _entry(finding: Finding, jws: str, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:
+    return ledger.row_of(
+        f"{finding.act}.made",
+        actor=f"department:{asker.department}",
+        object_id=receipt_id,
+        subject_id=finding.holder_id,
+        entry_id=entry_id,
+        now=now,
+        verdict=finding.verdict,
+        type=finding.type_code,
+        receipt=digest_of(jws),
+    )
+
+
+def _use(finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any] | None:
+    if finding.holder_id is None or finding.licence_id is None:
+        return None
+    return row_of_use(
+        holder_id=finding.holder_id,
+        licence_id=finding.licence_id,
+        department=asker.department,
+        cause=finding.cause["text"],
+        fields=sorted(finding.answer["fields"]),
+        way=finding.way,
+        verdict=finding.verdict,
+        receipt_id=receipt_id,
+        now=now,
+    )
