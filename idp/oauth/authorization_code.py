@@ -18,6 +18,7 @@ from idp.oauth.id_tokens import Authentication
 from idp.oauth.server import OAuthRequest
 from idp.subjects import mandates
 from idp.subjects.mandates import NoMandate
+from runtime import ledger
 from runtime.settings import Settings
 
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -56,14 +57,19 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         request, parameters = self.request, self.request.payload.data
         signed_in = request.signed_in
         assert signed_in is not None
-        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=request.client.client_id, now=request.now)
+        client_id, allowed = request.client.client_id, scopes.scopes_of(request.scope)
+        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=client_id, now=request.now)
+        actor = f"subject:{request.user.person_id}"
+        ledger.record(
+            request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=request.user.holder_id, now=request.now, scopes=allowed
+        )
         return codes.issue(
             request.session,
             request.user,
-            client_id=request.client.client_id,
+            client_id=client_id,
             session_id=signed_in.session_id,
             redirect_uri=parameters["redirect_uri"],
-            scopes=scopes.scopes_of(request.scope),
+            scopes=allowed,
             nonce=parameters.get("nonce"),
             code_challenge=parameters["code_challenge"],
             auth_time=signed_in.auth_time,

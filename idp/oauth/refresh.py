@@ -43,7 +43,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         successor = refresh_tokens.rotate(request.session, self.presented, settings=request.settings, now=request.now)
         if successor is None:
             raise InvalidGrantError()
-        asked = scopes.scopes_of(request.payload.scope) or refresh_token.scopes
+        asked = [scope for scope in scopes.scopes_of(request.payload.scope) or refresh_token.scopes if scope in request.client.scopes]
         token = self.generate_token(user=user, scope=scopes.scope_from(asked))
         token["refresh_token"] = successor
         if scopes.OPENID in asked:
