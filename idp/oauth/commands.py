@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from idp.oauth import clients, scopes
 from runtime.clock import now
@@ -53,11 +53,11 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
 @client.command("list")
 def list_clients() -> None:
     """Show every client."""
-    table = Table("client", "name", "owner", "proof", "grants", "scopes", "state")
+    table = Table(Column("client", no_wrap=True), "name", "proof", "grants and scopes", "state")
     with transaction() as session:
         for row in clients.listed(session):
             state = "disabled" if row.disabled_at else "open"
-            table.add_row(row.client_id, row.name["zh"], row.owner, row.auth_method, " ".join(row.grant_types), " ".join(row.scopes), state)
+            table.add_row(row.client_id, row.name["zh"], row.auth_method, " ".join([*row.grant_types, *row.scopes]), state)
     Console().print(table)
 
 
