@@ -12,6 +12,7 @@ from flask.cli import AppGroup, ScriptInfo, with_appcontext
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from keys import certificates, ring
 from runtime import ledger as ledger_rows
@@ -59,7 +60,8 @@ def verify(file: BinaryIO, root: Path | None, status: Path | None, audience: str
         sys.exit(NOT_VERIFIED)
     _show(verified.outcomes)
     for name in ("iss", "vct", "licence_identifier", *verified.disclosed):
-        click.echo(f"  {name}: {verified.claims.get(name)}")
+        value = str(verified.claims.get(name))
+        click.echo(f"  {name}: {value if value.isprintable() else repr(value)}")  # no claim may command the terminal
     click.echo("核验通过 VERIFIED" + ("" if status else " (状态未查 status not checked)"))
 
 
@@ -112,7 +114,7 @@ def _own_root() -> x509.Certificate:
     try:
         with click.get_current_context().ensure_object(ScriptInfo).load_app().app_context():
             return certificates.root_certificate()
-    except (SettingsError, Refusal, click.ClickException) as error:
+    except (SettingsError, Refusal, DBAPIError) as error:
         raise click.UsageError("This machine has no installation with a root; give one with --root FILE.") from error
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from keys import certificates
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.settings import Settings
 from tests.wallet.verifying.presented import AUDIENCE, ISSUER, NONCE, NOW, Presented, certificate, encode, leaf, root, sign
 from tests.world_verifying import Counter
 from wallet.issuing import credentials, status_lists
 from wallet.verifying.commands import verify
 from wallet.verifying.status_files import BadStatusFile, read_status_file
+from wsgi import create_app
 
 URI = "https://kabao.example/status/1"
 
@@ -61,6 +64,19 @@ def test_a_valid_licence_is_verified_from_a_file_and_its_status_is_said_to_be_un
     for said in ("VERIFIED", "status not checked", "holder_name: 欧阳试", ISSUER):
         assert said in told.output
     assert "试验路" not in told.output
+
+
+def test_no_claim_commands_the_terminal(root_file: Path) -> None:
+    told = run("-", "--root", root_file, stdin=Presented(bound=False, claims={"holder_name": "a\x1b[2Jb"}).text())
+    assert told.exit_code == 0
+    assert "\x1b[2J" not in told.output
+
+
+def test_an_installation_that_cannot_be_reached_is_said_to_be_so(settings: Settings) -> None:
+    away = create_app(replace(settings, database_url="postgresql://nobody@127.0.0.1:1/none"))
+    told = away.test_cli_runner().invoke(verify, ["-"], input=Presented(bound=False).text())
+    assert (told.exit_code, "--root FILE" in told.output) == (2, True)
+    away.extensions["kabao_cache"].stop()
 
 
 def test_it_reads_standard_input(root_file: Path) -> None:
