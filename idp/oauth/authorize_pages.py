@@ -16,7 +16,7 @@ from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId,
 from idp.oauth.clients import find_client
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
-from idp.oauth.server import OAuthRequest, describe, once, server
+from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import origins_beyond
 from idp.subjects import directory
@@ -52,7 +52,7 @@ def authorize() -> Response:
 @csrf.exempt
 def authorize_posted() -> Response:
     """Take a request that a portal posted, as OpenID Connect wants, and go on as if it had come in the query."""
-    return _see(url_for("authorize.authorize") + "?" + urlencode(list(request.form.items(multi=True))))
+    return _see(url_for("authorize.authorize") + "?" + as_query(request.form))
 
 
 @authorize_pages.route("/authorize/consent", methods=["POST"])

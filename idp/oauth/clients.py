@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,7 +124,7 @@ class Client(ClientMixin):
         """Whether the client may use this grant."""
         return grant_type in self.grant_types
 
-    def allowed(self, kinds: Any) -> list[str]:
+    def allowed(self, kinds: Container[str]) -> list[str]:
         """Return the registered scopes among some kinds (`scopes.OF_PEOPLE`, `scopes.OF_SYSTEMS`)."""
         return [scope for scope in self.scopes if scope in kinds]
 

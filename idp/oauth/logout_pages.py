@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, make_response, redirect, ren
 
 from idp.oauth import logout, portal_sessions, redirects
 from idp.oauth.logout import LogoutAsked, LogoutRefused
-from idp.oauth.server import once
+from idp.oauth.server import as_query, once
 from idp.signin import callers, sessions
 from idp.signin.sessions import SignedIn, on_session_end
 from runtime.clock import now
@@ -33,7 +33,7 @@ def end_session() -> Response:
 @csrf.exempt
 def end_session_posted() -> Response:
     """Take a request that a portal posted, and go on as if it had come in the query: only so does the browser's cookie come along."""
-    return _see(url_for("oauth_logout.end_session") + "?" + urlencode(list(request.form.items(multi=True))))
+    return _see(url_for("oauth_logout.end_session") + "?" + as_query(request.form))
 
 
 @logout_pages.route("/logout/confirmed", methods=["POST"])

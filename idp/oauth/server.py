@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
@@ -16,6 +17,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Response
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestURITooLarge
 
 from idp.oauth import client_authentication
 from idp.oauth.clients import Client, find_client
@@ -23,6 +25,7 @@ from idp.signin.sessions import SignedIn
 from runtime.settings import Settings
 
 FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+LONGEST_QUERY = 8000
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 CHALLENGE = 'Basic realm="kabao"'
 
@@ -89,6 +92,14 @@ def once(unverified: MultiDict[str, str]) -> tuple[dict[str, str], frozenset[str
         if values[0]:
             found[name] = values[0]
     return found, frozenset(repeated)
+
+
+def as_query(unverified: MultiDict[str, str]) -> str:
+    """Return posted parameters as a query, so that a browser comes back by GET; raises 414 where no server would take it."""
+    query = urlencode(list(unverified.items(multi=True)))
+    if len(query) > LONGEST_QUERY:
+        raise RequestURITooLarge
+    return query
 
 
 class Server(AuthorizationServer):

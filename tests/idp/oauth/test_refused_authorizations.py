@@ -118,6 +118,12 @@ def test_a_strange_state_comes_back_as_it_was(browser: FlaskClient, portal: Syst
     assert answer_of(Journey(portal, state=state).approve(browser))["state"] == state
 
 
+@pytest.mark.parametrize("path", ["/authorize", "/logout"])
+def test_a_posted_request_that_fits_no_address_is_refused(client: FlaskClient, path: str) -> None:
+    assert client.post(path, data={"state": "x" * 9000}, headers=BROWSER).status_code == 414
+    assert client.post(path, data={"state": "x" * 2_000_000}, headers=BROWSER).status_code == 413
+
+
 def test_a_system_signs_nobody_in(app: Flask, browser: FlaskClient) -> None:
     with app.app_context(), transaction() as session:
         system = new_system(session, scopes=["draws"])

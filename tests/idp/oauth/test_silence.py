@@ -35,7 +35,7 @@ def test_no_log_line_holds_a_secret_or_a_person(
 def test_the_ledger_says_who_signed_in_where_and_what_was_allowed(app: Flask, browser: FlaskClient, portal: System) -> None:
     Journey(portal).tokens(browser)
     with app.app_context(), transaction() as session:
-        rows = session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == portal.client_id)).all()
+        rows = session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == portal.client_id).order_by(LedgerEntry.id)).all()
     assert [row.act for row in rows] == ["client.registered", "consent.given", "portal.signed_in"]
     assert rows[-1].actor == f"subject:{rows[-1].subject_id}"
     assert rows[-1].detail == {"scopes": ["openid", "profile"]}
