@@ -124,5 +124,5 @@ def _by_wrk(port: int, requests: Sequence[bytes], *, seconds: float, once: bool,
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={duration}", "--timeout=30s", f"--script={SCRIPT}"]
         done = subprocess.run([*command, f"http://127.0.0.1:{port}/"], env=environ, capture_output=True, text=True, timeout=seconds + 60, check=True)
     found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
-    spans = (found[name] / 1000 for name in ("p50", "p90", "p99", "max"))
-    return Outcome(found["count"], found["microseconds"] / 1_000_000, *spans, errors=found["refused"] + found["broken"])
+    p50, p90, p99, longest = (found[name] / 1000 for name in ("p50", "p90", "p99", "max"))
+    return Outcome(found["count"], found["microseconds"] / 1_000_000, p50, p90, p99, longest, errors=found["refused"] + found["broken"])

@@ -66,8 +66,8 @@ def verify_qr(stand: Stand, seconds: float) -> Load:
 def page(stand: Stand, seconds: float) -> Load:
     """A citizen looks at the wallet: three cards."""
     cookies = [cookie_of(stand, one) for one in stand.citizens[:8]]
-    headers = {"Accept": "text/html", "Accept_Language": "zh-CN", "Accept_Encoding": "gzip, deflate, br"}
-    return _sent(stand, [raw("GET", "/wallet", Cookie=cookie, **headers) for cookie in cookies], seconds, connections=1)
+    asked = partial(raw, "GET", "/wallet", Accept="text/html", Accept_Language="zh-CN", Accept_Encoding="gzip, deflate, br")
+    return _sent(stand, [asked(Cookie=cookie) for cookie in cookies], seconds, connections=1)
 
 
 def cookie_of(stand: Stand, citizen: Citizen) -> str:

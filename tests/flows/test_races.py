@@ -111,10 +111,10 @@ def test_a_verification_sent_two_hundred_times_under_one_key_is_one(world: World
 def test_a_licence_sent_two_hundred_times_under_one_key_is_issued_once(world: World, _: int) -> None:
     with world.kabao.world():
         begins, ends = example_dates(get_type(TYPE))
-        document = {"type": TYPE, "holder": {"number": world.person.number}, "fields": example_fields(TYPE), "valid_from": str(begins)}
+        dates = {"valid_from": str(begins), "valid_until": str(ends) if ends else None}
+        document = {"type": TYPE, "holder": {"number": world.person.number}, "fields": example_fields(TYPE), **dates}
     headers = {**bearer(world.token), "Idempotency-Key": secrets.token_hex(8)}
     licences = world.count("SELECT count(*) FROM licences")
-    document["valid_until"] = str(ends) if ends else None
     answers = at_once(world.kabao.processes, "POST", "/api/v1/licences", [{"document": document, "headers": headers}] * MANY)
     assert statuses(answers) == {201: MANY}
     assert len({answer.json["id"] for answer in answers}) == 1

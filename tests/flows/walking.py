@@ -115,7 +115,7 @@ class Walk:
         assert post_form(browser, card, {}).status_code == 200  # type: ignore[arg-type]
         made = post_form(browser, f"{card}/show", {"preset": "own", "chosen": chosen})  # type: ignore[arg-type, dict-item]
         assert made.status_code == 303
-        page = browser.get(made.headers["Location"], headers=BROWSER)  # type: ignore[attr-defined]
+        page = browser.get(made.headers["Location"], headers=BROWSER)
         found = re.search(r'id="spoken-code">([^<]+)<', page.text)
         assert found is not None
         self.note_cookies(browser)
