@@ -4,6 +4,7 @@ Its whole OpenID Connect part is `connect`, `callback`, `sign_out` and `backchan
 upload. Everything else is this example's own pages. Settings come from the environment; see README.md.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, redirect, rend
 from flask_wtf import CSRFProtect
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from werkzeug.exceptions import HTTPException
 from werkzeug.serving import make_server
 
 NUMBER = re.compile(r"(?<![0-9A-Za-z])(?:[0-9]{17}[0-9X]|[0-9A-Z]{18})(?![0-9A-Za-z])")
@@ -124,6 +126,8 @@ def create_app(config: Config) -> Flask:
     app.extensions["kabao"] = connect(app, config)
     csrf.init_app(app)
     app.register_blueprint(portal)
+    app.register_error_handler(requests.RequestException, unavailable)
+    app.register_error_handler(HTTPException, not_so)
     app.before_request(remember_language)
     app.after_request(add_headers)
     app.jinja_env.globals.update(say=say, language=language, visitor=find_visitor, config=config, matter=matter_of, shown=shown)
@@ -299,6 +303,18 @@ def forget() -> Visitor | None:
     return visitors().pop(session.pop("visitor", ""), None)
 
 
+def unavailable(error: requests.RequestException) -> tuple[str, int]:
+    """Say that Kabao does not answer."""
+    current_app.logger.warning("Kabao does not answer: %s", type(error).__name__)
+    return message(say("卡包暂时无法访问", "Kabao cannot be reached"), say("请稍后再试。", "Please try again later.")), 502
+
+
+def not_so(error: HTTPException) -> tuple[str, int]:
+    """Say kindly that there is no such page, or that a form has grown old."""
+    title = say("找不到该页面", "There is no such page") if error.code == requests.codes.not_found else say("无法继续", "This cannot go on")
+    return message(title, say("请返回首页重新开始。", "Please start again from the home page.")), error.code or 500
+
+
 def message(title: str, text: str) -> str:
     """Render a page of one sentence."""
     return render_template("message.html", title=title, text=text)
@@ -354,5 +370,6 @@ def visitors() -> dict[str, Visitor]:
 
 
 if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its lines would hold codes and states
     settings = Config.from_environ()
     make_server("127.0.0.1", urlsplit(settings.home).port or 80, create_app(settings), threaded=True).serve_forever()

@@ -307,5 +307,18 @@ def test_pages_are_strict_and_bilingual(town: Town, path: str) -> None:
         assert "Example portal" in answer.text
 
 
+def test_a_service_that_is_away_is_said_kindly(town: Town, module: ModuleType, tmp_path: Path) -> None:
+    app = build(module, "citizen", town.clients["citizen"], "http://127.0.0.1:9", 8001, tmp_path)
+    answer = app.test_client().get("/login")
+    assert answer.status_code == 502
+    assert "卡包暂时无法访问" in answer.text
+
+
+def test_a_page_that_is_not_there_is_said_kindly(town: Town) -> None:
+    answer = requests.get(f"{town.citizen}/apply/no-such-thing", timeout=10)
+    assert answer.status_code == 404
+    assert 'id="message"' in answer.text
+
+
 def test_a_form_from_another_site_is_refused(town: Town) -> None:
     assert requests.post(f"{town.citizen}/logout", timeout=10).status_code == 400
