@@ -1,18 +1,10 @@
-"""Brings a test database to the newest shape."""
+"""Brings a test database to the newest shape, as an installation is brought there: by the migrations."""
 
-import psycopg
-from procrastinate.schema import SchemaManager
-from sqlalchemy import create_engine
+from alembic import command
 
-from migrations.tables import metadata
-from runtime.database import driver_url
+from migrations.commands import config_for
 
 
 def create(url: str) -> None:
     """Create every table."""
-    engine = create_engine(driver_url(url))
-    metadata.create_all(engine)
-    engine.dispose()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(SchemaManager.get_schema())
-        connection.execute("CREATE TABLE alembic_version (version_num text)")
+    command.upgrade(config_for(url), "head")

@@ -124,6 +124,7 @@ def test_a_change_is_found(app: Flask, tamper: str) -> None:
     assert faults() == []
     assert app.test_cli_runner().invoke(verify_ledger).exit_code == 0
     with transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))  # as whoever owns the database can pass by its triggers
         for statement in tamper.split(";"):
             session.execute(text(statement))
     assert faults() != []
