@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -50,9 +50,13 @@ class Subject(Base):
     added_at: Mapped[datetime]
 
 
+# Built once: every licence that is issued asks for its holder.
+WITH_NUMBER = select(Subject).where(Subject.number_index.in_(bindparam("indexes", expanding=True)))
+
+
 def find_subject(session: Session, number: Number) -> Subject | None:
     """Return the subject of a number, or None if it was never met."""
-    return session.scalars(_with_number(number)).first()
+    return session.scalars(WITH_NUMBER, {"indexes": sealing.indexes_of(number.value)}).first()
 
 
 def get_subject(session: Session, subject_id: UUID) -> Subject:
@@ -92,7 +96,7 @@ def add_subject(session: Session, record: Record, *, now: datetime) -> Subject:
     }
     if session.scalar(insert(Subject).values(values).on_conflict_do_nothing().returning(Subject.id)):
         ledger.record(session, "subject.added", actor="registry", object_id=subject_id, subject_id=subject_id, now=now, kind=kind)
-    return session.scalars(_with_number(record.number)).one()
+    return session.scalars(WITH_NUMBER, {"indexes": sealing.indexes_of(record.number.value)}).one()
 
 
 def number_of(subject: Subject) -> Number:
@@ -111,7 +115,3 @@ def rename(session: Session, names: Mapping[bytes, str]) -> None:
     for subject in session.scalars(select(Subject).where(Subject.number_index.in_(list(names)))):
         if name_of(subject) != names[subject.number_index]:
             subject.name_sealed = sealing.seal(names[subject.number_index], table="subjects", column="name", row=subject.id)
-
-
-def _with_number(number: Number) -> Select[Subject]:
-    return select(Subject).where(Subject.number_index.in_(sealing.indexes_of(number.value)))
