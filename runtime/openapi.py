@@ -1,10 +1,12 @@
 """The API described by itself: flask-smorest gathers OpenAPI 3.1 from the schemas, and a try-it page shows it at /api/docs."""
 
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
 import flask_smorest
 from flask import Blueprint, Flask, Response, render_template, send_from_directory
+from marshmallow import Schema, fields
 
 from runtime import rough_input
 from runtime.guard import allow, anyone, declare
@@ -13,11 +15,42 @@ docs = Blueprint("api_docs", __name__)
 SWAGGER = str(files("flask_openapi3_swagger") / "templates" / "swagger")
 
 
+PROBLEM = "application/problem+json"
+
+
+class FaultSchema(Schema):
+    """One member of a request that is wrong."""
+
+    field = fields.String(required=True, metadata={"description": "Its path.", "example": "holder.number"})
+    detail = fields.String(required=True, metadata={"description": "What is wrong with it, in the caller's language.", "example": "必填。"})
+
+
+class ProblemSchema(Schema):
+    """An error as `runtime.problems` writes it (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"description": "A stable name.", "example": "urn:kabao:problem:invalid-request"})
+    title = fields.String(required=True, metadata={"description": "What it is, in the caller's language.", "example": "请求内容有误。"})
+    status = fields.Integer(required=True, metadata={"description": "The HTTP status.", "example": 422})
+    code = fields.String(required=True, metadata={"description": "The end of `type`, for programs.", "example": "invalid-request"})
+    correlation_id = fields.String(
+        required=True, metadata={"description": "To be quoted to the operator.", "example": "01a2057a-511d-776d-9e4b-b6b9cb64c822"}
+    )
+    detail = fields.String(metadata={"description": "A further sentence.", "example": "起始日期过早，或晚于今天一年以上。"})
+    field = fields.String(metadata={"description": "The member at fault, by its path.", "example": "holder.number"})
+    errors = fields.List(fields.Nested(FaultSchema), metadata={"description": "Every member at fault, where there are several."})
+
+
 class Api(flask_smorest.Api):
-    """flask-smorest's Api, which leaves errors to `runtime.problems`."""
+    """flask-smorest's Api, which leaves errors to `runtime.problems` and describes them as they are."""
 
     def _register_error_handlers(self) -> None:
         """Register none: `runtime.problems` answers for every error."""
+
+    def _register_responses(self) -> None:
+        content = {PROBLEM: {"schema": ProblemSchema}}
+        for status in HTTPStatus:
+            self.spec.components.response(status.name, {"description": status.phrase, "content": content}, lazy=True)
+        self.spec.components.response("DEFAULT_ERROR", {"description": "A problem", "content": content}, lazy=True)
 
 
 class ApiBlueprint(flask_smorest.Blueprint):

@@ -30,6 +30,7 @@ HOLDER_GIVEN = Text("使用本人授权时不得另写持证主体。", "With a 
 
 @draws.route("/draws", methods=["POST"])
 @allow(bearer("draws", "licences"))
+@draws.doc(security=[{"department": ["draws", "licences"]}])
 @draws.arguments(DrawRequestSchema())
 @draws.arguments(IdempotencyKeySchema(), location="headers")
 @draws.response(201, DrawSchema())

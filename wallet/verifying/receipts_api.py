@@ -19,6 +19,7 @@ csrf.exempt(receipts)
 
 @receipts.route("/receipts/<uuid:receipt_id>", methods=["GET"])
 @allow(bearer("receipts"))
+@receipts.doc(security=[{"department": ["receipts"]}])
 @receipts.response(200, ReceiptSchema)
 def read(receipt_id: UUID) -> dict[str, Any]:
     """Give a receipt that the caller's department made; any other is not found."""

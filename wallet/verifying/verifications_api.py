@@ -25,6 +25,7 @@ csrf.exempt(verifications)
 
 @verifications.route("/verifications", methods=["POST"])
 @allow(bearer("verifications"))
+@verifications.doc(security=[{"department": ["verifications"]}])
 @verifications.arguments(VerificationRequestSchema())
 @verifications.arguments(IdempotencyKeySchema(), location="headers")
 @verifications.response(201, VerificationSchema())
