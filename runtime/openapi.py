@@ -6,7 +6,7 @@ from typing import Any
 
 import flask_smorest
 from flask import Blueprint, Flask, Response, render_template, send_from_directory
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from runtime import rough_input
 from runtime.guard import allow, anyone, declare
@@ -26,7 +26,10 @@ class FaultSchema(Schema):
 
 
 class ProblemSchema(Schema):
-    """An error as `runtime.problems` writes it (RFC 9457)."""
+    """An error as `runtime.problems` writes it (RFC 9457); some kinds say more."""
+
+    class Meta:
+        unknown = INCLUDE
 
     type = fields.String(required=True, metadata={"description": "A stable name.", "example": "urn:kabao:problem:invalid-request"})
     title = fields.String(required=True, metadata={"description": "What it is, in the caller's language.", "example": "请求内容有误。"})

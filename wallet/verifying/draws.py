@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.subjects.directory import find_subject
-from idp.subjects.numbers import parse_number
+from idp.subjects.numbers import Number, NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
@@ -55,10 +55,17 @@ def draw_by_authority(session: Session, settings: Settings, request: DrawRequest
     """
     licence_type = get_type(request.type)
     check_authority(department=asker.department, type_code=licence_type.code, action=Action.DRAW, now=now)
-    holder = find_subject(session, parse_number(request.number or ""))
+    holder = find_subject(session, _number(request.number or ""))
     if holder is None:
         raise LicenceNotFound("no such holder")
     return _draw(session, settings, request, licence_type, holder_id=holder.id, way=Way.DRAW, asker=asker, receipt_id=receipt_id, now=now)
+
+
+def _number(unverified: str) -> Number:
+    try:
+        return parse_number(unverified)
+    except NumberRefused as error:
+        raise NumberRefused(error.why, field="holder.number") from error
 
 
 def draw_for_holder(

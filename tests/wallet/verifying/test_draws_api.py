@@ -135,7 +135,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], int, str]] = {
     "a holder that is a text": (lambda body: {**body, "holder": "me"}, 422, "holder"),
     "a holder without a number": (lambda body: {**body, "holder": {}}, 422, "holder.number"),
     "a number that is a number": (lambda body: {**body, "holder": {"number": 3}}, 422, "holder.number"),
-    "a number with a wrong check digit": (lambda body: {**body, "holder": {"number": WRONG}}, 422, "number"),
+    "a number with a wrong check digit": (lambda body: {**body, "holder": {"number": WRONG}}, 422, "holder.number"),
     "a number that nobody has": (lambda body: {**body, "holder": {"number": citizen_number()}}, 404, ""),
     "no cause": (lambda body: {name: body[name] for name in ("type", "holder")}, 422, "cause"),
     "a cause of 201 characters": (lambda body: {**body, "cause": {"text": "由" * 201}}, 422, "cause.text"),
