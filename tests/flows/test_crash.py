@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
 class Aftermath:
     """A served Kabao after all the crashes, what its callers were told, and what there was before."""
 
+    server: postgres.PostgresServer
     kabao: Kabao
     token: str
     issuing: Caller
@@ -125,7 +126,7 @@ def shaken(server: postgres.PostgresServer, running: Kabao, token: str, issuing:
         revive_postgres(server)
         unavailable.append(processes.wait_until("/readyz"))
         time.sleep(SHAKE)
-    return Aftermath(running, token, issuing, verifying, redeeming, before, unavailable, process_id)
+    return Aftermath(server, running, token, issuing, verifying, redeeming, before, unavailable, process_id)
 
 
 def test_postgres_was_told_to_keep_what_it_commits(aftermath: Aftermath) -> None:
@@ -200,16 +201,37 @@ def test_what_was_answered_is_answered_alike_when_it_is_sent_again(aftermath: Af
 
 
 def test_the_worker_seals_every_row_and_the_ledger_is_whole(aftermath: Aftermath) -> None:
-    deadline = time.monotonic() + SETTLE
-    while aftermath.rows("SELECT 1 FROM ledger_entries WHERE position IS NULL LIMIT 1"):
-        assert time.monotonic() < deadline, "rows stay unsealed:\n" + aftermath.kabao.processes.log("worker")[-3000:]
-        time.sleep(0.2)
+    wait_until_sealed(aftermath)
     done = aftermath.kabao.processes.command("ledger", "verify")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_log_holds_no_traceback(aftermath: Aftermath) -> None:
     assert "Traceback" not in aftermath.kabao.processes.log("serve")
+
+
+def test_the_service_and_the_worker_may_start_before_postgres_does(aftermath: Aftermath) -> None:
+    processes, caller = aftermath.kabao.processes, aftermath.issuing
+    kill_postgres(aftermath.server)
+    for name in ("serve", "worker"):
+        processes.kill(name)
+    processes.serve()
+    processes.work()
+    processes.wait_until("/readyz", status=503)
+    revive_postgres(aftermath.server)
+    processes.wait_until("/readyz")
+    key = next(iter(caller.told.acknowledged))
+    assert again(caller, key, caller.told.sent[key]) == caller.told.acknowledged[key]
+    again(caller, "after-all-crashes", caller.told.sent[key])
+    wait_until_sealed(aftermath)
+
+
+def wait_until_sealed(aftermath: Aftermath) -> None:
+    """Wait for the worker to give every row of the ledger its place."""
+    deadline = time.monotonic() + SETTLE
+    while aftermath.rows("SELECT 1 FROM ledger_entries WHERE position IS NULL LIMIT 1"):
+        assert time.monotonic() < deadline, "rows stay unsealed:\n" + aftermath.kabao.processes.log("worker")[-3000:]
+        time.sleep(0.2)
 
 
 def again(caller: Caller, key: str, document: Document) -> Any:
