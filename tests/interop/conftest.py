@@ -1,5 +1,6 @@
 """A served Kabao, Node with the programs of `package-lock.json`, and a place for portals to be called back at."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -28,8 +29,12 @@ def node() -> Program:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         pytest.skip("no node or no npm here: install Node 20 or newer to test with implementations that are not ours")
-    if not (HERE / "node_modules" / ".package-lock.json").exists():
-        subprocess.run([npm, "ci", "--ignore-scripts", "--no-fund", "--no-audit"], cwd=HERE, check=True, capture_output=True, timeout=INSTALL_SECONDS)
+    with (HERE / "package-lock.json").open() as lock:  # of several test processes one installs, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (HERE / "node_modules" / ".package-lock.json").exists():
+            install = [npm, "ci", "--ignore-scripts", "--no-fund", "--no-audit"]
+            done = subprocess.run(install, cwd=HERE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+            assert done.returncode == 0, f"npm ci failed in {HERE}:\n{done.stderr[-2000:]}"
 
     def run(name: str, **given: Any) -> dict[str, Any]:
         environ = {**os.environ, "NODE_NO_WARNINGS": "1"}
