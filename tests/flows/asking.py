@@ -13,7 +13,7 @@ from uuid import uuid4
 from tests.served import Processes, send
 from tests.world_clients import bearer
 
-PAUSE = 0.03
+PAUSE = 0.15
 Document = dict[str, Any]
 
 
