@@ -133,11 +133,9 @@ class OpenId(OpenIDCode):
         code: AuthorizationCode = request.authorization_code
         authentication = Authentication(code.session_id, code.auth_time, code.amr, code.nonce)
         return id_tokens.sign_id_token(
-            request.session,
             request.client,
             code.grantee,
             authentication,
-            allowed=code.scopes,
             access_token=token["access_token"],
             settings=request.settings,
             now=request.now,

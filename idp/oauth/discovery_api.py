@@ -37,7 +37,7 @@ def metadata() -> Response:
 @userinfo.route("/userinfo", methods=["GET", "POST"])
 @allow(bearer(scopes.OPENID))
 def who() -> Response:
-    """Give the claims that the token's scopes allow; the same as in the ID token."""
+    """Give the claims that the token's scopes allow: name and number, which no ID token carries, too."""
     token: AccessToken = g.token
     client = clients.find_client(token.client_id)
     if token.holder_id is None or client is None:

@@ -1,23 +1,21 @@
 """ID tokens: who signed in, when and how, for one portal (OpenID Connect Core section 2).
 
-`ial` says how well the person is known (2: number and name match the population registry), `aal` how strong the sign-in was.
+`ial` says how well the person is known (2: number and name match the population registry), `aal` how strong the sign-in was. No name and
+no number: the token comes back to us as `id_token_hint`, in an address, so those are the userinfo endpoint's alone (section 5.4).
 """
 
 import base64
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import jwt
-from sqlalchemy.orm import Session
 
 from idp.oauth.access_tokens import Grantee
 from idp.oauth.clients import Client
 from idp.oauth.pairwise import pairwise_sid
-from idp.oauth.person_claims import claims_of
 from keys import ring
 from runtime.settings import Settings
 
@@ -37,18 +35,8 @@ class Authentication:
     nonce: str | None = None
 
 
-def sign_id_token(
-    session: Session,
-    client: Client,
-    grantee: Grantee,
-    authentication: Authentication,
-    *,
-    allowed: Collection[str],
-    access_token: str,
-    settings: Settings,
-    now: datetime,
-) -> str:
-    """Make an ID token; `allowed` are the scopes that may show name and number."""
+def sign_id_token(client: Client, grantee: Grantee, authentication: Authentication, *, access_token: str, settings: Settings, now: datetime) -> str:
+    """Make the ID token that goes with an access token."""
     issued = int(now.timestamp())
     signer = ring.signer(ring.OIDC)
     claims: dict[str, Any] = {
@@ -62,7 +50,7 @@ def sign_id_token(
         "aal": "2" if SECOND_FACTORS.intersection(authentication.amr) else "1",
         "sid": pairwise_sid(authentication.session_id, client.client_id),
         "at_hash": half_hash(access_token, signer.suite),
-        **claims_of(session, grantee, allowed=allowed, sector=client.sector),
+        **grantee.claims(client.sector),
     }
     if authentication.nonce is not None:
         claims["nonce"] = authentication.nonce

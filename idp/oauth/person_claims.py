@@ -1,6 +1,6 @@
 """What a portal learns of whom it signed in: who they are to it, and name and number only where that was allowed.
 
-The same claims go into the ID token and out of the userinfo endpoint (OpenID Connect Core section 5).
+They are told at the userinfo endpoint alone (OpenID Connect Core section 5.4): an ID token travels in addresses.
 """
 
 from collections.abc import Collection

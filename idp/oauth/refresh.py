@@ -49,11 +49,9 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         if scopes.OPENID in asked:
             authentication = Authentication(refresh_token.session_id, refresh_token.auth_time, refresh_token.amr)
             token["id_token"] = id_tokens.sign_id_token(
-                request.session,
                 request.client,
                 user,
                 authentication,
-                allowed=asked,
                 access_token=token["access_token"],
                 settings=request.settings,
                 now=request.now,

@@ -71,6 +71,7 @@ def test_a_person_signs_in_at_a_portal_made_with_openid_client(
     claims = signed_in["claims"]
     assert (claims["iss"], claims["aud"], claims["nonce"]) == (kabao.url, portal.client_id, signed_in["asked_nonce"])
     assert claims["sub_type"] == "person"
+    assert not {"name", "number"} & set(claims), "an ID token travels in addresses"
     assert claims["auth_time"] <= claims["iat"] < claims["exp"]
     assert signed_in["at_hash_is_right"]
     assert parse_qs(urlsplit(signed_in["callback"]).query)["iss"] == [kabao.url]

@@ -20,7 +20,7 @@ from keys import ring
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
-from tests.world_clients import ISSUER, System, bearer, new_portal
+from tests.world_clients import ISSUER, System, ask, bearer, new_portal
 from tests.world_people import Person, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
 
 
@@ -29,7 +29,7 @@ def id_token_of(app: Flask, tokens: dict[str, Any], portal: System) -> dict[str,
         return ring.verify(tokens["id_token"], use=ring.OIDC, typ="JWT", audience=portal.client_id, issuer=ISSUER)
 
 
-def test_a_portal_learns_who_signed_in(app: Flask, browser: FlaskClient, portal: System, person: Person) -> None:
+def test_a_portal_learns_who_signed_in(app: Flask, browser: FlaskClient, portal: System) -> None:
     journey = Journey(portal)
     page = journey.authorize(browser)
     assert page.status_code == 200
@@ -45,12 +45,12 @@ def test_a_portal_learns_who_signed_in(app: Flask, browser: FlaskClient, portal:
     tokens = dict(response.json or {})
     assert set(tokens) == {"access_token", "token_type", "expires_in", "scope", "id_token"}
     claims = id_token_of(app, tokens, portal)
-    assert (claims["nonce"], claims["name"], claims["sub_type"], claims["amr"]) == (journey.nonce, person.name, "person", ["pwd"])
+    assert (claims["nonce"], claims["sub_type"], claims["amr"]) == (journey.nonce, "person", ["pwd"])
     assert (claims["ial"], claims["aal"]) == ("2", "1")
     assert claims["at_hash"] == base64.urlsafe_b64encode(hashlib.sha256(tokens["access_token"].encode()).digest()[:16]).rstrip(b"=").decode()
     assert claims["auth_time"] <= claims["iat"]
     assert claims["sid"]
-    assert not {"number", "act"} & set(claims)
+    assert not {"name", "number", "act"} & set(claims)
 
 
 def test_a_second_portal_needs_no_second_sign_in_and_consent_is_asked_once(browser: FlaskClient, portal: System, app: Flask) -> None:
@@ -86,12 +86,14 @@ def test_portals_of_two_sectors_know_a_person_by_two_names(app: Flask, browser: 
         subject_of(subs[0], second.client_id)
 
 
-def test_the_number_goes_with_its_scope_in_the_id_token_and_userinfo(app: Flask, browser: FlaskClient, portal: System, person: Person) -> None:
-    tokens = Journey(portal, scope="openid profile number").tokens(browser)
-    claims = id_token_of(app, tokens, portal)
+def test_name_and_number_are_told_by_userinfo_and_never_by_an_id_token(app: Flask, browser: FlaskClient, portal: System, person: Person) -> None:
+    tokens = Journey(portal, scope="openid profile number offline_access").tokens(browser)
+    again = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json or {}
+    for one in (tokens, again):
+        claims = id_token_of(app, one, portal)
+        assert set(claims) - {"nonce"} == {"iss", "aud", "sub", "sub_type", "iat", "exp", "auth_time", "amr", "ial", "aal", "sid", "at_hash"}
     told = browser.get("/userinfo", headers=bearer(tokens["access_token"]))
-    assert (claims["number"], claims["number_type"]) == (person.number, "111")
-    assert told.json == {name: claims[name] for name in ("sub", "sub_type", "name", "number", "number_type")}
+    assert told.json == {"sub": claims["sub"], "sub_type": "person", "name": person.name, "number": person.number, "number_type": "111"}
     assert told.headers["Cache-Control"] == "no-store"
 
 
@@ -132,14 +134,15 @@ def test_who_acts_for_an_organisation_signs_it_in(app: Flask, client: FlaskClien
     act_for_first_organisation(client)
     tokens = Journey(portal, scope="openid profile number").tokens(client)
     claims = id_token_of(app, tokens, portal)
-    assert (claims["sub_type"], claims["name"], claims["number"]) == ("organisation", organisation.name, organisation.number)
-    assert claims["act"] == {"sub": own["sub"], "name": boss.name}
+    assert claims["sub_type"] == "organisation"
+    assert claims["act"] == {"sub": own["sub"]}
     assert claims["sub"] != own["sub"]
     with app.app_context():
         token = verify_access_token(tokens["access_token"], settings=app.extensions["kabao_settings"], now=now())
     assert token.acting_person == person_id
     assert token.holder_id == token.subject_id != person_id
-    assert client.get("/userinfo", headers=bearer(tokens["access_token"])).json["act"]["sub"] == own["sub"]
+    told = client.get("/userinfo", headers=bearer(tokens["access_token"])).json
+    assert (told["name"], told["number"], told["act"]) == (organisation.name, organisation.number, {"sub": own["sub"], "name": boss.name})
 
 
 def act_for_first_organisation(client: FlaskClient) -> None:
