@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 NAMESPACE = "kabao"
 QUEUE = "kabao"
 RECONNECT_SECONDS = 1
+KEPT_HOURS = 7 * 24
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
 declared = procrastinate.Blueprint()
 _application: Flask | None = None
@@ -98,6 +99,17 @@ async def _rescue(context: procrastinate.JobContext, timestamp: int) -> None:
     rescued = await rescue(context.app)
     if rescued:
         log.warning("jobs of a dead worker run again", jobs=rescued)
+
+
+async def forget_ended(queue: procrastinate.App) -> None:
+    """Delete the jobs that failed for good a week ago; the logs have said so."""
+    await queue.job_manager.delete_old_jobs(KEPT_HOURS, queue=QUEUE, include_failed=True, include_cancelled=True, include_aborted=True)
+
+
+@declared.periodic(cron="23 * * * *", periodic_id="forget_ended_jobs")
+@declared.task(name="forget_ended_jobs", queue=QUEUE, queueing_lock="forget_ended_jobs", pass_context=True)
+async def _forget_ended(context: procrastinate.JobContext, timestamp: int) -> None:
+    await forget_ended(context.app)
 
 
 async def _work(queue: procrastinate.App, *, concurrency: int) -> None:

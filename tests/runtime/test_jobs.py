@@ -32,3 +32,22 @@ def test_a_job_whose_worker_died_is_run_again_and_a_repeated_one_only_ends(app: 
         left = {row.id: row.status for row in session.execute(text("SELECT id, status::text FROM procrastinate_jobs"))}
     assert left[deferred] == "todo"
     assert repeated not in left
+
+
+def test_a_job_that_failed_a_week_ago_is_forgotten_and_a_younger_one_kept(app: object, context: None, settings: Settings) -> None:
+    with transaction() as session:
+        ids = [begun(session, task=f"kabao:failed_{days}", lock=None) for days in (8, 6)]
+        for job_id, days in zip(ids, (8, 6), strict=True):
+            session.execute(text("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = :id"), {"id": job_id})
+            moved = "UPDATE procrastinate_events SET at = now() - make_interval(days => :days) WHERE job_id = :id"
+            session.execute(text(moved), {"id": job_id, "days": days})
+
+    async def forget() -> None:
+        queue = jobs.queue_at(settings.database_url)
+        async with queue.open_async():
+            await jobs.forget_ended(queue)
+
+    asyncio.run(forget())
+    with transaction() as session:
+        left = set(session.scalars(text("SELECT id FROM procrastinate_jobs")))
+    assert (ids[0] in left, ids[1] in left) == (False, True)
