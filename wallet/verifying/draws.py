@@ -57,7 +57,7 @@ def draw_by_authority(session: Session, settings: Settings, request: DrawRequest
     check_authority(department=asker.department, type_code=licence_type.code, action=Action.DRAW, now=now)
     holder = find_subject(session, _number(request.number or ""))
     if holder is None:
-        raise LicenceNotFound("no such holder")
+        raise LicenceNotFound("no such holder", field="type")  # letter by letter as for a holder without the licence
     return _draw(session, settings, request, licence_type, holder_id=holder.id, way=Way.DRAW, asker=asker, receipt_id=receipt_id, now=now)
 
 

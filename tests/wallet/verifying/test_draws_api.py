@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -7,11 +8,13 @@ from sqlalchemy import text
 
 from idp.oauth.access_tokens import Grantee, sign_access_token
 from idp.oauth.clients import find_client
+from idp.subjects.directory import ensure_subject
+from idp.subjects.numbers import parse_number
 from keys import ring
 from runtime.clock import now
 from runtime.database import transaction
 from tests.world_clients import new_portal
-from tests.world_people import citizen_number
+from tests.world_people import citizen_number, new_person
 from tests.world_verifying import CAUSE, OTHER_TYPE, TYPE, Counter, new_counter, new_token
 from tests.world_wallet import new_department, new_licence
 from wallet.holding.uses import uses_of
@@ -75,6 +78,15 @@ def test_a_person_s_token_draws_nobody_else_s_licence(counter: Counter) -> None:
 def test_a_person_s_token_needs_the_scope_of_licences(counter: Counter) -> None:
     assert counter.post("draws", {"type": TYPE, "cause": CAUSE}, token=portal_token(counter, scopes="openid")).status_code == 403
     assert counter.draw(token=new_token(counter.client, counter.department, scopes=("verifications",))).status_code == 403
+
+
+def test_whether_a_number_is_known_at_all_is_not_told(counter: Counter) -> None:
+    with transaction() as session:
+        known = new_person(session)
+        ensure_subject(session, parse_number(known.number), now=now())
+    answers = [counter.draw(holder={"number": number}) for number in (known.number, citizen_number())]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert len({json.dumps({**answer.json, "correlation_id": ""}) for answer in answers}) == 1
 
 
 def test_the_newest_licence_in_force_is_drawn(counter: Counter) -> None:
