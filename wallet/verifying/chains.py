@@ -4,7 +4,6 @@ Pure. What was found once about a certificate is kept, since it cannot change; o
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +15,14 @@ from keys import suites
 
 MAX_ENCODED = 8 * 1024
 KEPT = 1024
+UNREADABLE = (
+    TypeError,  # a name with a value of a kind that is not for it
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 UNDERSTOOD = (
     x509.BasicConstraints,
     x509.KeyUsage,
@@ -50,9 +57,9 @@ def read_leaf(unverified: str) -> Leaf:
         raise ValueError("the certificate is too large")
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode(unverified, validate=True))
-        key = certificate.public_key()
+        key, _ = certificate.public_key(), (certificate.issuer, certificate.subject)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (binascii.Error, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise ValueError("not a certificate that names anyone") from error
     suite = suites.suite_of(key)  # type: ignore[arg-type]
     return Leaf(certificate, key, suite.name, frozenset(names.get_values_for_type(x509.UniformResourceIdentifier)))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Each check has a presentation, right but for one thing, that fails by just that check."""
 
 import ast
+import base64
 import dataclasses
 import json
 from contextlib import suppress
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys import suites
-from tests.wallet.verifying.presented import EXPECTED, ISSUER, NOW, VCT, YEAR, Presented, certificate, encode_json, key, leaf, root, trust
+from tests.wallet.verifying.presented import EXPECTED, ISSUER, NOW, VCT, YEAR, Presented, certificate, encode, encode_json, key, leaf, root, trust
 from wallet.issuing import sd_jwt
 from wallet.issuing.sd_jwt import Disclosure
 from wallet.verifying import checks
@@ -61,6 +62,12 @@ def another_payload() -> str:
     return Presented(payload={"_sd": [A.digest, A.digest]}, shown=(), more=(A,)).text()
 
 
+def altered(was: bytes, becomes: bytes) -> str:
+    """The leaf with some of its bytes exchanged, as only someone who hopes for a crash writes it."""
+    assert was in base64.b64decode(encode(leaf()))
+    return base64.b64encode(base64.b64decode(encode(leaf())).replace(was, becomes, 1)).decode()
+
+
 A = Disclosure.of("vehicle_class", "A1")
 STRANGER = Disclosure.of("holder_name", "别人")
 EXP = Disclosure.of("exp", 9999999999)
@@ -83,6 +90,8 @@ CASES: dict[str, tuple[str, Reason, str]] = {
     "a certificate that is a number": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": [7]})),
     "a certificate that is junk": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": ["AAAA"]})),
     "a certificate without end": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": ["A" * 20_000]})),
+    "a certificate of no version": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": [altered(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")]})),
+    "an issuer made of bits": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": [altered(b"\x0c\x04root", b"\x03\x04\0oot")]})),
     "a certificate that names nobody": ("signature", Reason.NO_CERTIFICATE, spoilt(chain=[certificate(uri=None)])),
     "another type of token": ("type_header", Reason.WRONG_TYPE, spoilt(header={"typ": "JWT"})),
     "a key binding in the issuer's place": ("type_header", Reason.WRONG_TYPE, spoilt(header={"typ": "kb+jwt"})),
