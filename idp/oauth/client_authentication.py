@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 import jwt
@@ -58,7 +58,7 @@ def _by_assertion(form: dict[str, str], *, settings: Settings, now: datetime) ->
         raise _refused("The client assertion is not acceptable.")
     expires_at = _check_times(claims, now=now)
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI or not assertions.use_once(client.client_id, jti, expires_at=expires_at):
+    if not _is_id(jti) or not assertions.use_once(client.client_id, jti, expires_at=expires_at):
         raise _refused("The client assertion was used before.")
     return client
 
@@ -103,6 +103,11 @@ def _key(client: Client, header: Any) -> ClientKey:
     if len(client.keys) == 1:
         return client.keys[0]
     raise LookupError("no such key")
+
+
+def _is_id(jti: Any) -> TypeGuard[str]:
+    """Whether this is a text of bounded length that UTF-8 can carry, which JSON's halves of surrogate pairs are not."""
+    return isinstance(jti, str) and 0 < len(jti) <= LONGEST_JTI and jti.isprintable()
 
 
 def _names_us(audience: Any, settings: Settings) -> bool:

@@ -117,6 +117,7 @@ BAD_ASSERTIONS = {
     "no jti": lambda s: s.assertion(jti=None),
     "jti is empty": lambda s: s.assertion(jti=""),
     "jti is a number": lambda s: s.assertion(jti=7),
+    "jti is no text": lambda s: sign_anything(s, jti="\ud800"),
     "jti is long": lambda s: s.assertion(jti="x" * 300),
     "no aud": lambda s: s.assertion(aud=None),
     "another aud": lambda s: s.assertion(aud="https://elsewhere.example"),
