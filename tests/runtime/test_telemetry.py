@@ -1,6 +1,7 @@
 """The last filter before a log line is written, and what a log may hold of what callers make up."""
 
 import pytest
+from flask.testing import FlaskClient
 
 from runtime.problems import loggable
 from runtime.telemetry import mask_sensitive
@@ -22,6 +23,12 @@ def test_an_exception_keeps_its_frames_and_loses_what_people_wrote() -> None:
 def test_ids_and_counts_are_left_as_they_are() -> None:
     line = {"event": "answered", "status": 200, "ms": 1.5, "correlation_id": "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f", "field": None}
     assert mask_sensitive(None, "info", line) == line
+
+
+def test_a_method_that_a_caller_made_up_is_counted_with_the_others(client: FlaskClient) -> None:
+    for path in ("/healthz", "/nowhere"):
+        assert client.open(path, method="BREW379999199001010014").status_code in (404, 405)
+    assert "BREW" not in client.get("/metrics").text
 
 
 @pytest.mark.parametrize("field", [None, "holder.number", "fields.vehicle_class", "licences.12.holder", "Idempotency-Key"])
