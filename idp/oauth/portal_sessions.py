@@ -83,13 +83,19 @@ def send_logout_token(client_id: str, session_id: str) -> None:
     settings: Settings = current_app.extensions["kabao_settings"]
     token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
     try:
-        answer = requests.post(client.backchannel_logout_uri, data={"logout_token": token}, timeout=TIMEOUTS, allow_redirects=False)
+        with _tell(client.backchannel_logout_uri, token) as heard:
+            status = heard.status_code
     except requests.RequestException as error:
         raise LogoutNotDelivered(f"{client_id}: {type(error).__name__}") from error
-    if answer.status_code >= 500:
-        raise LogoutNotDelivered(f"{client_id}: {answer.status_code}")
-    if answer.status_code >= 300:
-        log.warning("logout refused by the portal", client=client_id, status=answer.status_code)
+    if status >= 500:
+        raise LogoutNotDelivered(f"{client_id}: {status}")
+    if status >= 300:
+        log.warning("logout refused by the portal", client=client_id, status=status)
+
+
+def _tell(uri: str, token: str) -> requests.Response:
+    """Post the token; of the answer only its head is read, so that no portal fills the worker's memory or keeps it waiting."""
+    return requests.post(uri, data={"logout_token": token}, timeout=TIMEOUTS, allow_redirects=False, stream=True)
 
 
 def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, now: datetime) -> str:

@@ -29,6 +29,7 @@ class Listener(HTTPServer):
 
     heard: list[dict[str, Any]]
     status = 200
+    promised_length: int | None = None
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def listener() -> Iterator[Listener]:
             server.heard.append(parse_qs(body))
             self.send_response(server.status)
             self.send_header("Location", "http://127.0.0.1:1/")
+            if server.promised_length is not None:
+                self.send_header("Content-Length", str(server.promised_length))
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -113,6 +116,16 @@ def test_a_portal_that_fails_is_told_again(
                 portal_sessions.send_logout_token(**job)
         else:
             portal_sessions.send_logout_token(**job)
+    assert len(listener.heard) == 1
+
+
+def test_what_a_portal_answers_beyond_its_status_is_not_read(app: Flask, browser: FlaskClient, logout_portal: System, listener: Listener) -> None:
+    listener.promised_length = 10**12  # and it never comes: whoever waits for it fails
+    Journey(logout_portal).tokens(browser)
+    post_form(browser, "/signout", {}, form_at="/account")
+    (job,) = waiting(app, logout_portal.client_id)
+    with app.app_context():
+        portal_sessions.send_logout_token(**job)
     assert len(listener.heard) == 1
 
 
