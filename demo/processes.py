@@ -1,5 +1,6 @@
 """The demonstration's own processes: started, watched, and stopped together; no other process is ever touched."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ import requests
 
 ROOT = Path(__file__).parent.parent
 GRACE = 10.0
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class NotStarted(Exception):
@@ -29,7 +32,7 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise NotStarted(
-                f"Port {port} is in use. Stop what uses it (see: ss -ltnp 'sport = :{port}'), or choose others: kabao demo --port 9000"
+                f"Port {port} is in use. Stop what uses it (see: ss -ltnp 'sport = :{port}'), or choose three others: make demo PORT=9000"
             ) from error
 
 
@@ -48,7 +51,14 @@ class Processes:
         self.files.append(log)
         command = [sys.executable, *arguments]
         self.running[name] = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
 
     def wait_until_answering(self, name: str, url: str, *, seconds: float = 45) -> None:
@@ -90,3 +100,9 @@ class Processes:
         for log in self.files:
             log.close()
         self.files.clear()
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process when the demonstration is killed and cannot do it itself (prctl(2)); elsewhere nothing happens."""
+    if hasattr(LIBC, "prctl"):
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import click
-import psutil
 from rich.console import Console
 
 from demo import data, people, postgres
@@ -21,21 +20,24 @@ from demo.processes import ROOT, NotStarted, Processes, check_port
 from keys.sealing import SealBroken
 from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
 
-FOLDER = ROOT / "var" / "demo"
+VAR = ROOT / "var"
+PORT = 8000
 FORGET = "`make clean` forgets the demo and its data; then run `make demo` again."
 console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="The service's port; the portals take the two after it.")
-@click.option("--folder", default=FOLDER, type=click.Path(file_okay=False, path_type=Path), help="Where the demonstration keeps its data.")
-@click.option("--forget", is_flag=True, help="Stop the database of a demo and delete its data.")
-def demo(port: int, folder: Path, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
+@click.option(
+    "--port", default=PORT, show_default=True, type=click.IntRange(1024, 65533), help="The service's port; the portals take the two after it."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the data is kept; if not given, under var, for each port its own.")
+@click.option("--forget", is_flag=True, help="Delete the data (if no folder is given: every demo's) and stop the databases that were left running.")
+def demo(port: int, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Start the demonstration and keep it running until Ctrl-C."""
-    folder = folder.resolve()
     if forget:
-        _forget(folder)
+        _forget(folder.resolve() if folder else None)
         return
+    folder = (folder or folder_for(port)).resolve()
     processes = Processes(folder / "logs")
     _end_in_order()
     try:
@@ -53,6 +55,11 @@ def demo(port: int, folder: Path, forget: bool) -> None:  # noqa: FBT001 - a fla
         console.print("Stopping ...")
     finally:
         processes.stop()
+
+
+def folder_for(port: int) -> Path:
+    """Return where a demonstration keeps its data if it is not told: what it issues names its address, so each port has its own."""
+    return VAR / ("demo" if port == PORT else f"demo-{port}")
 
 
 def settings_for(port: int, database_url: str, folder: Path) -> Settings:
@@ -98,7 +105,9 @@ def _database(folder: Path) -> str:
     try:
         return postgres.create_database(postgres.start(folder / "postgres"), "kabao")
     except (OSError, RuntimeError, subprocess.SubprocessError, AssertionError) as error:
-        raise NotStarted(f"The database under {folder / 'postgres'} could not be started ({type(error).__name__}). {FORGET}") from error
+        raise NotStarted(
+            f"The database under {folder / 'postgres'} could not be started ({_what(error)}). Run `make demo` again; if it stays so, {FORGET}"
+        ) from error
 
 
 @contextmanager
@@ -124,12 +133,24 @@ def _end_in_order() -> None:
         signal.signal(number, interrupt)
 
 
-def _forget(folder: Path) -> None:
-    for process in psutil.process_iter(["cmdline"]):
-        if str(folder / "postgres") in (process.info["cmdline"] or []):
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
-    shutil.rmtree(folder, ignore_errors=True)
+def _what(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+
+
+def _forget(folder: Path | None) -> None:
+    try:
+        for each in [folder] if folder else sorted(VAR.glob("demo*")):
+            with _alone(each):
+                postgres.stop_under(each)
+                shutil.rmtree(each)
+        if folder is None:
+            postgres.stop_under(VAR)
+    except NotStarted as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename or VAR} cannot be deleted ({_what(error)}): correct its owner, or delete it yourself."
+        ) from error
     console.print("The demo and its data are forgotten.")
 
 
@@ -148,5 +169,6 @@ def _print_welcome(port: int, folder: Path) -> None:
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
         console.print(f"  [bold]{address:<31}[/] {what}")
-    console.print("\nIn another terminal, [bold]make tour[/] walks the whole journey.")
+    tour = "make tour" if port == PORT else f"make tour PORT={port}"
+    console.print(f"\nIn another terminal, [bold]{tour}[/] walks the whole journey.")
     console.print(f"Ctrl-C stops everything; the data stays. Logs: {folder / 'logs'}")

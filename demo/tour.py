@@ -23,9 +23,8 @@ from rich.markup import escape
 
 from demo import people
 from demo.browser import TIMEOUT, Browser, Surprise
-from demo.processes import ROOT
+from demo.stand import PORT, folder_for
 
-FOLDER = ROOT / "var" / "demo"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CODE = re.compile(r'id="spoken-code"[^>]*>([^<]+)<')
 PASSWORD = "a-tour-of-the-city"  # noqa: S105 - of an account that the tour opens itself
@@ -226,11 +225,11 @@ STEPS: tuple[tuple[str, Callable[[Journey], str]], ...] = (
 
 @click.command()
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running service; its portals are at the two ports after.")
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, help="Where the demonstration keeps its clients' keys.")
-def tour(url: str, folder: Path) -> None:
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the demonstration keeps its data, if it was told.")
+def tour(url: str, folder: Path | None) -> None:
     """Walk the whole journey against a running demonstration."""
     console = Console(highlight=False, soft_wrap=True)
-    journey = Journey(url.rstrip("/"), folder)
+    journey = Journey(url.rstrip("/"), folder or folder_for(urlsplit(url).port or PORT))
     began = time.perf_counter()
     for number, (title, step) in enumerate(STEPS, 1):
         started = time.perf_counter()

@@ -10,7 +10,7 @@ from bench.load import drive, raw
 from bench.measuring import measure
 from bench.stand import stand
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bench")]
+pytestmark = pytest.mark.slow
 
 
 def test_every_path_is_answered_without_an_error() -> None:

@@ -1,5 +1,6 @@
 """The demonstration as a newcomer runs it: from an empty folder, twice, and when something is in the way."""
 
+import fcntl
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -40,9 +42,18 @@ def three_free_ports() -> int:
     raise AssertionError("no three ports are free")
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def postgres_of(folder: Path) -> list[int]:
+    return [process.pid for process in psutil.process_iter(["cmdline"]) if str(folder / "postgres") in (process.info["cmdline"] or [])]
+
+
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[str]:
-    """Run the demonstration until the block ends, then press Ctrl-C; yields what it printed."""
+def running(folder: Path, port: int, *, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
+    """Run the demonstration until the block ends, then press Ctrl-C (or end it otherwise); yields what it printed."""
     with subprocess.Popen(
         kabao("demo", "--folder", str(folder), "--port", str(port)), cwd=ROOT, env=ENVIRON, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -56,7 +67,7 @@ def running(folder: Path, port: int) -> Iterator[str]:
             assert process.poll() is None, printed
             yield printed
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             process.wait(30)
 
 
@@ -74,7 +85,6 @@ def first_port() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo")
 def test_from_an_empty_folder_the_whole_journey_runs_and_again_with_its_data_kept(folder: Path, first_port: int) -> None:
     with running(folder, first_port) as printed:
         for address in (f":{first_port}", f":{first_port + 1}", f":{first_port + 2}", "379999199005180121"):
@@ -94,6 +104,34 @@ def test_from_an_empty_folder_the_whole_journey_runs_and_again_with_its_data_kep
         assert run("tour", "--url", f"http://127.0.0.1:{first_port}", "--folder", str(folder)).returncode == 0
 
 
+@pytest.mark.slow
+def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again_whatever_its_folder_is_called(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, port = tmp_path_factory.mktemp("killed") / "my data 卡包", three_free_ports()
+    try:
+        with running(folder, port, end=signal.SIGKILL):
+            assert postgres_of(folder)
+        deadline = time.monotonic() + 20
+        while any(listens(port + offset) for offset in range(3)):
+            assert time.monotonic() < deadline, "the service or a portal outlives the demo"
+            time.sleep(0.2)
+        with running(folder, port):
+            pass
+        assert not postgres_of(folder)
+    finally:
+        assert run("demo", "--forget", "--folder", str(folder)).returncode == 0
+
+
+def test_forgetting_a_demo_that_runs_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run("demo", "--forget", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "runs already" in done.stderr
+    assert (tmp_path / "lock").exists()
+
+
 def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -102,7 +140,7 @@ def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
         done = run("demo", "--folder", str(tmp_path / "data"), "--port", str(port))
     assert done.returncode == 1
     assert f"Port {port} is in use" in done.stderr
-    assert "--port" in done.stderr
+    assert "make demo PORT=" in done.stderr
 
 
 def test_data_that_postgresql_cannot_read_is_said_with_what_to_do(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ SCOPES = "licences:issue licences:read verifications receipts"
 PEOPLE, CODES = 12, 180
 CAUSE = {"text": "窗口核验"}
 SHAKE, SETTLE = 1.2, 20
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from wallet.register.catalogue import get_type
 
 TYPE = "driving-licence"
 SCOPES = "licences:issue licences:read verifications draws receipts events"
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("logs")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

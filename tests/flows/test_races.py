@@ -26,7 +26,7 @@ from wallet.register.catalogue import get_type
 MANY = 200
 ROUNDS = range(3)
 TYPE = "driving-licence"
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

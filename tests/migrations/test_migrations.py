@@ -16,7 +16,8 @@ from runtime.database import transaction
 def empty_url(server: postgres.PostgresServer) -> Iterator[str]:
     """A database of its own, with nothing in it."""
     yield postgres.create_database(server, "test_migrations", afresh=True)
-    server.psql("DROP DATABASE test_migrations WITH (FORCE)")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE test_migrations WITH (FORCE)")
 
 
 def tables(url: str) -> set[str]:
@@ -24,7 +25,6 @@ def tables(url: str) -> set[str]:
         return {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
 
-@pytest.mark.xdist_group("migrations")
 def test_migrations_lead_to_the_tables_of_the_code_and_all_the_way_back(empty_url: str) -> None:
     config = config_for(empty_url)
     command.upgrade(config, "head")
