@@ -20,15 +20,22 @@ from tests.at_address import AddressedKabao, kabao_at_address
 
 HERE = Path(__file__).parent
 NODE_SECONDS, INSTALL_SECONDS = 60, 300
+OLDEST = 20
 Program = Callable[..., dict[str, Any]]
+
+
+def major_version(program: str) -> int:
+    """Return the first number of a Node's version."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=NODE_SECONDS, check=False).stdout
+    return int(said.removeprefix("v").partition(".")[0] or 0)
 
 
 @pytest.fixture(scope="session")
 def node() -> Program:
     """Run one of the programs here: one JSON object in, one out."""
     program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
-        pytest.skip("no node or no npm here: install Node 20 or newer to test with implementations that are not ours")
+    if program is None or npm is None or major_version(program) < OLDEST:
+        pytest.skip(f"no npm here, or no Node {OLDEST} or newer: install them to test with implementations that are not ours")
     with (HERE / "package-lock.json").open() as lock:  # of several test processes one installs, the others wait
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (HERE / "node_modules" / ".package-lock.json").exists():
