@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import request
-from flask_wtf import FlaskForm
-from werkzeug.datastructures import MultiDict
 from wtforms import Field, Form, HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import StopValidation
 
 from idp.signin import passwords
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.numbers import NumberRefused, parse_number
+from runtime.forms import PostedForm
 from runtime.languages import Text
 from runtime.problems import Refusal
 
@@ -38,17 +36,6 @@ def is_number(_: Form, field: Field) -> None:
         parse_number(field.data)
     except NumberRefused as refused:
         raise StopValidation(refused.shown) from refused
-
-
-class PostedForm(FlaskForm):
-    """A form filled from what a browser posts alone: texts, never the JSON or the files that Flask-WTF would take too."""
-
-    class Meta(FlaskForm.Meta):
-        """How the form is filled."""
-
-        def wrap_formdata(self, form: Form, formdata: object) -> MultiDict[str, str] | None:
-            """Return the posted texts, or None for a page that is only asked for."""
-            return request.form if request.method == "POST" else None
 
 
 class SigninForm(PostedForm):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectMultipleField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput
 
+from runtime.forms import PostedForm
 from runtime.languages import Text
 from wallet.holding.cards import HOLDER_NAME, Card, Fact
 
@@ -44,7 +44,7 @@ def _is_usual(card: Card, name: str) -> bool:
     return name == HOLDER_NAME if field is None else not field.hidden_by_default
 
 
-class ChooseForm(FlaskForm):
+class ChooseForm(PostedForm):
     """Which preset, and which fields if the preset is one's own choice."""
 
     preset = RadioField(choices=[SelectChoice(value, label) for value, label in PRESETS], default=USUAL, validators=[InputRequired()])

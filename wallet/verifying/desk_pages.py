@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import HiddenField, StringField, TextAreaField
@@ -12,6 +11,7 @@ from wtforms.validators import ValidationError as FormFault
 
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.forms import PostedForm
 from runtime.guard import allow
 from runtime.idempotency import claim, digest_of
 from runtime.ids import new_id
@@ -32,7 +32,7 @@ from wallet.verifying.verification import VerificationRequest, verify_presented
 desk = Blueprint("desk", __name__, template_folder="templates")
 
 
-class DeskForm(FlaskForm):
+class DeskForm(PostedForm):
     """What is shown, and why it is looked at. `request_id` makes a form sent twice one verification."""
 
     presented = TextAreaField(Text("持证人出示的内容", "What the holder shows"))

@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template
-from flask_wtf import FlaskForm
 from wtforms import TextAreaField
 from wtforms.validators import ValidationError as FormFault
 
 from runtime.database import transaction
+from runtime.forms import PostedForm
 from runtime.guard import allow, anyone
 from runtime.languages import Text
 from wallet.verifying.reading import read_claims
@@ -16,7 +16,7 @@ from wallet.verifying.receipts import MAX_TEXT, judge
 receipt_pages = Blueprint("receipt_pages", __name__, template_folder="templates")
 
 
-class ReceiptForm(FlaskForm):
+class ReceiptForm(PostedForm):
     """The text of a receipt."""
 
     receipt = TextAreaField(Text("回执内容", "The receipt"))
