@@ -93,6 +93,11 @@ class Client(ClientMixin):
     sector: str
     first_party: bool
 
+    @property
+    def can_be_posed_as(self) -> bool:
+        """Whether any program on a person's machine could take the answer meant for this client, and use it (RFC 8252 section 8.6)."""
+        return self.auth_method == NONE and any(redirects.LOOPBACK.fullmatch(uri) for uri in self.redirect_uris)
+
     def get_client_id(self) -> str:
         """Return the client's id."""
         return self.client_id

@@ -32,7 +32,7 @@ client = AppGroup("client", help="Register portals and departments' systems.")
 )
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)))
 @click.option("--sector", help="Clients of one sector know a person by the same name; by default the host of the first redirect URI.")
-@click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number.")
+@click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number and for licences.")
 def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, **rest: Any) -> None:  # noqa: FBT001 (click passes by name)
     """Register a client."""
     made = clients.new_secret() if secret else None

@@ -1,6 +1,7 @@
 """Consent: what a holder allowed a client, remembered until they are asked for more.
 
-A first-party portal (the government's own) asks for none, save for the full number, which a person always allows themselves.
+A first-party portal (the government's own) asks for none, save for the full number and for licences, which a person always allows
+themselves: a draw is attested as made with their consent. A portal that others can pose as is allowed nothing lastingly.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from idp.oauth.clients import Client
 from runtime import ledger
 from runtime.database import Base
 
+ALWAYS_ASKED = frozenset({scopes.NUMBER, scopes.LICENCES})
+
 
 class Consent(Base):
     """The scopes that a holder allowed a client; `given_by` is the person, who may act for an organisation."""
@@ -32,7 +35,9 @@ class Consent(Base):
 
 def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str]) -> bool:
     """Whether a holder has allowed a client all that it asks, or needs not be asked."""
-    wanted = {scope for scope in asked if scope == scopes.NUMBER or not client.first_party}
+    if client.can_be_posed_as:
+        return False
+    wanted = {scope for scope in asked if scope in ALWAYS_ASKED or not client.first_party}
     return not wanted or wanted <= set(_allowed(session, grantee.holder_id, client.client_id))
 
 

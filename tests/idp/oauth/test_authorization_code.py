@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import secrets
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,12 +14,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from idp.oauth import clients
 from idp.oauth.access_tokens import verify_access_token
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.pairwise import NotPairwise, subject_of
-from keys import ring
+from keys import ring, suites
 from runtime.clock import now, shifted
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
 from tests.world_clients import ISSUER, System, ask, bearer, new_portal
 from tests.world_people import Person, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
@@ -67,13 +70,38 @@ def test_more_scopes_ask_again(browser: FlaskClient, portal: System) -> None:
     assert Journey(portal, scope="openid").authorize(browser).status_code == 303
 
 
-def test_a_first_party_portal_asks_consent_for_the_number_only(browser: FlaskClient, app: Flask) -> None:
+@pytest.mark.parametrize("scope", ["number", "licences"])
+def test_a_first_party_portal_asks_consent_for_the_number_and_for_licences_only(browser: FlaskClient, app: Flask, scope: str) -> None:
     with app.app_context(), transaction() as session:
-        portal = new_portal(session, scopes=("openid", "profile", "number"), first_party=True)
+        portal = new_portal(session, scopes=("openid", "profile", scope), first_party=True)
     assert Journey(portal).authorize(browser).status_code == 303
-    page = Journey(portal, scope="openid profile number").authorize(browser)
+    page = Journey(portal, scope=f"openid profile {scope}").authorize(browser)
     assert page.status_code == 200
-    assert 'id="scope-number"' in page.text
+    assert f'id="scope-{scope}"' in page.text
+
+
+@pytest.mark.parametrize("first_party", [False, True])
+def test_a_program_that_others_can_pose_as_asks_each_time(browser: FlaskClient, app: Flask, first_party: bool) -> None:
+    with app.app_context(), transaction() as session:
+        clients.register_client(
+            session,
+            client_id=(client_id := f"program-{secrets.token_hex(6)}"),
+            name=Text("程序", "Program"),
+            owner="11379999MB1A0001X0",
+            auth_method=clients.NONE,
+            redirect_uris=["http://127.0.0.1/callback"],
+            grant_types=[clients.AUTHORIZATION_CODE],
+            scopes=["openid"],
+            first_party=first_party,
+            now=now(),
+        )
+    program = System(client_id, suites.ES256.generate(), "http://127.0.0.1:50123/callback")
+    for _ in range(2):
+        journey = Journey(program, scope="openid")
+        page = journey.authorize(browser)
+        assert page.status_code == 200
+        assert "code" in answer_of(answer_consent(browser, page))
+    assert answer_of(Journey(program, scope="openid").authorize(browser, prompt="none"))["error"] == "consent_required"
 
 
 def test_portals_of_two_sectors_know_a_person_by_two_names(app: Flask, browser: FlaskClient, portal: System) -> None:
