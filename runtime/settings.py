@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 PREFIX = "KABAO_"
 MASTER_KEY_BYTES = 32
+DAY = 24 * 3600
+LONGEST_WHOLE = 10
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(Exception):
@@ -79,12 +82,12 @@ class _Reader:
             master_key=self.master_key(),
             public_url=self.public_url(development=development),
             development=development,
-            log_level=self.environ.get("KABAO_LOG_LEVEL", "INFO").upper(),
-            trusted_proxies=self.whole("KABAO_TRUSTED_PROXIES", 0),
-            max_body_bytes=self.whole("KABAO_MAX_BODY_BYTES", 1024 * 1024),
-            pool_size=self.whole("KABAO_POOL_SIZE", 8),
-            session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900)),
-            session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200)),
+            log_level=self.log_level(),
+            trusted_proxies=self.whole("KABAO_TRUSTED_PROXIES", 0, least=0, most=10),
+            max_body_bytes=self.whole("KABAO_MAX_BODY_BYTES", 1024 * 1024, least=256 * 1024, most=16 * 1024 * 1024),
+            pool_size=self.whole("KABAO_POOL_SIZE", 8, least=1, most=500),  # 0 is no bound at all to SQLAlchemy
+            session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900, least=60, most=DAY)),
+            session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -96,14 +99,20 @@ class _Reader:
             self.faults.append(f"{name} is not set: {remedy}")
         return value
 
-    def whole(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int, *, least: int, most: int) -> int:
         text = self.environ.get(name, "")
         if not text:
             return default
-        if not text.isascii() or not text.isdigit():
-            self.faults.append(f"{name} must be a whole number.")
+        if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_WHOLE and least <= int(text) <= most):
+            self.faults.append(f"{name} must be a whole number from {least} to {most}.")
             return default
         return int(text)
+
+    def log_level(self) -> str:
+        level = self.environ.get("KABAO_LOG_LEVEL", "INFO").upper()
+        if level not in LOG_LEVELS:
+            self.faults.append(f"KABAO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+        return level
 
     def database_url(self) -> str:
         url = self.required("KABAO_DATABASE_URL", "a PostgreSQL address, postgresql://user@host/database.")
@@ -124,7 +133,7 @@ class _Reader:
     def public_url(self, *, development: bool) -> str:
         url = self.environ.get("KABAO_PUBLIC_URL", "http://127.0.0.1:8000" if development else "").rstrip("/")
         parts = urlsplit(url)
-        if not parts.netloc or parts.path or parts.query or parts.username:
+        if not parts.netloc or parts.path or parts.query or parts.fragment or parts.username:
             self.faults.append("KABAO_PUBLIC_URL must be scheme, host and port alone, such as https://id.example.gov.cn.")
         elif not development and parts.scheme != "https":
             self.faults.append("KABAO_PUBLIC_URL must be https outside KABAO_ENVIRONMENT=development.")

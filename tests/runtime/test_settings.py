@@ -33,6 +33,12 @@ def test_everything_missing_is_reported_at_once() -> None:
         pytest.param({"KABAO_MASTER_KEY": "***"}, "KABAO_MASTER_KEY", id="not base64"),
         pytest.param({"KABAO_DATABASE_URL": "sqlite:///kabao.db"}, "PostgreSQL", id="another database"),
         pytest.param({"KABAO_POOL_SIZE": "many"}, "KABAO_POOL_SIZE", id="not a number"),
+        pytest.param({"KABAO_POOL_SIZE": "0"}, "KABAO_POOL_SIZE", id="connections without bound"),
+        pytest.param({"KABAO_SESSION_IDLE_SECONDS": "0"}, "KABAO_SESSION_IDLE_SECONDS", id="sessions of no time"),
+        pytest.param({"KABAO_SESSION_LIFETIME_SECONDS": "9" * 5000}, "KABAO_SESSION_LIFETIME_SECONDS", id="sessions without end"),
+        pytest.param({"KABAO_MAX_BODY_BYTES": "0"}, "KABAO_MAX_BODY_BYTES", id="no bodies"),
+        pytest.param({"KABAO_LOG_LEVEL": "chatty"}, "KABAO_LOG_LEVEL", id="an unknown level"),
+        pytest.param({"KABAO_PUBLIC_URL": "https://id.example.gov.cn#x"}, "KABAO_PUBLIC_URL", id="a fragment"),
         pytest.param({"KABAO_TRUSTED_PROXIES": "-1"}, "KABAO_TRUSTED_PROXIES", id="negative"),
     ],
 )
