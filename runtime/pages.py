@@ -70,6 +70,12 @@ def _headers(response: Response) -> Response:
     return response
 
 
+def _https_only(response: Response) -> Response:
+    """Let browsers come by HTTPS alone for the next year (RFC 6797)."""
+    response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Give the application its layout, style and headers."""
     app.config.update(
@@ -90,6 +96,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     Compress(app)
     app.after_request(_headers)
+    if settings.is_https:
+        app.after_request(_https_only)
     app.jinja_env.globals.update(
         asset=lambda name: url_for("static", filename=name, v=_version(app, name)), in_language=in_language, person=lambda: None
     )

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -6,7 +7,9 @@ from flask.testing import FlaskClient
 
 from runtime import problems
 from runtime.pages import Visitor, greet
+from runtime.settings import Settings
 from tests.world_people import post_form
+from wsgi import create_app
 
 PAGES = ["/", "/api/docs", "/nothing-here"]
 HTML = {"Accept": "text/html"}
@@ -30,6 +33,12 @@ def test_each_page_has_its_security_headers_and_nothing_inline(client: FlaskClie
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert "no-store" in answer.headers["Cache-Control"]
     assert INLINE.search(answer.text) is None
+
+
+def test_browsers_are_told_to_come_by_https_alone(client: FlaskClient, settings: Settings) -> None:
+    https = create_app(replace(settings, public_url="https://id.example.gov.cn")).test_client()
+    assert https.get("/healthz").headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in client.get("/healthz").headers
 
 
 def test_english_pages_hold_no_chinese_but_the_way_back(client: FlaskClient) -> None:
