@@ -12,6 +12,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from runtime import jobs
+from runtime.settings import Settings
 
 
 @click.command()
@@ -21,6 +22,8 @@ from runtime import jobs
 @click.option("--threads", default=8, show_default=True, help="Threads a worker.")
 def serve(host: str, port: int, workers: int, threads: int) -> None:
     """Serve HTTP with Granian until stopped."""
+    if threads > (pool_size := Settings.from_environ().pool_size):
+        raise click.ClickException(f"{threads} threads would wait for each other's connections: set KABAO_POOL_SIZE to {threads}, not {pool_size}.")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

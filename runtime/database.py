@@ -49,7 +49,7 @@ def build_engine(settings: Settings) -> Engine:
     return create_engine(
         driver_url(settings.database_url),
         pool_size=settings.pool_size,
-        max_overflow=settings.pool_size,
+        max_overflow=2 * settings.pool_size,  # a request holds up to three at once: its own, the session's, and a cache's that loads
         pool_timeout=10,
         hide_parameters=True,
         connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},
