@@ -2,12 +2,17 @@
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
+from psycopg import OperationalError
+from psycopg.errors import UndefinedTable
+from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from keys.sealing import SealBroken
 from runtime import cache, database, guard, languages, openapi, pages, problems, rough_input, telemetry
 from runtime.settings import Settings, SettingsError
 
@@ -117,8 +122,20 @@ def main() -> None:
     try:
         group(prog_name="kabao", obj=ScriptInfo(create_app=create_app, load_dotenv_defaults=False))
     except SettingsError as error:
-        click.echo(str(error), err=True)
-        sys.exit(os.EX_CONFIG)
+        _give_up(str(error), os.EX_CONFIG)
+    except SealBroken:
+        _give_up("KABAO_MASTER_KEY is not the one that this database was sealed under. Set the one that `kabao init` printed for it.", os.EX_CONFIG)
+    except DBAPIError as error:
+        if isinstance(error.orig, UndefinedTable):
+            _give_up("The database lacks a table. Run `kabao init`: it makes what is missing.", os.EX_CONFIG)
+        if not isinstance(error.orig, OperationalError):
+            raise
+        _give_up(f"The database cannot be used; see KABAO_DATABASE_URL. It said: {str(error.orig).splitlines()[0]}", os.EX_UNAVAILABLE)
+
+
+def _give_up(why: str, status: int) -> NoReturn:
+    click.echo(why, err=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

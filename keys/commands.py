@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from keys import ring, suites
 from runtime.clock import now
@@ -17,10 +17,10 @@ keys = AppGroup("keys", help="List and rotate signing keys.")
 @keys.command("list")
 def list_keys() -> None:
     """Show every key: its use, suite, state and age."""
-    table = Table("use", "kid", "suite", "state", "since")
+    table = Table("use", Column("kid", no_wrap=True), "suite", "state", "since")
     with transaction() as session:
         for row in ring.listed(session):
-            table.add_row(row.use, row.kid[:16], row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}")
+            table.add_row(row.use, row.kid, row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}")
     Console().print(table)
 
 

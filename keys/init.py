@@ -9,8 +9,12 @@ from runtime.settings import Settings
 
 
 def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
-    """Make the data keys, the root and the service's own keys; returns False if they are there already."""
+    """Make the data keys, the root and the service's own keys; returns False if they are there already.
+
+    Raises SealBroken if they were made under another master key.
+    """
     if any(True for _ in ring.listed(session)):
+        sealing.check_master_key(session, settings)
         return False
     sealing.add_data_key(session, settings, sealing.SEAL, now=now)
     sealing.add_data_key(session, settings, sealing.INDEX, now=now)

@@ -109,6 +109,12 @@ def unwrap(settings: Settings, wrapped: bytes, *, name: str) -> bytes:
         raise SealBroken("sealed under another master key") from error
 
 
+def check_master_key(session: Session, settings: Settings) -> None:
+    """Raise SealBroken if the data keys are not under this master key."""
+    for row in session.scalars(select(DataKey)):
+        unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")
+
+
 def add_data_key(session: Session, settings: Settings, purpose: str, *, now: datetime) -> int:
     """Make the next version of a data key and return its number."""
     versions = session.scalars(select(DataKey.version).where(DataKey.purpose == purpose)).all()

@@ -17,9 +17,9 @@ from runtime.settings import Settings
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
-@click.option("--workers", default=1, show_default=True, help="Worker processes.")
-@click.option("--threads", default=8, show_default=True, help="Threads a worker.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Worker processes.")
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1), help="Threads a worker.")
 def serve(host: str, port: int, workers: int, threads: int) -> None:
     """Serve HTTP with Granian until stopped."""
     if threads > (pool_size := Settings.from_environ().pool_size):
@@ -50,7 +50,7 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
 
 
 @click.command()
-@click.option("--concurrency", default=4, show_default=True, help="Jobs at a time.")
+@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1), help="Jobs at a time.")
 @with_appcontext
 def worker(concurrency: int) -> None:
     """Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."""

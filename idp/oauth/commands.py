@@ -37,7 +37,7 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
     """Register a client."""
     made = clients.new_secret() if secret else None
     method = clients.CLIENT_SECRET_BASIC if secret else clients.PRIVATE_KEY_JWT if jwks else clients.NONE
-    key_set = json.loads(jwks.read_text()) if jwks else None
+    key_set = _read_key_set(jwks) if jwks else None
     with transaction() as session:
         try:
             clients.register_client(
@@ -48,6 +48,13 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
     click.echo(f"{client_id} is registered ({method}).")
     if made:
         click.echo(f"Its secret, shown this once: {made}")
+
+
+def _read_key_set(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise click.ClickException(f"{file} is not a JSON Web Key Set.") from error
 
 
 @client.command("list")

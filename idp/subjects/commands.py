@@ -68,7 +68,9 @@ def _rows(file: Path, encoding: str, source: Source) -> Iterator[Row]:
                 yield reader.line_num, {ours: row[theirs] for theirs, ours in names.items()}
     except KeyError as missing:
         raise click.ClickException(
-            f"{file.name} has no column {missing}; its first line names the columns: {', '.join(source.required)}"
+            f"{file.name}, read as {encoding}, has no column {missing}. Its first line must name the columns, in English or in Chinese: "
+            + ", ".join("/".join(aliases[:2]) for aliases in source.required.values())
+            + ". Files of older systems are often in gb18030: --encoding gb18030"
         ) from missing
     except (csv.Error, LookupError) as error:
         raise click.ClickException(f"{file.name} cannot be read as CSV in {encoding}: {error}") from error

@@ -16,6 +16,8 @@ import psutil
 import pytest
 import requests
 
+from demo.postgres import PostgresServer, create_database
+
 ROOT = Path(__file__).parents[2]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KABAO_")}
 PATIENCE = 120
@@ -180,3 +182,28 @@ def test_a_command_without_settings_names_everything_that_is_missing() -> None:
     for name in ("KABAO_DATABASE_URL", "KABAO_MASTER_KEY", "KABAO_PUBLIC_URL"):
         assert name in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def production(**settings: str) -> dict[str, str]:
+    key = "".join(f"{letter}{digit}" for letter, digit in zip("kabaoKABAOeLicence-wallet", "0123456789" * 3, strict=False))[:42] + "A"
+    return {**ENVIRON, "KABAO_PUBLIC_URL": "https://id.example.gov.cn", "KABAO_MASTER_KEY": key, **settings}
+
+
+def test_a_database_that_is_away_or_empty_is_said_in_a_sentence(server: PostgresServer) -> None:
+    empty = create_database(server, "empty_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
+    for address, told in (("postgresql://nobody@127.0.0.1:1/kabao", "KABAO_DATABASE_URL"), (empty, "kabao init")):
+        environ = production(KABAO_DATABASE_URL=address)
+        done = subprocess.run(kabao("keys", "list"), cwd=ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode != 0
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_another_master_key_than_the_databases_is_said_at_once(server: PostgresServer) -> None:
+    address = create_database(server, "rekeyed_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
+    first = production(KABAO_DATABASE_URL=address)
+    second = {**first, "KABAO_MASTER_KEY": first["KABAO_MASTER_KEY"].swapcase()}
+    said = [subprocess.run(kabao("init"), cwd=ROOT, env=each, capture_output=True, text=True, timeout=PATIENCE) for each in (first, first, second)]
+    assert [done.returncode for done in said] == [0, 0, os.EX_CONFIG]
+    assert "KABAO_MASTER_KEY" in said[2].stderr
+    assert "Traceback" not in said[2].stderr

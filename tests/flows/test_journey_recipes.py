@@ -22,7 +22,7 @@ from wallet.presenting import qr_codes
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ROOT / "docs" / "recipes"
-INVENTED = "113799990000000000"
+INVENTED = "1137999900010001XM"
 TYPE = "driving-licence"
 
 

@@ -70,13 +70,14 @@ def add_department(code: str, name_zh: str, name_en: str) -> None:
 def grant(code: str, action: str, types: tuple[str, ...], until: datetime | None) -> None:
     """Let the department CODE do ACTION with licences of TYPES (codes or short names, or `all`)."""
     names = [one.code for one in catalogue.all_types()] if types == ("all",) else types
+    ends = until.replace(tzinfo=UTC) if until else None
     with _explained(), transaction() as session:
         departments.get_department(code)
-        for name in names:
-            found = catalogue.get_type(name)
-            ends = until.replace(tzinfo=UTC) if until else None
+        granted = [catalogue.get_type(name) for name in names]
+        for found in granted:
             departments.grant(session, department=code, type_code=found.code, action=Action(action), now=now(), valid_until=ends)
-            click.echo(f"{code} may {action} {found.slug}.")
+    for found in granted:
+        click.echo(f"{code} may {action} {found.slug}.")
 
 
 @department.command("withdraw")
