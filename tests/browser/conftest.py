@@ -53,9 +53,9 @@ def live_url(live_app: Flask) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One chromium for all browser tests."""
+    """One chromium for a file of tests: while Playwright is open its event loop runs in this thread, and other files' tests run their own."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: install Debian's chromium, or name one in KABAO_CHROMIUM")
     with sync_playwright() as playwright:
