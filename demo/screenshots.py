@@ -1,11 +1,14 @@
-"""`python -m demo.screenshots`: takes the pictures of docs/images from a running demonstration (needs Playwright and chromium)."""
+"""`python -m demo.screenshots [URL]`: takes the pictures of docs/images from a running demonstration (needs Playwright and chromium)."""
+
+import re
+import sys
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import people
 from demo.processes import ROOT
 
-HERE = "http://127.0.0.1:8000"
+HERE = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 FOLDER = ROOT / "docs" / "images"
 
 
@@ -35,7 +38,7 @@ def _officer(chromium: Browser, code: str) -> None:
     page.fill("#presented", code)
     page.fill("#cause", "办理居住登记，核对驾驶证信息")
     page.click("#verify")
-    page.screenshot(path=FOLDER / "verdict.png", full_page=True)
+    page.screenshot(path=FOLDER / "verdict.png")
 
 
 def _phone(chromium: Browser) -> None:
@@ -57,7 +60,7 @@ def _signed_in(chromium: Browser, person: people.Citizen, *, width: int, height:
 
 def _show(page: Page) -> str:
     page.goto(f"{HERE}/wallet")
-    page.locator("a[href^='/wallet/cards/']").filter(has_text="海右市公安局").last.click()
+    page.locator("a[href^='/wallet/cards/']").filter(has_text=re.compile("机动车驾驶证|Driving licence")).first.click()
     page.goto(page.url.split("?")[0] + "/show")
     page.click("#make-code")
     return page.inner_text("#spoken-code")
