@@ -54,23 +54,31 @@ BORN = {
     LIN: {"sex": "female", "birth_date": "1990-05-18"},
     CHEN: {"sex": "male", "birth_date": "1986-11-02"},
     ZHOU: {"sex": "male", "birth_date": "1978-03-09"},
+    SUN: {"sex": "male", "birth_date": "1983-07-24"},
 }
 ID = {"issuing_office": POLICE.name}
 REGISTERED = {"registered_on": "2015-09-26", "registration_office": CIVIL_AFFAIRS.name}
+FIRM = {
+    "legal_representative": ZHOU.name,
+    "domicile": SHOP,
+    "established_on": "2019-06-18",
+    "business_scope": "餐饮服务；食品销售；餐饮管理。",
+    "registration_authority": MARKET.name,
+}
+KITCHEN = {"legal_representative": ZHOU.name, "domicile": SHOP, "business_place": SHOP, "supervising_office": MARKET.name}
 HOLDINGS = (
     Holding(LIN, POLICE, "resident-identity-card", {**BORN[LIN], **ID, "address": HOME}, date(2016, 5, 17), date(2036, 5, 17)),
     Holding(LIN, POLICE, "household-register", {**BORN[LIN], "address": HOME}, date(2015, 10, 8)),
     Holding(LIN, POLICE, "driving-licence", {**BORN[LIN], "vehicle_class": "C2", "address": HOME}, date(2020, 8, 1), date(2030, 8, 1)),
     Holding(LIN, CIVIL_AFFAIRS, "marriage-certificate", {**REGISTERED, "spouse_name": CHEN.name, "spouse_number": CHEN.number}, date(2015, 9, 26)),
-    Holding(LIN, SOCIAL_SECURITY, "social-security-card", {"sex": "female"}, date(2013, 7, 1)),
+    Holding(LIN, SOCIAL_SECURITY, "social-security-card", {"sex": "female", "insured_region": "海右市"}, date(2013, 7, 1)),
     Holding(LIN, EDUCATION, "degree-certificate", {"birth_date": "1990-05-18", "institution": "海右大学"}, date(2012, 6, 30)),
     Holding(LIN, LAND, "real-estate-certificate", {"location": HOME}, date(2018, 4, 12)),
     Holding(CHEN, POLICE, "resident-identity-card", {**BORN[CHEN], **ID, "address": HOME}, date(2017, 1, 1), date(2037, 1, 1)),
     Holding(CHEN, CIVIL_AFFAIRS, "marriage-certificate", {**REGISTERED, "spouse_name": LIN.name, "spouse_number": LIN.number}, date(2015, 9, 26)),
     Holding(CHEN, TRANSPORT, "road-transport-qualification", {**BORN[CHEN], "address": HOME}, date(2023, 5, 1), date(2029, 4, 30)),
     Holding(ZHOU, POLICE, "resident-identity-card", {**BORN[ZHOU], **ID}, date(2018, 3, 8), date(2038, 3, 8)),
-    Holding(RESTAURANT, MARKET, "business-licence", {"legal_representative": ZHOU.name, "domicile": SHOP}, date(2019, 6, 18)),
-    Holding(
-        RESTAURANT, MARKET, "food-business-licence", {"legal_representative": ZHOU.name, "business_place": SHOP}, date(2025, 1, 1), date(2029, 12, 31)
-    ),
+    Holding(SUN, POLICE, "resident-identity-card", {**BORN[SUN], **ID}, date(2019, 4, 2), date(2039, 4, 2)),
+    Holding(RESTAURANT, MARKET, "business-licence", FIRM, date(2019, 6, 18)),
+    Holding(RESTAURANT, MARKET, "food-business-licence", KITCHEN, date(2025, 1, 1), date(2029, 12, 31)),
 )

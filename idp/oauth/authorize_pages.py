@@ -20,6 +20,8 @@ from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import origins_beyond
 from idp.subjects import directory
+from idp.subjects.mandates import Mandate, organisations_of
+from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -147,9 +149,20 @@ def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
         is_acting=grantee.is_acting,
         name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)) if grantee.is_acting else None,
         goal=url_for("authorize.consent") + "?" + urlencode(asked.payload.data),
+        others=_others(asked, grantee),
+        again=_again(dict(asked.payload.data)),
         portal_host=urlsplit(asked.payload.redirect_uri).netloc,
     )
     return form_may_lead_to(make_response(page), redirects.origin_of(asked.payload.redirect_uri))
+
+
+def _others(asked: OAuthRequest, grantee: Grantee) -> list[Mandate]:
+    """Return for whom else the person could go on to the portal; nobody, while the registry is away."""
+    try:
+        mandates = organisations_of(asked.session, person_id=grantee.person_id, now=asked.now)
+    except RegistryUnavailable:
+        return []
+    return [mandate for mandate in mandates if mandate.organisation_id != grantee.holder_id]
 
 
 def _see(goal: str) -> Response:

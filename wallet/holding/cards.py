@@ -22,8 +22,8 @@ from wallet.register.licences import Licence, LicenceNotFound, LicenceState, chi
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
 LABELS_OF_EVERY_LICENCE = {
-    HOLDER_NAME: Text("持证主体", "Holder"),
-    HOLDER_NUMBER: Text("持证主体号码", "Holder's number"),
+    HOLDER_NAME: Text("持证人", "Holder"),
+    HOLDER_NUMBER: Text("持证人号码", "Holder's number"),
     LICENCE_NUMBER: Text("证照编号", "Licence number"),
     "licence_identifier": Text("证照标识", "Licence identifier"),
 }

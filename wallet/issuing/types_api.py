@@ -14,8 +14,8 @@ from wallet.register.definitions import LicenceType
 MAX_AGE = 300
 LOCALES = {"zh-CN": "zh", "en": "en"}
 CLAIMS = {
-    "holder_name": Text("持证主体", "Holder"),
-    "holder_number": Text("持证主体代码", "Holder's number"),
+    "holder_name": Text("持证人", "Holder"),
+    "holder_number": Text("持证人号码", "Holder's number"),
     "licence_number": Text("证照编号", "Licence number"),
 }
 types = Blueprint("types", __name__)

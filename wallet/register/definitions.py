@@ -19,7 +19,7 @@ from wallet.register.identifiers import MalformedIdentifier, check_type_code
 HolderKind = Literal["person", "organisation"]
 FAMILIES = {
     "identity": Text("身份", "Identity"),
-    "life": Text("人生", "Life"),
+    "life": Text("生活", "Life"),
     "education-profession": Text("教育与职业", "Education and profession"),
     "property": Text("财产", "Property"),
     "enterprise": Text("企业", "Enterprise"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runtime.languages import Text, text_of
-from wallet.holding.cards import label_of
+from wallet.holding.cards import in_order, label_of
 from wallet.holding.uses import Way
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType
@@ -92,7 +92,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         state=state,
         state_name=LicenceState(state).text if state in set(LicenceState) else None,
         checks=[CheckLine(wording.CHECKS[name], wording.RESULTS[Result(result)], MARKS[Result(result)]) for name, result in claims["checks"].items()],
-        fields=[_field(licence_type, name, (values or {}).get(name)) for name in claims["fields"]],
+        fields=[_field(licence_type, name, (values or {}).get(name)) for name in _in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
     )
 
@@ -103,6 +103,10 @@ def _field(licence_type: LicenceType | None, name: str, value: Any) -> FieldLine
     known = licence_type.find_field(name)
     shown = None if value is None else known.shown(value) if known else str(value)
     return FieldLine(label_of(licence_type, name), shown)
+
+
+def _in_order(licence_type: LicenceType | None, names: list[str]) -> list[str]:
+    return in_order(licence_type, names) if licence_type else names
 
 
 def _type_of(licence: dict[str, Any] | None) -> LicenceType | None:

@@ -1,12 +1,15 @@
 """A person sees which portals they allowed what, and takes it back."""
 
+import re
+from html import unescape
+
 from flask import Flask
 from flask.testing import FlaskClient
 
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey, signed_in_browser
 from tests.world_clients import System, ask
-from tests.world_people import BROWSER, csrf_token, new_person, open_account
+from tests.world_people import BROWSER, Person, csrf_token, new_organisation, new_person, open_account
 
 OFFLINE = "openid offline_access"
 
@@ -27,6 +30,20 @@ def test_what_was_allowed_is_shown_and_taken_back(browser: FlaskClient, portal: 
     assert Journey(portal, scope=OFFLINE).authorize(browser).status_code == 200
     refused = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refused.json["error"] == "invalid_grant"
+
+
+def test_who_may_act_for_an_organisation_can_choose_it_where_consent_is_asked(
+    app: Flask, browser: FlaskClient, person: Person, portal: System
+) -> None:
+    assert 'id="others-title"' not in Journey(portal).authorize(browser).text
+    with app.app_context(), transaction() as session:
+        name = new_organisation(session, representative=person).name
+    for button, told in ((f"代表“{name}”继续", f"代表“{name}”授权"), ("以本人身份继续", "以本人身份授权")):
+        page = Journey(portal).authorize(browser).text
+        chosen = next(form for form in page.split("<form")[1:] if button in form)
+        data = {key: unescape(value) for key, value in re.findall(r'name="(csrf_token|next|organisation)" value="([^"]*)"', chosen)}
+        answer = browser.post("/account/acting", data=data, headers=BROWSER)
+        assert told in browser.get(answer.location, headers=BROWSER).text
 
 
 def test_nobody_takes_back_what_another_allowed(app: Flask, browser: FlaskClient, portal: System) -> None:

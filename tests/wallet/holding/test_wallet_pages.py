@@ -94,7 +94,7 @@ def test_cards_are_grouped_by_family_with_their_state_in_words(app: Flask) -> No
     with writing(app) as session:
         revoke_licence(session, session.merge(driving), reason="违法记分", legal_basis="测试", department=driving.issuer_code, now=now())
     page = get(signed_in(app, person), "/wallet")
-    assert page.index("人生") < page.index("教育与职业")
+    assert page.index("生活") < page.index("教育与职业")
     assert re.search(rf'licence--inactive(?:(?!</article>).)*{driving.id}(?:(?!</article>).)*state--revoked">吊销', page, re.DOTALL)
     assert re.search(rf'{degree.id}(?:(?!</article>).)*state--valid">有效', page, re.DOTALL)
 
@@ -192,7 +192,7 @@ def test_the_history_says_who_when_why_and_which_fields(app: Flask) -> None:
     for page in (get(client, "/wallet/history"), get(client, f"/wallet/cards/{licence.id}")):
         assert "办理&lt;b&gt;食品经营&lt;/b&gt;许可" in page
         assert str(receipt) in page
-        assert "持证主体" in page
+        assert "持证人" in page
         assert "示例市第" in page
         assert "只核对了证照是否有效" not in page
 
