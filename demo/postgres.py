@@ -75,13 +75,14 @@ def _connect(server: PostgresServer) -> psycopg.Connection:
 def _forget_the_dead(folder: Path) -> None:
     """Take processes that were killed off the list of those that use a server: it would never stop for them."""
     users = folder / ".handle_pids.json"
-    try:
-        listed = json.loads(users.read_text() or "[]")
-        users.write_text(json.dumps([number for number in listed if psutil.pid_exists(number)]))
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        users.unlink()
+    with PostgresServer._lock:  # others write the list, too
+        try:
+            listed = json.loads(users.read_text() or "[]")
+            users.write_text(json.dumps([number for number in listed if psutil.pid_exists(number)]))
+        except FileNotFoundError:
+            pass
+        except ValueError:
+            users.unlink()
 
 
 def _own_folder() -> Path:
