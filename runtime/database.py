@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import DateTime, Engine, LargeBinary, MetaData, Uuid, create_engine
+from sqlalchemy import ColumnElement, CursorResult, DateTime, Engine, LargeBinary, MetaData, Uuid, create_engine, delete, inspect, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -23,6 +23,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+PRUNE_BATCH, PRUNE_ROUNDS = 5_000, 200
 SERVER_OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 
 
@@ -75,3 +76,22 @@ def transaction() -> Iterator[Session]:
     """
     with Session(engine(), expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def prune(table: type[Base], over: ColumnElement[bool]) -> int:
+    """Delete the rows of a table that are over, and return how many; for jobs.
+
+    A batch a transaction: however much gathered while no worker ran, no statement takes so long that it is cut off and has done nothing.
+    """
+    key = inspect(table).primary_key
+    batch = select(*key).where(over).limit(PRUNE_BATCH).with_for_update(skip_locked=True)
+    statement = delete(table).where(tuple_(*key).in_(batch)).execution_options(synchronize_session=False)
+    pruned = 0
+    for _ in range(PRUNE_ROUNDS):
+        with transaction() as session:
+            done = session.execute(statement)
+            assert isinstance(done, CursorResult)
+            pruned += done.rowcount
+        if done.rowcount < PRUNE_BATCH:
+            break
+    return pruned

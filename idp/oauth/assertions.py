@@ -9,11 +9,10 @@ import hashlib
 from datetime import datetime
 
 import psycopg
-from sqlalchemy import delete
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from runtime.database import Base, engine
+from runtime.database import Base, engine, prune
 
 USE = (
     "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)) "
@@ -46,6 +45,6 @@ def use_once(client_id: str, jti: str, *, expires_at: datetime) -> bool:
     return is_first
 
 
-def prune(session: Session, *, now: datetime) -> None:
+def forget(*, now: datetime) -> None:
     """Forget assertions that have expired."""
-    session.execute(delete(ClientAssertion).where(ClientAssertion.expires_at < now))
+    prune(ClientAssertion, ClientAssertion.expires_at < now)

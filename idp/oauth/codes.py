@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import refresh_tokens
 from idp.oauth.access_tokens import Grantee
-from runtime.database import Base
+from runtime.database import Base, prune
 from runtime.ids import new_id
 
 LIFETIME = timedelta(seconds=60)
@@ -108,9 +108,9 @@ def redeem(session: Session, unverified_code: str, *, client_id: str, now: datet
     return spent
 
 
-def prune(session: Session, *, now: datetime) -> None:
+def forget(*, now: datetime) -> None:
     """Forget codes that nobody can bring any more."""
-    session.execute(delete(AuthorizationCode).where(AuthorizationCode.issued_at < now - REMEMBERED))
+    prune(AuthorizationCode, AuthorizationCode.issued_at < now - REMEMBERED)
 
 
 def _hash(code: str) -> bytes:

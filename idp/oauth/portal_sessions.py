@@ -20,7 +20,7 @@ from idp.oauth.pairwise import pairwise_sid
 from keys import ring
 from runtime import jobs
 from runtime.clock import now as clock_now
-from runtime.database import Base
+from runtime.database import Base, prune
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,9 +69,9 @@ def portals_of(session: Session, session_id: UUID) -> list[str]:
     return list(session.scalars(select(PortalSession.client_id).where(PortalSession.session_id == session_id)))
 
 
-def prune(session: Session, *, now: datetime) -> None:
+def forget(*, now: datetime) -> None:
     """Forget the portals of sessions that are over by their age."""
-    session.execute(delete(PortalSession).where(PortalSession.signed_in_at < now - REMEMBERED))
+    prune(PortalSession, PortalSession.signed_in_at < now - REMEMBERED)
 
 
 @jobs.job

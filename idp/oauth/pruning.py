@@ -3,12 +3,10 @@
 from idp.oauth import assertions, codes, portal_sessions, refresh_tokens
 from runtime import jobs
 from runtime.clock import now
-from runtime.database import transaction
 
 
 @jobs.every("* * * * *")
 def prune_oauth() -> None:
     """Forget expired assertions, codes, refresh families and portals of sessions."""
-    with transaction() as session:
-        for kept in (assertions, codes, refresh_tokens, portal_sessions):
-            kept.prune(session, now=now())
+    for kept in (assertions, codes, refresh_tokens, portal_sessions):
+        kept.forget(now=now())

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.access_tokens import Grantee
 from runtime import ledger
-from runtime.database import Base
+from runtime.database import Base, prune
 from runtime.settings import Settings
 
 GRACE = timedelta(seconds=10)
@@ -159,10 +159,10 @@ def read(unverified_token: str, settings: Settings) -> Presented | None:
     return Presented(UUID(bytes=raw[:16]), int.from_bytes(raw[16:HEAD], "big"))
 
 
-def prune(session: Session, *, now: datetime) -> None:
+def forget(*, now: datetime) -> None:
     """Forget families that ended or expired a day ago."""
     before = now - REMEMBERED
-    session.execute(delete(RefreshFamily).where(or_(RefreshFamily.expires_at < before, RefreshFamily.ended_at < before)))
+    prune(RefreshFamily, or_(RefreshFamily.expires_at < before, RefreshFamily.ended_at < before))
 
 
 def _is_usable(family: RefreshFamily, presented: Presented, *, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy import ForeignKey, Index, delete, or_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import ledger
-from runtime.database import Base
+from runtime.database import Base, prune
 from runtime.ids import new_id
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -127,10 +127,9 @@ def end(session: Session, signed_in: SignedIn, *, now: datetime) -> None:
     ledger.record(session, "session.ended", actor=actor, object_id=signed_in.session_id, subject_id=signed_in.subject_id, now=now)
 
 
-def prune(session: Session, *, lifetimes: Lifetimes, now: datetime) -> None:
+def forget(*, lifetimes: Lifetimes, now: datetime) -> None:
     """Forget the sessions whose time is over."""
-    over = or_(SigninSession.seen_at < now - lifetimes.idle, SigninSession.auth_time < now - lifetimes.total)
-    session.execute(delete(SigninSession).where(over))
+    prune(SigninSession, or_(SigninSession.seen_at < now - lifetimes.idle, SigninSession.auth_time < now - lifetimes.total))
 
 
 def as_signed_in(row: SigninSession) -> SignedIn:

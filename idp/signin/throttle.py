@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Case, DateTime, Interval, case, delete, func, literal
+from sqlalchemy import Case, DateTime, Interval, case, func, literal
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealing
-from runtime.database import Base
+from runtime.database import Base, prune
 from runtime.languages import Text
 from runtime.problems import TooManyRequests
 
@@ -109,9 +109,9 @@ def network_of(address: str) -> str:
     return str(read.ipv4_mapped or ipaddress.IPv6Network((int(read) >> 64 << 64, 64)))
 
 
-def prune(session: Session, *, now: datetime) -> None:
+def forget(*, now: datetime) -> None:
     """Forget the buckets that are empty."""
-    session.execute(delete(ThrottleBucket).where(ThrottleBucket.empty_at < now))
+    prune(ThrottleBucket, ThrottleBucket.empty_at < now)
 
 
 def _write(buckets: dict[bytes, Bucket], changes: dict[str, Any], *, now: datetime) -> Insert:
