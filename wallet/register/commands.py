@@ -95,15 +95,17 @@ def withdraw(code: str, action: str, type_name: str) -> None:
 @department.command("officer")
 @click.argument("code")
 @click.argument("number")
-def officer(code: str, number: str) -> None:
+@click.option("--remove", is_flag=True, help="Let the person act for it no longer.")
+def officer(code: str, number: str, *, remove: bool) -> None:
     """Let the person with the citizen number NUMBER act for the department CODE."""
     with _explained(), transaction() as session:
         departments.get_department(code)
         person = parse_number(number)
         if not person.is_person:
             raise click.ClickException("an officer is a person")
-        departments.add_officer(session, department=code, subject_id=ensure_subject(session, person, now=now()).id, now=now())
-    click.echo(f"{person.masked()} acts for {code}.")
+        change = departments.remove_officer if remove else departments.add_officer
+        change(session, department=code, subject_id=ensure_subject(session, person, now=now()).id, now=now())
+    click.echo(f"{person.masked()} acts for {code}{' no longer' if remove else ''}.")
 
 
 @department.command("list")

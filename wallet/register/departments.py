@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -52,6 +52,12 @@ class NoAuthority(Refusal):
         403,
         Text("本部门没有办理此类证照该项业务的权限。", "The department has no authority to do this with licences of this type."),
     )
+
+
+class NoSuchOfficer(Refusal):
+    """The person does not act for the department."""
+
+    code, status, title = "no-such-officer", 404, Text("此人不是该部门的工作人员。", "The person does not act for the department.")
 
 
 class Department(Base):
@@ -134,6 +140,14 @@ def add_officer(session: Session, *, department: str, subject_id: UUID, now: dat
     )
     if session.execute(row).first() is not None:
         ledger.record(session, "officer.added", actor="operator", object_id=department, subject_id=subject_id, now=now)
+
+
+def remove_officer(session: Session, *, department: str, subject_id: UUID, now: datetime) -> None:
+    """Let a person act for a department no longer, from their next request on; raises NoSuchOfficer."""
+    gone = delete(Officer).where(Officer.subject_id == subject_id, Officer.department_code == department).returning(Officer.subject_id)
+    if session.execute(gone).first() is None:
+        raise NoSuchOfficer
+    ledger.record(session, "officer.removed", actor="operator", object_id=department, subject_id=subject_id, now=now)
 
 
 def get_department(code: str) -> Department:
