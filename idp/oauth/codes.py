@@ -108,6 +108,12 @@ def redeem(session: Session, unverified_code: str, *, client_id: str, now: datet
     return spent
 
 
+def end_codes_of(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:
+    """Spend every code of a holder that is on its way to a client."""
+    on_its_way = (AuthorizationCode.holder_id == holder_id, AuthorizationCode.client_id == client_id, AuthorizationCode.spent_at.is_(None))
+    session.execute(update(AuthorizationCode).where(*on_its_way, AuthorizationCode.issued_at > now - LIFETIME).values(spent_at=now))
+
+
 def forget(*, now: datetime) -> None:
     """Forget codes that nobody can bring any more."""
     prune(AuthorizationCode, AuthorizationCode.issued_at < now - REMEMBERED)

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import refresh_tokens, scopes
+from idp.oauth import codes, refresh_tokens, scopes
 from idp.oauth.access_tokens import Grantee
 from idp.oauth.clients import Client
 from runtime import ledger
@@ -56,10 +56,11 @@ def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
 
 
 def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
-    """Take back what a holder allowed a client: it must ask again, and its refresh families of that holder end."""
+    """Take back what a holder allowed a client: it must ask again, and its codes and refresh families of that holder end."""
     gone = delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id).returning(Consent.client_id)
     if session.scalar(gone) is None:
         return
+    codes.end_codes_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)  # first: a code redeemed meanwhile has begun its family
     refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
 

@@ -46,6 +46,13 @@ def test_who_may_act_for_an_organisation_can_choose_it_where_consent_is_asked(
         assert told in browser.get(answer.location, headers=BROWSER).text
 
 
+def test_a_code_on_its_way_is_taken_back_too(browser: FlaskClient, portal: System) -> None:
+    journey = Journey(portal, scope=OFFLINE)
+    code = journey.code(browser)
+    withdraw(browser, portal)
+    assert journey.exchange(browser, code).json["error"] == "invalid_grant"
+
+
 def test_nobody_takes_back_what_another_allowed(app: Flask, browser: FlaskClient, portal: System) -> None:
     tokens = Journey(portal, scope=OFFLINE).tokens(browser)
     with app.app_context(), transaction() as session:
