@@ -49,4 +49,10 @@ class DrawSchema(Schema):
 
     licence = fields.Nested(LicenceSummarySchema, metadata={"description": "The licence."})
     fields_ = fields.Dict(data_key="fields", attribute="fields", metadata={"description": "Its fields.", "example": {"vehicle_class": "C1"}})
+    salt = fields.String(
+        metadata={
+            "description": "Random. The receipt's digest is SHA-256 of the JSON of `fields`, `licence` and `salt`: sorted, without spaces, in UTF-8.",
+            "example": "Jk3q9XnM2vTzR8cL5wYb1A",
+        }
+    )
     receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

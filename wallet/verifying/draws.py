@@ -4,6 +4,7 @@ Either way a cause is given, a receipt is made, and the holder sees the use. Wha
 """
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_c
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.receipts import VALID
 from wallet.verifying.verification import summary_of
+
+SALT_BYTES = 16
 
 
 class LicenceNotValid(Refusal):
@@ -92,10 +95,14 @@ def _draw(
     fields = _chosen(licence_type, licence, request.fields)
     state = licence.state_at(now).value
     summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
-    seen = json.dumps({"licence": summary, "fields": fields}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    answer = {"licence": summary, "fields": fields}
-    finding = Finding("draw", way, VALID, seen, request.cause, licence_type.code, holder_id, licence.id, answer)
+    answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES)}
+    finding = Finding("draw", way, VALID, text_of(answer), request.cause, licence_type.code, holder_id, licence.id, answer)
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    """Return what a receipt's digest is of: licence, fields and salt, as one JSON text; but for the salt, few fields would soon be guessed."""
+    return json.dumps({name: answer[name] for name in ("licence", "fields", "salt")}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, now: datetime) -> Licence:

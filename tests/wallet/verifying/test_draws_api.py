@@ -19,6 +19,7 @@ from tests.world_verifying import CAUSE, OTHER_TYPE, TYPE, Counter, new_counter,
 from tests.world_wallet import new_department, new_licence
 from wallet.holding.uses import uses_of
 from wallet.issuing.life import revoke_licence
+from wallet.verifying.receipts import digest_of
 
 
 def portal_token(counter: Counter, *, scopes: str = "openid licences", holder_id: UUID | None = None) -> str:
@@ -41,7 +42,7 @@ def revoke(counter: Counter) -> None:
 def test_a_draw_on_authority_gives_the_fields_a_receipt_and_a_line_in_the_history(counter: Counter) -> None:
     answer = counter.draw()
     assert answer.status_code == 201
-    assert answer.json.keys() == {"licence", "fields", "receipt"}
+    assert answer.json.keys() == {"licence", "fields", "salt", "receipt"}
     assert answer.json["fields"]["vehicle_class"] == "C1"
     assert answer.json["licence"]["identifier"] == counter.licence.identifier
     claims = ring.verify(answer.json["receipt"]["jws"], use=ring.RECEIPT, typ="receipt+jwt", audience=None)
@@ -49,6 +50,15 @@ def test_a_draw_on_authority_gives_the_fields_a_receipt_and_a_line_in_the_histor
     with transaction() as session:
         (use,) = uses_of(session, holder_id=counter.holder_id)
     assert (use.way, use.cause, use.department, use.fields) == ("draw", CAUSE["text"], counter.department, sorted(answer.json["fields"]))
+
+
+def test_the_receipt_s_digest_can_be_made_again_from_the_answer_and_from_nothing_less(counter: Counter) -> None:
+    one, other = (counter.draw(fields=["vehicle_class"]).json for _ in range(2))
+    assert (one["licence"], one["fields"]) == (other["licence"], other["fields"])
+    digests = [ring.verify(each["receipt"]["jws"], use=ring.RECEIPT, typ="receipt+jwt", audience=None)["digest"]["value"] for each in (one, other)]
+    seen = {name: one[name] for name in ("fields", "licence", "salt")}
+    assert digests[0] == digest_of(json.dumps(seen, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+    assert digests[0] != digests[1], "who holds a receipt must not find the fields by trying"
 
 
 def test_only_the_fields_that_were_asked_for_are_given(counter: Counter) -> None:
