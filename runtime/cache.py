@@ -32,7 +32,7 @@ class Cache:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._kept: OrderedDict[tuple[str, Hashable], tuple[float, Any]] = OrderedDict()
-        self._generation: dict[str, int] = {}
+        self._generation: dict[str | None, int] = {}
         self._lock = threading.Lock()
         self._listening = threading.Event()
         self._stopped = threading.Event()
@@ -52,10 +52,10 @@ class Cache:
         if found is not None and found[0] > time.monotonic():
             value: Value = found[1]
             return value
-        generation = self._generation.get(topic, 0)
+        generation = self._generation_of(topic)
         loaded = load()
         with self._lock:
-            if loaded is not None and self._listening.is_set() and self._generation.get(topic, 0) == generation:
+            if loaded is not None and self._listening.is_set() and self._generation_of(topic) == generation:
                 self._kept[topic, key] = (time.monotonic() + LIFETIME, loaded)
                 if len(self._kept) > LIMIT:
                     self._kept.popitem(last=False)
@@ -64,10 +64,13 @@ class Cache:
     def clear(self, topic: str | None = None) -> None:
         """Drop what is kept on a topic, or everything."""
         with self._lock:
-            for name in [topic] if topic is not None else list(self._generation) + [kept[0] for kept in self._kept]:
-                self._generation[name] = self._generation.get(name, 0) + 1
+            self._generation[topic] = self._generation.get(topic, 0) + 1
             for kept in [kept for kept in self._kept if topic in (None, kept[0])]:
                 del self._kept[kept]
+
+    def _generation_of(self, topic: str) -> tuple[int, int]:
+        """Return what changes whenever the topic, or everything (None), is dropped: also for a topic of which nothing was ever kept."""
+        return self._generation.get(topic, 0), self._generation.get(None, 0)
 
     def _start(self) -> None:
         with self._lock:
