@@ -42,7 +42,7 @@ def rotate(use: str) -> None:
         try:
             row = ring.activate_next(session, use, now=now())
         except Refusal as refusal:
-            raise click.ClickException(f"{refusal.reason}; run: kabao keys publish {use}") from refusal
+            raise click.ClickException(refusal.reason) from refusal
     click.echo(f"{row.kid} signs for {use} from now on.")
 
 

@@ -7,7 +7,7 @@ from keys import certificates, ring
 from runtime.guard import allow, anyone
 
 published = Blueprint("keys", __name__)
-MAX_AGE = 300
+MAX_AGE = int(ring.PUBLISHED_FOR.total_seconds())
 
 
 @published.get("/jwks")

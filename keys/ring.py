@@ -7,7 +7,7 @@ meets a key that it does not know. Private parts rest sealed under the master ke
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
@@ -27,6 +27,7 @@ NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT = "oidc", "receipt", "ledger", "status", "root"
 PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS)
 TOPIC = "signing_keys"
+PUBLISHED_FOR = timedelta(minutes=5)
 
 
 class KeyNotReady(Refusal):
@@ -135,13 +136,18 @@ def add(
 
 
 def activate_next(session: Session, use: str, *, now: datetime) -> SigningKey:
-    """Let the `next` key of a use sign from now on and retire the one before it; raises KeyNotReady."""
+    """Let the `next` key of a use sign from now on and retire the one before it.
+
+    Raises KeyNotReady if there is none, or it was published less than `PUBLISHED_FOR` ago: verifiers would not know it yet.
+    """
     rows = {
         row.state: row
         for row in session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).with_for_update())
     }
     if NEXT not in rows:
-        raise KeyNotReady(f"no next key for {use}")
+        raise KeyNotReady(f"no next key for {use}; run: kabao keys publish {use}")
+    if now - rows[NEXT].made_at < PUBLISHED_FOR:
+        raise KeyNotReady("the next key was published less than five minutes ago; wait until caches of the key set have run out")
     if ACTIVE in rows:
         _move(session, rows[ACTIVE], RETIRED, now=now)
         session.flush()

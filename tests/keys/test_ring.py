@@ -1,5 +1,6 @@
 import base64
 import json
+from datetime import timedelta
 
 import jwt
 import pytest
@@ -34,8 +35,10 @@ def test_rotation_publishes_before_it_signs(app: Flask, settings: Settings, use:
             following = ring.add(session, settings, use=use, suite=suites.ES256, state=ring.NEXT, now=now()).kid
         assert ring.signer(use).kid == before.kid
         assert following in ring.verifying_keys(use)
+        with transaction() as session, pytest.raises(ring.KeyNotReady, match="five minutes"):
+            ring.activate_next(session, use, now=now() + timedelta(minutes=4))
         with transaction() as session:
-            ring.activate_next(session, use, now=now())
+            ring.activate_next(session, use, now=now() + timedelta(minutes=5))
         assert ring.signer(use).kid == following
         assert verify(old, use) == {"n": 1}
         assert verify(ring.signer(use).sign({"n": 2}, typ="test+jwt"), use) == {"n": 2}
