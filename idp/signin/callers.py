@@ -7,6 +7,7 @@ an organisation, whether the mandate still stands.
 from datetime import datetime, timedelta
 
 from flask import Response, current_app, g, redirect, request, url_for
+from flask import session as form_session
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
@@ -70,7 +71,8 @@ def set_cookie(response: Response, token: str) -> None:
 
 
 def forget_cookie(response: Response) -> None:
-    """Take the browser's token away."""
+    """Take the browser's token away, and what its forms remember with it: a code that was shown is not for who sits here next."""
+    form_session.clear()
     response.delete_cookie(cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
 
 

@@ -74,9 +74,10 @@ def signout() -> Response:
     if before is not None:
         with transaction() as session:
             sessions.end(session, before, now=now())
-        flash(str(Text("您已退出登录。", "You are signed out.")))
     response = _see("/signin")
     callers.forget_cookie(response)
+    if before is not None:
+        flash(str(Text("您已退出登录。", "You are signed out.")))
     return response
 
 

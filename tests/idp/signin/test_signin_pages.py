@@ -41,6 +41,15 @@ def test_a_person_signs_in_and_out(client: FlaskClient, person: Person) -> None:
     assert client.get("/account", headers={"Accept": "application/json"}).status_code == 401
 
 
+def test_signing_out_takes_along_what_the_browser_kept_of_the_person(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    with client.session_transaction() as kept:
+        kept["shown_code"] = {"content": "KABAO1:X"}
+    assert post_form(client, "/signout", {}, form_at="/account").status_code == 303
+    with client.session_transaction() as kept:
+        assert set(kept) == {"_flashes"}
+
+
 def test_a_browser_is_brought_back_to_where_it_wanted_to_go(client: FlaskClient, person: Person) -> None:
     asked = client.get("/account", headers=BROWSER)
     page = client.get(asked.location, headers=BROWSER).text
