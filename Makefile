@@ -10,7 +10,7 @@ help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: ## Make .venv with the locked dependencies, if it is not up to date
-	@sha256sum --check --status $(BIN)/../installed 2>/dev/null || deploy/install.sh
+	@{ sha256sum --check --status .venv/installed && [ "$$(cat .venv/place)" = "$$(pwd -P)" ]; } 2>/dev/null || deploy/install.sh
 
 demo: install ## Start everything on this machine: service, worker, two portals, invented people (PORT=9000 takes other ports)
 	@$(BIN)/kabao demo --port $(PORT)

@@ -150,6 +150,9 @@ def _officers(session: Session, _: Settings) -> None:
 
 def _clients(session: Session, settings: Settings, folder: Path) -> None:
     known = {row.client_id for row in clients.listed(session)}
+    for each in (*SYSTEMS, *PORTALS):
+        if each.client_id in known:
+            key_file(each.client_id, folder).stat()  # raises if it is gone
     for system in SYSTEMS:
         if system.client_id not in known:
             jwks = _make_key(system.client_id, folder)

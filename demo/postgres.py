@@ -73,8 +73,11 @@ def _connect(server: PostgresServer) -> psycopg.Connection:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Take processes that were killed off the list of those that use a server: it would never stop for them."""
-    users = folder / ".handle_pids.json"
+    """Take killed processes off the list of those that use a server, for which it would never stop, and a killed server's mark away.
+
+    After a restart of the machine the number in that mark may be another program's.
+    """
+    users, mark = folder / ".handle_pids.json", folder / "postmaster.pid"
     with PostgresServer._lock:  # others write the list, too
         try:
             listed = json.loads(users.read_text() or "[]")
@@ -83,6 +86,15 @@ def _forget_the_dead(folder: Path) -> None:
             pass
         except ValueError:
             users.unlink()
+        if mark.exists() and not _is_postgres(mark.read_text().partition("\n")[0]):
+            mark.unlink()
+
+
+def _is_postgres(number: str) -> bool:
+    try:
+        return psutil.Process(int(number)).name() == "postgres"
+    except (ValueError, psutil.NoSuchProcess):
+        return False
 
 
 def _own_folder() -> Path:

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 import click
+import psycopg
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from demo import data, people, postgres
 from demo.processes import ROOT, NotStarted, Processes, check_port
@@ -21,6 +23,7 @@ from keys.sealing import SealBroken
 from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
 
 VAR = ROOT / "var"
+PORTAL = ROOT / "examples" / "portal" / "app.py"
 PORT = 8000
 FORGET = "`make clean` forgets the demo and its data; then run `make demo` again."
 console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -42,6 +45,8 @@ def demo(port: int, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 
     _end_in_order()
     try:
         with _alone(folder):
+            if not PORTAL.exists():
+                raise NotStarted("The demonstration needs the whole source tree: clone the repository, and run `make demo` there.")
             for each in (port, port + 1, port + 2):
                 check_port(each)
             _stand(processes, port, folder)
@@ -89,13 +94,15 @@ def _stand(processes: Processes, port: int, folder: Path) -> None:
         data.load(settings, folder=folder, console=console)
     except (SealBroken, SettingsError) as error:
         raise NotStarted(f"The data under {folder} was sealed under another master key than {folder / 'master.key'}. {FORGET}") from error
+    except (OSError, SQLAlchemyError) as error:
+        raise NotStarted(f"The data under {folder} is not whole ({_what(error)}). {FORGET}") from error
     environ = environ_for(port, database_url, (folder / "master.key").read_text().strip())
     with console.status("Starting the service, the worker and the portals ..."):
         processes.start("service", "-m", "wsgi", "serve", "--port", str(port), environ=environ)
         processes.start("worker", "-m", "wsgi", "worker", environ=environ)
         for offset, portal in enumerate(data.PORTALS, 1):
             portal_environ = data.portal_environ(portal, port=port + offset, service=settings.public_url, folder=folder)
-            processes.start(portal.client_id, "examples/portal/app.py", environ=portal_environ)
+            processes.start(portal.client_id, str(PORTAL), environ=portal_environ)
         processes.wait_until_answering("service", f"http://127.0.0.1:{port}/readyz")
         for offset, portal in enumerate(data.PORTALS, 1):
             processes.wait_until_answering(portal.client_id, f"http://127.0.0.1:{port + offset}/")
@@ -104,10 +111,10 @@ def _stand(processes: Processes, port: int, folder: Path) -> None:
 def _database(folder: Path) -> str:
     try:
         return postgres.create_database(postgres.start(folder / "postgres"), "kabao")
-    except (OSError, RuntimeError, subprocess.SubprocessError, AssertionError) as error:
-        raise NotStarted(
-            f"The database under {folder / 'postgres'} could not be started ({_what(error)}). Run `make demo` again; if it stays so, {FORGET}"
-        ) from error
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError, AssertionError, psycopg.Error) as error:
+        where = folder / "postgres"
+        why = f"could not be started ({_what(error)}); see {where / 'log'}"
+        raise NotStarted(f"The database under {where} {why}. If trying again does not help: {FORGET}") from error
 
 
 @contextmanager
@@ -134,7 +141,9 @@ def _end_in_order() -> None:
 
 
 def _what(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return type(error).__name__
 
 
 def _forget(folder: Path | None) -> None:

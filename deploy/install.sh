@@ -8,7 +8,10 @@ PYTHON=${PYTHON:-python3}
 command -v "$PYTHON" >/dev/null || { say "Python is missing. Install it: apt-get install python3"; exit 1; }
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "Kabao needs Python 3.11 or newer; PYTHON=/path/to/python3.12 make demo chooses another."; exit 1; }
 
-if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+[ -w . ] || { say "$(pwd -P) cannot be written. Correct its owner, or clone the repository into a folder of your own."; exit 1; }
+
+# The programs in .venv name its place, so one that was moved is of no use.
+if [ "$(cat .venv/place 2>/dev/null)" != "$(pwd -P)" ] || ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     rm -rf .venv
     if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
         # Debian keeps these two in a package of their own.
@@ -32,4 +35,5 @@ if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-de
     exit 1
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+pwd -P > .venv/place
 sha256sum requirements.lock pyproject.toml > .venv/installed

@@ -24,13 +24,15 @@ client = AppGroup("client", help="Register portals and departments' systems.")
 @click.option("--owner", required=True, help="The credit code of the department or organisation that answers for it.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its public keys (private_key_jwt).")
 @click.option("--secret", is_flag=True, help="Make a secret (client_secret_basic) and print it once.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True)
-@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
-@click.option("--backchannel-logout-uri")
+@click.option(
+    "--redirect-uri", "redirect_uris", multiple=True, help="Where people come back to from signing in, letter by letter; more than one may be given."
+)
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where they come back to from signing out.")
+@click.option("--backchannel-logout-uri", help="Where it is told that a session ended.")
 @click.option(
     "--grant", "grant_types", multiple=True, type=click.Choice(clients.GRANT_TYPES), default=[clients.CLIENT_CREDENTIALS], show_default=True
 )
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)))
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)), help="What it may ask for; more than one may be given.")
 @click.option("--sector", help="Clients of one sector know a person by the same name; by default the host of the first redirect URI.")
 @click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number and for licences.")
 def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, **rest: Any) -> None:  # noqa: FBT001 (click passes by name)

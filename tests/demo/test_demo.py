@@ -155,6 +155,15 @@ def test_data_that_postgresql_cannot_read_is_said_with_what_to_do(tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
+def test_another_programs_number_in_postgresqls_mark_is_no_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("marked") / "postgres"
+    script = "import sys; from pathlib import Path; from demo import postgres; postgres.create_database(postgres.start(Path(sys.argv[1])), 'x')"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        (folder / "postmaster.pid").write_text("1\n/elsewhere\n1\n5432\n/elsewhere\n\n 1 1\nready\n")
+
+
 def test_a_folder_that_is_a_file_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("demo", "--folder", str(tmp_path / "file" / "data"), "--port", str(three_free_ports()))
