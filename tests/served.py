@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -253,11 +253,12 @@ def free_port() -> int:
 def kill_postgres(server: postgres.PostgresServer) -> None:
     """Kill the postmaster and its children, as a cut of the power to PostgreSQL alone would."""
     postmaster = psutil.Process(server.get_pid())
+    postmaster.suspend()  # from here on it has no more children
     family = [postmaster, *postmaster.children(recursive=True)]
-    for process in family:
-        process.suspend()
-    for process in family:
-        process.kill()
+    for act in (psutil.Process.suspend, psutil.Process.kill):
+        for process in family:
+            with suppress(psutil.NoSuchProcess):  # one that was ending by itself
+                act(process)
     psutil.wait_procs(family, timeout=10)
 
 

@@ -70,7 +70,7 @@ def running(folder: Path, port: int, *, end: signal.Signals = signal.SIGINT) -> 
             yield printed
         finally:
             process.send_signal(end)
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
