@@ -62,7 +62,7 @@ class Stand:
 def stand() -> Iterator[Stand]:
     """Set the stand up, and take it down at the end."""
     database = postgres.start(FOLDER / "postgres")
-    with kabao(database, name="bench", folder=FOLDER / "logs") as running:
+    with kabao(database, name="bench", folder=FOLDER / "logs", threads=1) as running:
         yield _filled(running, database)
 
 

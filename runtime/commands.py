@@ -18,8 +18,14 @@ from runtime.settings import Settings
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Worker processes.")
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(1), help="Threads a worker.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Worker processes; two or so for each core.")
+@click.option(
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Threads a worker; more workers serve better.",
+)
 def serve(host: str, port: int, workers: int, threads: int) -> None:
     """Serve HTTP with Granian until stopped."""
     if threads > (pool_size := Settings.from_environ().pool_size):
@@ -32,21 +38,22 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
             raise click.ClickException(
                 f"{host}:{port} cannot be used ({error.strerror}): stop what runs there, or choose another with --port."
             ) from error
-    if workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="kabao-metrics-"))
-    Granian(
-        "wsgi:create_app",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=threads,
-        websockets=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=10,
-        log_level=LogLevels.warning,
-    ).serve()
+    with tempfile.TemporaryDirectory(prefix="kabao-metrics-") as shared:
+        if workers > 1:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+        Granian(
+            "wsgi:create_app",
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=threads,
+            websockets=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=10,
+            log_level=LogLevels.warning,
+        ).serve()
 
 
 @click.command()

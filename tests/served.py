@@ -64,6 +64,7 @@ class Processes:
     folder: Path
     database_url: str
     threads: int = 8
+    workers: int = 1
     log_level: str = "INFO"
     port: int = 0
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Processes:
 
     def serve(self) -> None:
         """Start the service, and return once it answers."""
-        self._start("serve", "--port", str(self.port), "--threads", str(self.threads))
+        self._start("serve", "--port", str(self.port), "--workers", str(self.workers), "--threads", str(self.threads))
         self.wait_until("/healthz")
 
     def work(self) -> None:
