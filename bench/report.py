@@ -18,9 +18,7 @@ def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -
     """Print the paths beside their budgets, then the bare acts."""
     by = "wrk" if shutil.which("wrk") else "threads of our own (wrk is not installed)"
     shared = f"{os.cpu_count()} processors ({platform.machine()}), which the load and PostgreSQL (fsync on) share"
-    console.print(
-        f"\nOne Granian worker, one thread; {shared}; load by {by}; {os.getloadavg()[0]:.1f} processes were running in the last minute.\n"
-    )
+    console.print(f"\nOne Granian worker, one thread; {shared}; load by {by}; {os.getloadavg()[0]:.1f} processes were running in the last minute.\n")
     console.print(_paths(measured))
     if bare:
         console.print(_acts(bare))
