@@ -36,7 +36,7 @@ KINDS = {
     "Macao residence permit": (closed("82000019940823002"), NumberKind.MACAO_RESIDENCE, "551"),
     "Taiwan residence permit": (closed("83000019940823002"), NumberKind.TAIWAN_RESIDENCE, "552"),
     "permanent resident's card of 2023": (closed("93799919850607001"), NumberKind.PERMANENT_RESIDENT, "553"),
-    "permanent resident's card of 2004": ("XXX370085060710", NumberKind.PERMANENT_RESIDENT_2004, "553"),
+    "permanent resident's card of 2004": ("XXX379985060710", NumberKind.PERMANENT_RESIDENT_2004, "553"),
     "enterprise": (coded("9137999900000001"), NumberKind.CREDIT_CODE, "001"),
     "enterprise with letters": (coded("91379999MA3XYZ12".replace("Z", "W")), NumberKind.CREDIT_CODE, "001"),
     "individual business": (coded("92379999MA300001"), NumberKind.CREDIT_CODE, "001"),
@@ -134,14 +134,14 @@ def test_a_number_is_masked_for_showing_and_never_in_a_trace() -> None:
     number = parse_number(ENDS_IN_X)
     assert number.masked() == "379***********018X"
     assert ENDS_IN_X not in repr(number)
-    assert parse_number("xxx370085060710").masked() == "XXX********0710"
+    assert parse_number("xxx379985060710").masked() == "XXX********0710"
 
 
 def test_a_number_tells_birth_and_sex_where_it_holds_them() -> None:
     man, woman = parse_number(closed("37999919900101001")), parse_number(closed("83000019940823002"))
     assert (man.born, man.sex) == (date(1990, 1, 1), "male")
     assert (woman.born, woman.sex) == (date(1994, 8, 23), "female")
-    for other in (parse_number("XXX370085060710"), parse_number(credit_code())):
+    for other in (parse_number("XXX379985060710"), parse_number(credit_code())):
         assert (other.born, other.sex) == (None, None)
 
 
