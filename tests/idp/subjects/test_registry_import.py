@@ -27,7 +27,7 @@ def test_a_file_is_taken_and_a_bad_line_never_costs_a_good_one(app: Flask, tmp_p
         "number,name,born,sex,address",
         f"{good},王建国,1970-01-02,男,东营市垦利区",
         f"{other[:-1]}{'1' if other[-1] != '1' else '2'},李文秀,,,",
-        "371502900101001,张思远,,,",
+        "379999900101001,张思远,,,",
         f"{citizen_number()},,,,",
         f"{good},王建国,,,",
         f"{credit_code()},卡包有限公司,,,",
