@@ -68,7 +68,7 @@ FIRM = {
 KITCHEN = {"legal_representative": ZHOU.name, "domicile": SHOP, "business_place": SHOP, "supervising_office": MARKET.name}
 HOLDINGS = (
     Holding(LIN, POLICE, "resident-identity-card", {**BORN[LIN], **ID, "address": HOME}, date(2016, 5, 17), date(2036, 5, 17)),
-    Holding(LIN, POLICE, "household-register", {**BORN[LIN], "address": HOME}, date(2015, 10, 8)),
+    Holding(LIN, POLICE, "household-register", {**BORN[LIN], "native_place": "海右市", "address": HOME}, date(2015, 10, 8)),
     Holding(LIN, POLICE, "driving-licence", {**BORN[LIN], "vehicle_class": "C2", "address": HOME}, date(2020, 8, 1), date(2030, 8, 1)),
     Holding(LIN, CIVIL_AFFAIRS, "marriage-certificate", {**REGISTERED, "spouse_name": CHEN.name, "spouse_number": CHEN.number}, date(2015, 9, 26)),
     Holding(LIN, SOCIAL_SECURITY, "social-security-card", {"sex": "female", "insured_region": "海右市"}, date(2013, 7, 1)),
