@@ -1,8 +1,11 @@
 """`kabao serve` and `kabao worker`: the two long-running processes."""
 
 import os
+import shutil
 import socket
+import sys
 import tempfile
+from pathlib import Path
 
 import click
 from flask import current_app
@@ -13,6 +16,9 @@ from granian.log import LogLevels
 
 from runtime import jobs
 from runtime.settings import Settings
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+OWN_FOLDER = str(Path(tempfile.gettempdir()) / "kabao-metrics-")
 
 
 @click.command()
@@ -38,9 +44,9 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
             raise click.ClickException(
                 f"{host}:{port} cannot be used ({error.strerror}): stop what runs there, or choose another with --port."
             ) from error
-    with tempfile.TemporaryDirectory(prefix="kabao-metrics-") as shared:
-        if workers > 1:
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+    if workers > 1:
+        _share_counters()
+    try:
         Granian(
             "wsgi:create_app",
             factory=True,
@@ -54,6 +60,16 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
             workers_kill_timeout=10,
             log_level=LogLevels.warning,
         ).serve()
+    finally:
+        if (folder := os.environ.get(SHARED, "")).startswith(OWN_FOLDER):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _share_counters() -> None:
+    """Let the workers count in one folder. The metrics library decides at its import whether it does, so the process begins anew with it named."""
+    if SHARED not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix=Path(OWN_FOLDER).name, dir=Path(OWN_FOLDER).parent)
+        os.execv(sys.executable, [sys.executable, "-m", "wsgi", *sys.argv[1:]])  # noqa: S606 - this very program
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import structlog
 from flask import Blueprint, Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess, values
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -38,15 +38,12 @@ def readyz() -> tuple[Response, int]:
 def metrics() -> Response:
     """Give what is counted, over all worker processes where there are several."""
     registry = REGISTRY
-    if multiprocess_directory():
+    if _counts_are_shared():
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def multiprocess_directory() -> str | None:
-    """Return the folder in which several processes share their counters, where `kabao serve` set one."""
-    from prometheus_client import values
-
-    shared = values.ValueClass.__name__ != "MutexValue"
-    return "shared" if shared else None
+def _counts_are_shared() -> bool:
+    """Whether several processes count in one folder, which `kabao serve` names where there are several workers."""
+    return values.ValueClass.__name__ != "MutexValue"
