@@ -4,7 +4,9 @@ One query a request: the session's row, by its id. Once a minute more: that it w
 an organisation, whether the mandate still stands.
 """
 
+import hmac
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from flask import Response, current_app, g, redirect, request, url_for
 from flask import session as form_session
@@ -12,9 +14,12 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from idp.signin import sessions
+from idp.signin.destinations import local_path
+from idp.signin.entering import Browser, Entry
 from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
 from idp.subjects import mandates
 from idp.subjects.registries import RegistryUnavailable
+from keys import sealing
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import NotSignedIn, wants_page
@@ -76,15 +81,35 @@ def forget_cookie(response: Response) -> None:
     response.delete_cookie(cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
 
 
-def set_browser_mark(response: Response, mark: str) -> None:
-    """Let the browser be known again at the next sign-in."""
+def this_browser() -> Browser:
+    """Return what is known of the browser that asks."""
+    return Browser(request.remote_addr or "", request.user_agent.string, find_signed_in())
+
+
+def let_in(entry: Entry, goal: str | None) -> Response:
+    """Give the browser what its proof led to, and send it on to a path of ours."""
+    form_session.pop("csrf_token", None)
+    response: Response = redirect(local_path(goal), 303)  # type: ignore[assignment]
+    set_cookie(response, entry.token)
+    mark = sealing.index_of(_mark_of(entry.subject_id)).hex()
     lifetime = int(BROWSER_COOKIE_LIFETIME.total_seconds())
     response.set_cookie(BROWSER_COOKIE, mark, max_age=lifetime, path="/signin", secure=_settings().is_https, httponly=True, samesite="Lax")
+    return response
+
+
+def is_known_browser(subject_id: UUID | None) -> bool:
+    """Whether a person signed in in this browser before: the owner of an account is not slowed by strangers' guesses."""
+    mark = request.cookies.get(BROWSER_COOKIE, "").encode()
+    return any(hmac.compare_digest(index.hex().encode(), mark) for index in sealing.indexes_of(_mark_of(subject_id)))
 
 
 def lifetimes() -> Lifetimes:
     """Return how long sessions last here."""
     return Lifetimes(_settings().session_idle, _settings().session_lifetime)
+
+
+def _mark_of(subject_id: UUID | None) -> str:
+    return f"browser:{subject_id}"
 
 
 def _find(token: str) -> SignedIn | None:

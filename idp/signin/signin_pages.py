@@ -3,17 +3,13 @@
 Each try is counted in a transaction of its own before it is heard; no connection is held while a password is hashed.
 """
 
-import hmac
-
 import structlog
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
-from flask import session as form_session
 
-from idp.signin import accounts, callers, passwords, sessions, throttle
+from idp.signin import accounts, callers, entering, passwords, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
 from idp.subjects.numbers import Number, parse_number
-from keys import sealing
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -84,17 +80,18 @@ def signout() -> Response:
 def _sign_in(number: Number, password: str, goal: str) -> Response:
     present = now()
     accounts.check_is_person(number)
-    attempt = throttle.Try("signin", number.value, request.remote_addr or "", known_browser=_is_known_browser(number))
     with transaction() as session:
-        throttle.count(session, attempt, now=present)
         account = accounts.find_account(session, number)
+        known_browser = callers.is_known_browser(account.subject_id if account else None)
+        attempt = throttle.Try("signin", number.value, request.remote_addr or "", known_browser=known_browser)
+        throttle.count(session, attempt, now=present)
     if not passwords.is_right(account.password_hash if account else None, password) or account is None:
         raise SigninRefused("no account" if account is None else "another password")
     with transaction() as session:
         throttle.give_back(session, attempt, now=present)
         accounts.rehash(session, account, password=password)
-        token = sessions.begin(session, subject_id=account.subject_id, amr=["pwd"], now=present, before=callers.find_signed_in())
-    return _signed_in(token, number, goal)
+        entry = entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
+    return callers.let_in(entry, goal)
 
 
 def _register(number: Number, name: str, password: str, goal: str) -> Response:
@@ -103,26 +100,8 @@ def _register(number: Number, name: str, password: str, goal: str) -> Response:
         throttle.count(session, throttle.Try("register", number.value, request.remote_addr or ""), now=present)
     with transaction() as session:
         subject_id = accounts.register(session, number=number, name=name, password=password, now=present)
-        token = sessions.begin(session, subject_id=subject_id, amr=["pwd"], now=present, before=callers.find_signed_in())
-    return _signed_in(token, number, goal)
-
-
-def _signed_in(token: str, number: Number, goal: str) -> Response:
-    form_session.pop("csrf_token", None)
-    response = _see(goal)
-    callers.set_cookie(response, token)
-    callers.set_browser_mark(response, sealing.index_of(_browser_of(number)).hex())
-    return response
-
-
-def _is_known_browser(number: Number) -> bool:
-    """Whether the owner of the account signed in in this browser before: such a one is not slowed by strangers' guesses."""
-    mark = request.cookies.get(callers.BROWSER_COOKIE, "").encode()
-    return any(hmac.compare_digest(index.hex().encode(), mark) for index in sealing.indexes_of(_browser_of(number)))
-
-
-def _browser_of(number: Number) -> str:
-    return f"browser:{number.value}"
+        entry = entering.enter(session, subject_id=subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
+    return callers.let_in(entry, goal)
 
 
 def _see(goal: str) -> Response:
