@@ -49,7 +49,10 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.discovery_api import discovery, userinfo
     from idp.oauth.logout_pages import logout_pages
     from idp.oauth.token_api import token_endpoints
-    from idp.signin import pruning  # noqa: F401 (declares a job)
+    from idp.signin import (
+        account_menu,
+        pruning,  # noqa: F401 (declares a job)
+    )
     from idp.signin.account_pages import account_pages
     from idp.signin.signin_pages import signin_pages
     from keys.published_api import published
@@ -76,6 +79,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
+    account_menu.init_app(app)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
