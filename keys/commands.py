@@ -25,7 +25,7 @@ def list_keys() -> None:
 
 
 @keys.command()
-@click.argument("use", type=click.Choice([ring.OIDC]))
+@click.argument("use", type=click.Choice(ring.ROTATED_USES))
 @click.option("--suite", type=click.Choice(sorted(suites.SUITES)), default=suites.ES256.name, show_default=True)
 def publish(use: str, suite: str) -> None:
     """Make the next key of a use and publish it; it does not sign yet."""
@@ -35,7 +35,7 @@ def publish(use: str, suite: str) -> None:
 
 
 @keys.command()
-@click.argument("use", type=click.Choice([ring.OIDC]))
+@click.argument("use", type=click.Choice(ring.ROTATED_USES))
 def rotate(use: str) -> None:
     """Let the published next key sign, and retire the one before it."""
     with transaction() as session:

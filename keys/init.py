@@ -1,4 +1,4 @@
-"""The first keys of an installation, made once by `kabao init`."""
+"""The first keys of an installation, made by `kabao init`; after an upgrade, those that are new since."""
 
 from datetime import datetime
 
@@ -15,11 +15,20 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
     """
     if any(True for _ in ring.listed(session)):
         sealing.check_master_key(session, settings)
+        _add_missing(session, settings, now=now)
         return False
     sealing.add_data_key(session, settings, sealing.SEAL, now=now)
     sealing.add_data_key(session, settings, sealing.INDEX, now=now)
     certificates.create_root(session, settings, now=now)
-    ring.add(session, settings, use=ring.OIDC, suite=suites.ES256, state=ring.ACTIVE, now=now)
+    _add_missing(session, settings, now=now)
     for use in (ring.RECEIPT, ring.STATUS, ring.LEDGER):
         certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)
     return True
+
+
+def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None:
+    """Give each use that rotates by itself its first key, if it never had one."""
+    present = {row.use for row in ring.listed(session)}
+    for use in ring.ROTATED_USES:
+        if use not in present:
+            ring.add(session, settings, use=use, suite=suites.ES256, state=ring.ACTIVE, now=now)

@@ -20,7 +20,7 @@ def jwks() -> Response:
 @published.get("/jwks/<use>")
 @allow(anyone)
 def jwks_of_use(use: str) -> Response:
-    """Give the keys of receipts, of the ledger or of status lists."""
+    """Give the keys of receipts, of the ledger, of status lists or of the requests that this service sends."""
     if use not in ring.PUBLISHED_USES:
         raise NotFound
     return _key_set(use)

@@ -24,8 +24,9 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
-OIDC, RECEIPT, LEDGER, STATUS, ROOT = "oidc", "receipt", "ledger", "status", "root"
-PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS)
+OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS = "oidc", "receipt", "ledger", "status", "root", "requests"
+PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS)
+ROTATED_USES = (OIDC, REQUESTS)
 TOPIC = "signing_keys"
 PUBLISHED_FOR = timedelta(minutes=5)
 

@@ -30,7 +30,7 @@ class Settings:
     """The whole configuration of one process.
 
     `public_url` is the issuer: scheme, host and port, without a closing slash. `master_key` seals every private
-    key and every data key; whoever has it and the database has everything.
+    key and every data key; whoever has it and the database has everything. `outbound_hosts` may be asked at inner addresses.
     """
 
     database_url: str = field(repr=False)
@@ -46,6 +46,7 @@ class Settings:
     access_token_lifetime: timedelta = timedelta(minutes=10)
     refresh_token_lifetime: timedelta = timedelta(days=30)
     qr_lifetime: timedelta = timedelta(minutes=5)
+    outbound_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -88,6 +89,7 @@ class _Reader:
             pool_size=self.whole("KABAO_POOL_SIZE", 8, least=1, most=500),  # 0 is no bound at all to SQLAlchemy
             session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900, least=60, most=DAY)),
             session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
+            outbound_hosts=frozenset(self.environ.get("KABAO_OUTBOUND_HOSTS", "").replace(",", " ").lower().split()),
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))

@@ -6,9 +6,9 @@ A row stands from the authorization until the session ends; a code whose row is 
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-import requests
 import structlog
 from flask import current_app
 from sqlalchemy import delete, select
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.oauth.clients import Client, find_client
 from idp.oauth.pairwise import pairwise_sid
 from keys import ring
-from runtime import jobs
+from runtime import jobs, outbound
 from runtime.clock import now as clock_now
 from runtime.database import Base, prune
 from runtime.settings import Settings
@@ -28,7 +28,8 @@ TYP = "logout+jwt"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LIFETIME = timedelta(minutes=2)
 REMEMBERED = timedelta(days=2)
-TIMEOUTS = (3.05, 5)
+TIMEOUT = 8.0
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class LogoutNotDelivered(Exception):
@@ -83,19 +84,19 @@ def send_logout_token(client_id: str, session_id: str) -> None:
     settings: Settings = current_app.extensions["kabao_settings"]
     token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
     try:
-        with _tell(client.backchannel_logout_uri, token) as heard:
-            status = heard.status_code
-    except requests.RequestException as error:
-        raise LogoutNotDelivered(f"{client_id}: {type(error).__name__}") from error
+        status = _tell(client.backchannel_logout_uri, token, settings=settings).status
+    except outbound.NoAnswer as none:
+        raise LogoutNotDelivered(f"{client_id}: {none}") from none
     if status >= 500:
         raise LogoutNotDelivered(f"{client_id}: {status}")
     if status >= 300:
         log.warning("logout refused by the portal", client=client_id, status=status)
 
 
-def _tell(uri: str, token: str) -> requests.Response:
+def _tell(uri: str, token: str, *, settings: Settings) -> outbound.Answer:
     """Post the token; of the answer only its head is read, so that no portal fills the worker's memory or keeps it waiting."""
-    return requests.post(uri, data={"logout_token": token}, timeout=TIMEOUTS, allow_redirects=False, stream=True)
+    body = urlencode({"logout_token": token}).encode()
+    return outbound.fetch("POST", uri, body=body, headers=FORM, allowed=outbound.allowed_by(settings), timeout=TIMEOUT, limit=0)
 
 
 def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, now: datetime) -> str:
