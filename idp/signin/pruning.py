@@ -1,6 +1,6 @@
-"""Forgetting what is over: sessions past their time and empty buckets of the throttle."""
+"""Forgetting what is over: sessions past their time, empty buckets of the throttle, addresses that were removed and old notices."""
 
-from idp.signin import callers, sessions, throttle
+from idp.signin import callers, contacts, notices, sessions, throttle
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -10,3 +10,5 @@ def prune_signin() -> None:
     """Prune once an hour."""
     sessions.forget(lifetimes=callers.lifetimes(), now=now())
     throttle.forget(now=now())
+    contacts.forget(now=now())
+    notices.forget(now=now())

@@ -109,6 +109,17 @@ def see(session: Session, row: SigninSession, *, now: datetime) -> None:
     session.execute(update(SigninSession).where(SigninSession.id == row.id, SigninSession.seen_at <= now - SEEN_EVERY).values(seen_at=now))
 
 
+def raise_to(session: Session, signed_in: SignedIn, *, amr: list[str], now: datetime) -> str:
+    """Add a fresh proof to a session and return the browser's new token: the session keeps its id and gets a new secret."""
+    secret = secrets.token_bytes(SECRET_BYTES)
+    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": now, "amr": amr}
+    session.execute(update(SigninSession).where(SigninSession.id == signed_in.session_id).values(values))
+    actor = f"subject:{signed_in.subject_id}"
+    on = signed_in.session_id
+    ledger.record(session, "session.raised", actor=actor, object_id=on, subject_id=signed_in.subject_id, now=now, amr=amr)
+    return base64.urlsafe_b64encode(on.bytes + secret).rstrip(b"=").decode()
+
+
 def act_for(session: Session, signed_in: SignedIn, organisation_id: UUID | None, *, now: datetime) -> None:
     """Let a session act for an organisation, or for the person alone; the mandate is the caller's to check."""
     session.execute(update(SigninSession).where(SigninSession.id == signed_in.session_id).values(acting_for=organisation_id))

@@ -1,0 +1,60 @@
+"""What people are told about their accounts: each kind of notice, in both languages. `{names}` are filled from what `notices.tell` is given.
+
+A part that has something to tell adds its kinds here. No text holds a code, and none a number in full.
+"""
+
+from dataclasses import dataclass
+
+from runtime.languages import Text
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """A kind of notice: its title and body, and what its link does if it has one."""
+
+    title: Text
+    body: Text
+    link: Text | None = None
+
+
+NOTICES: dict[str, NoticeText] = {
+    "contact-added": NoticeText(
+        Text("新增了联系方式", "An address was added"),
+        Text("您的账号新增了联系方式 {address}。", "{address} was added to your account."),
+    ),
+    "contact-removed": NoticeText(
+        Text("移除了联系方式", "An address was removed"),
+        Text("您的账号移除了联系方式 {address}，今后的通知不再发往该处。", "{address} was removed from your account and hears nothing more."),
+    ),
+    "totp-added": NoticeText(
+        Text("新增了验证器", "An authenticator was added"),
+        Text("您的账号新增了动态验证码验证器“{name}”。", "The authenticator “{name}” was added to your account."),
+    ),
+    "totp-removed": NoticeText(
+        Text("移除了验证器", "An authenticator was removed"),
+        Text("您的账号移除了动态验证码验证器“{name}”。", "The authenticator “{name}” was removed from your account."),
+    ),
+    "recovery-codes-made": NoticeText(
+        Text("生成了新的恢复码", "New recovery codes were made"),
+        Text(
+            "您的账号生成了一组新的恢复码，旧的恢复码已全部失效。",
+            "New recovery codes were made; the old ones no longer work.",
+        ),
+    ),
+    "recovery-code-used": NoticeText(
+        Text("使用了一个恢复码", "A recovery code was used"),
+        Text("您的账号使用了一个恢复码，还剩 {left} 个。", "A recovery code was used for your account; {left} are left."),
+    ),
+    "recovery-codes-few": NoticeText(
+        Text("恢复码即将用完", "Few recovery codes are left"),
+        Text("您的恢复码只剩 {left} 个，请登录后重新生成一组。", "Only {left} of your recovery codes are left; sign in and make new ones."),
+    ),
+    "password-changed": NoticeText(
+        Text("密码已修改", "Your password was changed"),
+        Text("您的账号密码已修改，其他设备上的登录已全部退出。", "The password of your account was changed, and all other devices were signed out."),
+    ),
+    "browser-trusted": NoticeText(
+        Text("信任了一个浏览器", "A browser is trusted"),
+        Text("今后30天内，在这个浏览器（{browser}）上登录不再需要第二步验证。", "For 30 days this browser ({browser}) is asked for no second step."),
+    ),
+}

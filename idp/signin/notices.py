@@ -1,0 +1,117 @@
+"""What a person is told about their account: kept in the act's own transaction, shown on their pages, sent to where they are reached.
+
+A notice is a kind and the values that fill its text (`notice_texts`); values and link rest sealed. After a day nothing is sent
+any more and the link is forgotten; the notice stays half a year.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.signin.notice_texts import NOTICES, NoticeText
+from idp.subjects.numbers import CHINA
+from keys import sealing
+from runtime.database import Base, prune, transaction
+from runtime.ids import new_id
+from runtime.languages import Text, text_of
+
+SENT_WITHIN = timedelta(days=1)
+KEPT = timedelta(days=180)
+LATEST = 5
+
+
+class Notice(Base):
+    """Something that a person was told. `link_sealed` is a path of ours with a secret, until it is a day old."""
+
+    __tablename__ = "notices"
+    subject_id: Mapped[UUID] = mapped_column(ForeignKey("subjects.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    values_sealed: Mapped[bytes]
+    link_sealed: Mapped[bytes | None]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice as a page or a message gives it; `link` is a path of ours."""
+
+    at: datetime
+    title: Text
+    body: Text
+    link: str | None = None
+    link_text: Text | None = None
+
+
+def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: str | None = None, **values: Any) -> None:
+    """Tell a person something: keep it, and have it sent to every address at which they could be reached before this moment.
+
+    `kind` is one of `NOTICES`; values are texts, `Text`s, whole numbers or moments. `link` is a path of ours.
+    """
+    _fill(NOTICES[kind], values)
+    notice_id = new_id()
+    notice = Notice(
+        subject_id=subject_id,
+        id=notice_id,
+        kind=kind,
+        values_sealed=_seal(json.dumps({name: _plain(value) for name, value in values.items()}, ensure_ascii=False), "values", notice_id),
+        link_sealed=_seal(link, "link", notice_id) if link else None,
+        at=now,
+    )
+    session.add(notice)
+    session.flush()
+
+
+def latest(session: Session, subject_id: UUID, *, limit: int = LATEST) -> list[Told]:
+    """Return what a person was told last, the newest first, without links: who reads it is in already."""
+    rows = session.scalars(select(Notice).where(Notice.subject_id == subject_id).order_by(Notice.id.desc()).limit(limit))
+    return [told for row in rows if (told := _told(row)) is not None]
+
+
+def find(session: Session, subject_id: UUID, notice_id: UUID) -> Told | None:
+    """Return a notice for sending, its link included; None if there is none or its kind is no longer known."""
+    row = session.get(Notice, (subject_id, notice_id))
+    return _told(row, with_link=True) if row is not None else None
+
+
+def forget(*, now: datetime) -> None:
+    """Forget notices half a year old, and the links of those a day old."""
+    prune(Notice, Notice.at < now - KEPT)
+    with transaction() as session:
+        session.execute(update(Notice).where(Notice.at < now - SENT_WITHIN, Notice.link_sealed.is_not(None)).values(link_sealed=None))
+
+
+def _told(row: Notice, *, with_link: bool = False) -> Told | None:
+    text = NOTICES.get(row.kind)
+    if text is None:
+        return None
+    values = json.loads(sealing.unseal(row.values_sealed, table="notices", column="values", row=row.id))
+    link = sealing.unseal(row.link_sealed, table="notices", column="link", row=row.id) if with_link and row.link_sealed else None
+    return Told(row.at, text.title, _fill(text, values), link, text.link)
+
+
+def _fill(text: NoticeText, values: dict[str, Any]) -> Text:
+    """Fill the body in both languages; raises KeyError where a value is missing."""
+    plain = {name: _plain(value) for name, value in values.items()}
+    texts = {name: text_of(value) if isinstance(value, dict) else Text(str(value), str(value)) for name, value in plain.items()}
+    return Text(
+        text.body.zh.format_map({name: value.zh for name, value in texts.items()}),
+        text.body.en.format_map({name: value.en for name, value in texts.items()}),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Text):
+        return value.as_json()
+    if isinstance(value, datetime):
+        return f"{value.astimezone(CHINA):%Y-%m-%d %H:%M}"
+    return value
+
+
+def _seal(plain: str, column: str, notice_id: UUID) -> bytes:
+    return sealing.seal(plain, table="notices", column=column, row=notice_id)
