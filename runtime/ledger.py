@@ -39,7 +39,10 @@ class LedgerEntry(Base):
     object_id: Mapped[str]
     detail: Mapped[dict[str, Any]]
     position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
-    __table_args__ = (Index("ix_ledger_entries_unsealed", "id", postgresql_where=text("position IS NULL")),)
+    __table_args__ = (
+        Index("ix_ledger_entries_unsealed", "id", postgresql_where=text("position IS NULL")),
+        Index("ix_ledger_entries_subject", "subject_id", "id", postgresql_where=text("subject_id IS NOT NULL")),
+    )
 
     def leaf(self) -> bytes:
         """Return the leaf hash of the row, over its canonical JSON."""

@@ -37,6 +37,16 @@ class AccountExists(Refusal):
     code, status, title = "account-exists", 409, Text("该号码已经开通账号，请直接登录。", "There is an account for this number already; sign in.")
 
 
+class AccountClosed(Refusal):
+    """The account of this number was closed; whoever opens it again is seen in person first."""
+
+    code, status = "account-closed", 409
+    title = Text(
+        "该号码的账号已经注销。如需重新开通，请本人携带证件到政务服务窗口办理。",
+        "The account of this number was closed. To open it again, come to a service counter in person with your identity document.",
+    )
+
+
 class OrganisationsActThroughPeople(Refusal):
     """The number is an organisation's; people sign in."""
 
@@ -48,13 +58,24 @@ class OrganisationsActThroughPeople(Refusal):
 
 
 class Account(Base):
-    """A person's account. `password_hash` carries its own parameters and salt."""
+    """A person's account. `password_hash` carries its own parameters and salt.
+
+    A password is void from `password_void_at` on, until another is set: its owner said that someone else knew it. A closed
+    account keeps its row, so that the number never gets a second one.
+    """
 
     __tablename__ = "accounts"
     subject_id: Mapped[UUID] = mapped_column(ForeignKey("subjects.id"), primary_key=True)
     password_hash: Mapped[str]
     opened_at: Mapped[datetime]
     password_changed_at: Mapped[datetime]
+    password_void_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+    @property
+    def usable_hash(self) -> str | None:
+        """The hash that a password may be checked against, or None where no password opens the account."""
+        return None if self.password_void_at or self.closed_at else self.password_hash
 
 
 def register(session: Session, *, number: Number, name: str, password: str, now: datetime) -> UUID:
@@ -62,7 +83,7 @@ def register(session: Session, *, number: Number, name: str, password: str, now:
 
     The password is hashed before the registry or any row is asked, so that every answer takes the same time and no
     connection waits meanwhile. Raises OrganisationsActThroughPeople, PasswordRefused, NotInRegistry,
-    RegistryUnavailable, AccountExists.
+    RegistryUnavailable, AccountExists, AccountClosed.
     """
     check_is_person(number)
     passwords.check_password(password, number=number)
@@ -73,7 +94,7 @@ def register(session: Session, *, number: Number, name: str, password: str, now:
     subject = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
     row = insert(Account).values(subject_id=subject.id, password_hash=password_hash, opened_at=now, password_changed_at=now)
     if session.scalar(row.on_conflict_do_nothing().returning(Account.subject_id)) is None:
-        raise AccountExists(field="number")
+        raise AccountClosed(field="number") if is_closed(session, subject.id) else AccountExists(field="number")
     ledger.record(session, "account.opened", actor=f"subject:{subject.id}", object_id=subject.id, subject_id=subject.id, now=now)
     return subject.id
 
@@ -100,3 +121,24 @@ def rehash(session: Session, account: Account, *, password: str) -> None:
 def find_opened_at(session: Session, subject_id: UUID) -> datetime | None:
     """Return when a subject's account was opened, or None if there is none."""
     return session.scalar(select(Account.opened_at).where(Account.subject_id == subject_id))
+
+
+def set_password(session: Session, subject_id: UUID, *, password_hash: str, now: datetime) -> None:
+    """Keep another password, which is good from now on whatever became of the one before."""
+    values = {"password_hash": password_hash, "password_changed_at": now, "password_void_at": None}
+    session.execute(update(Account).where(Account.subject_id == subject_id).values(values))
+
+
+def void_password(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let the password open nothing any more, until another is set: it answers as a wrong one does."""
+    session.execute(update(Account).where(Account.subject_id == subject_id, Account.password_void_at.is_(None)).values(password_void_at=now))
+
+
+def must_change(session: Session, subject_id: UUID) -> bool:
+    """Whether the password is void, so that another must be set; who is signed in came by another way."""
+    return session.scalar(select(Account.password_void_at).where(Account.subject_id == subject_id)) is not None
+
+
+def is_closed(session: Session, subject_id: UUID) -> bool:
+    """Whether the account of a subject was closed."""
+    return session.scalar(select(Account.closed_at).where(Account.subject_id == subject_id)) is not None

@@ -85,7 +85,7 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
         known_browser = callers.is_known_browser(account.subject_id if account else None)
         attempt = throttle.Try("signin", number.value, request.remote_addr or "", known_browser=known_browser)
         throttle.count(session, attempt, now=present)
-    if not passwords.is_right(account.password_hash if account else None, password) or account is None:
+    if not passwords.is_right(account.usable_hash if account else None, password) or account is None:
         raise SigninRefused("no account" if account is None else "another password")
     with transaction() as session:
         throttle.give_back(session, attempt, now=present)

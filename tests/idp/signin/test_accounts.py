@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from argon2 import PasswordHasher
@@ -7,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from idp.signin import accounts, passwords
-from idp.signin.accounts import Account, AccountExists, NotInRegistry, OrganisationsActThroughPeople
+from idp.signin.accounts import Account, AccountClosed, AccountExists, NotInRegistry, OrganisationsActThroughPeople
 from idp.signin.passwords import PasswordRefused
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
@@ -105,3 +106,36 @@ def test_a_hash_of_yesterdays_parameters_is_renewed_at_sign_in(app: Flask, clien
         assert account is not None
         assert not passwords.is_outdated(account.password_hash)
     assert sign_in(client, person).status_code == 303
+
+
+def subject_of(person: Person) -> UUID:
+    with transaction() as session:
+        subject = directory.find_subject(session, parse_number(person.number))
+        assert subject is not None
+        return subject.id
+
+
+def test_a_void_password_answers_as_a_wrong_one_does(app: Flask, client: FlaskClient, person: Person) -> None:
+    wrong = sign_in(client, person, "another password altogether")
+    with app.app_context():
+        subject_id = subject_of(person)
+        with transaction() as session:
+            assert not accounts.must_change(session, subject_id)
+            accounts.void_password(session, subject_id, now=now())
+    void = sign_in(client, person)
+    assert void.status_code == wrong.status_code
+    assert "号码或密码不正确" in void.text
+    with app.app_context(), transaction() as session:
+        assert accounts.must_change(session, subject_id)
+        accounts.set_password(session, subject_id, password_hash=passwords.hash_password("新的密码也很长"), now=now())
+        assert not accounts.must_change(session, subject_id)
+    assert sign_in(client, person).status_code == 422
+    assert sign_in(client, person, "新的密码也很长").status_code == 303
+
+
+def test_a_closed_account_is_neither_signed_in_to_nor_opened_anew(app: Flask, client: FlaskClient, person: Person) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Account).where(Account.subject_id == subject_of(person)).values(closed_at=now()))
+    assert sign_in(client, person).status_code == 422
+    with app.app_context(), pytest.raises(AccountClosed):
+        register(person)
