@@ -47,6 +47,7 @@ class Settings:
     refresh_token_lifetime: timedelta = timedelta(days=30)
     qr_lifetime: timedelta = timedelta(minutes=5)
     outbound_hosts: frozenset[str] = frozenset()
+    throttle_enforced: bool = True
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -90,6 +91,7 @@ class _Reader:
             session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900, least=60, most=DAY)),
             session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
             outbound_hosts=frozenset(self.environ.get("KABAO_OUTBOUND_HOSTS", "").replace(",", " ").lower().split()),
+            throttle_enforced=self.one_of("KABAO_THROTTLE", ("enforce", "track")) == "enforce",
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -109,6 +111,13 @@ class _Reader:
             self.faults.append(f"{name} must be a whole number from {least} to {most}.")
             return default
         return int(text)
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        """Return what is chosen, the first of the choices if nothing is."""
+        chosen = self.environ.get(name, "").strip() or choices[0]
+        if chosen not in choices:
+            self.faults.append(f"{name} must be one of {', '.join(choices)}.")
+        return chosen
 
     def log_level(self) -> str:
         level = self.environ.get("KABAO_LOG_LEVEL", "INFO").upper()

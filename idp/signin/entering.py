@@ -32,4 +32,5 @@ class Entry:
 
 def enter(session: Session, *, subject_id: UUID, amr: list[str], browser: Browser, now: datetime) -> Entry:
     """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176)."""
-    return Entry(subject_id, sessions.begin(session, subject_id=subject_id, amr=amr, now=now, before=browser.before))
+    _, token = sessions.begin(session, subject_id=subject_id, amr=amr, now=now, before=browser.before)
+    return Entry(subject_id, token)

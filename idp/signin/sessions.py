@@ -1,8 +1,9 @@
 """Sessions on the server: a browser holds a random token, the database only its SHA-256.
 
 The token is `id.secret`; the row is found by its id and the secret (256 bits) compared in constant time. A session ends
-by sign-out, by idleness, or at the end of its life. That it was seen is written at most once a minute. `on_session_end`
-holds what must happen in the transaction that ends a session by sign-out, as `(session, session id)`.
+by sign-out, from another device, by idleness, or at the end of its life. That it was seen is written at most once a minute.
+`on_session_end` holds what must happen in the transaction that ends a session, however it ends, as `(session, session id)`;
+`on_person_cut` what must happen where everything is taken from whoever holds a person's sessions, access tokens too.
 """
 
 import base64
@@ -15,20 +16,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, delete, or_, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import ledger
-from runtime.database import Base, prune
+from runtime.database import Base, transaction
 from runtime.ids import new_id
 
 SEEN_EVERY = timedelta(minutes=1)
 SECRET_BYTES = 32
+PRUNE_BATCH = 500
 on_session_end: list[Callable[[Session, UUID], None]] = []
+on_person_cut: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 class SigninSession(Base):
-    """A browser in which a person is signed in. `acting_for` is the organisation they act for, if any."""
+    """A browser in which a person is signed in. `acting_for` is the organisation they act for, if any.
+
+    `began_at` is when they came in, from which the session's life is counted; `auth_time` when they last proved who they are.
+    `about_sealed` says what is known of the browser, `mark_hash` is that of the mark by which it is known again (`devices`).
+    """
 
     __tablename__ = "signin_sessions"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -38,6 +45,9 @@ class SigninSession(Base):
     auth_time: Mapped[datetime]
     seen_at: Mapped[datetime]
     amr: Mapped[list[str]]
+    began_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    about_sealed: Mapped[bytes | None]
+    mark_hash: Mapped[bytes | None]
     __table_args__ = (Index("ix_signin_sessions_seen_at", "seen_at"),)
 
 
@@ -65,38 +75,71 @@ class Lifetimes:
     total: timedelta
 
 
-def begin(session: Session, *, subject_id: UUID, amr: list[str], now: datetime, before: SignedIn | None = None) -> str:
-    """Begin a session and return the browser's new token.
+def begin(
+    session: Session,
+    *,
+    subject_id: UUID,
+    amr: list[str],
+    now: datetime,
+    before: SignedIn | None = None,
+    auth_time: datetime | None = None,
+    mark_hash: bytes | None = None,
+) -> tuple[UUID, str]:
+    """Begin a session; return its id and the browser's new token.
 
     `before` is who was signed in in this browser: the same person keeps the session's id, with a new secret; another's
-    session ends. A token from before the sign-in is worthless after it.
+    session ends. A token from before the sign-in is worthless after it. `auth_time` is given where the proof is older.
     """
-    secret = secrets.token_bytes(SECRET_BYTES)
     if before is not None and before.subject_id != subject_id:
         end(session, before, now=now)
         before = None
-    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": now, "amr": amr}
+    secret = secrets.token_bytes(SECRET_BYTES)
+    values = {"secret_hash": _hash(secret), "auth_time": auth_time or now, "began_at": now, "seen_at": now, "amr": amr, "mark_hash": mark_hash}
     kept = before is not None and session.scalar(
         update(SigninSession).where(SigninSession.id == before.session_id).values(values).returning(SigninSession.id)
     )
     session_id = kept or new_id()
     if not kept:
-        session.add(SigninSession(id=session_id, subject_id=subject_id, acting_for=None, **values))
+        session.add(SigninSession(id=session_id, subject_id=subject_id, acting_for=None, about_sealed=None, **values))
     ledger.record(session, "session.begun", actor=f"subject:{subject_id}", object_id=session_id, subject_id=subject_id, now=now, amr=amr)
-    return base64.urlsafe_b64encode(session_id.bytes + secret).rstrip(b"=").decode()
+    return session_id, _token(session_id, secret)
+
+
+def raise_to(session: Session, signed_in: SignedIn, *, amr: list[str], now: datetime) -> str:
+    """Let a session stand on a further proof, and return the browser's new token; the session keeps its id, and lives no longer for it.
+
+    `amr` is all that the session stands on from now on. Of a session that ended meanwhile the token is worth nothing.
+    """
+    secret = secrets.token_bytes(SECRET_BYTES)
+    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": now, "amr": amr}
+    subject_id, session_id = signed_in.subject_id, signed_in.session_id
+    if session.scalar(update(SigninSession).where(SigninSession.id == session_id).values(values).returning(SigninSession.id)) is not None:
+        ledger.record(session, "session.raised", actor=f"subject:{subject_id}", object_id=session_id, subject_id=subject_id, now=now, amr=amr)
+    return _token(session_id, secret)
 
 
 def find(session: Session, unverified_token: str, *, lifetimes: Lifetimes, now: datetime) -> SigninSession | None:
-    """Return the session of a token, or None if there is none, it is another's, or its time is over."""
+    """Return the session of a token, or None if there is none, it is another's, or its time is over; then it ends here, and all hear of it."""
     read = _read_token(unverified_token)
     if read is None:
         return None
     row = session.get(SigninSession, read[0])
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(read[1])):
         return None
-    if row.seen_at + lifetimes.idle <= now or row.auth_time + lifetimes.total <= now:
+    if is_over(row, lifetimes=lifetimes, now=now):
+        _end_if(session, SigninSession.id == row.id, _over(lifetimes, now=now))
         return None
     return row
+
+
+def is_over(row: SigninSession, *, lifetimes: Lifetimes, now: datetime) -> bool:
+    """Whether a session's time is over, by idleness or by age."""
+    return row.seen_at + lifetimes.idle <= now or row.began_at + lifetimes.total <= now
+
+
+def of(session: Session, subject_id: UUID) -> list[SigninSession]:
+    """Return the sessions of a person that have not been ended, last seen first; some may be over by their age."""
+    return list(session.scalars(select(SigninSession).where(SigninSession.subject_id == subject_id).order_by(SigninSession.seen_at.desc())))
 
 
 def is_due(row: SigninSession, *, now: datetime) -> bool:
@@ -109,17 +152,6 @@ def see(session: Session, row: SigninSession, *, now: datetime) -> None:
     session.execute(update(SigninSession).where(SigninSession.id == row.id, SigninSession.seen_at <= now - SEEN_EVERY).values(seen_at=now))
 
 
-def raise_to(session: Session, signed_in: SignedIn, *, amr: list[str], now: datetime) -> str:
-    """Add a fresh proof to a session and return the browser's new token: the session keeps its id and gets a new secret."""
-    secret = secrets.token_bytes(SECRET_BYTES)
-    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": now, "amr": amr}
-    session.execute(update(SigninSession).where(SigninSession.id == signed_in.session_id).values(values))
-    actor = f"subject:{signed_in.subject_id}"
-    on = signed_in.session_id
-    ledger.record(session, "session.raised", actor=actor, object_id=on, subject_id=signed_in.subject_id, now=now, amr=amr)
-    return base64.urlsafe_b64encode(on.bytes + secret).rstrip(b"=").decode()
-
-
 def act_for(session: Session, signed_in: SignedIn, organisation_id: UUID | None, *, now: datetime) -> None:
     """Let a session act for an organisation, or for the person alone; the mandate is the caller's to check."""
     session.execute(update(SigninSession).where(SigninSession.id == signed_in.session_id).values(acting_for=organisation_id))
@@ -130,22 +162,62 @@ def act_for(session: Session, signed_in: SignedIn, organisation_id: UUID | None,
 
 def end(session: Session, signed_in: SignedIn, *, now: datetime) -> None:
     """End a session, and let everyone hear of it who must; a second call does nothing."""
-    if session.scalar(delete(SigninSession).where(SigninSession.id == signed_in.session_id).returning(SigninSession.id)) is None:
-        return
-    for hear in on_session_end:
-        hear(session, signed_in.session_id)
-    actor = f"subject:{signed_in.subject_id}"
-    ledger.record(session, "session.ended", actor=actor, object_id=signed_in.session_id, subject_id=signed_in.subject_id, now=now)
+    end_one(session, signed_in.subject_id, signed_in.session_id, now=now)
+
+
+def end_one(session: Session, subject_id: UUID, session_id: UUID, *, now: datetime) -> bool:
+    """End one session of a person; returns whether there was such a one of theirs."""
+    ended = _end_if(session, SigninSession.id == session_id, SigninSession.subject_id == subject_id)
+    _record_ends(session, subject_id, ended, now=now)
+    return bool(ended)
+
+
+def end_all(session: Session, subject_id: UUID, *, now: datetime, but: UUID | None = None) -> int:
+    """End every session of a person, but one if that is named, and return how many those were."""
+    ended = _end_if(session, SigninSession.subject_id == subject_id, SigninSession.id != but if but else SigninSession.id.is_not(None))
+    _record_ends(session, subject_id, ended, now=now)
+    return len(ended)
+
+
+def cut(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let everything that was given in a person's name until now be worth nothing: access tokens, refresh tokens, codes."""
+    for hear in on_person_cut:
+        hear(session, subject_id, now)
 
 
 def forget(*, lifetimes: Lifetimes, now: datetime) -> None:
-    """Forget the sessions whose time is over."""
-    prune(SigninSession, or_(SigninSession.seen_at < now - lifetimes.idle, SigninSession.auth_time < now - lifetimes.total))
+    """End the sessions whose time is over, a batch a transaction; their portals hear of it."""
+    over = select(SigninSession.id).where(_over(lifetimes, now=now)).limit(PRUNE_BATCH).with_for_update(skip_locked=True)
+    while True:
+        with transaction() as session:
+            if len(_end_if(session, SigninSession.id.in_(over))) < PRUNE_BATCH:
+                return
 
 
 def as_signed_in(row: SigninSession) -> SignedIn:
     """Return what the rest of the service sees of a session."""
     return SignedIn(row.id, row.subject_id, row.acting_for, row.auth_time, row.amr)
+
+
+def _end_if(session: Session, *where: ColumnElement[bool]) -> list[UUID]:
+    ended = list(session.scalars(delete(SigninSession).where(*where).returning(SigninSession.id)))
+    for session_id in ended:
+        for hear in on_session_end:
+            hear(session, session_id)
+    return ended
+
+
+def _record_ends(session: Session, subject_id: UUID, ended: list[UUID], *, now: datetime) -> None:
+    for session_id in ended:
+        ledger.record(session, "session.ended", actor=f"subject:{subject_id}", object_id=session_id, subject_id=subject_id, now=now)
+
+
+def _over(lifetimes: Lifetimes, *, now: datetime) -> ColumnElement[bool]:
+    return or_(SigninSession.seen_at <= now - lifetimes.idle, SigninSession.began_at <= now - lifetimes.total)
+
+
+def _token(session_id: UUID, secret: bytes) -> str:
+    return base64.urlsafe_b64encode(session_id.bytes + secret).rstrip(b"=").decode()
 
 
 def _read_token(unverified_token: str) -> tuple[UUID, bytes] | None:

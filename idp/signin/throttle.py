@@ -1,9 +1,10 @@
-"""The throttle: guessing is slowed by account, by address, and by both together; nobody is locked out.
+"""The throttle: guessing is slowed by account, by address, by both together and in all; nobody is locked out.
 
 Each has a bucket that a try fills and time empties (a leaky bucket, kept as the moment when it is empty again). A full
 bucket refuses until one try has leaked out, whoever asks. A right password gives back what it took and empties
-the account's buckets. One statement counts a try in all its buckets; keys are keyed hashes, so the table holds no number
-and no address.
+the account's buckets. One statement counts a try in all its buckets, so it holds over many processes; keys are keyed
+hashes, so the table holds no number and no address. With `KABAO_THROTTLE=track` a try that would be refused is counted
+and logged, and heard.
 """
 
 import ipaddress
@@ -12,38 +13,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+from flask import current_app
+from prometheus_client import Counter
 from sqlalchemy import Case, DateTime, Interval, case, func, literal
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.signin.doors import DOORS, SHARES, USUAL, Bucket
 from keys import sealing
 from runtime.database import Base, prune
 from runtime.languages import Text
 from runtime.problems import TooManyRequests
+from runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+SLOWED = Counter("kabao_throttle_total", "Tries that the throttle refused, or would have refused", ["door", "bucket", "outcome"])
+SKEW = timedelta(seconds=30)  # by which clocks may differ; a bucket that is fuller than full by more was filled by a clock that was wrong
+PAIR_KIND, SHARED_KINDS = "pair", ("address", "everyone")
 
 
 class SlowDown(TooManyRequests):
     """Too many tries; `Retry-After` says when the next is heard."""
 
     title = Text("尝试次数过多，请稍后再试。", "Too many attempts; try again a little later.")
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """How many tries may come at once, and how long one takes to leak out."""
-
-    size: int
-    leak: timedelta
-
-    @property
-    def room(self) -> timedelta:
-        """How long a full bucket takes to empty."""
-        return self.leak * self.size
-
-
-ACCOUNT = Bucket(30, timedelta(seconds=20))
-ADDRESS = Bucket(100, timedelta(seconds=2))
-PAIR = Bucket(8, timedelta(seconds=30))
 
 
 class ThrottleBucket(Base):
@@ -57,20 +50,31 @@ class ThrottleBucket(Base):
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try: what for, on which account, from where. The bucket of the account counts only where the browser is a stranger's."""
+    """One try: at which door (`doors.DOORS`), on which account (empty where it is on none), from where.
+
+    In a browser in which the owner of the account signed in before, only the bucket of both together counts: however many
+    strangers guess, and from wherever, the owner is not slowed.
+    """
 
     purpose: str
     account: str
     address: str
     known_browser: bool = False
 
-    def buckets(self) -> dict[bytes, Bucket]:
-        """Return the buckets that the try falls into, by key."""
-        place = network_of(self.address)
-        named = {f"address:{place}": ADDRESS, f"pair:{self.account}:{place}:{self.known_browser}": PAIR}
-        if not self.known_browser:
-            named[f"account:{self.account}"] = ACCOUNT
-        return {sealing.index_of(f"throttle:{self.purpose}:{name}"): bucket for name, bucket in named.items()}
+    def buckets(self) -> dict[bytes, tuple[str, Bucket]]:
+        """Return the buckets that the try falls into, by key, each with its kind."""
+        door, place = DOORS.get(self.purpose, USUAL), network_of(self.address)
+        pair = self._key(f"pair:{self.account}:{place}:{self.known_browser}")
+        if self.known_browser:
+            return {pair: (PAIR_KIND, door.pair)}
+        share = int.from_bytes(pair[-2:], "big") % SHARES
+        found = {self._key(f"address:{place}"): ("address", door.address), self._key(f"everyone:{share}"): ("everyone", door.everyone)}
+        if self.account:
+            found |= {pair: (PAIR_KIND, door.pair), self._key(f"account:{self.account}"): ("account", door.account)}
+        return found
+
+    def _key(self, name: str) -> bytes:
+        return sealing.index_of(f"throttle:{self.purpose}:{name}")
 
 
 def count(session: Session, attempt: Try, *, now: datetime) -> None:
@@ -78,23 +82,33 @@ def count(session: Session, attempt: Try, *, now: datetime) -> None:
 
     Raises SlowDown if a bucket is full; the transaction is then undone, so that a refused try takes no room.
     """
-    buckets = attempt.buckets()
+    kinds = attempt.buckets()
+    buckets = {key: bucket for key, (_, bucket) in kinds.items()}
     leak, room, present = _by_key(buckets, "leak"), _by_key(buckets, "room"), literal(now, DateTime(timezone=True))
-    begins = func.greatest(ThrottleBucket.empty_at, present)
+    from_a_wrong_clock = ThrottleBucket.empty_at > present + room + SKEW
+    begins = case((from_a_wrong_clock, present), else_=func.greatest(ThrottleBucket.empty_at, present))
     is_full = begins + leak > present + room
     changes = {"empty_at": case((is_full, ThrottleBucket.empty_at), else_=begins + leak), "refused": is_full}
     rows = session.execute(_write(buckets, changes, now=now).returning(ThrottleBucket.key, ThrottleBucket.empty_at, ThrottleBucket.refused)).all()
-    waits = [empty_at + buckets[key].leak - now - buckets[key].room for key, empty_at, refused in rows if refused]
-    if waits:
-        raise SlowDown("too many tries", retry_after=math.ceil(max(waits).total_seconds()))
+    waits = {kinds[key][0]: empty_at + buckets[key].leak - now - buckets[key].room for key, empty_at, refused in rows if refused}
+    if not waits:
+        return
+    settings: Settings = current_app.extensions["kabao_settings"]
+    mode = "refused" if settings.throttle_enforced else "tracked"
+    for kind in waits:
+        SLOWED.labels(attempt.purpose, kind, mode).inc()
+    if settings.throttle_enforced:
+        raise SlowDown(f"too many tries: {', '.join(sorted(waits))}", retry_after=math.ceil(max(waits.values()).total_seconds()))
+    log.warning("the throttle would have refused", door=attempt.purpose, buckets=sorted(waits))
 
 
 def give_back(session: Session, attempt: Try, *, now: datetime) -> None:
-    """Empty the buckets of an account whose owner came, and take the try out of the address's."""
-    buckets = attempt.buckets()
-    shared = sealing.index_of(f"throttle:{attempt.purpose}:address:{network_of(attempt.address)}")
+    """Empty the buckets of an account whose owner came, and take the try out of those that are shared with others."""
+    kinds = attempt.buckets()
+    buckets = {key: bucket for key, (_, bucket) in kinds.items()}
+    shared = [key for key, (kind, _) in kinds.items() if kind in SHARED_KINDS]
     less = ThrottleBucket.empty_at - _by_key(buckets, "leak")
-    changes = {"empty_at": case((ThrottleBucket.key == shared, less), else_=literal(now, DateTime(timezone=True)))}
+    changes = {"empty_at": case((ThrottleBucket.key.in_(shared), less), else_=literal(now, DateTime(timezone=True)))}
     session.execute(_write(buckets, changes, now=now))
 
 

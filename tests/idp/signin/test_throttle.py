@@ -7,7 +7,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.signin import throttle
-from idp.signin.throttle import ACCOUNT, ADDRESS, PAIR, SlowDown, Try
+from idp.signin.doors import ACCOUNT, ADDRESS, PAIR
+from idp.signin.throttle import SlowDown, Try
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
