@@ -47,6 +47,7 @@ DOORS = {
     "passkey": Door(Bucket(60, timedelta(seconds=5)), Bucket(200, timedelta(seconds=1)), Bucket(20, timedelta(seconds=5)), EVERYONE),
     "code": SENDING,  # a one-time code is asked for
     "second": GUESSING,  # a code is given: six digits
+    "step-up": USUAL,  # a further proof in a session that stands
     "recovery": Door(Bucket(10, timedelta(minutes=6)), ADDRESS, Bucket(5, timedelta(minutes=3)), EVERYONE),
     "appoint": Door(Bucket(60, timedelta(seconds=30)), ADDRESS, Bucket(30, timedelta(seconds=30)), EVERYONE),  # somebody's number and name
     "people": Door(
