@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from demo import city, people
 from idp.oauth import clients
-from idp.signin import accounts
+from idp.signin import registration
 from idp.subjects import directory, registry_import
 from idp.subjects.numbers import parse_number
 from keys import suites
@@ -138,7 +138,7 @@ def _accounts(session: Session, _: Settings) -> None:
     for person in people.CAST:
         number = parse_number(person.number)
         if directory.find_subject(session, number) is None:
-            accounts.register(session, number=number, name=person.name, password=people.PASSWORD, now=now())
+            registration.register(session, number=number, name=person.name, password=people.PASSWORD, now=now())
 
 
 def _officers(session: Session, _: Settings) -> None:

@@ -48,6 +48,9 @@ class Settings:
     qr_lifetime: timedelta = timedelta(minutes=5)
     outbound_hosts: frozenset[str] = frozenset()
     throttle_enforced: bool = True
+    registry_proof_lifetime: timedelta = timedelta(days=730)
+    person_proof_lifetime: timedelta = timedelta(days=1826)
+    level_1_accounts: bool = True
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -92,6 +95,9 @@ class _Reader:
             session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
             outbound_hosts=frozenset(self.environ.get("KABAO_OUTBOUND_HOSTS", "").replace(",", " ").lower().split()),
             throttle_enforced=self.one_of("KABAO_THROTTLE", ("enforce", "track")) == "enforce",
+            registry_proof_lifetime=timedelta(days=self.whole("KABAO_REGISTRY_PROOF_DAYS", 730, least=1, most=7305)),
+            person_proof_lifetime=timedelta(days=self.whole("KABAO_PERSON_PROOF_DAYS", 1826, least=1, most=7305)),
+            level_1_accounts=self.one_of("KABAO_LEVEL_1_ACCOUNTS", ("allow", "refuse")) == "allow",
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))

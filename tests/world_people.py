@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from stdnum.iso7064 import mod_11_2
 from werkzeug.test import TestResponse
 
-from idp.signin import accounts
+from idp.signin import registration
 from idp.subjects import credit_codes, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -79,7 +79,7 @@ def new_organisation(session: Session, *, representative: Person, name: str | No
 
 def open_account(session: Session, person: Person) -> UUID:
     """Open a person's account, with `PASSWORD`, and return their subject id."""
-    return accounts.register(session, number=parse_number(person.number), name=person.name, password=PASSWORD, now=now())
+    return registration.register(session, number=parse_number(person.number), name=person.name, password=PASSWORD, now=now())
 
 
 def csrf_token(page: str) -> str:

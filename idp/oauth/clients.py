@@ -64,6 +64,7 @@ class RegisteredClient(Base):
     first_party: Mapped[bool]
     added_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    levels: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
-from sqlalchemy import select, update
+from sqlalchemy import SmallInteger, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import refresh_tokens
@@ -38,6 +38,7 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
     amr: Mapped[list[str]]
     issued_at: Mapped[datetime] = mapped_column(index=True)
     spent_at: Mapped[datetime | None]
+    ial: Mapped[int] = mapped_column(SmallInteger, server_default="1", default=1)
     code_challenge_method = "S256"
 
     def get_redirect_uri(self) -> str:

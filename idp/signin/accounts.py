@@ -1,7 +1,7 @@
 """Accounts: a person's right to sign in here, one for each number, ever.
 
-Number and name must be those of the population registry; of several who open an account for one number at once, one
-does. An organisation has no password: a person with a mandate signs in and acts for it.
+Who may open one is `registration`'s to say; of several who open an account for one number at once, one does. An
+organisation has no password: a person with a mandate signs in and acts for it.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import passwords
-from idp.subjects import directory, registries
+from idp.subjects import directory
 from idp.subjects.numbers import Number
 from keys import sealing
 from runtime import ledger
@@ -78,25 +78,12 @@ class Account(Base):
         return None if self.password_void_at or self.closed_at else self.password_hash
 
 
-def register(session: Session, *, number: Number, name: str, password: str, now: datetime) -> UUID:
-    """Open the account of a person and return their subject id.
-
-    The password is hashed before the registry or any row is asked, so that every answer takes the same time and no
-    connection waits meanwhile. Raises OrganisationsActThroughPeople, PasswordRefused, NotInRegistry,
-    RegistryUnavailable, AccountExists, AccountClosed.
-    """
-    check_is_person(number)
-    passwords.check_password(password, number=number)
-    password_hash = passwords.hash_password(password)
-    record = registries.open_registry(session).find(number)
-    if not registries.is_same_name(record.name if record else "", name) or record is None:
-        raise NotInRegistry("no such number" if record is None else "another name", field="number")
-    subject = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
-    row = insert(Account).values(subject_id=subject.id, password_hash=password_hash, opened_at=now, password_changed_at=now)
+def add(session: Session, subject_id: UUID, *, password_hash: str, now: datetime) -> None:
+    """Open the account of a subject; of several at once one does, the others raise AccountExists (or AccountClosed)."""
+    row = insert(Account).values(subject_id=subject_id, password_hash=password_hash, opened_at=now, password_changed_at=now)
     if session.scalar(row.on_conflict_do_nothing().returning(Account.subject_id)) is None:
-        raise AccountClosed(field="number") if is_closed(session, subject.id) else AccountExists(field="number")
-    ledger.record(session, "account.opened", actor=f"subject:{subject.id}", object_id=subject.id, subject_id=subject.id, now=now)
-    return subject.id
+        raise AccountClosed(field="number") if is_closed(session, subject_id) else AccountExists(field="number")
+    ledger.record(session, "account.opened", actor=f"subject:{subject_id}", object_id=subject_id, subject_id=subject_id, now=now)
 
 
 def check_is_person(number: Number) -> None:

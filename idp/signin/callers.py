@@ -6,6 +6,8 @@ an organisation, whether the mandate still stands.
 
 import hmac
 from datetime import datetime, timedelta
+from typing import NoReturn
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Response, current_app, g, redirect, request, url_for
@@ -13,7 +15,8 @@ from flask import session as form_session
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from idp.signin import sessions
+from idp.signin import proofs, sessions
+from idp.signin.assurance import FORMAT_ONLY, MATCHED, ONE_FACTOR, Level, aal_of
 from idp.signin.destinations import local_path
 from idp.signin.entering import Browser, Entry
 from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
@@ -22,6 +25,7 @@ from idp.subjects.registries import RegistryUnavailable
 from keys import sealing
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.guard import Caller
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
@@ -53,6 +57,51 @@ class SignedInCaller:
 
 
 signed_in = SignedInCaller()
+
+
+class GoAndRaise(HTTPException):
+    """Sends a browser to where the level that it lacks is raised, and back afterwards if it only asked for a page."""
+
+    code = 303
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def get_response(self, *_: object, **__: object) -> Response:
+        """Return the redirect."""
+        back = {"next": request.full_path.rstrip("?")} if request.method in ("GET", "HEAD") else {}
+        return redirect(f"{self.path}&{urlencode(back)}".rstrip("&"), 303)  # type: ignore[return-value]
+
+
+class AtLeast:
+    """Someone signed in, so strongly and so well known; a browser is led to where it can raise what it lacks."""
+
+    def __init__(self, demand: Level) -> None:
+        self.demand = demand
+        self.name = f"signed_in:ial{demand.ial}:aal{demand.aal}"
+
+    def admit(self) -> None:
+        """Leave who it is in `g.signed_in`; raises LevelTooLow for a program."""
+        signed_in.admit()
+        if aal_of(g.signed_in.amr) < self.demand.aal:
+            self._lead(f"/signin/step-up?aal={self.demand.aal}")
+        if self.demand.ial > FORMAT_ONLY:
+            with transaction() as session:
+                ial = proofs.ial_of(session, g.signed_in.subject_id, now=now())
+            if ial < self.demand.ial:
+                self._lead(f"/account/level?ial={self.demand.ial}")
+
+    def _lead(self, path: str) -> NoReturn:
+        raise GoAndRaise(path) if wants_page() else proofs.LevelTooLow(self.name)
+
+
+def at_least(*, ial: int = FORMAT_ONLY, aal: int = ONE_FACTOR) -> Caller:
+    """Return the caller who is signed in, known at least so well (`ial`) and by at least so strong a sign-in (`aal`)."""
+    return AtLeast(Level(ial, aal))
+
+
+matched = at_least(ial=MATCHED)
 
 
 def find_signed_in() -> SignedIn | None:

@@ -6,7 +6,7 @@ Each try is counted in a transaction of its own before it is heard; no connectio
 import structlog
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 
-from idp.signin import accounts, callers, entering, passwords, sessions, throttle
+from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
 from idp.subjects.numbers import Number, parse_number
@@ -99,7 +99,7 @@ def _register(number: Number, name: str, password: str, goal: str) -> Response:
     with transaction() as session:
         throttle.count(session, throttle.Try("register", number.value, request.remote_addr or ""), now=present)
     with transaction() as session:
-        subject_id = accounts.register(session, number=number, name=name, password=password, now=present)
+        subject_id = registration.register(session, number=number, name=name, password=password, now=present)
         entry = entering.enter(session, subject_id=subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
     return callers.let_in(entry, goal)
 

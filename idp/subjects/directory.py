@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -38,7 +38,10 @@ class UnknownNumber(Refusal):
 
 
 class Subject(Base):
-    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind."""
+    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind.
+
+    `stated`: the registry has not been asked yet, so number and name are what someone said (see `stated`).
+    """
 
     __tablename__ = "subjects"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -48,6 +51,7 @@ class Subject(Base):
     number_index: Mapped[bytes] = mapped_column(unique=True)
     name_sealed: Mapped[bytes]
     added_at: Mapped[datetime]
+    stated: Mapped[bool] = mapped_column(server_default=false(), default=False)
 
 
 # Built once: every licence that is issued asks for its holder.

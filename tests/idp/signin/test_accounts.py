@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from idp.signin import accounts, passwords
+from idp.signin import accounts, passwords, registration
 from idp.signin.accounts import Account, AccountClosed, AccountExists, NotInRegistry, OrganisationsActThroughPeople
 from idp.signin.passwords import PasswordRefused
 from idp.subjects import directory
@@ -20,7 +20,7 @@ from tests.world_people import PASSWORD, Person, citizen_number, new_organisatio
 
 def register(person: Person, *, number: str | None = None, name: str | None = None, password: str = PASSWORD) -> object:
     with transaction() as session:
-        return accounts.register(
+        return registration.register(
             session, number=parse_number(number or person.number), name=person.name if name is None else name, password=password, now=now()
         )
 
@@ -29,7 +29,7 @@ def test_an_account_is_opened_and_stands_in_the_ledger(context: None, newcomer: 
     subject_id = register(newcomer)
     with transaction() as session:
         acts = session.scalars(select(LedgerEntry.act).where(LedgerEntry.subject_id == subject_id)).all()
-    assert acts == ["subject.added", "account.opened"]
+    assert acts == ["subject.added", "account.opened", "identity.proven"]
 
 
 def test_a_name_may_be_spaced_otherwise(context: None) -> None:
