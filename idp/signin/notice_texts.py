@@ -34,6 +34,22 @@ NOTICES: dict[str, NoticeText] = {
         Text("移除了验证器", "An authenticator was removed"),
         Text("您的账号移除了动态验证码验证器“{name}”。", "The authenticator “{name}” was removed from your account."),
     ),
+    "passkey-added": NoticeText(
+        Text("新增了通行密钥", "A passkey was added"),
+        Text("您的账号新增了通行密钥“{name}”，可以用它直接登录。", "The passkey “{name}” was added to your account; it signs you in by itself."),
+    ),
+    "passkey-removed": NoticeText(
+        Text("移除了通行密钥", "A passkey was removed"),
+        Text("您的账号移除了通行密钥“{name}”，它已不能用于登录。", "The passkey “{name}” was removed from your account and no longer signs you in."),
+    ),
+    "passkey-copied": NoticeText(
+        Text("通行密钥可能被复制", "A passkey may have been copied"),
+        Text(
+            "有人使用了通行密钥“{name}”的旧副本，登录已被拒绝。如果不是您换过设备或恢复过备份，请移除这个通行密钥。",
+            "Something that looks like an older copy of the passkey “{name}” was used, and was refused. Unless you restored a device from a backup, "
+            "remove that passkey.",
+        ),
+    ),
     "recovery-codes-made": NoticeText(
         Text("生成了新的恢复码", "New recovery codes were made"),
         Text(

@@ -1,6 +1,6 @@
-"""Forgetting what is over: sessions past their time, empty buckets of the throttle, addresses that were removed and old notices."""
+"""Forgetting what is over: sessions past their time, empty buckets of the throttle, addresses that were removed, old notices and spent challenges."""
 
-from idp.signin import callers, contacts, notices, sessions, throttle
+from idp.signin import callers, contacts, notices, passkey_challenges, sessions, throttle
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -12,3 +12,4 @@ def prune_signin() -> None:
     throttle.forget(now=now())
     contacts.forget(now=now())
     notices.forget(now=now())
+    passkey_challenges.forget(now=now())
