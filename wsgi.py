@@ -56,6 +56,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.account_pages import account_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
+    from keys import rotation_jobs  # noqa: F401 (declares a job)
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home

@@ -1,4 +1,4 @@
-"""`kabao keys`: list, rotate, forget."""
+"""`kabao keys`: list, rotate, forget; for the data keys see `rotation_commands`."""
 
 import click
 from flask import current_app
@@ -7,11 +7,14 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from keys import ring, suites
+from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
 
-keys = AppGroup("keys", help="List and rotate signing keys.")
+keys = AppGroup("keys", help="List and rotate signing keys and data keys.")
+keys.add_command(rotate_data)
+keys.add_command(rotation)
 
 
 @keys.command("list")

@@ -2,23 +2,28 @@
 
 Data keys are made at `kabao init`, versioned, and kept wrapped by the master key. A sealed value is
 `version (2 bytes) || nonce (12) || AES-256-GCM ciphertext`, bound to its table, column and row, so that it cannot be moved to
-another place. An index is HMAC-SHA-256 under the index key's version.
+another place. An index is HMAC-SHA-256 under the index key's version, which stands before it.
+
+A key has a state, which follows from its row and the clock: *made* (every process can read by it, none writes by it yet), *in use*
+from its moment on, *retired* once a newer one is in use, and *gone* when nothing is left under it and it is wiped (see `rotation`).
 """
 
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from runtime import cache
+from runtime import cache, clock
 from runtime.database import Base, transaction
 from runtime.settings import Settings
 
@@ -32,27 +37,38 @@ class SealBroken(Exception):
 
 
 class DataKey(Base):
-    """A key for data, wrapped by the master key. The highest version of a purpose is the one in use."""
+    """A key for data, wrapped by the master key. Of a purpose, the highest version whose moment has come is in use; one that is gone is wiped."""
 
     __tablename__ = "data_keys"
     purpose: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
-    wrapped: Mapped[bytes]
+    wrapped: Mapped[bytes | None]
     made_at: Mapped[datetime]
+    used_from: Mapped[datetime]
+    gone_at: Mapped[datetime | None]
 
 
 @dataclass(frozen=True)
 class Sealer:
-    """The data keys of one process, unwrapped: purpose to version to key."""
+    """The data keys of one process, unwrapped, by version, and from when on each is written under (if not said: since ever)."""
 
-    ciphers: dict[int, AESGCM]
-    index_keys: dict[int, bytes]
+    ciphers: Mapping[int, AESGCM]
+    index_keys: Mapping[int, bytes]
+    used_from: Mapping[tuple[str, int], datetime] = field(default_factory=dict)
+
+    def current(self, purpose: str) -> int:
+        """Return the version that is in use."""
+        schedule = self._schedules[purpose]
+        if len(schedule) == 1:
+            return schedule[0][1]
+        present = clock.now()
+        return next((version for begins, version in schedule if begins is None or begins <= present), schedule[-1][1])
 
     def seal(self, plain: bytes, *, place: bytes) -> bytes:
         """Seal a value for a place."""
-        version = max(self.ciphers)
+        version = self.current(SEAL)
         nonce = os.urandom(NONCE)
-        return version.to_bytes(2, "big") + nonce + self.ciphers[version].encrypt(nonce, plain, place)
+        return prefix_of(version) + nonce + self.ciphers[version].encrypt(nonce, plain, place)
 
     def unseal(self, sealed: bytes, *, place: bytes) -> bytes:
         """Read a sealed value back; raises SealBroken."""
@@ -62,12 +78,26 @@ class Sealer:
         except (KeyError, InvalidTag, ValueError) as error:
             raise SealBroken from error
 
+    def index(self, value: str, version: int) -> bytes:
+        """Return the index of a value under a key version."""
+        return prefix_of(version) + hmac.digest(self.index_keys[version], value.encode(), hashlib.sha256)
+
     def indexes(self, value: str) -> list[bytes]:
-        """Return the index of a value under every key version, the newest first."""
-        return [
-            version.to_bytes(2, "big") + hmac.digest(self.index_keys[version], value.encode(), hashlib.sha256)
-            for version in sorted(self.index_keys, reverse=True)
-        ]
+        """Return the index of a value under every key version: first the one in use, then the others, the newest first."""
+        current = self.current(INDEX)
+        others = sorted((version for version in self.index_keys if version != current), reverse=True)
+        return [self.index(value, version) for version in (current, *others)]
+
+    @cached_property
+    def _schedules(self) -> dict[str, list[tuple[datetime | None, int]]]:
+        """From when on each version of a purpose is used, the newest first."""
+        versions = {SEAL: self.ciphers, INDEX: self.index_keys}
+        return {purpose: [(self.used_from.get((purpose, key)), key) for key in sorted(keys, reverse=True)] for purpose, keys in versions.items()}
+
+
+def prefix_of(version: int) -> bytes:
+    """Return what a value under a key version begins with."""
+    return version.to_bytes(2, "big")
 
 
 def place_of(table: str, column: str, row: UUID | str) -> bytes:
@@ -95,6 +125,17 @@ def indexes_of(value: str) -> list[bytes]:
     return _sealer().indexes(value)
 
 
+def hold(session: Session, value: str) -> None:
+    """Let nobody else hold this value until the transaction ends; taken before a row with a unique index of it is added.
+
+    While one key takes over from another, two processes may write the same value under two indexes, which no unique index
+    would notice. The lock is named by the oldest index, which all who may differ know.
+    """
+    sealer = _sealer()
+    name = int.from_bytes(sealer.index(value, min(sealer.index_keys))[2:10], "big", signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
+
+
 def wrap(settings: Settings, plain: bytes, *, name: str) -> bytes:
     """Seal a key under the master key."""
     nonce = os.urandom(NONCE)
@@ -111,17 +152,32 @@ def unwrap(settings: Settings, wrapped: bytes, *, name: str) -> bytes:
 
 def check_master_key(session: Session, settings: Settings) -> None:
     """Raise SealBroken if the data keys are not under this master key."""
-    for row in session.scalars(select(DataKey)):
-        unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")
+    _unwrapped(session, settings)
 
 
-def add_data_key(session: Session, settings: Settings, purpose: str, *, now: datetime) -> int:
-    """Make the next version of a data key and return its number."""
+def add_data_key(session: Session, settings: Settings, purpose: str, *, now: datetime, used_from: datetime | None = None) -> int:
+    """Make the next version of a data key, in use at once or from a moment on, and return its number."""
     versions = session.scalars(select(DataKey.version).where(DataKey.purpose == purpose)).all()
     version = max(versions, default=0) + 1
-    session.add(DataKey(purpose=purpose, version=version, wrapped=wrap(settings, os.urandom(32), name=f"{purpose}:{version}"), made_at=now))
+    wrapped = wrap(settings, os.urandom(32), name=f"{purpose}:{version}")
+    session.add(DataKey(purpose=purpose, version=version, wrapped=wrapped, made_at=now, used_from=used_from or now))
+    session.flush()
     cache.changed(session, TOPIC)
     return version
+
+
+def wipe(session: Session, purpose: str, *, before: int, now: datetime) -> list[int]:
+    """Erase the keys of a purpose that are older than a version, under which nothing may be left, and return their versions."""
+    rows = session.scalars(select(DataKey).where(DataKey.purpose == purpose, DataKey.version < before, DataKey.wrapped.is_not(None))).all()
+    for row in rows:
+        row.wrapped, row.gone_at = None, now
+    cache.changed(session, TOPIC)
+    return [row.version for row in rows]
+
+
+def sealer() -> Sealer:
+    """Return the data keys; for `keys/` alone."""
+    return _sealer()
 
 
 def _sealer() -> Sealer:
@@ -131,11 +187,15 @@ def _sealer() -> Sealer:
 
 
 def _load() -> Sealer:
-    settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
-        rows = session.scalars(select(DataKey)).all()
-    keys = {(row.purpose, row.version): unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}") for row in rows}
+        keys = _unwrapped(session, current_app.extensions["kabao_settings"])
     return Sealer(
-        {version: AESGCM(key) for (purpose, version), key in keys.items() if purpose == SEAL},
-        {version: key for (purpose, version), key in keys.items() if purpose == INDEX},
+        {row.version: AESGCM(key) for row, key in keys if row.purpose == SEAL},
+        {row.version: key for row, key in keys if row.purpose == INDEX},
+        {(row.purpose, row.version): row.used_from for row, _ in keys},
     )
+
+
+def _unwrapped(session: Session, settings: Settings) -> list[tuple[DataKey, bytes]]:
+    rows = session.scalars(select(DataKey).where(DataKey.wrapped.is_not(None)))
+    return [(row, unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")) for row in rows if row.wrapped is not None]

@@ -3,7 +3,7 @@
 from idp.oauth import assertions, clients, codes, consents, portal_sessions, refresh_tokens
 from idp.signin import accounts, contacts, notices, passkey_challenges, passkeys, proofs, sessions, throttle
 from idp.subjects import directory, registries
-from keys import ring, sealing
+from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import uses
@@ -15,6 +15,7 @@ from wallet.verifying import receipts
 OWNERS = (
     ring,
     sealing,
+    rotation,
     events,
     idempotency,
     ledger,

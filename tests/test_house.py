@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from keys.sealed_tables import declared
+from migrations.tables import metadata
 from runtime.guard import caller_of
 
 ROOT = Path(__file__).parent.parent
@@ -75,3 +77,15 @@ def test_the_lock_names_no_address_and_every_line_has_a_hash(name: str) -> None:
 def test_the_layers_hold() -> None:
     done = subprocess.run([Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("name", sorted(metadata.tables))
+def test_whatever_rests_sealed_or_indexed_takes_part_in_rotations(name: str) -> None:
+    """A new column wants a line beside its table: `sealed_tables.declare(...)`."""
+    resting = {column.name for column in metadata.tables[name].columns if column.name.endswith(("_sealed", "_index"))}
+    table = declared.get(name)
+    assert resting <= ({*table.sealed, *table.indexed, *table.left} if table else set())
+
+
+def test_what_is_declared_is_there() -> None:
+    assert {name for name, table in declared.items() if {*table.sealed, *table.indexed, table.row} - set(metadata.tables[name].c.keys())} == set()

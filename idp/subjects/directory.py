@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.subjects import registries
 from idp.subjects.numbers import Number, NumberKind
 from idp.subjects.registries import Record
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
 from runtime.ids import new_id
@@ -54,6 +54,11 @@ class Subject(Base):
     stated: Mapped[bool] = mapped_column(server_default=false(), default=False)
 
 
+sealed_tables.declare(
+    Subject, sealed={"number_sealed": "number", "name_sealed": "name"}, indexed={"number_index": lambda subject: subject["number_sealed"]}
+)
+
+
 # Built once: every licence that is issued asks for its holder.
 WITH_NUMBER = select(Subject).where(Subject.number_index.in_(bindparam("indexes", expanding=True)))
 
@@ -87,6 +92,9 @@ def ensure_subject(session: Session, number: Number, *, now: datetime) -> Subjec
 
 def add_subject(session: Session, record: Record, *, now: datetime) -> Subject:
     """Enter what a registry says of a number, and return its subject; of several who do so at once one row comes."""
+    sealing.hold(session, record.number.value)
+    if (subject := find_subject(session, record.number)) is not None:
+        return subject
     subject_id = new_id()
     kind = PERSON if record.number.is_person else ORGANISATION
     values = {

@@ -15,7 +15,7 @@ from sqlalchemy import Index, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.subjects.numbers import Number, parse_number
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -45,13 +45,26 @@ class RegisteredPerson(Base):
 
 
 class RegisteredOrganisation(Base):
-    """A row of the legal-person registry. `record_sealed`: number, name, address; found by its representative too."""
+    """A row of the legal-person registry. `record_sealed`: number, name, representative, address; found by its representative too."""
 
     __tablename__ = "registry_organisations"
     number_index: Mapped[bytes] = mapped_column(primary_key=True)
     representative_index: Mapped[bytes]
     record_sealed: Mapped[bytes]
     __table_args__ = (Index("ix_registry_organisations_representative", "representative_index"),)
+
+
+def _member(name: str) -> sealed_tables.ValueOf:
+    return lambda row: json.loads(row["record_sealed"] or "{}").get(name)
+
+
+sealed_tables.declare(RegisteredPerson, row="number_index", sealed={"record_sealed": "record"}, indexed={"number_index": _member("number")})
+sealed_tables.declare(
+    RegisteredOrganisation,
+    row="number_index",
+    sealed={"record_sealed": "record"},
+    indexed={"number_index": _member("number"), "representative_index": _member("representative")},
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,8 @@ class Loading:
             raise RowError(Text("缺少姓名或名称", "the name is missing"))
         values: dict[str, Any] = {"number_index": index}
         if self.source is ORGANISATIONS:
-            values["representative_index"] = sealing.index_of(self._number(members, "representative").value)
-            del members["representative"]
+            members["representative"] = self._number(members, "representative").value
+            values["representative_index"] = sealing.index_of(members["representative"])
         members["number"] = number.value
         self.lines[index] = line
         return {**values, "record_sealed": sealed_record(self.source.table, index, members)}, indexes, members["name"]

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -5,7 +6,7 @@ from flask import Flask
 
 from keys import holder_keys, sealing
 from keys.sealing import SealBroken
-from runtime.clock import now
+from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.settings import Settings
 
@@ -48,6 +49,18 @@ def test_an_index_says_nothing_and_finds_again_after_a_new_key(app: Flask, setti
         assert sealing.index_of(NUMBER) != before
         assert before in sealing.indexes_of(NUMBER)
         assert sealing.unseal(sealed, table="t", column="c", row="r") == NUMBER
+
+
+def test_a_key_that_is_made_is_read_by_and_not_written_under_before_its_moment(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        before = sealing.index_of(NUMBER)
+        with transaction() as session:
+            version = sealing.add_data_key(session, settings, sealing.INDEX, now=now(), used_from=now() + timedelta(minutes=2))
+        assert sealing.index_of(NUMBER) == before
+        assert [index[:2] for index in sealing.indexes_of(NUMBER)][:2] == [before[:2], sealing.prefix_of(version)]
+        with shifted(timedelta(minutes=3)):
+            assert sealing.index_of(NUMBER).startswith(sealing.prefix_of(version))
+            assert before in sealing.indexes_of(NUMBER)
 
 
 def test_a_holder_key_signs_for_its_own_credential_alone(app: Flask) -> None:

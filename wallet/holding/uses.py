@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Index, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.ids import new_id
 
@@ -43,6 +43,9 @@ class Use(Base):
     def cause(self) -> str:
         """What the department gave as its reason."""
         return sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id)
+
+
+sealed_tables.declare(Use, sealed={"cause_sealed": "cause_sealed"})
 
 
 def record_use(session: Session, **use: Any) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import certificates, holder_keys, ring, sealing
+from keys import certificates, holder_keys, ring, sealed_tables, sealing
 from runtime.database import Base
 from runtime.ids import new_id
 from runtime.languages import Text
@@ -56,6 +56,13 @@ class Credential(Base):
     def place(self) -> Place:
         """The place in the status list."""
         return Place(self.status_list, self.status_index)
+
+
+sealed_tables.declare(
+    Credential,
+    sealed={COLUMN: COLUMN, holder_keys.COLUMN: holder_keys.COLUMN},
+    left={"status_index": "a place in a status list, no index of a value"},
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import holder_keys, sealing
+from keys import holder_keys, sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
 from runtime.ids import new_id
@@ -78,6 +78,9 @@ class Presentation(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     spent_at: Mapped[datetime | None]
     __table_args__ = (Index("ix_presentations_waiting", "holder_id", "licence_id", postgresql_where="spent_at IS NULL"),)
+
+
+sealed_tables.declare(Presentation, sealed={COLUMN: COLUMN})
 
 
 SPEND = (

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -104,6 +104,9 @@ class Licence(Base):
         if today < self.valid_from:
             return LicenceState.NOT_YET_VALID
         return LicenceState.EXPIRED if self.valid_until is not None and today > self.valid_until else state
+
+
+sealed_tables.declare(Licence, sealed={name: name for name in ("licence_number_sealed", "fields_sealed", "reason_sealed")})
 
 
 def china_date(now: datetime) -> date:

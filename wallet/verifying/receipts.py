@@ -17,7 +17,7 @@ import jwt
 from sqlalchemy import CursorResult, Index, select, update
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
-from keys import ring, sealing
+from keys import ring, sealed_tables, sealing
 from runtime import idempotency, ledger
 from runtime.database import Base
 from runtime.languages import Text
@@ -72,6 +72,9 @@ class Receipt(Base):
             return None
         answer: dict[str, Any] = json.loads(sealing.unseal(self.answer_sealed, table=TABLE, column="answer_sealed", row=self.id))
         return answer
+
+
+sealed_tables.declare(Receipt, sealed={name: name for name in ("jws_sealed", "answer_sealed")})
 
 
 def get_receipt(session: Session, receipt_id: UUID, *, department: str) -> Receipt:

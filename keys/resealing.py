@@ -1,0 +1,120 @@
+"""One batch of a rotation: read the rows of a table that stand under another key, renew them, write them back in one statement.
+
+Rows are locked as they are read, and those that another holds are left for a later pass: the batch waits for nobody, so that it can
+be in no deadlock, and nobody can change a row between its reading and its writing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, CursorResult, Row, String, and_, cast, func, inspect, literal, or_, select, text, tuple_
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from keys import sealing
+from keys.sealed_tables import SealedTable
+from keys.sealing import INDEX, SealBroken, Sealer, prefix_of
+
+log = structlog.get_logger(__name__)
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass
+class Batch:
+    """What came of a batch: how many rows were renewed, how many cannot be, and the key of the last row read (None: there was none)."""
+
+    renewed: int = 0
+    broken: int = 0
+    last: list[str] | None = None
+    full: bool = field(default=False)
+
+
+def renew_batch(session: Session, table: SealedTable, purpose: str, version: int, *, after: Sequence[str] | None, size: int) -> Batch:
+    """Renew the next rows of a table after a primary key, in the order of the primary key."""
+    rows = _read(session, table, purpose, version, after=after, size=size)
+    if not rows:
+        return Batch()
+    batch = Batch(last=list(rows[-1]._mapping["cursor"]), full=len(rows) == size)
+    renewed = _renewed(table, rows, purpose, version, batch)
+    if renewed:
+        batch.renewed = _write(session, table, _columns_written(table, purpose), renewed, batch)
+    return batch
+
+
+def count_old(session: Session, table: SealedTable, purpose: str, version: int) -> int:
+    """Count the rows of a table that stand under another key version, however long it takes."""
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    return session.scalar(select(func.count()).select_from(table.table).where(_old(table, purpose, version))) or 0
+
+
+def _read(session: Session, table: SealedTable, purpose: str, version: int, *, after: Sequence[str] | None, size: int) -> Sequence[Row[Any]]:
+    session.execute(text("SET LOCAL statement_timeout = 0"))  # a long stretch of rows that are done may lie before the next
+    key = inspect(table.table).primary_key
+    cursor = postgresql.array([cast(column, String) for column in key]).label("cursor")
+    names = dict.fromkeys([*(column.name for column in key), table.row, *table.sealed, *table.indexed])
+    query = select(cursor, *(table.table.__table__.c[name] for name in names)).where(_old(table, purpose, version))
+    if after is not None:
+        begins = [cast(literal(value, String), column.type) for value, column in zip(after, key, strict=True)]
+        query = query.where(tuple_(*key) > tuple_(*begins))
+    locked = query.order_by(*key).limit(size).with_for_update(skip_locked=True, key_share=purpose != INDEX)
+    return session.execute(locked).all()
+
+
+def _old(table: SealedTable, purpose: str, version: int) -> ColumnElement[bool]:
+    columns = [table.table.__table__.c[name] for name in table.columns_of(purpose)]
+    return or_(*(and_(column.is_not(None), func.substring(column, 1, 2) != prefix_of(version)) for column in columns))
+
+
+def _renewed(table: SealedTable, rows: Sequence[Row[Any]], purpose: str, version: int, batch: Batch) -> list[dict[str, Any]]:
+    """Return the primary key of each row, as `key_…`, and its columns as they are to be written."""
+    sealer: Sealer = sealing.sealer()
+    key, written, found = [column.name for column in inspect(table.table).primary_key], _columns_written(table, purpose), []
+    for row in rows:
+        values = dict(row._mapping)
+        try:
+            changed = table.renewed(values, purpose, version, sealer=sealer)
+        except (SealBroken, LookupError) as error:
+            log.error("a row cannot be renewed", table=table.name, row=str(values.get("id", "")), error=type(error).__name__)
+            batch.broken += 1
+            continue
+        found.append({**{f"key_{name}": values[name] for name in key}, **{name: changed.get(name, values[name]) for name in written}})
+    return found
+
+
+def _columns_written(table: SealedTable, purpose: str) -> list[str]:
+    """Return the columns that a rotation may change: those of its purpose, and what is sealed under an index that names the row."""
+    columns = table.columns_of(purpose)
+    return [*columns, *table.sealed] if purpose == INDEX and table.row in columns else columns
+
+
+def _write(session: Session, table: SealedTable, columns: list[str], rows: list[dict[str, Any]], batch: Batch) -> int:
+    try:
+        with session.begin_nested():
+            return _update(session, table, columns, rows)
+    except IntegrityError:
+        pass
+    done = 0
+    for row in rows:  # two rows turn out to be of one value: leave that one, renew the others
+        try:
+            with session.begin_nested():
+                done += _update(session, table, columns, [row])
+        except IntegrityError as error:
+            log.error("a row cannot be renewed", table=table.name, row=str(row.get("key_id", "")), error=type(error).__name__)
+            batch.broken += 1
+    return done
+
+
+def _update(session: Session, table: SealedTable, columns: list[str], rows: list[dict[str, Any]]) -> int:
+    """Write rows in one statement, an array a column."""
+    kinds = {column.name: column.type.compile(DIALECT) for column in table.table.__table__.columns}
+    names = list(rows[0])
+    arrays = ", ".join(f"CAST(:{name} AS {kinds[name.removeprefix('key_')]}[])" for name in names)
+    changes = ", ".join(f"{name} = given.{name}" for name in columns)
+    keys = " AND ".join(f"it.{name.removeprefix('key_')} = given.{name}" for name in names if name.startswith("key_"))
+    statement = f"UPDATE {table.name} AS it SET {changes} FROM unnest({arrays}) AS given ({', '.join(names)}) WHERE {keys}"  # noqa: S608 - names of ours
+    done = session.execute(text(statement), {name: [row[name] for row in rows] for name in names})
+    assert isinstance(done, CursorResult)
+    return done.rowcount
