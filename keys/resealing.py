@@ -50,6 +50,13 @@ def count_old(session: Session, table: SealedTable, purpose: str, version: int) 
     return session.scalar(select(func.count()).select_from(table.table).where(_old(table, purpose, version))) or 0
 
 
+def count_queued(session: Session, version: int) -> int:
+    """Count the jobs that still carry something sealed under another key, in the argument that such jobs name `sealed`, in base64."""
+    carried = "substring(decode(args->>'sealed', 'base64') FROM 1 FOR 2) <> :prefix"
+    query = f"SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND args ? 'sealed' AND {carried}"  # noqa: S608 - a text of ours
+    return session.scalar(text(query), {"prefix": prefix_of(version)}) or 0
+
+
 def _read(session: Session, table: SealedTable, purpose: str, version: int, *, after: Sequence[str] | None, size: int) -> Sequence[Row[Any]]:
     session.execute(text("SET LOCAL statement_timeout = 0"))  # a long stretch of rows that are done may lie before the next
     key = inspect(table.table).primary_key

@@ -27,6 +27,7 @@ PURPOSES = (SEAL, INDEX)
 LEAD = timedelta(seconds=90)  # longer than a process may keep what it read of the keys (`runtime.cache`)
 SETTLE = timedelta(seconds=60)  # longer than a request that began under the old key (`runtime.database`)
 RETRY = timedelta(minutes=10)  # until rows that could not be renewed are tried again
+QUEUE_WAIT = timedelta(minutes=1)  # until it is looked again whether jobs that carry something sealed are through
 BATCH = 1_000
 
 
@@ -163,6 +164,9 @@ def _conclude(session: Session, which: Which, *, now: datetime) -> Stage:
     rotation = session.get_one(DataKeyRotation, (which.purpose, which.version), with_for_update=True, populate_existing=True)
     if rotation.ended_at is not None:
         return Stage.DONE
+    if which.purpose == SEAL and resealing.count_queued(session, which.version):
+        rotation.moves_from = now + QUEUE_WAIT
+        return Stage.WAITING
     steps = {step.table_name: step for step in steps_of(session, rotation)}
     left = dict(_left(session, which))
     rotation.held_up = sum(left.values())

@@ -12,7 +12,7 @@ import idna
 from sqlalchemy import ForeignKey, Index, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.ids import new_id
@@ -78,6 +78,9 @@ class Contact(Base):
         return mask(self.kind, self.address)
 
 
+sealed_tables.declare(Contact, sealed={"value_sealed": "value"}, indexed={"value_index": lambda contact: f"contact:{contact['value_sealed']}"})
+
+
 def parse(unverified: str) -> tuple[str, str]:
     """Read an address as people write it; return its kind and its one written form.
 
@@ -126,6 +129,7 @@ def add(session: Session, subject_id: UUID, unverified: str, *, now: datetime) -
     Raises ContactRefused.
     """
     kind, value = parse(unverified)
+    sealing.hold(session, f"contact:{value}")
     present = all_of(session, subject_id)
     same = next((contact for contact in present if contact.address == value), None)
     if same is not None and same.verified_at is not None:

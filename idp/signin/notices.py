@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin.notice_texts import NOTICES, NoticeText
 from idp.subjects.numbers import CHINA
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime.database import Base, prune, transaction
 from runtime.ids import new_id
 from runtime.languages import Text, text_of
@@ -35,6 +35,9 @@ class Notice(Base):
     values_sealed: Mapped[bytes]
     link_sealed: Mapped[bytes | None]
     at: Mapped[datetime] = mapped_column(index=True)
+
+
+sealed_tables.declare(Notice, sealed={"values_sealed": "values", "link_sealed": "link"})
 
 
 @dataclass(frozen=True, slots=True)

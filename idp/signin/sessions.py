@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from keys import sealed_tables
 from runtime import ledger
 from runtime.database import Base, transaction
 from runtime.ids import new_id
@@ -49,6 +50,9 @@ class SigninSession(Base):
     about_sealed: Mapped[bytes | None]
     mark_hash: Mapped[bytes | None]
     __table_args__ = (Index("ix_signin_sessions_seen_at", "seen_at"),)
+
+
+sealed_tables.declare(SigninSession, sealed={"about_sealed": "about"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Rotations of the data keys, over a database of their own: rows of every kind, and the old key gone at the end."""
 
+import base64
 import os
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from demo import postgres
 from idp.signin import accounts
@@ -20,6 +21,7 @@ from keys.init import init_keys
 from keys.rotation import RotationUnderWay, Stage, Which
 from keys.sealed_tables import declared
 from keys.sealing import INDEX, SEAL, DataKey, Sealer
+from runtime import jobs
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
@@ -172,6 +174,20 @@ def test_a_row_that_cannot_be_opened_keeps_the_old_key_alive_and_is_told(app: Fl
             assert directory.name_of(directory.get_subject(session, directory_id(people[4])))
             session.execute(update(Subject).where(Subject.id == broken.id).values(name_sealed=whole))
         with shifted(LATER + rotation.RETRY):
+            assert rotation_jobs.work(which, goes_on=lambda: True) is Stage.DONE
+
+
+def test_a_job_that_waits_with_something_sealed_can_still_read_it(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        sealed = base64.b64encode(sealing.seal("a note", table="jobs", column="test", row="1")).decode()
+        with transaction() as session:
+            jobs.defer(session, "no_such_job", sealed=sealed)
+        which = begin(settings, SEAL)
+        assert rotate(which) is Stage.WAITING
+        assert sealing.unseal(base64.b64decode(sealed), table="jobs", column="test", row="1") == "a note"
+        with transaction() as session:
+            session.execute(text("DELETE FROM procrastinate_jobs"))
+        with shifted(LATER + rotation.QUEUE_WAIT):
             assert rotation_jobs.work(which, goes_on=lambda: True) is Stage.DONE
 
 
