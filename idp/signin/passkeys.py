@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import notices, second_step
 from idp.signin.accounts import Account
-from keys import sealing
+from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
 from runtime.ids import new_id
@@ -75,6 +75,9 @@ class Passkey(Base):
     def name(self) -> str:
         """What its owner calls it."""
         return sealing.unseal(self.name_sealed, table="passkeys", column="name", row=self.id)
+
+
+sealed_tables.declare(Passkey, sealed={"name_sealed": "name"})
 
 
 @dataclass(frozen=True, slots=True)
