@@ -13,8 +13,10 @@ from uuid import UUID
 
 import jwt
 
+from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client, find_client
 from idp.oauth.pairwise import NotPairwise, pairwise_sub, subject_of
+from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
 from runtime import cache
 from runtime.languages import Text
@@ -57,7 +59,8 @@ class AccessToken:
     """A token that was verified.
 
     `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
-    is for (None for a system in its own name); `acting_person` is who acts, where that is an organisation.
+    is for (None for a system in its own name); `acting_person` is who acts, where that is an organisation. `level` is how well the person
+    was known, and how strongly they signed in, when the token was given.
     """
 
     client_id: str
@@ -67,6 +70,7 @@ class AccessToken:
     holder_id: UUID | None = None
     acting_person: UUID | None = None
     expires_at: int = 0
+    level: Level = LEAST
 
 
 def audience(settings: Settings) -> str:
@@ -74,7 +78,9 @@ def audience(settings: Settings) -> str:
     return f"{settings.public_url}/api"
 
 
-def sign_access_token(client: Client, *, scopes: str, settings: Settings, now: datetime, grantee: Grantee | None = None) -> str:
+def sign_access_token(
+    client: Client, *, scopes: str, settings: Settings, now: datetime, grantee: Grantee | None = None, authentication: Authentication | None = None
+) -> str:
     """Make an access token for a client, in its own name unless there is a grantee."""
     issued = int(now.timestamp())
     claims: dict[str, Any] = {
@@ -90,6 +96,8 @@ def sign_access_token(client: Client, *, scopes: str, settings: Settings, now: d
     }
     if grantee is not None:
         claims.update(grantee.claims(client.sector))
+    if authentication is not None:
+        claims.update(authentication.brief_claims())
     return ring.signer(ring.OIDC).sign(claims, typ=TYP)
 
 
@@ -127,7 +135,9 @@ def _read(claims: dict[str, Any]) -> AccessToken:
         return AccessToken(client.client_id, claims["department"], scopes, expires_at=claims["exp"])
     holder_id = subject_of(claims["sub"], client.sector)
     person = subject_of(claims["act"]["sub"], client.sector) if "act" in claims else None
-    return AccessToken(client.client_id, claims["department"], scopes, holder_id, holder_id, person, claims["exp"])
+    return AccessToken(
+        client.client_id, claims["department"], scopes, holder_id, holder_id, person, claims["exp"], read_acr(claims.get("acr", "")) or LEAST
+    )
 
 
 def expires_in(settings: Settings) -> int:

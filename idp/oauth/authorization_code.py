@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from idp.oauth import codes, id_tokens, portal_sessions, refresh_tokens, scopes
 from idp.oauth.access_tokens import Grantee
+from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grants import Grant
-from idp.oauth.id_tokens import Authentication
 from idp.oauth.server import OAuthRequest
 from idp.subjects import mandates
 from idp.subjects.mandates import NoMandate
@@ -74,6 +74,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             code_challenge=parameters["code_challenge"],
             auth_time=signed_in.auth_time,
             amr=signed_in.amr,
+            ial=request.reached.ial,
             now=request.now,
         )
 
@@ -90,6 +91,10 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         if not portal_sessions.is_open(session, session_id=code.session_id, client_id=code.client_id):
             return None
         return still_entitled(session, code.grantee, self.request)
+
+    def authentication(self) -> Authentication:
+        """Return how the person signed in who was given the code."""
+        return authentication_of(self.request.authorization_code)
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Begin the refresh family and add its first token, where `offline_access` was allowed."""
@@ -131,11 +136,10 @@ class OpenId(OpenIDCode):
     def encode_id_token(self, token: dict[str, Any], request: OAuthRequest) -> str:
         """Return the ID token that goes with a token response."""
         code: AuthorizationCode = request.authorization_code
-        authentication = Authentication(code.session_id, code.auth_time, code.amr, code.nonce)
         return id_tokens.sign_id_token(
             request.client,
             code.grantee,
-            authentication,
+            authentication_of(code),
             access_token=token["access_token"],
             settings=request.settings,
             now=request.now,
@@ -151,6 +155,11 @@ class Issuer(IssuerParameter):
     def get_issuer(self) -> str:
         """Return our issuer."""
         return self.settings.public_url
+
+
+def authentication_of(code: AuthorizationCode) -> Authentication:
+    """Return how the person signed in who was given a code, and how well they were known then."""
+    return Authentication(code.session_id, code.auth_time, code.amr, code.ial, code.nonce)
 
 
 def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:

@@ -10,13 +10,15 @@ from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from idp.oauth import consents, prompts, redirects, scopes
+from idp.oauth import consents, demands, prompts, redirects, scopes
 from idp.oauth.access_tokens import Grantee
 from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId, RequireS256
 from idp.oauth.clients import find_client
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server
+from idp.signin import proofs
+from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import origins_beyond
 from idp.subjects import directory
@@ -85,6 +87,10 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
         return _refuse(asked, error)
     if step is Step.SIGN_IN or grantee is None:
         return _sign_in(asked)
+    if step is Step.PROVE:
+        return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": _again(dict(asked.payload.data))}))
+    if step is Step.STEP_UP:
+        return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": _again(dict(asked.payload.data))}))
     if step is Step.CONSENT and not approved:
         return _consent_page(asked, grantee)
     if approved:
@@ -97,10 +103,24 @@ def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) 
         wanted = prompts.read(asked.payload.data)
         known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope))
         auth_time = asked.signed_in.auth_time if asked.signed_in else None
-        return prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now)
+        asked.reached = _reached(asked)
+        demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
+        return prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now, reached=asked.reached, demand=demand)
     except OAuth2Error as error:
         error.redirect_uri, error.state = asked.payload.redirect_uri, asked.payload.state
         raise
+
+
+def _reached(asked: OAuthRequest) -> Level:
+    """Return how well the person who is signed in is known, and how strongly they signed in, by one query."""
+    if asked.signed_in is None:
+        return LEAST
+    return Level(proofs.ial_of(asked.session, asked.signed_in.subject_id, now=asked.now), aal_of(asked.signed_in.amr))
+
+
+def _goal(asked: OAuthRequest) -> Level:
+    demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
+    return demands.missing(asked.reached, demand=demand, alternatives=prompts.read(asked.payload.data).levels) or demand
 
 
 def _grantee(asked: OAuthRequest) -> Grantee | None:

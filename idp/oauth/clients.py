@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -17,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import redirects, scopes
+from idp.signin.assurance import Level
 from keys import suites
 from runtime import cache, ledger
 from runtime.database import Base, transaction
@@ -31,6 +33,7 @@ AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS = "authorization_code", "r
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 KEY_LIMIT = 5
 SECRET_BYTES = 32
+NO_LEVELS: Mapping[str, Level] = MappingProxyType({})
 
 
 class ClientRefused(Refusal):
@@ -93,6 +96,7 @@ class Client(ClientMixin):
     scopes: tuple[str, ...]
     sector: str
     first_party: bool
+    levels: Mapping[str, Level]
 
     @property
     def can_be_posed_as(self) -> bool:
@@ -164,11 +168,13 @@ def register_client(
     scopes: tuple[str, ...] | list[str] = (),
     sector: str | None = None,
     first_party: bool = False,
+    levels: Mapping[str, Level] = NO_LEVELS,
 ) -> RegisteredClient:
     """Register a client.
 
     `jwks` is wanted for private_key_jwt and holds up to five public keys, P-256 or Ed25519; `client_secret` (from `new_secret`) for
-    client_secret_basic, and only its hash is kept. Raises ClientRefused, ClientKnown.
+    client_secret_basic, and only its hash is kept. `levels` are the demands of single scopes
+    that differ from the usual ones. Raises ClientRefused, ClientKnown.
     """
     row = RegisteredClient(
         client_id=client_id,
@@ -186,6 +192,7 @@ def register_client(
         first_party=first_party,
         added_at=now,
         disabled_at=None,
+        levels={scope: level.as_json() for scope, level in levels.items()},
     )
     _check(row)
     if session.get(RegisteredClient, client_id) is not None:
@@ -243,6 +250,7 @@ def _check(row: RegisteredClient) -> None:
         or not set(row.grant_types) <= set(GRANT_TYPES)
         or (row.auth_method == NONE and CLIENT_CREDENTIALS in row.grant_types),
         "scopes": not set(row.scopes) <= set(scopes.ALL),
+        "levels": not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE),
     }
     for field, is_wrong in wrong.items():
         if is_wrong:
@@ -275,4 +283,5 @@ def _load(client_id: str) -> Client | None:
         scopes=tuple(row.scopes),
         sector=row.sector,
         first_party=row.first_party,
+        levels=MappingProxyType({scope: Level(**level) for scope, level in row.levels.items()}),
     )

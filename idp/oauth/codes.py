@@ -67,6 +67,7 @@ def issue(
     code_challenge: str,
     auth_time: datetime,
     amr: list[str],
+    ial: int,
     now: datetime,
 ) -> str:
     """Make a code for what a person allowed, and return it; only its hash is kept."""
@@ -85,6 +86,7 @@ def issue(
             code_challenge=code_challenge,
             auth_time=auth_time,
             amr=amr,
+            ial=ial,
             issued_at=now,
             spent_at=None,
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth import clients, scopes
+from idp.signin.assurance import Level, read_level
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
@@ -34,12 +35,20 @@ client = AppGroup("client", help="Register portals and departments' systems.")
 )
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)), help="What it may ask for; more than one may be given.")
 @click.option("--sector", help="Clients of one sector know a person by the same name; by default the host of the first redirect URI.")
+@click.option(
+    "--require",
+    "levels",
+    multiple=True,
+    metavar="SCOPE=LEVEL",
+    help="How well a person must be known, and how strongly signed in, for a scope: number=ial3, openid=aal2, licences=ial3aal2. Usually ial2.",
+)
 @click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number and for licences.")
 def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, **rest: Any) -> None:  # noqa: FBT001 (click passes by name)
     """Register a client."""
     made = clients.new_secret() if secret else None
     method = clients.CLIENT_SECRET_BASIC if secret else clients.PRIVATE_KEY_JWT if jwks else clients.NONE
     key_set = _read_key_set(jwks) if jwks else None
+    rest["levels"] = dict(map(_read_demand, rest["levels"]))
     with transaction() as session:
         try:
             clients.register_client(
@@ -50,6 +59,14 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
     click.echo(f"{client_id} is registered ({method}).")
     if made:
         click.echo(f"Its secret, shown this once: {made}")
+
+
+def _read_demand(unverified: str) -> tuple[str, Level]:
+    scope, _, text = unverified.partition("=")
+    level = read_level(text)
+    if scope not in scopes.OF_PEOPLE or level is None:
+        raise click.ClickException(f"{unverified} is not a demand such as number=ial3 or openid=aal2.")
+    return scope, level
 
 
 def _read_key_set(file: Path) -> Any:

@@ -11,6 +11,7 @@ from idp.oauth import clients, oauth_errors, person_claims, scopes
 from idp.oauth.access_tokens import AccessToken, Grantee, InvalidToken
 from idp.oauth.callers import bearer
 from idp.oauth.prompts import PROMPTS
+from idp.signin.assurance import ACRS
 from keys import suites
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -44,7 +45,8 @@ def who() -> Response:
         raise InvalidToken("not a person's")
     with transaction() as session:
         grantee = Grantee(token.holder_id, token.acting_person or token.holder_id)
-        return jsonify(person_claims.claims_of(session, grantee, allowed=token.scopes, sector=client.sector))
+        claims = person_claims.claims_of(session, grantee, allowed=token.scopes, sector=client.sector)
+    return jsonify({**claims, "ial": str(token.level.ial)})
 
 
 def metadata_of(settings: Settings) -> dict[str, Any]:
@@ -71,7 +73,23 @@ def metadata_of(settings: Settings) -> dict[str, Any]:
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": algorithms,
-        "claims_supported": ["sub", "sub_type", "act", "auth_time", "amr", "ial", "aal", "sid", "nonce", "at_hash", "name", "number", "number_type"],
+        "claims_supported": [
+            "sub",
+            "sub_type",
+            "act",
+            "auth_time",
+            "acr",
+            "amr",
+            "ial",
+            "aal",
+            "sid",
+            "nonce",
+            "at_hash",
+            "name",
+            "number",
+            "number_type",
+        ],
+        "acr_values_supported": list(ACRS),
         "prompt_values_supported": list(PROMPTS),
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,

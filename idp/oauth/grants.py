@@ -5,6 +5,7 @@ from typing import Any
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
 from idp.oauth.access_tokens import Grantee, expires_in, sign_access_token
+from idp.oauth.authentication import Authentication
 from idp.oauth.clients import AUTH_METHODS
 from idp.oauth.server import OAuthRequest
 
@@ -15,8 +16,14 @@ class Grant(BaseGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
     request: OAuthRequest
 
+    def authentication(self) -> Authentication | None:
+        """Return how the person signed in whom the token is for; None for a client in its own name."""
+        return None
+
     def generate_token(self, user: Grantee | None = None, scope: str | None = None, **_: Any) -> dict[str, Any]:
         """Return the members of the token response, for a grantee or for the client itself."""
         request = self.request
-        token = sign_access_token(request.client, scopes=scope or "", settings=request.settings, now=request.now, grantee=user)
+        token = sign_access_token(
+            request.client, scopes=scope or "", settings=request.settings, now=request.now, grantee=user, authentication=self.authentication()
+        )
         return {"access_token": token, "token_type": "Bearer", "expires_in": expires_in(request.settings), "scope": scope or ""}

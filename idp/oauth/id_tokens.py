@@ -1,19 +1,18 @@
 """ID tokens: who signed in, when and how, for one portal (OpenID Connect Core section 2).
 
-`ial` says how well the person is known (2: number and name match the population registry), `aal` how strong the sign-in was. No name and
-no number: the token comes back to us as `id_token_hint`, in an address, so those are the userinfo endpoint's alone (section 5.4).
+`ial` says how well the person is known, `aal` how strong the sign-in was, both as they are and not as they were asked for; `acr` says both at
+once. No name and no number: the token comes back to us as `id_token_hint`, in an address, so those are the userinfo endpoint's alone (section 5.4).
 """
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import jwt
 
 from idp.oauth.access_tokens import Grantee
+from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client
 from idp.oauth.pairwise import pairwise_sid
 from keys import ring
@@ -21,18 +20,7 @@ from runtime.settings import Settings
 
 TYP = "JWT"
 LIFETIME = timedelta(minutes=10)
-SECOND_FACTORS = {"otp", "hwk", "swk", "sms", "mfa"}
 LONGEST = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """How and when the person signed in, and the nonce of the portal's request."""
-
-    session_id: UUID
-    auth_time: datetime
-    amr: list[str]
-    nonce: str | None = None
 
 
 def sign_id_token(client: Client, grantee: Grantee, authentication: Authentication, *, access_token: str, settings: Settings, now: datetime) -> str:
@@ -44,10 +32,7 @@ def sign_id_token(client: Client, grantee: Grantee, authentication: Authenticati
         "aud": client.client_id,
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
-        "auth_time": int(authentication.auth_time.timestamp()),
-        "amr": authentication.amr,
-        "ial": "2",
-        "aal": "2" if SECOND_FACTORS.intersection(authentication.amr) else "1",
+        **authentication.claims(),
         "sid": pairwise_sid(authentication.session_id, client.client_id),
         "at_hash": half_hash(access_token, signer.suite),
         **grantee.claims(client.sector),

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from authlib.oauth2.rfc6749 import InvalidGrantError, grants
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 
-from idp.oauth import id_tokens, refresh_tokens, scopes
+from idp.oauth import demands, id_tokens, refresh_tokens, scopes
 from idp.oauth.access_tokens import Grantee
+from idp.oauth.authentication import Authentication
 from idp.oauth.authorization_code import still_entitled
 from idp.oauth.grants import Grant
-from idp.oauth.id_tokens import Authentication
 from idp.oauth.refresh_tokens import Presented, RefreshFamily
+from idp.signin import proofs
+from idp.signin.assurance import Level, aal_of
 
 
 class RefreshGrant(Grant, grants.RefreshTokenGrant):
@@ -17,6 +19,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
 
     INCLUDE_NEW_REFRESH_TOKEN = True
     presented: Presented
+    known: Authentication
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshFamily | None:
         """Return the family that the token may still refresh, or None."""
@@ -30,12 +33,34 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         return family
 
     def authenticate_user(self, refresh_token: RefreshFamily) -> Grantee:
-        """Return whom the family stands for; raises InvalidGrantError, and ends the family, if they may no longer act so."""
+        """Return whom the family stands for.
+
+        Raises InvalidGrantError, and ends the family, if they may no longer act so; InvalidScopeError, before the token is used up, where the
+        person is not known well enough any more: a proof has expired, and a narrower scope may still be had.
+        """
         grantee = still_entitled(self.request.session, refresh_token.grantee, self.request)
         if grantee is None:
             refresh_tokens.end_family(self.request.session, refresh_token.id, why="mandate ended", now=self.request.now)
             raise InvalidGrantError()
+        self._check_levels(refresh_token)
         return grantee
+
+    def authentication(self) -> Authentication:
+        """Return how the person signed in, and how well they are known by now."""
+        return self.known
+
+    def _check_levels(self, family: RefreshFamily) -> None:
+        request = self.request
+        ial = proofs.ial_of(request.session, family.person_id, now=request.now)
+        self.known = Authentication(family.session_id, family.auth_time, family.amr, ial)
+        reached = Level(ial, aal_of(family.amr))
+        short = [scope for scope in self._asked(family) if not reached.covers(demands.demand_of(request.client.levels, scope))]
+        if short:
+            raise InvalidScopeError(f"The proof of who the person is does not suffice any more for {' '.join(short)}; let them authorize again.")
+
+    def _asked(self, family: RefreshFamily) -> list[str]:
+        request = self.request
+        return [scope for scope in scopes.scopes_of(request.payload.scope) or family.scopes if scope in request.client.scopes]
 
     def issue_token(self, user: Grantee, refresh_token: RefreshFamily) -> dict[str, Any]:
         """Rotate, before anything is signed, and return the token response."""
@@ -43,15 +68,14 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         successor = refresh_tokens.rotate(request.session, self.presented, settings=request.settings, now=request.now)
         if successor is None:
             raise InvalidGrantError()
-        asked = [scope for scope in scopes.scopes_of(request.payload.scope) or refresh_token.scopes if scope in request.client.scopes]
+        asked = self._asked(refresh_token)
         token = self.generate_token(user=user, scope=scopes.scope_from(asked))
         token["refresh_token"] = successor
         if scopes.OPENID in asked:
-            authentication = Authentication(refresh_token.session_id, refresh_token.auth_time, refresh_token.amr)
             token["id_token"] = id_tokens.sign_id_token(
                 request.client,
                 user,
-                authentication,
+                self.known,
                 access_token=token["access_token"],
                 settings=request.settings,
                 now=request.now,

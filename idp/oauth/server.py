@@ -21,6 +21,7 @@ from werkzeug.exceptions import RequestURITooLarge
 
 from idp.oauth import client_authentication
 from idp.oauth.clients import Client, find_client
+from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
 from runtime.settings import Settings
 
@@ -33,7 +34,8 @@ CHALLENGE = 'Basic realm="kabao"'
 class OAuthRequest(OAuth2Request):
     """A request to an OAuth endpoint: its parameters, each once, the transaction and the moment.
 
-    The parameters are read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
+    `reached` is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. The parameters
+    are read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class OAuthRequest(OAuth2Request):
         self.authorization = authorization
         self.signed_in = signed_in
         self.repeated = repeated
+        self.reached = LEAST
 
     @property
     def session(self) -> Session:

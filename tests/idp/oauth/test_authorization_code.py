@@ -119,9 +119,9 @@ def test_name_and_number_are_told_by_userinfo_and_never_by_an_id_token(app: Flas
     again = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json or {}
     for one in (tokens, again):
         claims = id_token_of(app, one, portal)
-        assert set(claims) - {"nonce"} == {"iss", "aud", "sub", "sub_type", "iat", "exp", "auth_time", "amr", "ial", "aal", "sid", "at_hash"}
+        assert set(claims) - {"nonce"} == {"iss", "aud", "sub", "sub_type", "iat", "exp", "auth_time", "acr", "amr", "ial", "aal", "sid", "at_hash"}
     told = browser.get("/userinfo", headers=bearer(tokens["access_token"]))
-    assert told.json == {"sub": claims["sub"], "sub_type": "person", "name": person.name, "number": person.number, "number_type": "111"}
+    assert told.json == {"sub": claims["sub"], "sub_type": "person", "ial": "2", "name": person.name, "number": person.number, "number_type": "111"}
     assert told.headers["Cache-Control"] == "no-store"
 
 

@@ -32,6 +32,7 @@ def test_two_hundred_redeem_one_code_and_one_wins(app: Flask, _: int) -> None:
             code_challenge="x" * 43,
             auth_time=now(),
             amr=["pwd"],
+            ial=2,
             now=now(),
         )
 
