@@ -54,6 +54,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         pruning,  # noqa: F401 (declares a job)
     )
     from idp.signin.account_pages import account_pages
+    from idp.signin.recovery_pages import recovery_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
     from keys import rotation_jobs  # noqa: F401 (declares a job)
@@ -76,7 +77,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, step_up_pages, home, wallet, show):
+    for blueprint in (health, published, signin_pages, account_pages, recovery_pages, step_up_pages, home, wallet, show):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

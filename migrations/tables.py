@@ -1,7 +1,7 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, portal_sessions, refresh_tokens
-from idp.signin import accounts, contacts, notices, passkey_challenges, passkeys, proofs, sessions, throttle
+from idp.signin import accounts, contacts, notices, passkey_challenges, passkeys, proofs, recovery, sessions, throttle
 from idp.subjects import directory, registries
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
@@ -23,6 +23,7 @@ OWNERS = (
     registries,
     accounts,
     proofs,
+    recovery,
     sessions,
     throttle,
     contacts,

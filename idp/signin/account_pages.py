@@ -1,14 +1,14 @@
-"""The pages of one's own account: who I am, and for whom I act."""
+"""The first page of one's own account: who I am, what needs my attention, and for whom I act."""
 
 from uuid import UUID
 
 from flask import Blueprint, Response, g, redirect, render_template
 
-from idp.signin import accounts, sessions
+from idp.signin import overview, sessions
 from idp.signin.callers import signed_in
 from idp.signin.destinations import local_path
 from idp.signin.forms import ActingForm
-from idp.subjects import directory, mandates
+from idp.subjects import mandates
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -20,20 +20,12 @@ account_pages = Blueprint("account", __name__, template_folder="templates")
 @account_pages.get("/account")
 @allow(signed_in)
 def account() -> str:
-    """Show who is signed in, masked, and the organisations that they may act for."""
+    """Show the account at a glance, and the organisations that its owner may act for."""
     present = now()
     with transaction() as session:
-        person = directory.get_subject(session, g.signed_in.subject_id)
-        organisations = mandates.organisations_of(session, person_id=person.id, now=present)
-        opened_at = accounts.find_opened_at(session, person.id)
-    return render_template(
-        "signin/account.html",
-        name=directory.name_of(person),
-        number=directory.number_of(person),
-        opened_at=opened_at,
-        signed_in=g.signed_in,
-        organisations=organisations,
-    )
+        seen = overview.overview_of(session, g.signed_in.subject_id, now=present)
+        organisations = mandates.organisations_of(session, person_id=g.signed_in.subject_id, now=present)
+    return render_template("signin/account.html", seen=seen, signed_in=g.signed_in, organisations=organisations)
 
 
 @account_pages.post("/account/acting")

@@ -49,6 +49,7 @@ DOORS = {
     "second": GUESSING,  # a code is given: six digits
     "step-up": USUAL,  # a further proof in a session that stands
     "recovery": Door(Bucket(10, timedelta(minutes=6)), ADDRESS, Bucket(5, timedelta(minutes=3)), EVERYONE),
+    "recovery code": USUAL,  # sixty bits at least
     "appoint": Door(Bucket(60, timedelta(seconds=30)), ADDRESS, Bucket(30, timedelta(seconds=30)), EVERYONE),  # somebody's number and name
     "people": Door(
         Bucket(200, timedelta(seconds=10)), Bucket(400, timedelta(seconds=1)), Bucket(200, timedelta(seconds=10)), EVERYONE

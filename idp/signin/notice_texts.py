@@ -73,4 +73,32 @@ NOTICES: dict[str, NoticeText] = {
         Text("信任了一个浏览器", "A browser is trusted"),
         Text("今后30天内，在这个浏览器（{browser}）上登录不再需要第二步验证。", "For 30 days this browser ({browser}) is asked for no second step."),
     ),
+    "recovery-begun": NoticeText(
+        Text("有人申请恢复您的账号", "Someone asked to recover your account"),
+        Text(
+            "有人凭人口库登记信息申请重新设置您的密码，{opens_at}（北京时间）后即可设置。如果不是您本人，请在此之前取消。",
+            "Someone who knows what the registry says of you asked to set a new password, and can do so from {opens_at} (China time). "
+            "If it was not you, cancel it before then.",
+        ),
+        Text("查看并取消", "Look at it and cancel"),
+    ),
+    "recovery-cancelled": NoticeText(
+        Text("账号恢复申请已取消", "The recovery was cancelled"),
+        Text("恢复您账号的申请已取消，密码没有改变。", "The recovery of your account was cancelled; your password is as it was."),
+    ),
+    "recovery-granted": NoticeText(
+        Text("窗口为您办理了账号恢复", "A service counter began a recovery for you"),
+        Text(
+            "政务服务窗口核对身份后，为您发放了一次性代码，一小时内可用来设置新密码。如果不是您本人到场，请立即联系政务服务中心。",
+            "A service counter checked who you are and handed over a one-time code, with which a new password can be set within an hour. "
+            "If that was not you, call the service centre at once.",
+        ),
+    ),
+    "recovery-completed": NoticeText(
+        Text("账号已恢复，密码已重新设置", "Your account was recovered, with a new password"),
+        Text(
+            "您的账号已重新设置密码，此前的登录已全部退出。如果不是您本人操作，请立即联系政务服务中心。",
+            "A new password was set for your account, and every browser was signed out. If it was not you, call the service centre at once.",
+        ),
+    ),
 }

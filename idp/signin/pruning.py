@@ -1,6 +1,6 @@
-"""Forgetting what is over: sessions past their time, empty buckets of the throttle, addresses that were removed, old notices and spent challenges."""
+"""Forgetting what is over: sessions, buckets of the throttle, removed addresses, old notices, ended recoveries and spent challenges."""
 
-from idp.signin import callers, contacts, notices, passkey_challenges, sessions, throttle
+from idp.signin import callers, contacts, notices, passkey_challenges, recovery, sessions, throttle
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -13,3 +13,4 @@ def prune_signin() -> None:
     contacts.forget(now=now())
     notices.forget(now=now())
     passkey_challenges.forget(now=now())
+    recovery.forget(now=now())

@@ -1,0 +1,55 @@
+"""Back in: what follows once someone has shown, by one of the ways of recovery, that an account is theirs.
+
+A new password, and the end of every session, of what portals hold and of every trusted browser, whatever the way was. The further ways to sign in
+stay, and go on being asked for, since a password alone never stood for them; only after a counter, where an officer saw the person,
+do they go too. Who was let in by what the registry knows is not known any better than that from then on.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from idp.signin import accounts, notices, proofs, recovery, sessions
+from idp.signin.accounts import Account
+from idp.subjects.numbers import Number
+from runtime import ledger
+
+PASSKEY, RECOVERY_CODE = "passkey", "recovery-code"
+on_fresh_start: list[Callable[[Session, UUID, datetime], None]] = []
+
+
+def complete(session: Session, number: Number, code: str, *, password_hash: str, now: datetime) -> UUID:
+    """Set a new password for whoever holds a code: an officer's, one of a pending recovery, or a recovery code kept for this day.
+
+    Raises RecoveryRefused, TooEarly.
+    """
+    granted = recovery.redeem(session, number, code, now=now)
+    if granted is None:
+        raise recovery.RecoveryRefused("no such code", field="code")
+    set_password(session, granted.subject_id, way=granted.way, password_hash=password_hash, now=now)
+    return granted.subject_id
+
+
+def set_password(session: Session, subject_id: UUID, *, way: str, password_hash: str, now: datetime, but: UUID | None = None) -> None:
+    """Set a new password without the old one, and end what stood on the old one; `but` names the session that it is set in, if any."""
+    if way == recovery.COUNTER:
+        _start_afresh(session, subject_id, now=now)
+    if way == recovery.REGISTRY:
+        proofs.lower(session, subject_id, why="recovered", now=now)
+    accounts.set_password(session, subject_id, password_hash=password_hash, now=now)
+    recovery.end_all_open(session, subject_id, now=now)
+    sessions.end_all(session, subject_id, now=now, but=but)
+    sessions.cut(session, subject_id, now=now)
+    actor = f"subject:{subject_id}"
+    ledger.record(session, "recovery.completed", actor=actor, object_id=subject_id, subject_id=subject_id, now=now, way=way)
+    notices.tell(session, subject_id, "recovery-completed", now=now)
+
+
+def _start_afresh(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    for clear in on_fresh_start:
+        clear(session, subject_id, now)
+    closed = (Account.subject_id == subject_id, Account.closed_at.is_not(None))
+    session.execute(update(Account).where(*closed).values(closed_at=None, opened_at=now))
