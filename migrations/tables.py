@@ -2,7 +2,7 @@
 
 from idp.oauth import assertions, clients, codes, consents, portal_sessions, refresh_tokens
 from idp.signin import accounts, contacts, notices, passkey_challenges, passkeys, proofs, recovery, sessions, throttle
-from idp.subjects import directory, registries
+from idp.subjects import directory, history, registries
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
@@ -20,6 +20,7 @@ OWNERS = (
     idempotency,
     ledger,
     directory,
+    history,
     registries,
     accounts,
     proofs,

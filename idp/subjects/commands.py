@@ -10,7 +10,8 @@ from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from idp.subjects.registry_import import SOURCES, Loading, Source
+from idp.subjects.registry_import import Loading
+from idp.subjects.registry_rows import SOURCES, Source
 from runtime.database import transaction
 
 BATCH = 500

@@ -1,20 +1,25 @@
 """The directory of subjects: everyone and everything that was ever met here, known by one number.
 
-A subject is taken from its registry on first sight and keeps its id for good. Number and name rest sealed; a number is
-found by its keyed index. A subject needs no account: a licence may be issued to someone who never signed in.
+A subject is taken from its registry on first sight and keeps its id for good, whatever its number becomes: a former
+number leads to it for ever. Number and name rest sealed; a number is found by its keyed index. A subject needs no account:
+a licence may be issued to someone who never signed in. One that has ended (died, was dissolved) is kept, and does nothing any more.
+
+`on_subject_end` and `on_representative_change` hold what must happen in the transaction in which a registry's word takes effect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, false, select
+from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, bindparam, delete, false, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.subjects import registries
+from idp.subjects import history, registries
+from idp.subjects.history import Told
 from idp.subjects.numbers import Number, NumberKind
-from idp.subjects.registries import Record
+from idp.subjects.registries import ACTIVE, DECEASED, DISSOLVED, Record
 from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
@@ -23,6 +28,9 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 PERSON, ORGANISATION = "person", "organisation"
+REGISTRY = "registry"
+on_subject_end: list[Callable[[Session, UUID, datetime], None]] = []
+on_representative_change: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 class SubjectNotFound(Refusal):
@@ -36,9 +44,37 @@ class UnknownNumber(Refusal):
 
     code, status, title = "unknown-number", 422, Text("登记库中查不到该号码。", "The registry has no record of this number.")
 
+    def __init__(self, reason: str = "", *, field: str | None = None) -> None:
+        super().__init__(reason, field=field, registry=registries.NO_MATCH)
+
+
+class SubjectEnded(Refusal):
+    """The person has died, or the organisation was dissolved; `state` says which."""
+
+    code, status, title = "subject-ended", 422, Text("该主体已不能办理业务。", "Nothing can be done in this subject's name any more.")
+    SHOWN = {  # noqa: RUF012 (a table of words)
+        DECEASED: Text("登记库记载此人已去世。", "The registry says that this person has died."),
+        DISSOLVED: Text("登记库记载该组织已注销。", "The registry says that this organisation was dissolved."),
+    }
+
+    def __init__(self, state: str, *, field: str | None = None) -> None:
+        super().__init__(state, field=field, shown=self.SHOWN[state], state=state)
+
+
+class TwoSubjects(Refusal):
+    """Number and former number are both known here, each as a subject of its own; only a person can tell which licences are whose."""
+
+    code, status, title = (
+        "two-subjects",
+        409,
+        Text(
+            "新旧号码在本系统中分属两个主体，请联系管理单位人工核实。", "Both numbers are known here, as two subjects; ask the operator to settle it."
+        ),
+    )
+
 
 class Subject(Base):
-    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind.
+    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind; `state` since `state_since`.
 
     `stated`: the registry has not been asked yet, so number and name are what someone said (see `stated`).
     """
@@ -52,19 +88,44 @@ class Subject(Base):
     name_sealed: Mapped[bytes]
     added_at: Mapped[datetime]
     stated: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    state: Mapped[str] = mapped_column(server_default=ACTIVE)
+    state_since: Mapped[datetime | None]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it lives, or exists."""
+        return self.state == ACTIVE
+
+
+class FormerNumber(Base):
+    """A number that a subject had before."""
+
+    __tablename__ = "former_numbers"
+    number_index: Mapped[bytes] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(ForeignKey("subjects.id"), index=True)
+    number_sealed: Mapped[bytes]
 
 
 sealed_tables.declare(
     Subject, sealed={"number_sealed": "number", "name_sealed": "name"}, indexed={"number_index": lambda subject: subject["number_sealed"]}
 )
+sealed_tables.declare(
+    FormerNumber, row="number_index", sealed={"number_sealed": "number"}, indexed={"number_index": lambda former: former["number_sealed"]}
+)
 
 
-# Built once: every licence that is issued asks for its holder.
-WITH_NUMBER = select(Subject).where(Subject.number_index.in_(bindparam("indexes", expanding=True)))
+def _owners(indexes: Any) -> CompoundSelect[UUID]:
+    """Return the ids of who has a number, or had it."""
+    having, had = Subject.number_index.in_(indexes), FormerNumber.number_index.in_(indexes)
+    return union_all(select(Subject.id).where(having), select(FormerNumber.subject_id).where(had))
+
+
+# Built once: every licence that is issued asks for its holder, by whichever number, in one query.
+WITH_NUMBER = select(Subject).where(Subject.id.in_(_owners(bindparam("indexes", expanding=True))))
 
 
 def find_subject(session: Session, number: Number) -> Subject | None:
-    """Return the subject of a number, or None if it was never met."""
+    """Return the subject that has a number, or had it, or None if it was never met."""
     return session.scalars(WITH_NUMBER, {"indexes": sealing.indexes_of(number.value)}).first()
 
 
@@ -76,8 +137,33 @@ def get_subject(session: Session, subject_id: UUID) -> Subject:
     return subject
 
 
+def present_numbers(session: Session, numbers: Collection[str]) -> dict[str, str]:
+    """Return the present number by each former one among some numbers, in one query."""
+    indexes = {index: number for number in numbers for index in sealing.indexes_of(number)}
+    rows = session.execute(
+        select(FormerNumber.number_index, Subject).join(Subject, Subject.id == FormerNumber.subject_id).where(FormerNumber.number_index.in_(indexes))
+    )
+    return {indexes[former]: number_of(subject).value for former, subject in rows}
+
+
+def of_active(number: Number, column: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition that a column is the id of the active subject that has a number, or had it."""
+    return column.in_(select(Subject.id).where(Subject.id.in_(_owners(sealing.indexes_of(number.value))), Subject.state == ACTIVE))
+
+
+def is_former(subject: Subject, number: Number) -> bool:
+    """Whether a number that led to a subject is one that it had before."""
+    return subject.number_index not in sealing.indexes_of(number.value)
+
+
+def check_active(subject: Subject, *, field: str | None = None) -> None:
+    """Check that a subject lives, or exists; raises SubjectEnded."""
+    if not subject.is_active:
+        raise SubjectEnded(subject.state, field=field)
+
+
 def ensure_subject(session: Session, number: Number, *, now: datetime) -> Subject:
-    """Return the subject of a number, taken from its registry on first sight.
+    """Return the subject of a number, taken from its registry on first sight; whether it is active is the caller's to check.
 
     Raises UnknownNumber if the registry has no record, RegistryUnavailable if it cannot be asked.
     """
@@ -87,7 +173,20 @@ def ensure_subject(session: Session, number: Number, *, now: datetime) -> Subjec
     record = registries.open_registry(session).find(number)
     if record is None:
         raise UnknownNumber("not in the registry", field="number")
-    return add_subject(session, record, now=now)
+    return meet(session, record, told=Told(REGISTRY, now))
+
+
+def meet(session: Session, record: Record, *, told: Told) -> Subject:
+    """Return the subject that a registry's record is of, by the numbers that it had before too; a new one if it was never met.
+
+    Raises TwoSubjects.
+    """
+    for former in record.former_numbers:
+        renumber(session, former, record.number, told=told)
+    subject = find_subject(session, record.number) or add_subject(session, record, now=told.at)
+    for former in record.former_numbers:
+        _lead(session, former, subject)
+    return subject
 
 
 def add_subject(session: Session, record: Record, *, now: datetime) -> Subject:
@@ -101,14 +200,42 @@ def add_subject(session: Session, record: Record, *, now: datetime) -> Subject:
         "id": subject_id,
         "kind": kind,
         "number_kind": record.number.kind.value,
-        "number_sealed": sealing.seal(record.number.value, table="subjects", column="number", row=subject_id),
-        "number_index": sealing.index_of(record.number.value),
+        **_numbered(subject_id, record.number),
         "name_sealed": sealing.seal(record.name, table="subjects", column="name", row=subject_id),
         "added_at": now,
+        "state": record.state,
+        "state_since": None if record.state == ACTIVE else now,
     }
     if session.scalar(insert(Subject).values(values).on_conflict_do_nothing().returning(Subject.id)):
-        ledger.record(session, "subject.added", actor="registry", object_id=subject_id, subject_id=subject_id, now=now, kind=kind)
+        ledger.record(session, "subject.added", actor=REGISTRY, object_id=subject_id, subject_id=subject_id, now=now, kind=kind, state=record.state)
     return session.scalars(WITH_NUMBER, {"indexes": sealing.indexes_of(record.number.value)}).one()
+
+
+def renumber(session: Session, former: Number, number: Number, *, told: Told) -> Subject | None:
+    """Let the subject of a former number have its new one, and return it; None if neither is known here. The old one leads to it still.
+
+    What was told before, or overtaken by a later change, changes nothing. Raises TwoSubjects.
+    """
+    sealing.hold(session, number.value)
+    subject, other = find_subject(session, former), find_subject(session, number)
+    if subject is None:
+        if other is not None:
+            _lead(session, former, other)
+        return other
+    if other is not None and other is not subject:
+        raise TwoSubjects(field="former_number")
+    if other is subject and (not is_former(subject, number) or is_former(subject, former)):
+        return subject
+    before = number_of(subject)
+    history.keep(session, subject.id, history.NUMBER, before=before.value, after=number.value, told=told)
+    ledger.record(session, "subject.renumbered", actor=told.by, object_id=subject.id, subject_id=subject.id, now=told.at)
+    session.execute(delete(FormerNumber).where(FormerNumber.number_index.in_(sealing.indexes_of(number.value))))
+    subject.number_kind = number.kind.value
+    for column, value in _numbered(subject.id, number).items():
+        setattr(subject, column, value)
+    _lead(session, before, subject)
+    session.flush()
+    return subject
 
 
 def number_of(subject: Subject) -> Number:
@@ -122,8 +249,14 @@ def name_of(subject: Subject) -> str:
     return sealing.unseal(subject.name_sealed, table="subjects", column="name", row=subject.id)
 
 
-def rename(session: Session, names: Mapping[bytes, str]) -> None:
-    """Give the subjects among some number indexes the names that the registry now has for them."""
-    for subject in session.scalars(select(Subject).where(Subject.number_index.in_(list(names)))):
-        if name_of(subject) != names[subject.number_index]:
-            subject.name_sealed = sealing.seal(names[subject.number_index], table="subjects", column="name", row=subject.id)
+def _numbered(subject_id: UUID, number: Number) -> dict[str, bytes]:
+    sealed = sealing.seal(number.value, table="subjects", column="number", row=subject_id)
+    return {"number_sealed": sealed, "number_index": sealing.index_of(number.value)}
+
+
+def _lead(session: Session, former: Number, subject: Subject) -> None:
+    """Let a former number lead to a subject."""
+    index = sealing.index_of(former.value)
+    sealed = sealing.seal(former.value, table="former_numbers", column="number", row=index.hex())
+    row = insert(FormerNumber).values(number_index=index, subject_id=subject.id, number_sealed=sealed)
+    session.execute(row.on_conflict_do_nothing())

@@ -1,14 +1,16 @@
 """The population registry (人口库) and the legal-person registry (法人库), behind one interface.
 
-A registry gives three answers about a number: its record, no record (None), or RegistryUnavailable; the last is never
-taken for the second. The first implementation is two tables that `registry_import` fills. What a registry says
+A registry gives three answers about a number: its record (match), no record (None), or RegistryUnavailable; the last is
+never taken for the second. The first implementation is two tables that `registry_import` fills. What a registry says
 of a person or an organisation rests sealed, as one JSON text a row; a row is found by the number's keyed index.
 """
 
 import hmac
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from sqlalchemy import Index, exists, select
@@ -20,6 +22,8 @@ from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
 
+ACTIVE, DECEASED, DISSOLVED = "active", "deceased", "dissolved"
+MATCH, NO_MATCH, UNAVAILABLE = "match", "no_match", "unavailable"
 DOTS = dict.fromkeys(map(ord, "•・‧∙⋅．.●"), "·")
 
 
@@ -33,7 +37,7 @@ class RegistryUnavailable(Refusal):
     )
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, headers={"Retry-After": "30"})
+        super().__init__(reason, headers={"Retry-After": "30"}, registry=UNAVAILABLE)
 
 
 class RegisteredPerson(Base):
@@ -45,7 +49,7 @@ class RegisteredPerson(Base):
 
 
 class RegisteredOrganisation(Base):
-    """A row of the legal-person registry. `record_sealed`: number, name, representative, address; found by its representative too."""
+    """A row of the legal-person registry. `record_sealed`: number, name, address, representative; found by its representative too."""
 
     __tablename__ = "registry_organisations"
     number_index: Mapped[bytes] = mapped_column(primary_key=True)
@@ -69,11 +73,42 @@ sealed_tables.declare(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a registry says of one number; `detail` holds the further fields that the source gave."""
+    """What a registry says of one number; `detail` holds the further fields that the source gave, checked when they were taken.
+
+    Asked for a former number, a registry may answer with the present one, and the former one among `former_numbers`.
+    """
 
     number: Number
     name: str
     detail: dict[str, str]
+
+    @property
+    def state(self) -> str:
+        """Whether it is `active`, `deceased` or `dissolved`; whoever is not said to have ended is active."""
+        return self.detail.get("state", ACTIVE)
+
+    @property
+    def born(self) -> date | None:
+        """The date of birth, the number's own if the registry gives none."""
+        return date.fromisoformat(self.detail["born"]) if "born" in self.detail else self.number.born
+
+    @property
+    def guardians(self) -> tuple[Number, ...]:
+        """The numbers of a minor's guardians."""
+        return self._numbers("guardians")
+
+    @property
+    def former_numbers(self) -> tuple[Number, ...]:
+        """The numbers that the subject had before."""
+        return self._numbers("former_numbers")
+
+    @property
+    def representative(self) -> Number | None:
+        """The number of an organisation's legal representative."""
+        return next(iter(self._numbers("representative")), None)
+
+    def _numbers(self, name: str) -> tuple[Number, ...]:
+        return tuple(parse_number(value) for value in self.detail.get(name, "").split())
 
     def __repr__(self) -> str:
         return f"Record({self.number!r})"
@@ -101,7 +136,7 @@ class ImportedRegistry:
         found = select(table.number_index, table.record_sealed).where(table.number_index.in_(sealing.indexes_of(number.value)))
         row = self.session.execute(found).first()
         if row is not None:
-            return _record(table.__tablename__, *row)
+            return record_of(unsealed_record(table, *row))
         if not self.session.scalar(select(exists().select_from(table))):
             raise RegistryUnavailable(f"{table.__tablename__} was never imported")
         return None
@@ -111,7 +146,7 @@ class ImportedRegistry:
         indexes = sealing.indexes_of(number.value)
         table = RegisteredOrganisation
         rows = self.session.execute(select(table.number_index, table.record_sealed).where(table.representative_index.in_(indexes)))
-        return sorted((_record(table.__tablename__, *row) for row in rows), key=lambda record: record.number.value)
+        return sorted((record_of(unsealed_record(table, *row)) for row in rows), key=lambda record: record.number.value)
 
 
 def open_registry(session: Session) -> Registry:
@@ -134,6 +169,13 @@ def sealed_record(table: type[RegisteredPerson | RegisteredOrganisation], index:
     return sealing.seal(json.dumps(members, ensure_ascii=False), table=table.__tablename__, column="record", row=index.hex())
 
 
-def _record(table: str, index: bytes, record_sealed: bytes) -> Record:
-    members = json.loads(sealing.unseal(record_sealed, table=table, column="record", row=index.hex()))
-    return Record(parse_number(members.pop("number")), members.pop("name"), members)
+def unsealed_record(table: type[RegisteredPerson | RegisteredOrganisation], index: bytes, record_sealed: bytes) -> dict[str, str]:
+    """Return what a registry's row says."""
+    members: dict[str, str] = json.loads(sealing.unseal(record_sealed, table=table.__tablename__, column="record", row=index.hex()))
+    return members
+
+
+def record_of(members: Mapping[str, str]) -> Record:
+    """Return what a registry says of one number as its record."""
+    rest = {name: value for name, value in members.items() if name not in ("number", "name")}
+    return Record(parse_number(members["number"]), members["name"], rest)

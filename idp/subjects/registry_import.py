@@ -1,26 +1,32 @@
 """Filling the registries from rows of a table, as a CSV file gives them.
 
 A bad row is reported with its line and its reasons, and never costs a good one. Loading a file again changes what
-changed. A subject that is known already follows its registry: a new name there is its name here.
+changed. A subject that is known already follows its registry: a new name there is its name here, a new number
+leads to it, and with its end everything ends that it could do. What a file does not say of someone's state, guardians
+and former numbers stays as it was.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import date, datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from idp.subjects import directory
-from idp.subjects.numbers import REASONS, Number, NumberRefused, parse_number
-from idp.subjects.registries import RegisteredOrganisation, RegisteredPerson, sealed_record
+from idp.subjects import changes, directory
+from idp.subjects.directory import Subject
+from idp.subjects.history import Told
+from idp.subjects.numbers import Number, parse_number
+from idp.subjects.registries import Record, RegisteredOrganisation, RegisteredPerson, record_of, sealed_record, unsealed_record
+from idp.subjects.registry_rows import ORGANISATION, ORGANISATIONS, PEOPLE, PERSON, RowError, Source, read_row
 from keys import sealing
+from runtime import clock
 from runtime.languages import Text
 
-LONGEST_VALUE = 200
-SEXES = {"男": "male", "女": "female", "m": "male", "f": "female", "male": "male", "female": "female", "1": "male", "2": "female"}
+Table = type[RegisteredPerson | RegisteredOrganisation]
+TABLES: dict[str, Table] = {PERSON: RegisteredPerson, ORGANISATION: RegisteredOrganisation}
+REMEMBERED = ("state", "ended_on", "guardians", "former_numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +37,25 @@ class Fault:
     why: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One kind of file: the columns that it must and may have, each with the names that it goes by."""
+@dataclass(slots=True)
+class Entry:
+    """One row on its way in: its number, the number before it (if the row tells of a change), and what it says."""
 
-    table: type[RegisteredPerson | RegisteredOrganisation]
-    required: Mapping[str, tuple[str, ...]]
-    optional: Mapping[str, tuple[str, ...]]
+    line: int
+    number: Number
+    former: Number | None
+    members: dict[str, str] = field(repr=False)
+    before: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def column_names(self, header: Iterable[str]) -> dict[str, str]:
-        """Return our name of each column that is known; raises KeyError with the first required one that is missing."""
-        written = {name.strip(): name for name in header}
-        found = {ours: written[alias] for ours, aliases in {**self.required, **self.optional}.items() for alias in aliases if alias in written}
-        for name in self.required:
-            if name not in found:
-                raise KeyError(name)
-        return {theirs: ours for ours, theirs in found.items()}
+    @property
+    def indexes(self) -> list[bytes]:
+        """Every index under which the registry may have had it."""
+        return sealing.indexes_of(self.number.value) + (sealing.indexes_of(self.former.value) if self.former else [])
 
-
-PEOPLE = Source(
-    RegisteredPerson,
-    {"number": ("number", "公民身份号码", "身份证号码", "证件号码"), "name": ("name", "姓名")},
-    {"born": ("born", "出生日期"), "sex": ("sex", "性别"), "ethnicity": ("ethnicity", "民族"), "address": ("address", "住址")},
-)
-ORGANISATIONS = Source(
-    RegisteredOrganisation,
-    {
-        "number": ("number", "统一社会信用代码"),
-        "name": ("name", "名称"),
-        "representative": ("representative", "法定代表人证件号码"),
-    },
-    {"address": ("address", "住所")},
-)
-SOURCES = {"people": PEOPLE, "organisations": ORGANISATIONS}
-
-
-class RowError(Exception):
-    """A row that cannot be taken, and why."""
-
-    def __init__(self, why: Text) -> None:
-        super().__init__(why.en)
-        self.why = why
+    @property
+    def record(self) -> Record:
+        """The row as a record of the registry."""
+        return record_of(self.members)
 
 
 @dataclass
@@ -79,6 +63,8 @@ class Loading:
     """One file on its way in: remembers which numbers it has held, over all its batches."""
 
     source: Source
+    by: str = directory.REGISTRY
+    at: datetime = field(default_factory=clock.now)
     loaded: int = 0
     faults: list[Fault] = field(default_factory=list)
     lines: dict[bytes, int] = field(default_factory=dict)
@@ -88,81 +74,69 @@ class Loading:
 
         What was indexed under an older key goes, so that a number never has two records.
         """
-        good: list[dict[str, Any]] = []
-        names: dict[bytes, str] = {}
+        entries: list[Entry] = []
         for line, row in rows:
             try:
-                values, indexes, name = self._read(line, row)
+                entries.append(self._read(line, row))
             except RowError as bad:
                 self.faults.append(Fault(line, bad.why))
-                continue
-            good.append(values)
-            names.update(dict.fromkeys(indexes, name))
-        if good:
-            self._write(session, good, stale=set(names) - {values["number_index"] for values in good})
-            directory.rename(session, names)
-        self.loaded += len(good)
+        self.loaded += len(self.put(session, entries)) if entries else 0
 
-    def _write(self, session: Session, rows: list[dict[str, Any]], *, stale: set[bytes]) -> None:
-        table = self.source.table
-        if stale:
-            session.execute(delete(table).where(table.number_index.in_(stale)))
-        statement = insert(table)
-        changed = {column: statement.excluded[column] for column in rows[0] if column != "number_index"}
-        session.execute(statement.values(rows).on_conflict_do_update(index_elements=["number_index"], set_=changed))
+    def put(self, session: Session, entries: list[Entry]) -> list[Entry]:
+        """Put what was read in the registry, and let the subjects follow; returns what was taken."""
+        self._recall(session, entries)
+        taken = [entry for entry in entries if entry.former is None or self._renumber(session, entry)]
+        if taken:
+            _name_representatives(session, taken)
+            _write(session, TABLES[self.source.kind], taken)
+            self._follow(session, taken)
+        return taken
 
-    def _read(self, line: int, row: Mapping[str, str]) -> tuple[dict[str, Any], list[bytes], str]:
-        members = {name: checked_value(name, value) for name, value in row.items() if value and value.strip()}
-        number = self._number(members, "number")
-        indexes = sealing.indexes_of(number.value)
-        index = indexes[0]
+    def _read(self, line: int, row: Mapping[str, str]) -> Entry:
+        number, members = read_row(self.source, row)
+        index = sealing.index_of(number.value)
         if index in self.lines:
             raise RowError(Text(f"与第{self.lines[index]}行的号码相同", f"the same number as on line {self.lines[index]}"))
-        if "name" not in members:
-            raise RowError(Text("缺少姓名或名称", "the name is missing"))
-        values: dict[str, Any] = {"number_index": index}
-        if self.source is ORGANISATIONS:
-            members["representative"] = self._number(members, "representative").value
-            values["representative_index"] = sealing.index_of(members["representative"])
-        members["number"] = number.value
         self.lines[index] = line
-        return {**values, "record_sealed": sealed_record(self.source.table, index, members)}, indexes, members["name"]
+        former = members.pop("former_number", None)
+        return Entry(line, number, parse_number(former) if former else None, members)
 
-    def _number(self, members: Mapping[str, str], name: str) -> Number:
+    def _recall(self, session: Session, entries: list[Entry]) -> None:
+        """Read what the registry said before of these numbers, and keep of it what the rows leave unsaid."""
+        table = TABLES[self.source.kind]
+        indexes = [index for entry in entries for index in entry.indexes]
+        rows = session.execute(select(table.number_index, table.record_sealed).where(table.number_index.in_(indexes)))
+        known = {row.number_index: unsealed_record(table, *row) for row in rows}
+        for entry in entries:
+            entry.before = next((known[index] for index in entry.indexes if index in known), {})
+            kept = {name: entry.before[name] for name in REMEMBERED if name in entry.before}
+            entry.members = {**kept, **entry.members}
+            if entry.former is not None:
+                formers = dict.fromkeys([entry.former.value, *kept.get("former_numbers", "").split()])
+                entry.members["former_numbers"] = " ".join(one for one in formers if one != entry.number.value)
+
+    def _renumber(self, session: Session, entry: Entry) -> bool:
+        assert entry.former is not None
         try:
-            number = parse_number(members.get(name, ""))
-        except NumberRefused as refused:
-            reason = REASONS[refused.why]
-            raise RowError(Text(f"{name}：{reason.zh}", f"{name}: {reason.en}")) from refused
-        if number.is_person != (self.source is PEOPLE or name == "representative"):
-            raise RowError(Text(f"{name}：号码种类不对（人与组织不可混放）", f"{name}: a number of the wrong kind (people and organisations apart)"))
-        return number
+            directory.renumber(session, entry.former, entry.number, told=self._told(entry))
+        except directory.TwoSubjects as two:
+            self.faults.append(Fault(entry.line, two.title))
+            return False
+        _carry_over(session, entry.former, entry.number)
+        return True
 
+    def _follow(self, session: Session, entries: list[Entry]) -> None:
+        by_index = {index: entry for entry in entries for index in entry.indexes}
+        for subject in session.scalars(select(Subject).where(Subject.number_index.in_(list(by_index)))).all():
+            entry = by_index[subject.number_index]
+            changes.follow(session, subject, entry.record, told=self._told(entry))
+            before, after = entry.before.get("representative"), entry.members.get("representative")
+            if after is not None and before not in (None, after):
+                changes.change_representative(session, subject, before=before, after=after, told=self._told(entry))
 
-def checked_value(name: str, value: str) -> str:
-    """Return a cell as it is kept; raises RowError."""
-    value = value.strip()
-    if "\ufffd" in value:
-        raise RowError(Text(f"{name}：有无法按文件编码读出的字符", f"{name}: characters that the file's encoding does not explain"))
-    if len(value) > LONGEST_VALUE or not value.isprintable():
-        raise RowError(
-            Text(f"{name}：超过{LONGEST_VALUE}字或含控制字符", f"{name}: longer than {LONGEST_VALUE} characters, or with control characters")
-        )
-    if name == "sex":
-        if value.lower() not in SEXES:
-            raise RowError(Text("sex：应为男或女", "sex: male or female"))
-        return SEXES[value.lower()]
-    return checked_date(value) if name == "born" else value
-
-
-def checked_date(value: str) -> str:
-    """Return a date as ISO 8601 writes it, from that form, 2001/2/3 or 20010203; raises RowError."""
-    for written in ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
-        try:
-            return datetime.strptime(value, written).replace(tzinfo=UTC).date().isoformat()
-        except ValueError:
-            continue
-    raise RowError(Text("born：不是日期，应写作2001-02-03", "born: not a date such as 2001-02-03"))
+    def _told(self, entry: Entry) -> Told:
+        ended_on = entry.members.get("ended_on")
+        return Told(self.by, self.at, date.fromisoformat(ended_on) if ended_on else None)
 
 
 def load_people(session: Session, rows: Iterable[Mapping[str, str]]) -> list[Fault]:
@@ -179,3 +153,38 @@ def _load(session: Session, source: Source, rows: Iterable[Mapping[str, str]]) -
     loading = Loading(source)
     loading.load(session, enumerate(rows, 1))
     return loading.faults
+
+
+def _write(session: Session, table: Table, entries: list[Entry]) -> None:
+    """Write the rows; a former number's row goes, and so does one under an older index key."""
+    rows = {sealing.index_of(entry.number.value): entry for entry in entries}
+    stale = {index for entry in entries for index in entry.indexes} - rows.keys()
+    if stale:
+        session.execute(delete(table).where(table.number_index.in_(stale)))
+    values = [{"number_index": index, "record_sealed": sealed_record(table, index, entry.members)} for index, entry in rows.items()]
+    if table is RegisteredOrganisation:
+        for row, entry in zip(values, rows.values(), strict=True):
+            row["representative_index"] = sealing.index_of(entry.members["representative"])
+    statement = insert(table)
+    changed = {column: statement.excluded[column] for column in values[0] if column != "number_index"}
+    session.execute(statement.values(values).on_conflict_do_update(index_elements=["number_index"], set_=changed))
+
+
+def _name_representatives(session: Session, entries: list[Entry]) -> None:
+    """Name each representative by their present number: a file may still have a former one."""
+    named = {number for entry in entries for number in (entry.members.get("representative"), entry.before.get("representative")) if number}
+    present = directory.present_numbers(session, named) if named else {}
+    for entry in entries:
+        for members in (entry.members, entry.before):
+            if members.get("representative") in present:
+                members["representative"] = present[members["representative"]]
+
+
+def _carry_over(session: Session, former: Number, number: Number) -> None:
+    """Let the organisations that someone represents know them by the new number."""
+    table = RegisteredOrganisation
+    rows = session.execute(select(table.number_index, table.record_sealed).where(table.representative_index.in_(sealing.indexes_of(former.value))))
+    for index, record_sealed in rows.all():
+        members = {**unsealed_record(table, index, record_sealed), "representative": number.value}
+        values = {"representative_index": sealing.index_of(number.value), "record_sealed": sealed_record(table, index, members)}
+        session.execute(update(table).where(table.number_index == index).values(values))

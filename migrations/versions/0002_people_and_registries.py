@@ -1,5 +1,8 @@
 """What becomes of people and organisations, and registries that are asked over HTTP"""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -8,7 +11,35 @@ depends_on = None
 
 def upgrade() -> None:
     """Take the step."""
+    op.add_column("subjects", sa.Column("state", sa.String(), server_default="active", nullable=False))
+    op.add_column("subjects", sa.Column("state_since", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "former_numbers",
+        sa.Column("number_index", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("number_sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_former_numbers_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("number_index", name=op.f("pk_former_numbers")),
+    )
+    op.create_index(op.f("ix_former_numbers_subject_id"), "former_numbers", ["subject_id"], unique=False)
+    op.create_table(
+        "subject_changes",
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_by", sa.String(), nullable=False),
+        sa.Column("happened_on", sa.Date(), nullable=True),
+        sa.Column("values_sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_subject_changes_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("subject_id", "id", name=op.f("pk_subject_changes")),
+    )
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_table("subject_changes")
+    op.drop_index(op.f("ix_former_numbers_subject_id"), table_name="former_numbers")
+    op.drop_table("former_numbers")
+    op.drop_column("subjects", "state_since")
+    op.drop_column("subjects", "state")
