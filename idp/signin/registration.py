@@ -19,7 +19,7 @@ def register(session: Session, *, number: Number, name: str, password: str, now:
     RegistryUnavailable, AccountExists.
     """
     accounts.check_is_person(number)
-    passwords.check_password(password, number=number)
+    passwords.check_password(password, number=number, name=name)
     password_hash = passwords.hash_password(password)
     record = registries.open_registry(session).find(number)
     if not registries.is_same_name(record.name if record else "", name) or record is None:

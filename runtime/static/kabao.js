@@ -1,4 +1,4 @@
-// Niceties for pages that work without them: print, copy, and no second sending of a form.
+// Niceties for pages that work without them: print, copy, show a password, and no second sending of a form.
 "use strict";
 for (const button of document.querySelectorAll(".js-print")) {
   button.hidden = false;
@@ -13,6 +13,16 @@ if (navigator.clipboard) {
       button.textContent = button.dataset.done;
     });
   }
+}
+for (const button of document.querySelectorAll(".js-reveal")) {
+  const field = document.getElementById(button.dataset.reveals);
+  const show = (shown) => {
+    field.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => show(field.type === "password"));
+  field.form.addEventListener("submit", () => show(false)); // a browser keeps what was typed as text
 }
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {

@@ -2,6 +2,7 @@ import io
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,3 +283,12 @@ def test_no_log_line_of_registering_and_signing_in_says_who(
 @pytest.mark.parametrize("path", ["/signin", "/account/new"])
 def test_a_page_that_is_only_looked_at_is_no_try(client: FlaskClient, path: str) -> None:
     assert client.head(path, headers=BROWSER).status_code == 200
+
+
+def test_no_password_field_keeps_managers_or_the_clipboard_out() -> None:
+    for template in Path(destinations.__file__).parents[2].rglob("templates/**/*.html"):
+        text = template.read_text()
+        for field in re.findall(r"\{\{ field\(form\.[a-z_]*password[a-z_]*,.*?\) \}\}", text):
+            assert re.search(r'autocomplete="(new|current)-password"', field), template
+            assert "maxlength" not in field, "a pasted password is refused with words, never cut"
+        assert "onpaste" not in text
