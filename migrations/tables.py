@@ -1,8 +1,8 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
-from idp.oauth import assertions, clients, codes, consents, portal_sessions, refresh_tokens
+from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
 from idp.signin import accounts, contacts, notices, passkey_challenges, passkeys, proofs, recovery, sessions, throttle
-from idp.subjects import directory, history, registries
+from idp.subjects import directory, history, mandates, registries
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
@@ -22,6 +22,7 @@ OWNERS = (
     directory,
     history,
     registries,
+    mandates,
     accounts,
     proofs,
     recovery,
@@ -35,6 +36,7 @@ OWNERS = (
     assertions,
     codes,
     consents,
+    cutoffs,
     refresh_tokens,
     portal_sessions,
     catalogue,

@@ -1,7 +1,7 @@
 """Access tokens: signed JWTs of ten minutes (RFC 9068), written to no table.
 
-For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation, `sub` is the organisation's
-and `act` names the person (RFC 8693 section 4.1).
+For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation or a child, `sub` is theirs
+and `act` names the person (RFC 8693 section 4.1). Such a token ends with the mandate: by its time, and by `cutoffs`.
 """
 
 import hashlib
@@ -13,9 +13,11 @@ from uuid import UUID
 
 import jwt
 
+from idp.oauth import cutoffs
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client, find_client
-from idp.oauth.pairwise import NotPairwise, pairwise_sub, subject_of
+from idp.oauth.grantees import PERSON, Grantee
+from idp.oauth.pairwise import NotPairwise, subject_of
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
 from runtime import cache
@@ -24,7 +26,6 @@ from runtime.problems import NotSignedIn
 from runtime.settings import Settings
 
 TYP = "at+jwt"
-PERSON, ORGANISATION = "person", "organisation"
 LONGEST = 4096
 
 
@@ -35,32 +36,12 @@ class InvalidToken(NotSignedIn):
 
 
 @dataclass(frozen=True, slots=True)
-class Grantee:
-    """Whom a token is for: the holder, and the person who acts where the holder is an organisation."""
-
-    holder_id: UUID
-    person_id: UUID
-
-    @property
-    def is_acting(self) -> bool:
-        """Whether a person acts for an organisation."""
-        return self.holder_id != self.person_id
-
-    def claims(self, sector: str) -> dict[str, Any]:
-        """Return `sub`, `sub_type` and, when acting, `act`."""
-        claims: dict[str, Any] = {"sub": pairwise_sub(self.holder_id, sector), "sub_type": ORGANISATION if self.is_acting else PERSON}
-        if self.is_acting:
-            claims["act"] = {"sub": pairwise_sub(self.person_id, sector)}
-        return claims
-
-
-@dataclass(frozen=True, slots=True)
 class AccessToken:
     """A token that was verified.
 
     `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
-    is for (None for a system in its own name); `acting_person` is who acts, where that is an organisation. `level` is how well the person
-    was known, and how strongly they signed in, when the token was given.
+    is for (None for a system in its own name); `acting_person` is who acts, where that is another. `level` is how well the person was
+    known, and how strongly they signed in, when the token was given: `issued_ms`, in milliseconds.
     """
 
     client_id: str
@@ -71,6 +52,15 @@ class AccessToken:
     acting_person: UUID | None = None
     expires_at: int = 0
     level: Level = LEAST
+    issued_ms: int = 0
+    holder_kind: str | None = None
+
+    @property
+    def grantee(self) -> Grantee | None:
+        """Whom the token is for, None for a system's own."""
+        if self.holder_id is None:
+            return None
+        return Grantee(self.holder_id, self.acting_person or self.holder_id, self.acting_person is not None and self.holder_kind == PERSON)
 
 
 def audience(settings: Settings) -> str:
@@ -95,7 +85,7 @@ def sign_access_token(
         "jti": secrets.token_urlsafe(12),
     }
     if grantee is not None:
-        claims.update(grantee.claims(client.sector))
+        claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
     if authentication is not None:
         claims.update(authentication.brief_claims())
     return ring.signer(ring.OIDC).sign(claims, typ=TYP)
@@ -115,6 +105,9 @@ def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -
         raise InvalidToken("expired")
     if find_client(token.client_id) is None:
         raise InvalidToken("the client is disabled")
+    grantee = token.grantee
+    if grantee is not None and cutoffs.is_cut(person_id=grantee.person_id, holder_id=grantee.holder_id, issued_ms=token.issued_ms):
+        raise InvalidToken("the person's sessions, or the mandate, ended")
     return token
 
 
@@ -136,10 +129,22 @@ def _read(claims: dict[str, Any]) -> AccessToken:
     holder_id = subject_of(claims["sub"], client.sector)
     person = subject_of(claims["act"]["sub"], client.sector) if "act" in claims else None
     return AccessToken(
-        client.client_id, claims["department"], scopes, holder_id, holder_id, person, claims["exp"], read_acr(claims.get("acr", "")) or LEAST
+        client_id=client.client_id,
+        department=claims["department"],
+        scopes=scopes,
+        subject_id=holder_id,
+        holder_id=holder_id,
+        acting_person=person,
+        expires_at=claims["exp"],
+        level=read_acr(claims.get("acr", "")) or LEAST,
+        issued_ms=claims.get("iat_ms", claims["iat"] * 1000),
+        holder_kind=claims["sub_type"],
     )
 
 
-def expires_in(settings: Settings) -> int:
-    """Return the lifetime of an access token in seconds."""
-    return int(settings.access_token_lifetime.total_seconds())
+def expires_in(settings: Settings, *, now: datetime, grantee: Grantee | None = None) -> int:
+    """Return the lifetime of an access token in seconds: never beyond the mandate that it is issued under."""
+    whole = int(settings.access_token_lifetime.total_seconds())
+    if grantee is None or grantee.until is None:
+        return whole
+    return max(0, min(whole, int((grantee.until - now).total_seconds())))

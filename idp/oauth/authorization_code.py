@@ -10,10 +10,10 @@ from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
 from idp.oauth import codes, id_tokens, portal_sessions, refresh_tokens, scopes
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
+from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.server import OAuthRequest
 from idp.subjects import mandates
@@ -58,11 +58,10 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         signed_in = request.signed_in
         assert signed_in is not None
         client_id, allowed = request.client.client_id, scopes.scopes_of(request.scope)
-        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=client_id, now=request.now)
+        holder_id = request.user.holder_id
+        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=client_id, holder_id=holder_id, now=request.now)
         actor = f"subject:{request.user.person_id}"
-        ledger.record(
-            request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=request.user.holder_id, now=request.now, scopes=allowed
-        )
+        ledger.record(request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=holder_id, now=request.now, scopes=allowed)
         return codes.issue(
             request.session,
             request.user,
@@ -138,7 +137,7 @@ class OpenId(OpenIDCode):
         code: AuthorizationCode = request.authorization_code
         return id_tokens.sign_id_token(
             request.client,
-            code.grantee,
+            request.user,
             authentication_of(code),
             access_token=token["access_token"],
             settings=request.settings,
@@ -181,10 +180,11 @@ def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:
 
 
 def still_entitled(session: Session, grantee: Grantee, request: OAuthRequest) -> Grantee | None:
-    """Return the grantee if the person is themselves, or may still act for the organisation."""
-    if grantee.is_acting:
-        try:
-            mandates.check_mandate(session, person_id=grantee.person_id, organisation_id=grantee.holder_id, now=request.now)
-        except NoMandate:
-            return None
-    return grantee
+    """Return the grantee if the person is themselves, or may still act for the holder at this portal; how far the mandate reaches comes with it."""
+    if not grantee.is_acting:
+        return grantee
+    try:
+        mandate = mandates.check_mandate(session, person_id=grantee.person_id, organisation_id=grantee.holder_id, now=request.now)
+    except NoMandate:
+        return None
+    return Grantee.under(mandate, grantee.person_id) if mandate.allows_portal(request.client.client_id) else None

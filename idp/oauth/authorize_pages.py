@@ -11,9 +11,9 @@ from flask import Blueprint, Response, current_app, make_response, redirect, ren
 from sqlalchemy.orm import Session
 
 from idp.oauth import consents, demands, prompts, redirects, scopes
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId, RequireS256
 from idp.oauth.clients import find_client
+from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server

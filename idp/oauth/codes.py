@@ -11,7 +11,7 @@ from sqlalchemy import SmallInteger, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import refresh_tokens
-from idp.oauth.access_tokens import Grantee
+from idp.oauth.grantees import Grantee
 from runtime.database import Base, prune
 from runtime.ids import new_id
 

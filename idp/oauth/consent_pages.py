@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
 from idp.oauth import consents, scopes
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.clients import find_client
+from idp.oauth.grantees import Grantee
 from idp.signin.callers import signed_in
 from runtime.clock import now
 from runtime.database import transaction

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import codes, refresh_tokens, scopes
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.clients import Client
+from idp.oauth.grantees import Grantee
 from runtime import ledger
 from runtime.database import Base
 

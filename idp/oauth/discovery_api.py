@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, jsonify
 
 from idp.oauth import clients, oauth_errors, person_claims, scopes
-from idp.oauth.access_tokens import AccessToken, Grantee, InvalidToken
+from idp.oauth.access_tokens import AccessToken, InvalidToken
 from idp.oauth.callers import bearer
 from idp.oauth.prompts import PROMPTS
 from idp.signin.assurance import ACRS
@@ -41,11 +41,10 @@ def who() -> Response:
     """Give the claims that the token's scopes allow: name and number, which no ID token carries, too."""
     token: AccessToken = g.token
     client = clients.find_client(token.client_id)
-    if token.holder_id is None or client is None:
+    if token.grantee is None or client is None:
         raise InvalidToken("not a person's")
     with transaction() as session:
-        grantee = Grantee(token.holder_id, token.acting_person or token.holder_id)
-        claims = person_claims.claims_of(session, grantee, allowed=token.scopes, sector=client.sector)
+        claims = person_claims.claims_of(session, token.grantee, allowed=token.scopes, sector=client.sector)
     return jsonify({**claims, "ial": str(token.level.ial)})
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
-from idp.oauth.access_tokens import Grantee, expires_in, sign_access_token
+from idp.oauth.access_tokens import expires_in, sign_access_token
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import AUTH_METHODS
+from idp.oauth.grantees import Grantee
 from idp.oauth.server import OAuthRequest
 
 
@@ -26,4 +27,9 @@ class Grant(BaseGrant):
         token = sign_access_token(
             request.client, scopes=scope or "", settings=request.settings, now=request.now, grantee=user, authentication=self.authentication()
         )
-        return {"access_token": token, "token_type": "Bearer", "expires_in": expires_in(request.settings), "scope": scope or ""}
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": expires_in(request.settings, now=request.now, grantee=user),
+            "scope": scope or "",
+        }

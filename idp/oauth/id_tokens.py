@@ -11,9 +11,9 @@ from typing import Any
 
 import jwt
 
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client
+from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sid
 from keys import ring
 from runtime.settings import Settings

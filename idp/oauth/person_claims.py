@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.oauth import scopes
-from idp.oauth.access_tokens import Grantee
+from idp.oauth.grantees import Grantee
 from idp.subjects import directory
 
 

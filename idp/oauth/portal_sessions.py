@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -37,18 +37,20 @@ class LogoutNotDelivered(Exception):
 
 
 class PortalSession(Base):
-    """A portal that was signed in to within a session."""
+    """A portal that was signed in to within a session, the last time for this holder: the person, or whom they act for."""
 
     __tablename__ = "portal_sessions"
     session_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_id: Mapped[str] = mapped_column(primary_key=True)
     signed_in_at: Mapped[datetime] = mapped_column(index=True)
+    holder_id: Mapped[UUID | None]
 
 
-def remember(session: Session, *, session_id: UUID, client_id: str, now: datetime) -> None:
+def remember(session: Session, *, session_id: UUID, client_id: str, holder_id: UUID, now: datetime) -> None:
     """Note that a portal is signed in to within a session."""
-    row = insert(PortalSession).values(session_id=session_id, client_id=client_id, signed_in_at=now)
-    session.execute(row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_={"signed_in_at": now}))
+    row = insert(PortalSession).values(session_id=session_id, client_id=client_id, signed_in_at=now, holder_id=holder_id)
+    changes = {"signed_in_at": now, "holder_id": holder_id}
+    session.execute(row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes))
 
 
 def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:
@@ -58,8 +60,17 @@ def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:
 
 def tell_portals(session: Session, session_id: UUID) -> None:
     """Forget the portals of a session that ends, and ask for each to be told; runs in the transaction that ends it."""
-    gone = delete(PortalSession).where(PortalSession.session_id == session_id).returning(PortalSession.client_id)
-    for client_id in session.scalars(gone).all():
+    _tell_all(session, PortalSession.session_id == session_id)
+
+
+def tell_portals_of(session: Session, session_ids: Select[UUID], *, holder_id: UUID) -> None:
+    """Do the same for the portals that some sessions were last signed in to for one holder; the sessions themselves go on."""
+    _tell_all(session, PortalSession.session_id.in_(session_ids), PortalSession.holder_id == holder_id)
+
+
+def _tell_all(session: Session, *which: ColumnElement[bool]) -> None:
+    gone = delete(PortalSession).where(*which).returning(PortalSession.session_id, PortalSession.client_id)
+    for session_id, client_id in session.execute(gone.execution_options(synchronize_session=False)).all():
         client = find_client(client_id)
         if client is not None and client.backchannel_logout_uri is not None:
             jobs.defer(session, "send_logout_token", client_id=client_id, session_id=str(session_id))

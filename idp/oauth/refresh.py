@@ -5,9 +5,9 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 
 from idp.oauth import demands, id_tokens, refresh_tokens, scopes
-from idp.oauth.access_tokens import Grantee
 from idp.oauth.authentication import Authentication
 from idp.oauth.authorization_code import still_entitled
+from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.refresh_tokens import Presented, RefreshFamily
 from idp.signin import proofs

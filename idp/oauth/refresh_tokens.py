@@ -18,7 +18,7 @@ from authlib.oauth2.rfc6749 import TokenMixin
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth.access_tokens import Grantee
+from idp.oauth.grantees import Grantee
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.settings import Settings
@@ -125,7 +125,7 @@ def rotate(session: Session, presented: Presented, *, settings: Settings, now: d
     used = (RefreshFamily.id == presented.family_id, RefreshFamily.ended_at.is_(None), RefreshFamily.generation == presented.generation)
     moved = update(RefreshFamily).where(*used).values(generation=presented.generation + 1, rotated_at=now).returning(RefreshFamily.id)
     if session.execute(moved.execution_options(synchronize_session=False)).first() is None:
-        family = session.get_one(RefreshFamily, presented.family_id, populate_existing=True)
+        family = session.get_one(RefreshFamily, presented.family_id, populate_existing=True, with_for_update={"read": True})
         if family.ended_at or not _is_usable(family, presented, now=now):
             return None
     return _write(presented.family_id, presented.generation + 1, settings)

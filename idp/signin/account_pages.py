@@ -4,7 +4,8 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, redirect, render_template
 
-from idp.signin import overview, sessions
+from idp.signin import acting as acting_for
+from idp.signin import overview
 from idp.signin.callers import signed_in
 from idp.signin.destinations import local_path
 from idp.signin.forms import ActingForm
@@ -36,9 +37,7 @@ def acting() -> Response:
     organisation_id = _organisation(form.organisation.data)
     present = now()
     with transaction() as session:
-        if organisation_id is not None:
-            mandates.check_mandate(session, person_id=g.signed_in.subject_id, organisation_id=organisation_id, now=present)
-        sessions.act_for(session, g.signed_in, organisation_id, now=present)
+        acting_for.begin(session, g.signed_in, organisation_id, ial=2, now=present)
     response: Response = redirect(local_path(form.next.data), 303)  # type: ignore[assignment]
     return response
 

@@ -1,27 +1,24 @@
 """The caller who is signed in, for the guard; and who that is, for views.
 
-One query a request: the session's row, by its id. Once a minute more: that it was seen, and, where the person acts for
-an organisation, whether the mandate still stands.
+One query a request: the session's row, by its id; a second where the person acts for another: the mandate, which must stand now. Once a
+minute more: that it was seen, and, for an organisation, whether the registry still names the same representative.
 """
 
 import hmac
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Response, current_app, g, redirect, request, url_for
 from flask import session as form_session
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from idp.signin import proofs, sessions
+from idp.signin import acting, proofs, sessions
 from idp.signin.assurance import FORMAT_ONLY, MATCHED, ONE_FACTOR, Level, aal_of
 from idp.signin.destinations import local_path
 from idp.signin.entering import Browser, Entry
-from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
-from idp.subjects import mandates
-from idp.subjects.registries import RegistryUnavailable
+from idp.signin.sessions import Lifetimes, SignedIn
 from keys import sealing
 from runtime.clock import now
 from runtime.database import transaction
@@ -169,17 +166,8 @@ def _find(token: str) -> SignedIn | None:
             return None
         if sessions.is_due(row, now=present):
             sessions.see(session, row, now=present)
-            _end_lost_mandate(session, row, present)
-        return sessions.as_signed_in(row)
-
-
-def _end_lost_mandate(session: Session, row: SigninSession, present: datetime) -> None:
-    if row.acting_for is None:
-        return
-    try:
-        mandates.check_mandate(session, person_id=row.subject_id, organisation_id=row.acting_for, now=present)
-    except (mandates.NoMandate, RegistryUnavailable):
-        sessions.act_for(session, sessions.as_signed_in(row), None, now=present)
+            return acting.as_signed_in(session, row, ask_registry=True, now=present)
+        return acting.as_signed_in(session, row, now=present)
 
 
 def _settings() -> Settings:

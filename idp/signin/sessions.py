@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.subjects.mandates import Mandate
 from keys import sealed_tables
 from runtime import ledger
 from runtime.database import Base, transaction
@@ -32,7 +33,7 @@ on_person_cut: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 class SigninSession(Base):
-    """A browser in which a person is signed in. `acting_for` is the organisation they act for, if any.
+    """A browser in which a person is signed in. `acting_for` is the organisation or the child they act for, if any.
 
     `began_at` is when they came in, from which the session's life is counted; `auth_time` when they last proved who they are.
     `about_sealed` says what is known of the browser, `mark_hash` is that of the mark by which it is known again (`devices`).
@@ -57,17 +58,26 @@ sealed_tables.declare(SigninSession, sealed={"about_sealed": "about"})
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), and for whom they act."""
+    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), for whom they act, and under which mandate."""
 
     session_id: UUID
     subject_id: UUID
     acting_for: UUID | None
     auth_time: datetime
     amr: list[str]
+    mandate: Mandate | None = None
+
+    def allows_type(self, code: str) -> bool:
+        """Whether licences of a type may be seen and shown: one's own all, another's as far as the mandate reaches."""
+        return self.acting_for is None or (self.mandate is not None and self.mandate.allows_type(code))
+
+    def allows_portal(self, client_id: str) -> bool:
+        """Whether a portal may be gone to, for oneself or for whom one acts."""
+        return self.acting_for is None or (self.mandate is not None and self.mandate.allows_portal(client_id))
 
     @property
     def holder_id(self) -> UUID:
-        """Whose wallet this is: the organisation's that is acted for, else the person's own."""
+        """Whose wallet this is: theirs who is acted for, else the person's own."""
         return self.acting_for or self.subject_id
 
 

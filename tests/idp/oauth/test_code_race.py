@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from idp.oauth import codes
-from idp.oauth.access_tokens import Grantee
+from idp.oauth.grantees import Grantee
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id

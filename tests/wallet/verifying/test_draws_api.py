@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from idp.oauth.access_tokens import Grantee, sign_access_token
+from idp.oauth.access_tokens import sign_access_token
 from idp.oauth.clients import find_client
+from idp.oauth.grantees import Grantee
 from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
 from keys import ring

@@ -1,0 +1,87 @@
+"""Access tokens end before their time: from a moment on, those that were issued earlier to a person, or to one who acts for a holder, are refused.
+
+A token is written to no table, so what is written is the cut: one row a person and holder, kept only as long as a token could live.
+Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. Codes and refresh families end with them, in this order:
+whoever redeems one at the same moment is waited for, and what they were given is older than the cut.
+"""
+
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth import portal_sessions
+from idp.oauth.codes import AuthorizationCode
+from idp.oauth.refresh_tokens import RefreshFamily
+from idp.signin.sessions import SigninSession
+from idp.subjects import mandates
+from idp.subjects.mandates import GivenMandate
+from runtime import cache, ledger
+from runtime.database import Base, prune, transaction
+from runtime.settings import Settings
+
+TOPIC = "token cutoffs"
+WHOEVER = UUID(int=0)
+REMEMBERED = timedelta(days=1)
+MARGIN = timedelta(minutes=2)
+Cuts = MappingProxyType[tuple[UUID, UUID], int]
+
+
+class TokenCutoff(Base):
+    """Tokens of a person for a holder that were issued until `cut_at` are refused; `holder_id` is WHOEVER where all of the person's are."""
+
+    __tablename__ = "token_cutoffs"
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    cut_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def cut(session: Session, *, person_id: UUID, holder_id: UUID | None = None, now: datetime) -> None:
+    """Refuse from now on what was issued to a person, or to one as acting for a holder; the portals of such sign-ins hear of it.
+
+    The moment of the cut is the later of `now` and the database's clock once all who were redeeming have ended.
+    """
+    theirs = _theirs(AuthorizationCode, person_id, holder_id)
+    session.execute(update(AuthorizationCode).where(*theirs, AuthorizationCode.spent_at.is_(None)).values(spent_at=now))
+    families = update(RefreshFamily).where(*_theirs(RefreshFamily, person_id, holder_id), RefreshFamily.ended_at.is_(None))
+    session.execute(families.values(ended_at=now).execution_options(synchronize_session=False))
+    if holder_id is not None:
+        portal_sessions.tell_portals_of(session, select(SigninSession.id).where(SigninSession.subject_id == person_id), holder_id=holder_id)
+    row = insert(TokenCutoff).values(person_id=person_id, holder_id=holder_id or WHOEVER, cut_at=func.greatest(now, func.clock_timestamp()))
+    session.execute(row.on_conflict_do_update(index_elements=["person_id", "holder_id"], set_={"cut_at": row.excluded.cut_at}))
+    ledger.record(session, "tokens.cut", actor=f"subject:{person_id}", object_id=person_id, subject_id=holder_id or person_id, now=now)
+    cache.changed(session, TOPIC)
+
+
+def is_cut(*, person_id: UUID, holder_id: UUID, issued_ms: int) -> bool:
+    """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
+    cuts = cache.get(TOPIC, "all", _load) or MappingProxyType({})
+    return issued_ms <= max(cuts.get((person_id, holder_id), -1), cuts.get((person_id, WHOEVER), -1))
+
+
+def forget(*, now: datetime) -> None:
+    """Forget the cuts that are older than any token can be."""
+    prune(TokenCutoff, TokenCutoff.cut_at < now - REMEMBERED)
+
+
+def _theirs(table: type[AuthorizationCode | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:
+    return [table.person_id == person_id, *([table.holder_id == holder_id] if holder_id is not None else [])]
+
+
+def _load() -> Cuts:
+    settings: Settings = current_app.extensions["kabao_settings"]
+    matters = TokenCutoff.cut_at > func.now() - settings.access_token_lifetime - MARGIN
+    with transaction() as session:
+        rows = session.execute(select(TokenCutoff.person_id, TokenCutoff.holder_id, TokenCutoff.cut_at).where(matters)).all()
+    return MappingProxyType({(row.person_id, row.holder_id): int(row.cut_at.timestamp() * 1000) for row in rows})
+
+
+def _on_mandate_end(session: Session, given: GivenMandate, now: datetime) -> None:
+    cut(session, person_id=given.person_id, holder_id=given.holder_id, now=now)
+
+
+mandates.on_mandate_end.append(_on_mandate_end)
