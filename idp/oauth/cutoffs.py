@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.oauth import portal_sessions
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.refresh_tokens import RefreshFamily
+from idp.signin import sessions
 from idp.signin.sessions import SigninSession
 from idp.subjects import mandates
 from idp.subjects.mandates import GivenMandate
@@ -84,4 +85,9 @@ def _on_mandate_end(session: Session, given: GivenMandate, now: datetime) -> Non
     cut(session, person_id=given.person_id, holder_id=given.holder_id, now=now)
 
 
+def _on_person_cut(session: Session, person_id: UUID, now: datetime) -> None:
+    cut(session, person_id=person_id, now=now)
+
+
 mandates.on_mandate_end.append(_on_mandate_end)
+sessions.on_person_cut.append(_on_person_cut)

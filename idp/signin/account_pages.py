@@ -37,7 +37,7 @@ def acting() -> Response:
     organisation_id = _organisation(form.organisation.data)
     present = now()
     with transaction() as session:
-        acting_for.begin(session, g.signed_in, organisation_id, ial=2, now=present)
+        acting_for.begin(session, g.signed_in, organisation_id, now=present)
     response: Response = redirect(local_path(form.next.data), 303)  # type: ignore[assignment]
     return response
 

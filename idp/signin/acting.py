@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp.signin import sessions
+from idp.signin import proofs, sessions
+from idp.signin.assurance import MATCHED
 from idp.signin.sessions import SignedIn, SigninSession
 from idp.subjects import appointments, mandates
 from idp.subjects.mandates import GivenMandate, Mandate, NoMandate
@@ -28,13 +29,22 @@ def as_signed_in(session: Session, row: SigninSession, *, now: datetime, ask_reg
     return replace(signed_in, acting_for=None)
 
 
-def begin(session: Session, signed_in: SignedIn, holder_id: UUID | None, *, ial: int, now: datetime) -> None:
-    """Let a session act for a holder from now on, or for the person alone; raises NoMandate, and what `appointments.claim` raises."""
+def begin(session: Session, signed_in: SignedIn, holder_id: UUID | None, *, now: datetime) -> None:
+    """Let a session act for a holder from now on, or for the person alone; raises NoMandate, and what `claim` raises."""
     if holder_id is not None:
         mandate = mandates.check_mandate(session, person_id=signed_in.subject_id, organisation_id=holder_id, now=now)
         if mandate.id is None:
-            appointments.claim(session, person_id=signed_in.subject_id, organisation_id=holder_id, ial=ial, now=now)
+            claim(session, signed_in.subject_id, holder_id, now=now)
     sessions.act_for(session, signed_in, holder_id, now=now)
+
+
+def claim(session: Session, person_id: UUID, organisation_id: UUID, *, now: datetime) -> None:
+    """Claim an organisation as its legal representative, which takes someone matched with the registry.
+
+    Raises LevelTooLow, NotRepresentative, RegistryUnavailable.
+    """
+    proofs.check_ial(session, person_id, at_least=MATCHED, now=now)
+    appointments.claim(session, person_id=person_id, organisation_id=organisation_id, now=now)
 
 
 def stop(session: Session, given: GivenMandate, now: datetime) -> None:

@@ -24,7 +24,6 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 MOST_MANAGERS = 5
-CLAIM_LEVEL = 2
 APPOINTS = {LEGAL_REPRESENTATIVE: (LICENCE_MANAGER, HANDLER), LICENCE_MANAGER: (HANDLER,), HANDLER: (HANDLER,)}
 REMOVED, RESIGNED, ABOVE, REPRESENTATIVE_CHANGED, EXPIRED, SUPERSEDED, SUBJECT_ENDED = (
     "removed",
@@ -45,13 +44,6 @@ ENDS = {
     SUBJECT_ENDED: Text("登记状态变更", "By the registry"),
 }
 on_appointed: list[Callable[[Session, GivenMandate, datetime], None]] = []
-
-
-class LevelTooLow(Refusal):
-    """The person's identity is not proven well enough to claim an organisation."""
-
-    code, status = "level-too-low", 403
-    title = Text("认领组织需要实名等级达到L2（与登记库核对一致）。", "Claiming an organisation takes real-name level 2: matched with the registry.")
 
 
 class NotRepresentative(NoMandate):
@@ -118,13 +110,11 @@ class Appointment:
     may_delegate: bool = False
 
 
-def claim(session: Session, *, person_id: UUID, organisation_id: UUID, ial: int, now: datetime) -> UUID:
+def claim(session: Session, *, person_id: UUID, organisation_id: UUID, now: datetime) -> UUID:
     """Enter the legal representative's mandate, once the registry confirms it, and return its id; a second claim changes nothing.
 
-    A predecessor's chain ends. Raises LevelTooLow, NotRepresentative, RegistryUnavailable.
+    A predecessor's chain ends. How well the person must be known is `signin.acting`'s to check. Raises NotRepresentative, RegistryUnavailable.
     """
-    if ial < CLAIM_LEVEL:
-        raise LevelTooLow(f"ial {ial}")
     lock(session, organisation_id)
     if not mandates.is_representative(session, person_id=person_id, organisation_id=organisation_id, now=now):
         raise NotRepresentative("the registry names another")
