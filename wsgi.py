@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keys.sealing import SealBroken
-from runtime import cache, database, guard, languages, openapi, pages, problems, rough_input, telemetry
+from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, rough_input, telemetry
 from runtime.settings import Settings, SettingsError
 
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
     telemetry.init_app(app, settings)
+    hosts.init_app(app)
     database.init_app(app, settings)
     cache.init_app(app, settings)
     languages.init_app(app)
@@ -54,6 +55,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         pruning,  # noqa: F401 (declares a job)
     )
     from idp.signin.account_pages import account_pages
+    from idp.signin.devices_pages import devices_pages
     from idp.signin.recovery_pages import recovery_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
@@ -77,7 +79,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, recovery_pages, step_up_pages, home, wallet, show):
+    for blueprint in (health, published, signin_pages, account_pages, devices_pages, recovery_pages, step_up_pages, home, wallet, show):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)
@@ -98,6 +100,7 @@ def commands() -> list[click.Command]:
     from demo.stand import demo
     from demo.tour import tour
     from idp.oauth.commands import client
+    from idp.signin.places_commands import places
     from idp.subjects.commands import registry
     from keys.commands import keys
     from migrations.commands import init, migrate
@@ -105,7 +108,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [demo, tour, init, migrate, serve, worker, keys, registry, client, licence_type, department, verify, ledger]
+    return [demo, tour, init, migrate, serve, worker, keys, registry, places, client, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

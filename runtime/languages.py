@@ -8,7 +8,7 @@ so that none can be missing and a reader sees at once whether they say the same 
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Babel
 
 CHINESE, ENGLISH = "zh", "en"
@@ -50,7 +50,7 @@ def language() -> str:
 
 
 def _choose() -> str:
-    for choice in (request.args.get("lang"), request.cookies.get(COOKIE)):
+    for choice in (request.args.get("lang"), request.cookies.get(_cookie_name())):
         if choice in (CHINESE, ENGLISH):
             return choice
     return request.accept_languages.best_match([CHINESE, ENGLISH], CHINESE) or CHINESE
@@ -58,10 +58,16 @@ def _choose() -> str:
 
 def _remember(response: Response) -> Response:
     choice = request.args.get("lang")
-    if choice in (CHINESE, ENGLISH) and request.cookies.get(COOKIE) != choice:
-        response.set_cookie(COOKIE, choice, max_age=COOKIE_LIFETIME, samesite="Lax", secure=request.is_secure, httponly=True)
+    if choice in (CHINESE, ENGLISH) and request.cookies.get(_cookie_name()) != choice:
+        secure = current_app.config["SESSION_COOKIE_SECURE"]
+        response.set_cookie(_cookie_name(), choice, max_age=COOKIE_LIFETIME, path="/", samesite="Lax", secure=secure, httponly=True)
     response.headers.add("Vary", "Accept-Language")
     return response
+
+
+def _cookie_name() -> str:
+    """Return the name of the cookie; over HTTPS its prefix binds it to this host."""
+    return f"__Host-{COOKIE}" if current_app.config["SESSION_COOKIE_SECURE"] else COOKIE
 
 
 def init_app(app: Flask) -> None:

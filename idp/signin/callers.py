@@ -4,8 +4,6 @@ One query a request: the session's row, by its id; a second where the person act
 minute more: that it was seen, and, for an organisation, whether the registry still names the same representative.
 """
 
-import hmac
-from datetime import timedelta
 from typing import NoReturn
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,21 +12,18 @@ from flask import Response, current_app, g, redirect, request, url_for
 from flask import session as form_session
 from werkzeug.exceptions import HTTPException
 
-from idp.signin import acting, proofs, sessions
+from idp.signin import acting, marks, proofs, sessions
 from idp.signin.assurance import FORMAT_ONLY, MATCHED, ONE_FACTOR, Level, aal_of
 from idp.signin.destinations import local_path
 from idp.signin.entering import Browser, Entry
 from idp.signin.sessions import Lifetimes, SignedIn
-from keys import sealing
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import Caller
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
-BROWSER_COOKIE = "kabao_browser"
 KEPT = "kabao.signed_in"
-BROWSER_COOKIE_LIFETIME = timedelta(days=180)
 
 
 class GoAndSignIn(HTTPException):
@@ -129,7 +124,7 @@ def forget_cookie(response: Response) -> None:
 
 def this_browser() -> Browser:
     """Return what is known of the browser that asks."""
-    return Browser(request.remote_addr or "", request.user_agent.string, find_signed_in())
+    return Browser(request.remote_addr or "", request.user_agent.string, find_signed_in(), marks.here())
 
 
 def let_in(entry: Entry, goal: str | None) -> Response:
@@ -137,25 +132,18 @@ def let_in(entry: Entry, goal: str | None) -> Response:
     form_session.pop("csrf_token", None)
     response: Response = redirect(local_path(goal), 303)  # type: ignore[assignment]
     set_cookie(response, entry.token)
-    mark = sealing.index_of(_mark_of(entry.subject_id)).hex()
-    lifetime = int(BROWSER_COOKIE_LIFETIME.total_seconds())
-    response.set_cookie(BROWSER_COOKIE, mark, max_age=lifetime, path="/signin", secure=_settings().is_https, httponly=True, samesite="Lax")
+    marks.give(response, entry.mark)
     return response
 
 
 def is_known_browser(subject_id: UUID | None) -> bool:
     """Whether a person signed in in this browser before: the owner of an account is not slowed by strangers' guesses."""
-    mark = request.cookies.get(BROWSER_COOKIE, "").encode()
-    return any(hmac.compare_digest(index.hex().encode(), mark) for index in sealing.indexes_of(_mark_of(subject_id)))
+    return marks.is_known(subject_id)
 
 
 def lifetimes() -> Lifetimes:
     """Return how long sessions last here."""
     return Lifetimes(_settings().session_idle, _settings().session_lifetime)
-
-
-def _mark_of(subject_id: UUID | None) -> str:
-    return f"browser:{subject_id}"
 
 
 def _find(token: str) -> SignedIn | None:

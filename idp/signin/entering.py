@@ -1,6 +1,7 @@
 """From a proof of who someone is to a session: the one way in, whatever the proof was.
 
-A page that has seen a proof calls `enter` in its transaction, and answers with `callers.let_in`.
+A page that has seen a proof calls `enter` in its transaction, and answers with `callers.let_in`. Where the browser is a new one
+the person is told, and can undo it.
 """
 
 from dataclasses import dataclass
@@ -9,28 +10,44 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import sessions
+from idp.signin import accounts, alarms, devices, sessions
 from idp.signin.sessions import SignedIn
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What is known of the browser that someone signs in with: its address, what it says that it is, and who was signed in in it."""
+    """What is known of the browser that someone signs in with.
+
+    Its address, what it says that it is, who was signed in in it, and the marks that it keeps of people who were.
+    """
 
     address: str
     user_agent: str
     before: SignedIn | None = None
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a proof led to: the token of a session for this person."""
+    """What a proof led to: the token of a session for this person, and the mark by which their browser is known again."""
 
     subject_id: UUID
     token: str
+    mark: str
 
 
-def enter(session: Session, *, subject_id: UUID, amr: list[str], browser: Browser, now: datetime) -> Entry:
-    """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176)."""
-    _, token = sessions.begin(session, subject_id=subject_id, amr=amr, now=now, before=browser.before)
-    return Entry(subject_id, token)
+def enter(session: Session, *, subject_id: UUID, amr: list[str], browser: Browser, now: datetime, auth_time: datetime | None = None) -> Entry:
+    """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176), at `auth_time` if that was before now."""
+    about = devices.describe(session, address=browser.address, user_agent=browser.user_agent)
+    known = devices.recognise(session, subject_id, marks=browser.marks, about=about, now=now)
+    session_id, token = sessions.begin(
+        session, subject_id=subject_id, amr=amr, now=now, before=browser.before, auth_time=auth_time, about=about, mark_hash=known.mark_hash
+    )
+    if known.is_new and _had_account_before(session, subject_id, now=now):
+        alarms.tell(session, subject_id, session_id=session_id, about=about, now=now)
+    return Entry(subject_id, token, known.mark)
+
+
+def _had_account_before(session: Session, subject_id: UUID, *, now: datetime) -> bool:
+    opened_at = accounts.find_opened_at(session, subject_id)
+    return opened_at is not None and opened_at < now

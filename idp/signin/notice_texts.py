@@ -101,4 +101,19 @@ NOTICES: dict[str, NoticeText] = {
             "A new password was set for your account, and every browser was signed out. If it was not you, call the service centre at once.",
         ),
     ),
+    "new-device": NoticeText(
+        Text("在新设备上登录", "A sign-in on a new device"),
+        Text(
+            "{when}，有人用您的账号在新设备上登录：{browser}，{place}。如是您本人，无需处理。",
+            "Someone signed in to your account on a new device at {when}: {browser}, {place}. If it was you, there is nothing to do.",
+        ),
+        Text("这不是我", "This was not me"),
+    ),
+    "device-disowned": NoticeText(
+        Text("已退出可疑登录", "A sign-in was undone"),
+        Text(
+            "您已声明一次登录并非本人所为：相关登录已退出，原密码已作废。请设置新密码，并检查登录方式中有无不认识的内容。",
+            "You said that a sign-in was not yours. It ended; the password is void. Set another, and look for ways to sign in that are not yours.",
+        ),
+    ),
 }

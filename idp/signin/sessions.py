@@ -17,10 +17,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.subjects.mandates import Mandate
 from keys import sealed_tables
+from idp.signin import devices
+from idp.signin.devices import About
 from runtime import ledger
 from runtime.database import Base, transaction
 from runtime.ids import new_id
@@ -97,6 +100,7 @@ def begin(
     now: datetime,
     before: SignedIn | None = None,
     auth_time: datetime | None = None,
+    about: About | None = None,
     mark_hash: bytes | None = None,
 ) -> tuple[UUID, str]:
     """Begin a session; return its id and the browser's new token.
@@ -108,13 +112,18 @@ def begin(
         end(session, before, now=now)
         before = None
     secret = secrets.token_bytes(SECRET_BYTES)
-    values = {"secret_hash": _hash(secret), "auth_time": auth_time or now, "began_at": now, "seen_at": now, "amr": amr, "mark_hash": mark_hash}
-    kept = before is not None and session.scalar(
-        update(SigninSession).where(SigninSession.id == before.session_id).values(values).returning(SigninSession.id)
-    )
-    session_id = kept or new_id()
-    if not kept:
-        session.add(SigninSession(id=session_id, subject_id=subject_id, acting_for=None, about_sealed=None, **values))
+    session_id = before.session_id if before is not None else new_id()
+    values = {
+        "secret_hash": _hash(secret),
+        "auth_time": auth_time or now,
+        "began_at": now,
+        "seen_at": now,
+        "amr": amr,
+        "about_sealed": (about or About()).seal(table=SigninSession.__tablename__, row=session_id),
+        "mark_hash": mark_hash,
+    }
+    fresh = insert(SigninSession).values(id=session_id, subject_id=subject_id, acting_for=None, **values)
+    session.execute(fresh.on_conflict_do_update(index_elements=["id"], set_=values))
     ledger.record(session, "session.begun", actor=f"subject:{subject_id}", object_id=session_id, subject_id=subject_id, now=now, amr=amr)
     return session_id, _token(session_id, secret)
 
@@ -159,6 +168,11 @@ def of(session: Session, subject_id: UUID) -> list[SigninSession]:
 def is_due(row: SigninSession, *, now: datetime) -> bool:
     """Whether it is time to write that a session was seen."""
     return row.seen_at + SEEN_EVERY <= now
+
+
+def about(row: SigninSession) -> About:
+    """Return what is known of a session's browser."""
+    return devices.unseal(row.about_sealed, table=SigninSession.__tablename__, row=row.id)
 
 
 def see(session: Session, row: SigninSession, *, now: datetime) -> None:

@@ -68,10 +68,14 @@ class Try:
         if self.known_browser:
             return {pair: (PAIR_KIND, door.pair)}
         share = int.from_bytes(pair[-2:], "big") % SHARES
-        found = {self._key(f"address:{place}"): ("address", door.address), self._key(f"everyone:{share}"): ("everyone", door.everyone)}
+        found = {self.address_key(): ("address", door.address), self._key(f"everyone:{share}"): ("everyone", door.everyone)}
         if self.account:
             found |= {pair: (PAIR_KIND, door.pair), self._key(f"account:{self.account}"): ("account", door.account)}
         return found
+
+    def address_key(self) -> bytes:
+        """Return the key of the address's bucket, by which it can be penalised later without the address."""
+        return self._key(f"address:{network_of(self.address)}")
 
     def _key(self, name: str) -> bytes:
         return sealing.index_of(f"throttle:{self.purpose}:{name}")
@@ -110,6 +114,15 @@ def give_back(session: Session, attempt: Try, *, now: datetime) -> None:
     less = ThrottleBucket.empty_at - _by_key(buckets, "leak")
     changes = {"empty_at": case((ThrottleBucket.key.in_(shared), less), else_=literal(now, DateTime(timezone=True)))}
     session.execute(_write(buckets, changes, now=now))
+
+
+def penalise(session: Session, address_key: bytes, *, door: str, tries: int, now: datetime) -> None:
+    """Count so many tries against an address that did ill, up to a full bucket."""
+    bucket = DOORS[door].address
+    full, present = now + bucket.room, literal(now, DateTime(timezone=True))
+    more = func.least(func.greatest(ThrottleBucket.empty_at, present) + bucket.leak * tries, full)
+    row = insert(ThrottleBucket).values(key=address_key, empty_at=min(now + bucket.leak * tries, full), refused=False)
+    session.execute(row.on_conflict_do_update(index_elements=["key"], set_={"empty_at": more}))
 
 
 def network_of(address: str) -> str:
