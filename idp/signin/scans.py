@@ -73,7 +73,9 @@ class SigninScan(Base):
     fetched_at: Mapped[datetime | None]
 
 
-sealed_tables.declare(SigninScan, sealed={"about_sealed": "about"}, left={"number_index": "a request lives two minutes, and both key versions are tried"})
+sealed_tables.declare(
+    SigninScan, sealed={"about_sealed": "about"}, left={"number_index": "a request lives two minutes, and both key versions are tried"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, sele
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.subjects.mandates import Mandate
-from keys import sealed_tables
 from idp.signin import devices
 from idp.signin.devices import About
+from idp.subjects.mandates import Mandate
+from keys import sealed_tables
 from runtime import ledger
 from runtime.database import Base, transaction
 from runtime.ids import new_id
