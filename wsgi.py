@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _join(app: Flask, api: openapi.Api) -> None:
+    from idp.oauth import names as _names  # noqa: F401 (tells histories what portals are called)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
     from idp.oauth.authorize_pages import authorize_pages
     from idp.oauth.consent_pages import consent_pages
@@ -56,6 +57,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from idp.signin.account_pages import account_pages
     from idp.signin.devices_pages import devices_pages
+    from idp.signin.history_pages import history_pages
     from idp.signin.recovery_pages import recovery_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
@@ -63,6 +65,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
+    from wallet.holding import account_names as _account_names  # noqa: F401 (tells histories what licences are called)
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
@@ -79,7 +82,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, devices_pages, recovery_pages, step_up_pages, home, wallet, show):
+    for blueprint in (health, published, signin_pages, account_pages, devices_pages, step_up_pages, home, wallet, show):
+        app.register_blueprint(blueprint)
+    for blueprint in (history_pages, recovery_pages):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

@@ -25,6 +25,8 @@ SEALING_LOCK = 0x6B616261
 BATCH = 5_000
 Sign = Callable[[dict[str, Any]], str]
 VerifySignature = Callable[[str], dict[str, Any]]
+# What a person did in another's name; in the index's own words, or it would not be used.
+ABOUT_ANOTHER = text("subject_id IS NOT NULL AND actor LIKE 'subject:%' AND actor <> 'subject:' || subject_id::text")
 
 
 class LedgerEntry(Base):
@@ -42,6 +44,7 @@ class LedgerEntry(Base):
     __table_args__ = (
         Index("ix_ledger_entries_unsealed", "id", postgresql_where=text("position IS NULL")),
         Index("ix_ledger_entries_subject", "subject_id", "id", postgresql_where=text("subject_id IS NOT NULL")),
+        Index("ix_ledger_entries_actor", "actor", "id", postgresql_where=ABOUT_ANOTHER),
     )
 
     def leaf(self) -> bytes:

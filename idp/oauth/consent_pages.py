@@ -1,11 +1,11 @@
-"""The page on which a person sees which portals they allowed what, and takes it back."""
+"""The page on which a person sees which portals know them and what, and takes back what they allowed."""
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
-from idp.oauth import consents, scopes
-from idp.oauth.clients import find_client
+from idp.oauth import acquaintances, consents
 from idp.oauth.grantees import Grantee
 from idp.signin.callers import signed_in
+from idp.subjects import directory
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -16,11 +16,11 @@ consent_pages = Blueprint("consents", __name__, template_folder="templates")
 @consent_pages.route("/account/portals", methods=["GET"])
 @allow(signed_in)
 def listed() -> str:
-    """Show what the person, or the organisation that they act for, allowed."""
+    """Show which portals know the person, or the organisation that they act for, and what."""
     with transaction() as session:
-        given = consents.consents_of(session, g.signed_in.holder_id)
-    portals = [(row, find_client(row.client_id), [scopes.OF_PEOPLE[scope] for scope in scopes.OF_PEOPLE if scope in row.scopes]) for row in given]
-    return render_template("oauth/portals.html", portals=portals)
+        known = acquaintances.acquaintances_of(session, g.signed_in.holder_id)
+        holder = directory.name_of(directory.get_subject(session, g.signed_in.acting_for)) if g.signed_in.acting_for else None
+    return render_template("oauth/portals.html", portals=known, acting_for=holder)
 
 
 @consent_pages.route("/account/portals/withdrawal", methods=["POST"])

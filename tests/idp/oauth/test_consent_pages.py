@@ -6,10 +6,13 @@ from html import unescape
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.subjects import directory
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey, signed_in_browser
-from tests.world_clients import System, ask
-from tests.world_people import BROWSER, Person, csrf_token, new_organisation, new_person, open_account
+from tests.world_clients import System, ask, new_portal
+from tests.world_people import BROWSER, Person, act_for, csrf_token, new_organisation, new_person, open_account
 
 OFFLINE = "openid offline_access"
 
@@ -26,7 +29,9 @@ def test_what_was_allowed_is_shown_and_taken_back(browser: FlaskClient, portal: 
     page = browser.get("/account/portals", headers=BROWSER).text
     assert f'id="withdraw-{portal.client_id}"' in page
     withdraw(browser, portal)
-    assert 'id="no-portals"' in browser.get("/account/portals", headers=BROWSER).text
+    page = browser.get("/account/portals", headers=BROWSER).text
+    assert 'id="portal-1"' in page, "it has known the person, and is not forgotten"
+    assert f'id="withdraw-{portal.client_id}"' not in page
     assert Journey(portal, scope=OFFLINE).authorize(browser).status_code == 200
     refused = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refused.json["error"] == "invalid_grant"
@@ -69,3 +74,25 @@ def test_another_site_takes_nothing_back(browser: FlaskClient, portal: System) -
     Journey(portal).tokens(browser)
     assert browser.post("/account/portals/withdrawal", data={"client_id": portal.client_id}, headers=BROWSER).status_code == 400
     assert Journey(portal).authorize(browser).status_code == 303
+
+
+def test_a_portal_that_needs_no_consent_is_shown_too_with_what_it_knows(app: Flask, browser: FlaskClient) -> None:
+    with app.app_context(), transaction() as session:
+        own = new_portal(session, first_party=True)
+    for _ in range(2):
+        Journey(own).tokens(browser)
+    page = browser.get("/account/portals", headers=BROWSER).text
+    assert "查看您的姓名或单位名称" in page
+    assert "共 2 次" in page
+    assert f'id="withdraw-{own.client_id}"' not in page
+
+
+def test_an_organisations_portals_are_not_the_persons(app: Flask, browser: FlaskClient, person: Person, portal: System) -> None:
+    with app.app_context(), transaction() as session:
+        firm = new_organisation(session, representative=person)
+        firm_id = directory.ensure_subject(session, parse_number(firm.number), now=now()).id
+    Journey(portal).tokens(browser)
+    act_for(browser, firm_id)
+    page = browser.get("/account/portals", headers=BROWSER).text
+    assert 'id="no-portals"' in page
+    assert firm.name in page

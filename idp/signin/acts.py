@@ -1,0 +1,104 @@
+"""What the ledger says of a person, in words: a sentence for every act that concerns one. The one table of them.
+
+`{what}` is filled with what the act was about (a portal, a licence, a way to sign in); who did it is said beside it.
+"""
+
+from types import MappingProxyType
+
+from runtime.languages import Text
+
+ACTS = MappingProxyType(
+    {
+        "account.opened": Text("开通账号", "Opened the account"),
+        "account.closed": Text("注销账号", "Closed the account"),
+        "account.reopened": Text("经窗口核实，重新开通账号", "Opened the account again, after a counter's check"),
+        "account.exported": Text("下载了账号的全部数据", "Downloaded all data of the account"),
+        "acting.begun": Text("开始代表{what}办理", "Began to act for {what}"),
+        "acting.ended": Text("改为以本人身份办理", "Went back to acting for oneself"),
+        "browser.trusted": Text("信任了一个浏览器", "Trusted a browser"),
+        "browser.no-longer-trusted": Text("不再信任一个浏览器", "No longer trusts a browser"),
+        "code.asked": Text("请求发送一次性验证码", "Asked for a one-time code"),
+        "consent.given": Text("授权“{what}”获取信息", "Allowed {what} to have information"),
+        "consent.withdrawn": Text("收回对“{what}”的授权", "Took back what {what} was allowed"),
+        "contact.added": Text("新增联系方式（{what}）", "Added an address ({what})"),
+        "contact.removed": Text("移除联系方式（{what}）", "Removed an address ({what})"),
+        "draw.made": Text("依职权调用了“{what}”", "Drew the {what} on statutory authority or with consent"),
+        "guardianship.ended": Text("监护关系结束", "A guardianship ended"),
+        "identity.proven": Text("实名等级得到证明：{what}", "Real-name level proven: {what}"),
+        "identity.withdrawn": Text("一项实名证明被撤回", "A proof of the real-name level was withdrawn"),
+        "licence.issued": Text("签发了“{what}”", "Issued the {what}"),
+        "licence.revoked": Text("撤销了“{what}”", "Revoked the {what}"),
+        "mandate.changed": Text("变更授权：{what}", "Changed a mandate: {what}"),
+        "mandate.ended": Text("结束授权：{what}", "Ended a mandate: {what}"),
+        "mandate.given": Text("授予办事权限：{what}", "Gave a mandate: {what}"),
+        "officer.added": Text("被列为部门工作人员", "Became an officer of a department"),
+        "officer.removed": Text("不再是部门工作人员", "Is no longer an officer of a department"),
+        "passkey.added": Text("新增通行密钥", "Added a passkey"),
+        "passkey.copy-refused": Text("拒绝了一个疑似被复制的通行密钥", "Refused a passkey that seems to have been copied"),
+        "passkey.removed": Text("移除通行密钥", "Removed a passkey"),
+        "passkey.renamed": Text("修改通行密钥的名称", "Renamed a passkey"),
+        "password.changed": Text("修改密码", "Changed the password"),
+        "password.voided": Text("密码已作废", "The password was made void"),
+        "portal.signed_in": Text("登录门户“{what}”", "Signed in to {what}"),
+        "presentation.made": Text("生成亮码，准备出示证照", "Made a code to show licences with"),
+        "recovery-code.used": Text("使用了一个恢复码", "Used a recovery code"),
+        "recovery-codes.made": Text("生成了一组新的恢复码", "Made new recovery codes"),
+        "recovery.begun": Text("有人凭登记信息申请恢复账号", "Someone asked to recover the account by what the registry knows"),
+        "recovery.cancelled": Text("账号恢复申请被取消", "A recovery was cancelled"),
+        "recovery.completed": Text("恢复账号，设置了新密码（{what}）", "Recovered the account with a new password ({what})"),
+        "recovery.granted": Text("窗口核对身份后发放了恢复代码", "A counter checked the person and handed over a recovery code"),
+        "recovery.mismatched": Text(
+            "有人申请恢复账号，但登记信息不符", "Someone asked to recover the account, and did not know what the registry knows"
+        ),
+        "refresh.ended": Text("门户“{what}”的长期授权结束", "The lasting permission of {what} ended"),
+        "representative.changed": Text("法定代表人变更", "The legal representative changed"),
+        "scan.approved": Text("扫码登录了另一台设备", "Signed in another device by scanning"),
+        "scan.refused": Text("拒绝了一次扫码登录", "Refused a sign-in by scanning"),
+        "scan.reported": Text("举报了一次扫码登录", "Reported a sign-in by scanning"),
+        "session.begun": Text("登录（{what}）", "Signed in ({what})"),
+        "session.ended": Text("退出登录", "A sign-in ended"),
+        "session.raised": Text("再次验证身份（{what}）", "Proved once more who it is ({what})"),
+        "signin.disowned": Text("表示“不是我本人登录”", "Said that a sign-in was not theirs"),
+        "subject.added": Text("由登记库录入", "Entered from the registry"),
+        "subject.ended": Text("登记库登记终止", "Ended in the registry"),
+        "subject.renamed": Text("登记的姓名或名称变更", "The registered name changed"),
+        "subject.renumbered": Text("登记的号码变更", "The registered number changed"),
+        "subject.restored": Text("登记恢复", "Restored in the registry"),
+        "tokens.cut": Text("收回了发给门户的全部访问凭证", "Took back every access token that portals held"),
+        "totp.added": Text("新增动态验证码验证器", "Added an authenticator"),
+        "totp.removed": Text("移除动态验证码验证器", "Removed an authenticator"),
+        "verification.made": Text("核验了“{what}”", "Checked the {what}"),
+    }
+)
+# What an act is about, where nobody knows it by a name.
+SOMETHING = MappingProxyType(
+    {
+        "acting": Text("一个组织", "an organisation"),
+        "consent": Text("一个门户", "a portal"),
+        "contact": Text("联系方式", "an address"),
+        "draw": Text("证照", "licence"),
+        "licence": Text("证照", "licence"),
+        "portal": Text("一个门户", "a portal"),
+        "refresh": Text("一个门户", "a portal"),
+        "verification": Text("证照", "licence"),
+    }
+)
+METHODS = MappingProxyType(
+    {
+        "pwd": Text("密码", "password"),
+        "otp": Text("动态验证码或恢复码", "authenticator or recovery code"),
+        "sms": Text("短信验证码", "code by text message"),
+        "email": Text("邮件验证码", "code by e-mail"),
+        "hwk": Text("通行密钥", "passkey"),
+        "swk": Text("通行密钥", "passkey"),
+    }
+)
+WAYS_BACK = MappingProxyType(
+    {
+        "counter": Text("窗口办理", "at a counter"),
+        "registry": Text("核对登记信息", "by the registry"),
+        "passkey": Text("通行密钥", "by a passkey"),
+        "recovery-code": Text("恢复码", "by a recovery code"),
+    }
+)
+CONTACTS = MappingProxyType({"email": Text("电子邮箱", "e-mail"), "phone": Text("手机", "mobile")})
