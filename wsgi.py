@@ -54,11 +54,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin import (
         account_menu,
         pruning,  # noqa: F401 (declares a job)
+        sending,  # noqa: F401 (declares jobs)
     )
     from idp.signin.account_pages import account_pages
     from idp.signin.devices_pages import devices_pages
     from idp.signin.history_pages import history_pages
     from idp.signin.recovery_pages import recovery_pages
+    from idp.signin.second_pages import second_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
     from keys import rotation_jobs  # noqa: F401 (declares a job)
@@ -85,6 +87,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     for blueprint in (health, published, signin_pages, account_pages, devices_pages, step_up_pages, home, wallet, show):
         app.register_blueprint(blueprint)
     for blueprint in (history_pages, recovery_pages):
+        app.register_blueprint(blueprint)
+    for blueprint in (second_pages,):  # ways to sign in
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

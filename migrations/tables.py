@@ -1,7 +1,26 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
-from idp.signin import accounts, alarms, contacts, devices, notices, passkey_challenges, passkeys, places, proofs, recovery, scans, sessions, throttle
+from idp.signin import (
+    accounts,
+    alarms,
+    contacts,
+    devices,
+    notices,
+    one_time_codes,
+    passkey_challenges,
+    passkeys,
+    pending,
+    places,
+    proofs,
+    recovery,
+    recovery_codes,
+    scans,
+    sessions,
+    throttle,
+    totp,
+    trusted_browsers,
+)
 from idp.subjects import directory, history, mandates, registries
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
@@ -36,6 +55,11 @@ OWNERS = (
     notices,
     passkeys,
     passkey_challenges,
+    one_time_codes,
+    pending,
+    recovery_codes,
+    totp,
+    trusted_browsers,
     clients,
     assertions,
     codes,

@@ -31,6 +31,7 @@ class Settings:
 
     `public_url` is the issuer: scheme, host and port, without a closing slash. `master_key` seals every private
     key and every data key; whoever has it and the database has everything. `outbound_hosts` may be asked at inner addresses.
+    `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
     """
 
     database_url: str = field(repr=False)
@@ -51,6 +52,9 @@ class Settings:
     registry_proof_lifetime: timedelta = timedelta(days=730)
     person_proof_lifetime: timedelta = timedelta(days=1826)
     level_1_accounts: bool = True
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    sms_url: str = field(default="", repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -98,6 +102,9 @@ class _Reader:
             registry_proof_lifetime=timedelta(days=self.whole("KABAO_REGISTRY_PROOF_DAYS", 730, least=1, most=7305)),
             person_proof_lifetime=timedelta(days=self.whole("KABAO_PERSON_PROOF_DAYS", 1826, least=1, most=7305)),
             level_1_accounts=self.one_of("KABAO_LEVEL_1_ACCOUNTS", ("allow", "refuse")) == "allow",
+            smtp_url=self.sender("KABAO_SMTP_URL", ("smtps", "smtp")),
+            mail_from=self.mail_from(),
+            sms_url=self.sender("KABAO_SMS_URL", ("https", "http") if development else ("https",)),
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -146,6 +153,18 @@ class _Reader:
         if text and (len(key) != MASTER_KEY_BYTES or len(set(key)) < MASTER_KEY_BYTES // 4):
             self.faults.append("KABAO_MASTER_KEY must be 32 random bytes in base64url.")
         return key
+
+    def sender(self, name: str, schemes: tuple[str, ...]) -> str:
+        url = self.environ.get(name, "").strip()
+        if url and not (urlsplit(url).scheme in schemes and urlsplit(url).hostname):
+            self.faults.append(f"{name} must be an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+        return url
+
+    def mail_from(self) -> str:
+        address = self.environ.get("KABAO_MAIL_FROM", "").strip()
+        if self.environ.get("KABAO_SMTP_URL", "").strip() and not ("@" in address and address.isprintable()):
+            self.faults.append("KABAO_MAIL_FROM must be the address that mail comes from, since KABAO_SMTP_URL is set.")
+        return address
 
     def public_url(self, *, development: bool) -> str:
         url = self.environ.get("KABAO_PUBLIC_URL", "http://127.0.0.1:8000" if development else "").rstrip("/")

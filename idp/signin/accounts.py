@@ -61,7 +61,7 @@ class Account(Base):
     """A person's account. `password_hash` carries its own parameters and salt.
 
     A password is void from `password_void_at` on, until another is set: its owner said that someone else knew it. A closed
-    account keeps its row, so that the number never gets a second one.
+    account keeps its row, so that the number never gets a second one. `language` is the one that its owner read last.
     """
 
     __tablename__ = "accounts"
@@ -71,6 +71,7 @@ class Account(Base):
     password_changed_at: Mapped[datetime]
     password_void_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    language: Mapped[str | None]
 
     @property
     def usable_hash(self) -> str | None:
@@ -103,6 +104,16 @@ def rehash(session: Session, account: Account, *, password: str) -> None:
     if passwords.is_outdated(account.password_hash):
         unchanged = (Account.subject_id == account.subject_id, Account.password_hash == account.password_hash)
         session.execute(update(Account).where(*unchanged).values(password_hash=passwords.hash_password(password)))
+
+
+def remember_language(session: Session, subject_id: UUID, language: str) -> None:
+    """Keep the language that a person reads, for what is written to them."""
+    session.execute(update(Account).where(Account.subject_id == subject_id, Account.language.is_distinct_from(language)).values(language=language))
+
+
+def find_language(session: Session, subject_id: UUID) -> str | None:
+    """Return the language that a person read last, or None if that is not known."""
+    return session.scalar(select(Account.language).where(Account.subject_id == subject_id))
 
 
 def find_opened_at(session: Session, subject_id: UUID) -> datetime | None:

@@ -12,7 +12,7 @@ from flask import Response, current_app, g, redirect, request, url_for
 from flask import session as form_session
 from werkzeug.exceptions import HTTPException
 
-from idp.signin import acting, marks, proofs, sessions
+from idp.signin import accounts, acting, browser_secrets, marks, pending, proofs, sessions
 from idp.signin.assurance import FORMAT_ONLY, MATCHED, ONE_FACTOR, Level, aal_of
 from idp.signin.destinations import local_path
 from idp.signin.entering import Browser, Entry
@@ -20,6 +20,7 @@ from idp.signin.sessions import Lifetimes, SignedIn
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import Caller
+from runtime.languages import language
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
@@ -124,15 +125,26 @@ def forget_cookie(response: Response) -> None:
 
 def this_browser() -> Browser:
     """Return what is known of the browser that asks."""
-    return Browser(request.remote_addr or "", request.user_agent.string, find_signed_in(), marks.here())
+    address, agent, trusted = request.remote_addr or "", request.user_agent.string, browser_secrets.held(browser_secrets.TRUSTED)
+    return Browser(address, agent, find_signed_in(), marks.here(), trusted, language())
 
 
 def let_in(entry: Entry, goal: str | None) -> Response:
-    """Give the browser what its proof led to, and send it on to a path of ours."""
+    """Give the browser what its proof led to, and send it on to a path of ours, or to the second step that leads there."""
     form_session.pop("csrf_token", None)
+    if entry.waiting:
+        return let_wait(entry.waiting, url_for("second.second", next=local_path(goal)))
     response: Response = redirect(local_path(goal), 303)  # type: ignore[assignment]
     set_cookie(response, entry.token)
     marks.give(response, entry.mark)
+    browser_secrets.take_away(response, browser_secrets.WAITING)
+    return response
+
+
+def let_wait(secret: str, path: str) -> Response:
+    """Give the browser the secret of its sign-in that waits for another proof, and send it to where that is given."""
+    response: Response = redirect(path, 303)  # type: ignore[assignment]
+    browser_secrets.give(response, browser_secrets.WAITING, secret, lifetime=pending.LIFETIME)
     return response
 
 
@@ -152,6 +164,8 @@ def _find(token: str) -> SignedIn | None:
         row = sessions.find(session, token, lifetimes=lifetimes(), now=present)
         if row is None:
             return None
+        if "lang" in request.args:
+            accounts.remember_language(session, row.subject_id, language())
         if sessions.is_due(row, now=present):
             sessions.see(session, row, now=present)
             return acting.as_signed_in(session, row, ask_registry=True, now=present)

@@ -1,7 +1,8 @@
 """From a proof of who someone is to a session: the one way in, whatever the proof was.
 
-A page that has seen a proof calls `enter` in its transaction, and answers with `callers.let_in`. Where the browser is a new one
-the person is told, and can undo it.
+A page that has seen a proof calls `enter` in its transaction, and answers with `callers.let_in`. Where the account asks for two
+steps and one was taken, what it led to is a sign-in that waits for the second (`pending`). Where the browser is a new one the person
+is told, and can undo it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, alarms, devices, sessions
+from idp.signin import accounts, alarms, devices, pending, second_step, sessions, trusted_browsers
 from idp.signin.sessions import SignedIn
 
 
@@ -18,26 +19,49 @@ from idp.signin.sessions import SignedIn
 class Browser:
     """What is known of the browser that someone signs in with.
 
-    Its address, what it says that it is, who was signed in in it, and the marks that it keeps of people who were.
+    Its address, what it says that it is, who was signed in in it, and the marks that it keeps of people who were. `trusted` is the secret by
+    which someone trusts it, if anyone does; `language` is the one that is read in it.
     """
 
     address: str
     user_agent: str
     before: SignedIn | None = None
     marks: tuple[str, ...] = ()
+    trusted: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a proof led to: the token of a session for this person, and the mark by which their browser is known again."""
+    """What a proof led to: the token of a session for this person, and the mark by which their browser is known again.
+
+    Or the secret of a sign-in that waits for a second step, and nothing else.
+    """
 
     subject_id: UUID
-    token: str
-    mark: str
+    token: str = ""
+    mark: str = ""
+    waiting: str = ""
 
 
-def enter(session: Session, *, subject_id: UUID, amr: list[str], browser: Browser, now: datetime, auth_time: datetime | None = None) -> Entry:
-    """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176), at `auth_time` if that was before now."""
+def enter(
+    session: Session,
+    *,
+    subject_id: UUID,
+    amr: list[str],
+    browser: Browser,
+    now: datetime,
+    auth_time: datetime | None = None,
+    two_steps: bool = True,
+) -> Entry:
+    """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176), at `auth_time` if that was before now.
+
+    Where a second step is missing it is asked for first. `two_steps=False` is for who has just taken it, and for whom its loss was
+    dealt with otherwise.
+    """
+    is_trusted = two_steps and trusted_browsers.is_trusted(session, subject_id, browser.trusted, now=now)
+    if two_steps and not is_trusted and second_step.is_missing(session, subject_id, amr):
+        return Entry(subject_id, waiting=pending.begin(session, subject_id, amr=amr, now=now)[1])
     about = devices.describe(session, address=browser.address, user_agent=browser.user_agent)
     known = devices.recognise(session, subject_id, marks=browser.marks, about=about, now=now)
     session_id, token = sessions.begin(
@@ -45,6 +69,8 @@ def enter(session: Session, *, subject_id: UUID, amr: list[str], browser: Browse
     )
     if known.is_new and _had_account_before(session, subject_id, now=now):
         alarms.tell(session, subject_id, session_id=session_id, about=about, now=now)
+    if browser.language:
+        accounts.remember_language(session, subject_id, browser.language)
     return Entry(subject_id, token, known.mark)
 
 

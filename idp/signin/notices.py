@@ -1,6 +1,7 @@
 """What a person is told about their account: kept in the act's own transaction, shown on their pages, sent to where they are reached.
 
-A notice is a kind and the values that fill its text (`notice_texts`); values and link rest sealed. After a day nothing is sent
+A notice is a kind and the values that fill its text (`notice_texts`); values and link rest sealed. Sending is a job for each address
+(`sending`), and never fails the act. After a day nothing is sent
 any more and the link is forgotten; the notice stays half a year.
 """
 
@@ -18,6 +19,7 @@ from idp.subjects.numbers import CHINA
 from keys import sealed_tables, sealing
 from runtime.database import Base, prune, transaction
 from runtime.ids import new_id
+from runtime.jobs import defer
 from runtime.languages import Text, text_of
 
 SENT_WITHIN = timedelta(days=1)
@@ -68,6 +70,7 @@ def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: 
     )
     session.add(notice)
     session.flush()
+    defer(session, "send_notice", subject_id=str(subject_id), notice_id=str(notice_id))
 
 
 def latest(session: Session, subject_id: UUID, *, limit: int = LATEST) -> list[Told]:

@@ -1,23 +1,47 @@
 """Forgetting what is over.
 
 Sessions past their time, empty buckets of the throttle, browsers unused for long, links that are too old, addresses that were removed,
-old notices, ended recoveries and spent challenges.
+codes and sign-ins that nobody finished, old notices, ended recoveries and spent challenges.
 """
 
-from idp.signin import alarms, callers, contacts, devices, notices, passkey_challenges, recovery, scans, sessions, throttle
+from idp.signin import (
+    alarms,
+    callers,
+    contacts,
+    devices,
+    notices,
+    one_time_codes,
+    passkey_challenges,
+    pending,
+    recovery,
+    scans,
+    sessions,
+    throttle,
+    totp,
+    trusted_browsers,
+)
 from runtime.clock import now
 from runtime.jobs import every
+
+PARTS = (
+    throttle,
+    devices,
+    alarms,
+    scans,
+    contacts,
+    notices,
+    one_time_codes,
+    pending,
+    totp,
+    trusted_browsers,
+    passkey_challenges,
+    recovery,
+)
 
 
 @every("23 * * * *")
 def prune_signin() -> None:
     """Prune once an hour."""
     sessions.forget(lifetimes=callers.lifetimes(), now=now())
-    throttle.forget(now=now())
-    devices.forget(now=now())
-    alarms.forget(now=now())
-    scans.forget(now=now())
-    contacts.forget(now=now())
-    notices.forget(now=now())
-    passkey_challenges.forget(now=now())
-    recovery.forget(now=now())
+    for part in PARTS:
+        part.forget(now=now())

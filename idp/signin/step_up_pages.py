@@ -1,74 +1,74 @@
 """Step-up: a person who is signed in shows a fresh proof in the middle of a session, and goes on where they were."""
 
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request
-from wtforms import HiddenField, PasswordField, SubmitField
+from urllib.parse import urlencode
 
-from idp.signin import accounts, callers, passwords, second_step, sessions, throttle
+from flask import Blueprint, Response, flash, g, request, url_for
+from sqlalchemy.orm import Session
+
+from idp.signin import callers, proving, second_step, sessions
+from idp.signin.assurance import TWO_FACTORS
 from idp.signin.callers import signed_in
-from idp.signin.destinations import local_path, origins_of
-from idp.signin.forms import add_refusal, filled
-from idp.subjects import directory
+from idp.signin.destinations import local_path
+from idp.signin.proof_forms import ProofForm, SendForm, hear
+from idp.signin.proving import Asking
+from idp.signin.second_pages import proof_page, refused, see, send_code
 from runtime.clock import now
 from runtime.database import transaction
-from runtime.forms import PostedForm
 from runtime.guard import allow
 from runtime.languages import Text
-from runtime.pages import form_may_lead_to
 from runtime.problems import Refusal
 
 step_up_pages = Blueprint("step_up", __name__, template_folder="templates")
-
-
-class ProofRefused(Refusal):
-    """What was given is no proof; why is not said."""
-
-    code, status, title = "proof-refused", 422, Text("验证未通过，请重试。", "This was not right; try again.")
-
-
-class PasswordAgainForm(PostedForm):
-    """The password once more."""
-
-    password = PasswordField(Text("密码", "Password"), [filled(Text("请填写密码。", "Give your password."), longest=passwords.LONGEST * 4)])
-    next = HiddenField()
-    confirm = SubmitField(Text("确认", "Confirm"))
+ADD_ONE = Text("这项操作需要两种验证方式。请先添加一种，添加后即可继续。", "This needs two ways to show that it is you. Add one, and you can go on.")
 
 
 @step_up_pages.route("/signin/step-up", methods=["GET", "POST"])
 @allow(signed_in)
 def step_up() -> Response:
-    """Show whose account it is and ask for a proof; with it, go on."""
-    form = PasswordAgainForm()
+    """Show whose account it is and ask for a proof by any way that is enough; with it, go on."""
+    form = ProofForm()
     goal = local_path(form.next.data or request.args.get("next"))
+    with transaction() as session:
+        asking = _asking(session)
+    if not asking.ways:
+        flash(str(ADD_ONE), "info")
+        return see("/account/ways?" + urlencode({"next": goal}))
+    form.choose(asking)
     if request.method != "POST" or not form.validate():
-        return _page(form, goal, status=422 if request.method == "POST" else 200)
+        return proof_page(asking, form, goal, page="step_up", status=422 if request.method == "POST" else 200)
     try:
-        return _raise(form.password.data, goal)
+        return raise_session(second_step.together(asking.amr, hear(asking, form, door="step-up")), goal)
     except Refusal as refusal:
-        add_refusal(form, refusal)
-        response = _page(form, goal, status=refusal.status)
-        response.headers.update(refusal.headers)
-        return response
+        return refused(asking, form, goal, refusal, page="step_up")
 
 
-def _raise(password: str, goal: str) -> Response:
-    present, who = now(), g.signed_in
+@step_up_pages.route("/signin/step-up/send", methods=["POST"])
+@allow(signed_in)
+def send() -> Response:
+    """Send a code to one of the person's addresses."""
+    form = SendForm()
     with transaction() as session:
-        attempt = throttle.Try("step-up", str(who.subject_id), request.remote_addr or "", known_browser=True)
-        throttle.count(session, attempt, now=present)
-        account = session.get_one(accounts.Account, who.subject_id)
-    if not passwords.is_right(account.password_hash, password):
-        raise ProofRefused("another password", field="password")
+        asking = _asking(session)
+    if form.validate():
+        send_code(asking, form)
+    return see(url_for("step_up.step_up", aal=_wanted(), next=local_path(form.next.data)))
+
+
+def raise_session(amr: list[str], goal: str) -> Response:
+    """Let the present session stand on `amr` from now on, and go on."""
     with transaction() as session:
-        throttle.give_back(session, attempt, now=present)
-        token = sessions.raise_to(session, who, amr=second_step.together(who.amr, ["pwd"]), now=present)
-    response: Response = redirect(goal, 303)  # type: ignore[assignment]
+        token = sessions.raise_to(session, g.signed_in, amr=amr, now=now())
+    response = see(goal)
     callers.set_cookie(response, token)
     return response
 
 
-def _page(form: PasswordAgainForm, goal: str, *, status: int = 200) -> Response:
-    form.next.data = goal
-    with transaction() as session:
-        person = directory.get_subject(session, g.signed_in.subject_id)
-    page = render_template("signin/step_up.html", form=form, goal=goal, number=directory.number_of(person).masked())
-    return form_may_lead_to(make_response(page, status), *origins_of(goal))
+def _asking(session: Session) -> Asking:
+    who = g.signed_in
+    ways = second_step.raising_ways(session, who.subject_id, who.amr, aal=_wanted())
+    return proving.ask(session, who.subject_id, bound_to=who.session_id, amr=who.amr, ways=ways, now=now())
+
+
+def _wanted() -> int:
+    """Return the strength that is asked for: two factors unless one is said to be enough."""
+    return 1 if request.args.get("aal") == "1" else TWO_FACTORS

@@ -39,6 +39,9 @@ def test_everything_missing_is_reported_at_once() -> None:
         pytest.param({"KABAO_MAX_BODY_BYTES": "0"}, "KABAO_MAX_BODY_BYTES", id="no bodies"),
         pytest.param({"KABAO_LOG_LEVEL": "chatty"}, "KABAO_LOG_LEVEL", id="an unknown level"),
         pytest.param({"KABAO_PUBLIC_URL": "https://id.example.gov.cn#x"}, "KABAO_PUBLIC_URL", id="a fragment"),
+        pytest.param({"KABAO_SMTP_URL": "http://mail.example"}, "KABAO_SMTP_URL", id="mail by another protocol"),
+        pytest.param({"KABAO_SMTP_URL": "smtps://mail.example"}, "KABAO_MAIL_FROM", id="mail from nobody"),
+        pytest.param({"KABAO_SMS_URL": "http://sms.example/send"}, "KABAO_SMS_URL", id="messages in the clear"),
         pytest.param({"KABAO_TRUSTED_PROXIES": "-1"}, "KABAO_TRUSTED_PROXIES", id="negative"),
     ],
 )
@@ -51,6 +54,12 @@ def test_secrets_do_not_show() -> None:
     settings = Settings.from_environ(USABLE | {"KABAO_DATABASE_URL": "postgresql://kabao:swordfish@db/kabao"})
     assert "swordfish" not in repr(settings)
     assert repr(settings.master_key) not in repr(settings)
+
+
+def test_the_secrets_of_senders_do_not_show() -> None:
+    mail = {"KABAO_SMTP_URL": "smtp://kabao:swordfish@mail.example:587", "KABAO_MAIL_FROM": "kabao@example.gov.cn"}
+    settings = Settings.from_environ(USABLE | mail | {"KABAO_SMS_URL": "https://sms.example/send?key=swordfish"})
+    assert "swordfish" not in repr(settings)
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:

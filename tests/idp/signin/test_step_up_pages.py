@@ -17,7 +17,7 @@ def test_a_fresh_proof_leads_on_to_where_one_was_and_changes_the_token(client: F
         page = client.get(STEP_UP, headers=BROWSER)
         assert person.number[-4:] in page.text
         assert person.number not in page.text
-        answer = post_form(client, "/signin/step-up", {"password": PASSWORD, "next": "/account?x=1"}, form_at=STEP_UP)
+        answer = post_form(client, STEP_UP, {"password": PASSWORD, "next": "/account?x=1"})
         assert (answer.status_code, answer.location) == (303, "/account?x=1")
         after = client.get_cookie("kabao_session")
         assert before is not None
@@ -30,7 +30,7 @@ def test_a_fresh_proof_leads_on_to_where_one_was_and_changes_the_token(client: F
 def test_another_password_raises_nothing(client: FlaskClient, person: Person) -> None:
     sign_in(client, person)
     before = client.get_cookie("kabao_session")
-    answer = post_form(client, "/signin/step-up", {"password": "not this one"}, form_at=STEP_UP)
+    answer = post_form(client, STEP_UP, {"password": "not this one"})
     assert answer.status_code == 422
     assert client.get_cookie("kabao_session") == before
 
@@ -38,7 +38,7 @@ def test_another_password_raises_nothing(client: FlaskClient, person: Person) ->
 @pytest.mark.parametrize("goal", ELSEWHERE)
 def test_a_step_up_never_leads_elsewhere(client: FlaskClient, person: Person, goal: str) -> None:
     sign_in(client, person)
-    assert post_form(client, "/signin/step-up", {"password": PASSWORD, "next": goal}, form_at=STEP_UP).location == "/wallet"
+    assert post_form(client, STEP_UP, {"password": PASSWORD, "next": goal}).location == "/wallet"
 
 
 def test_a_step_up_needs_someone_signed_in_and_the_forms_token(client: FlaskClient, person: Person) -> None:
