@@ -1,7 +1,7 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
-from idp.signin import (
+from idp.signin import (, accounts, contacts, notices, passkey_challenges, passkeys, proofs, recovery, sessions, throttle
     accounts,
     alarms,
     contacts,
@@ -21,7 +21,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
-from idp.subjects import directory, history, mandates, registries
+from idp.subjects import directory, history, mandates, registries, registry_answers
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
@@ -42,6 +42,7 @@ OWNERS = (
     history,
     registries,
     mandates,
+    registry_answers,
     accounts,
     proofs,
     recovery,

@@ -114,7 +114,7 @@ class _Connected:
         return io.BufferedReader(_Deadline(self.connected, self.deadline), CHUNK)
 
     def close(self) -> None:
-        self.connected.close()
+        """Do nothing: http.client says so before the body is read. The block that opened the connection closes it."""
 
 
 def _exchange(connected: _Connected, parts: SplitResult, method: str, body: bytes | None, headers: Mapping[str, str], limit: int) -> Answer:

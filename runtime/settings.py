@@ -48,6 +48,10 @@ class Settings:
     refresh_token_lifetime: timedelta = timedelta(days=30)
     qr_lifetime: timedelta = timedelta(minutes=5)
     outbound_hosts: frozenset[str] = frozenset()
+    people_registry_url: str | None = None
+    organisations_registry_url: str | None = None
+    registry_timeout: timedelta = timedelta(seconds=3)
+    registry_cache: timedelta = timedelta(minutes=5)
     throttle_enforced: bool = True
     registry_proof_lifetime: timedelta = timedelta(days=730)
     person_proof_lifetime: timedelta = timedelta(days=1826)
@@ -97,6 +101,10 @@ class _Reader:
             pool_size=self.whole("KABAO_POOL_SIZE", 8, least=1, most=500),  # 0 is no bound at all to SQLAlchemy
             session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900, least=60, most=DAY)),
             session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
+            people_registry_url=self.other_url("KABAO_PEOPLE_REGISTRY_URL", development=development),
+            organisations_registry_url=self.other_url("KABAO_ORGANISATIONS_REGISTRY_URL", development=development),
+            registry_timeout=timedelta(seconds=self.whole("KABAO_REGISTRY_TIMEOUT_SECONDS", 3, least=1, most=10)),
+            registry_cache=timedelta(seconds=self.whole("KABAO_REGISTRY_CACHE_SECONDS", 300, least=0, most=DAY)),
             outbound_hosts=frozenset(self.environ.get("KABAO_OUTBOUND_HOSTS", "").replace(",", " ").lower().split()),
             throttle_enforced=self.one_of("KABAO_THROTTLE", ("enforce", "track")) == "enforce",
             registry_proof_lifetime=timedelta(days=self.whole("KABAO_REGISTRY_PROOF_DAYS", 730, least=1, most=7305)),
@@ -165,6 +173,18 @@ class _Reader:
         if self.environ.get("KABAO_SMTP_URL", "").strip() and not ("@" in address and address.isprintable()):
             self.faults.append("KABAO_MAIL_FROM must be the address that mail comes from, since KABAO_SMTP_URL is set.")
         return address
+
+    def other_url(self, name: str, *, development: bool) -> str | None:
+        """Return the address of another service, or None where none is set; it is signed over, so it is written as it is sent."""
+        url = self.environ.get(name, "").strip()
+        if not url:
+            return None
+        parts = urlsplit(url)
+        if not parts.hostname or parts.username is not None or parts.fragment or not url.isascii():
+            self.faults.append(f"{name} must be an address in ASCII, without user name and fragment.")
+        elif parts.scheme != "https" and not (development and parts.scheme == "http"):
+            self.faults.append(f"{name} must be https outside KABAO_ENVIRONMENT=development.")
+        return url
 
     def public_url(self, *, development: bool) -> str:
         url = self.environ.get("KABAO_PUBLIC_URL", "http://127.0.0.1:8000" if development else "").rstrip("/")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from idp.subjects import directory, history
 from idp.subjects.directory import Subject
 from idp.subjects.history import Told
-from idp.subjects.registries import ACTIVE, Record
+from idp.subjects.records import ACTIVE, Record
 from keys import sealing
 from runtime import ledger
 

@@ -16,10 +16,10 @@ from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, bindparam, del
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.subjects import history, registries
+from idp.subjects import history, records, registries
 from idp.subjects.history import Told
 from idp.subjects.numbers import Number, NumberKind
-from idp.subjects.registries import ACTIVE, DECEASED, DISSOLVED, Record
+from idp.subjects.records import ACTIVE, DECEASED, DISSOLVED, Record
 from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
@@ -45,7 +45,7 @@ class UnknownNumber(Refusal):
     code, status, title = "unknown-number", 422, Text("登记库中查不到该号码。", "The registry has no record of this number.")
 
     def __init__(self, reason: str = "", *, field: str | None = None) -> None:
-        super().__init__(reason, field=field, registry=registries.NO_MATCH)
+        super().__init__(reason, field=field, registry=records.NO_MATCH)
 
 
 class SubjectEnded(Refusal):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from idp.subjects.numbers import REASONS, Number, NumberRefused, parse_number
-from idp.subjects.registries import ACTIVE, DECEASED, DISSOLVED
+from idp.subjects.records import ACTIVE, DECEASED, DISSOLVED
 from runtime.languages import Text
 
 PERSON, ORGANISATION = "person", "organisation"

@@ -34,10 +34,21 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_subject_changes_subject_id_subjects")),
         sa.PrimaryKeyConstraint("subject_id", "id", name=op.f("pk_subject_changes")),
     )
+    op.create_table(
+        "registry_answers",
+        sa.Column("question_index", sa.LargeBinary(), nullable=False),
+        sa.Column("asked", sa.String(), nullable=False),
+        sa.Column("answer_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("question_index", name=op.f("pk_registry_answers")),
+    )
+    op.create_index(op.f("ix_registry_answers_expires_at"), "registry_answers", ["expires_at"], unique=False)
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index(op.f("ix_registry_answers_expires_at"), table_name="registry_answers")
+    op.drop_table("registry_answers")
     op.drop_table("subject_changes")
     op.drop_index(op.f("ix_former_numbers_subject_id"), table_name="former_numbers")
     op.drop_table("former_numbers")

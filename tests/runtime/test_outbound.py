@@ -4,11 +4,8 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from cryptography import x509
@@ -20,34 +17,9 @@ from runtime import outbound
 from runtime.clock import now
 from runtime.outbound import Allowed, NoAnswer, fetch
 from runtime.settings import Settings
+from tests.rough_servers import Behaviour, answering, listening
 
 LOCAL = Allowed(development=True)
-Behaviour = Callable[[socket.socket], None]
-
-
-@contextmanager
-def listening(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve connections on a free port, each by the behaviour; gives the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                connection = listener.accept()[0]
-                with suppress(OSError), connection:
-                    behave(tls.wrap_socket(connection, server_side=True) if tls else connection)
-
-    Thread(target=serve, daemon=True).start()
-    yield listener.getsockname()[1]
-    listener.close()
-
-
-def answering(raw: bytes) -> Behaviour:
-    def behave(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(raw)
-
-    return behave
 
 
 def get(port: int, *, allowed: Allowed = LOCAL, timeout: float = 2, limit: int = 1000) -> outbound.Answer:
@@ -69,6 +41,14 @@ def test_an_answer_comes_with_its_status_headers_and_body() -> None:
     assert f"Host: 127.0.0.1:{port}\r\n" in head
     assert "Accept-Encoding: identity" in head
     assert "X-Mine: 1" in head
+
+
+def test_an_answer_may_say_that_the_connection_ends_and_come_in_chunks() -> None:
+    chunks = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    whole = b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+    for raw in (chunks, whole):
+        with listening(answering(raw)) as port:
+            assert get(port).body == b"abc"
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
