@@ -20,6 +20,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
+from idp.subjects import registry_answers
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -45,3 +46,4 @@ def prune_signin() -> None:
     sessions.forget(lifetimes=callers.lifetimes(), now=now())
     for part in PARTS:
         part.forget(now=now())
+    registry_answers.forget(now=now())
