@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _join(app: Flask, api: openapi.Api) -> None:
+    import migrations.tables  # noqa: F401 (every table is known in every process: a rotation of the data keys leaves none out)
     from idp.oauth import names as _names  # noqa: F401 (tells histories what portals are called)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
     from idp.oauth.authorize_pages import authorize_pages

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from keys import sealing
-from keys.sealed_tables import SealedTable
+from keys.sealed_tables import SealedTable, declared
 from keys.sealing import INDEX, SealBroken, Sealer, prefix_of
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,15 @@ def count_old(session: Session, table: SealedTable, purpose: str, version: int) 
     """Count the rows of a table that stand under another key version, however long it takes."""
     session.execute(text("SET LOCAL statement_timeout = 0"))
     return session.scalar(select(func.count()).select_from(table.table).where(_old(table, purpose, version))) or 0
+
+
+def undeclared(session: Session, purpose: str) -> list[str]:
+    """Return the columns of the database that by their names stand under the keys of a purpose, and of which this process knows nothing."""
+    ending = "sealed" if purpose != INDEX else "index"
+    query = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'bytea'"
+    named = session.execute(text(query + " AND column_name LIKE :ending"), {"ending": f"%\\_{ending}"})
+    known = {(table.name, column) for table in declared.values() for column in (*table.sealed, *table.indexed, *table.left)}
+    return sorted(f"{table}.{column}" for table, column in named if (table, column) not in known)
 
 
 def count_queued(session: Session, version: int) -> int:

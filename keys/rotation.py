@@ -28,6 +28,7 @@ LEAD = timedelta(seconds=90)  # longer than a process may keep what it read of t
 SETTLE = timedelta(seconds=60)  # longer than a request that began under the old key (`runtime.database`)
 RETRY = timedelta(minutes=10)  # until rows that could not be renewed are tried again
 QUEUE_WAIT = timedelta(minutes=1)  # until it is looked again whether jobs that carry something sealed are through
+AGAIN = timedelta(seconds=2)  # until rows that others held are looked for again
 BATCH = 1_000
 
 
@@ -35,6 +36,10 @@ class RotationUnderWay(Refusal):
     """A rotation of this kind of key has not ended yet."""
 
     code, status, title = "rotation-under-way", 409, Text("密钥轮换尚未完成。", "A rotation of this key is under way.")
+
+
+class NotProven(Exception):
+    """A column that may stand under the old key cannot be looked at: this program is older or newer than the database."""
 
 
 class Stage(StrEnum):
@@ -167,6 +172,8 @@ def _conclude(session: Session, which: Which, *, now: datetime) -> Stage:
     if which.purpose == SEAL and resealing.count_queued(session, which.version):
         rotation.moves_from = now + QUEUE_WAIT
         return Stage.WAITING
+    if unknown := resealing.undeclared(session, which.purpose):
+        raise NotProven(f"nothing is known here of {', '.join(unknown)}")
     steps = {step.table_name: step for step in steps_of(session, rotation)}
     left = dict(_left(session, which))
     rotation.held_up = sum(left.values())
@@ -176,10 +183,8 @@ def _conclude(session: Session, which: Which, *, now: datetime) -> Stage:
     is_stuck = all(name in steps and steps[name].broken >= count for name, count in left.items())
     for name, count in left.items():
         _reopen(session, rotation, steps.get(name), name, count)
-    if is_stuck:
-        rotation.moves_from = now + RETRY
-        return Stage.HELD_UP
-    return Stage.WORKING
+    rotation.moves_from = now + (RETRY if is_stuck else AGAIN)
+    return Stage.HELD_UP if is_stuck else Stage.WAITING
 
 
 def _left(session: Session, which: Which) -> Iterable[tuple[str, int]]:
