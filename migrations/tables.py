@@ -1,7 +1,7 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
-from idp.signin import (, accounts, contacts, notices, passkey_challenges, passkeys, proofs, recovery, sessions, throttle
+from idp.signin import (
     accounts,
     alarms,
     contacts,
