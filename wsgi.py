@@ -61,6 +61,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.devices_pages import devices_pages
     from idp.signin.history_pages import history_pages
     from idp.signin.recovery_pages import recovery_pages
+    from idp.signin.scan_pages import scan_pages
     from idp.signin.second_pages import second_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
@@ -85,7 +86,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, devices_pages, step_up_pages, home, wallet, show):
+    for blueprint in (health, published, signin_pages, account_pages, step_up_pages, home, wallet, show):
+        app.register_blueprint(blueprint)
+    for blueprint in (devices_pages, scan_pages):
         app.register_blueprint(blueprint)
     for blueprint in (history_pages, recovery_pages):
         app.register_blueprint(blueprint)

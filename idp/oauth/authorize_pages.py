@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from idp.oauth import consents, demands, prompts, redirects, scopes
 from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId, RequireS256
-from idp.oauth.clients import find_client
+from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
@@ -20,7 +20,7 @@ from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin import proofs
 from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
-from idp.signin.destinations import origins_beyond
+from idp.signin.destinations import askers, origins_beyond
 from idp.subjects import directory
 from idp.subjects.mandates import Mandate, organisations_of
 from idp.subjects.registries import RegistryUnavailable
@@ -192,11 +192,22 @@ def _see(goal: str) -> Response:
 
 def _origins_beyond(path: str) -> list[str]:
     """Return where an authorization request may lead the browser: to the address it names, if that is the client's."""
-    parts = urlsplit(path)
-    asked = dict(parse_qsl(parts.query))
-    client = find_client(asked.get("client_id", "")) if parts.path in PATHS else None
+    client, asked = _asking(path)
     uri = asked.get("redirect_uri", "")
     return [redirects.origin_of(uri)] if client is not None and client.check_redirect_uri(uri) else []
 
 
+def _asker(path: str) -> Text | None:
+    """Return the name of the portal that an authorization request is of."""
+    client, asked = _asking(path)
+    return client.name if client is not None and client.check_redirect_uri(asked.get("redirect_uri", "")) else None
+
+
+def _asking(path: str) -> tuple[Client | None, dict[str, str]]:
+    parts = urlsplit(path)
+    asked = dict(parse_qsl(parts.query))
+    return find_client(asked.get("client_id", "")) if parts.path in PATHS else None, asked
+
+
 origins_beyond.append(_origins_beyond)
+askers.append(_asker)

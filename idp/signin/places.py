@@ -24,7 +24,8 @@ UNKNOWN = Text("未知地区", "place unknown")
 SAME_MACHINE = Text("本机", "this very machine")
 INTERNAL = Text("内部网络", "an internal network")
 SHARED = Text("运营商内部网络", "a carrier's internal network")
-CARRIERS = ipaddress.ip_network("100.64.0.0/10")
+CARRIERS = (ipaddress.ip_network("100.64.0.0/10"),)
+INTERNAL_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")))
 
 
 class PlaceRange(Base):
@@ -46,16 +47,13 @@ class Fault:
 
 
 def find_place(session: Session, unverified_address: str) -> Text:
-    """Return the place of an address in words; one query, and none for an address that no operator can place."""
+    """Return the place of an address in words, by one query; an internal network is named as such where the operator has no name for it."""
     address = read_address(unverified_address)
     if address is None:
         return UNKNOWN
-    inside = _inside(address)
-    if inside is not None:
-        return inside
     holds = PlaceRange.network.op(">>=", is_comparison=True)(literal(address, INET))
     row = session.execute(select(PlaceRange.zh, PlaceRange.en).where(holds).order_by(func.masklen(PlaceRange.network).desc()).limit(1)).first()
-    return Text(row.zh, row.en) if row is not None else UNKNOWN
+    return Text(row.zh, row.en) if row is not None else _in_words(address)
 
 
 def network_of(unverified_address: str) -> str:
@@ -104,9 +102,10 @@ def _read(row: list[str]) -> tuple[Network, str, str]:
     return network, zh, en
 
 
-def _inside(address: Address) -> Text | None:
+def _in_words(address: Address) -> Text:
     if address.is_loopback:
         return SAME_MACHINE
-    if address.version == 4 and address in CARRIERS:
-        return SHARED
-    return INTERNAL if address.is_private or address.is_link_local else None
+    for place, networks in ((SHARED, CARRIERS), (INTERNAL, INTERNAL_NETWORKS)):
+        if any(address.version == network.version and address in network for network in networks):
+            return place
+    return UNKNOWN
