@@ -60,6 +60,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.account_pages import account_pages
     from idp.signin.devices_pages import devices_pages
     from idp.signin.history_pages import history_pages
+    from idp.signin.level_pages import level_pages
     from idp.signin.recovery_pages import recovery_pages
     from idp.signin.scan_pages import scan_pages
     from idp.signin.second_pages import second_pages
@@ -88,7 +89,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
     for blueprint in (health, published, signin_pages, account_pages, step_up_pages, home, wallet, show):
         app.register_blueprint(blueprint)
-    for blueprint in (devices_pages, scan_pages):
+    for blueprint in (devices_pages, scan_pages, level_pages):
         app.register_blueprint(blueprint)
     for blueprint in (history_pages, recovery_pages):
         app.register_blueprint(blueprint)

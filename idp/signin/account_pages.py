@@ -6,7 +6,7 @@ from flask import Blueprint, Response, g, redirect, render_template
 
 from idp.signin import acting as acting_for
 from idp.signin import overview
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched, signed_in
 from idp.signin.destinations import local_path
 from idp.signin.forms import ActingForm
 from idp.subjects import mandates
@@ -35,6 +35,8 @@ def acting() -> Response:
     """Act for an organisation from now on, or for oneself alone."""
     form = ActingForm()
     organisation_id = _organisation(form.organisation.data)
+    if organisation_id is not None:
+        matched.admit()
     present = now()
     with transaction() as session:
         acting_for.begin(session, g.signed_in, organisation_id, now=present)

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import passwords
+from idp.signin import passwords, stated
 from idp.subjects import directory
 from idp.subjects.numbers import Number
 from keys import sealing
@@ -45,6 +45,12 @@ class AccountClosed(Refusal):
         "该号码的账号已经注销。如需重新开通，请本人携带证件到政务服务窗口办理。",
         "The account of this number was closed. To open it again, come to a service counter in person with your identity document.",
     )
+
+
+class NoSuchAccount(Refusal):
+    """The account has ended between the proof and the sign-in."""
+
+    code, status, title = "no-such-account", 409, Text("该账号已不能登录，请重新开通。", "This account has ended; open one again.")
 
 
 class OrganisationsActThroughPeople(Refusal):
@@ -95,8 +101,15 @@ def check_is_person(number: Number) -> None:
 
 def find_account(session: Session, number: Number) -> Account | None:
     """Return the account of a number, or None, by one query in either case."""
-    of_number = directory.Subject.number_index.in_(sealing.indexes_of(number.value))
+    of_number = directory.Subject.number_index.in_(sealing.indexes_of(number.value)) | stated.of_number(number, Account.subject_id)
     return session.scalars(select(Account).join(directory.Subject, directory.Subject.id == Account.subject_id).where(of_number)).first()
+
+
+def check_stands(session: Session, subject_id: UUID) -> None:
+    """Check that a subject has an account, and keep it until the transaction ends; raises NoSuchAccount."""
+    found = select(Account.subject_id).where(Account.subject_id == subject_id, Account.closed_at.is_(None))
+    if session.scalar(found.with_for_update(read=True, key_share=True)) is None:
+        raise NoSuchAccount("the account has ended")
 
 
 def rehash(session: Session, account: Account, *, password: str) -> None:

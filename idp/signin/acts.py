@@ -11,6 +11,8 @@ ACTS = MappingProxyType(
     {
         "account.opened": Text("开通账号", "Opened the account"),
         "account.closed": Text("注销账号", "Closed the account"),
+        "account.moved": Text("账号与登记库核对一致，转入正式主体", "The account was matched with the registry, and went over to its subject there"),
+        "account.taken_over": Text("登记库核实的本人开通账号，原一级账号终止", "Whom the registry knows opened an account; the one at level 1 ended"),
         "account.reopened": Text("经窗口核实，重新开通账号", "Opened the account again, after a counter's check"),
         "account.exported": Text("下载了账号的全部数据", "Downloaded all data of the account"),
         "acting.begun": Text("开始代表{what}办理", "Began to act for {what}"),
@@ -59,6 +61,8 @@ ACTS = MappingProxyType(
         "session.ended": Text("退出登录", "A sign-in ended"),
         "session.raised": Text("再次验证身份（{what}）", "Proved once more who it is ({what})"),
         "signin.disowned": Text("表示“不是我本人登录”", "Said that a sign-in was not theirs"),
+        "subject.stated": Text("按本人填写的号码和姓名录入（一级）", "Entered by the number and name that they gave (level 1)"),
+        "subject.confirmed": Text("与登记库核对一致", "Matched with the registry"),
         "subject.added": Text("由登记库录入", "Entered from the registry"),
         "subject.ended": Text("登记库登记终止", "Ended in the registry"),
         "subject.renamed": Text("登记的姓名或名称变更", "The registered name changed"),

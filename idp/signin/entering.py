@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, alarms, devices, pending, second_step, sessions, trusted_browsers
+from idp.signin import accounts, alarms, devices, pending, registration, second_step, sessions, trusted_browsers
 from idp.signin.sessions import SignedIn
 
 
@@ -57,8 +57,10 @@ def enter(
     """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176), at `auth_time` if that was before now.
 
     Where a second step is missing it is asked for first. `two_steps=False` is for who has just taken it, and for whom its loss was
-    dealt with otherwise.
+    dealt with otherwise. Someone at level 1 is matched with the registry behind the scenes. Raises NoSuchAccount where the account has
+    ended since the proof.
     """
+    accounts.check_stands(session, subject_id)
     is_trusted = two_steps and trusted_browsers.is_trusted(session, subject_id, browser.trusted, now=now)
     if two_steps and not is_trusted and second_step.is_missing(session, subject_id, amr):
         return Entry(subject_id, waiting=pending.begin(session, subject_id, amr=amr, now=now)[1])
@@ -69,6 +71,7 @@ def enter(
     )
     if known.is_new and _had_account_before(session, subject_id, now=now):
         alarms.tell(session, subject_id, session_id=session_id, about=about, now=now)
+    registration.match_soon(session, subject_id)
     if browser.language:
         accounts.remember_language(session, subject_id, browser.language)
     return Entry(subject_id, token, known.mark)

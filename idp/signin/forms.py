@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from wtforms import Field, Form, HiddenField, PasswordField, StringField, SubmitField
+from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import StopValidation
 
 from idp.signin import passwords
@@ -55,6 +55,7 @@ class RegistrationForm(PostedForm):
     password = PasswordField(
         Text("设置密码", "Choose a password"), [filled(Text("请设置密码。", "Choose a password."), longest=passwords.LONGEST * 4)]
     )
+    stated = BooleanField(Text("先按一级开通，待人口库恢复后再核对", "Open it at level 1 now, and match it when the registry is back"))
     next = HiddenField()
     register = SubmitField(Text("开通账号", "Open account"))
 

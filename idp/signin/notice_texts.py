@@ -18,6 +18,31 @@ class NoticeText:
 
 
 NOTICES: dict[str, NoticeText] = {
+    "identity-proven": NoticeText(
+        Text("身份已核实", "Your identity was proven"),
+        Text(
+            "您的实名等级已提升为三级（{method}，{department}）。如非本人办理，请立即联系该部门。",
+            "You are now known at level 3 ({method}; {department}). If that was not you, tell that department at once.",
+        ),
+    ),
+    "identity-withdrawn": NoticeText(
+        Text("身份核实已撤回", "A proof of your identity was withdrawn"),
+        Text("{department}撤回了对您身份的核实，原因：{why}。", "{department} withdrew its proof of your identity: {why}."),
+    ),
+    "level-ends": NoticeText(
+        Text("实名等级即将到期", "Your real-name level ends soon"),
+        Text(
+            "您的实名核实将于 {until} 到期，请在“实名等级”页面办理续核。",
+            "The proof of your identity holds until {until}; renew it on the page of your real-name level.",
+        ),
+    ),
+    "not-matched": NoticeText(
+        Text("与登记库不相符", "The registry does not match"),
+        Text(
+            "登记库已恢复查询，但您填写的号码与姓名不相符，实名等级仍为一级。",
+            "The registry answers again, and does not have the number and the name that you gave; you stay at level 1.",
+        ),
+    ),
     "contact-added": NoticeText(
         Text("新增了联系方式", "An address was added"),
         Text("您的账号新增了联系方式 {address}。", "{address} was added to your account."),

@@ -8,6 +8,7 @@ from idp.signin import (
     alarms,
     callers,
     contacts,
+    counter_codes,
     devices,
     notices,
     one_time_codes,
@@ -37,6 +38,7 @@ PARTS = (
     trusted_browsers,
     passkey_challenges,
     recovery,
+    counter_codes,
 )
 
 

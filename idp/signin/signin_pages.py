@@ -4,12 +4,13 @@ Each try is counted in a transaction of its own before it is heard; no connectio
 """
 
 import structlog
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request
 
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
 from idp.subjects.numbers import Number, parse_number
+from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -57,7 +58,7 @@ def register() -> Response:
     if not form.validate():
         return _page("signin/register.html", form, goal, status=422)
     try:
-        return _register(parse_number(form.number.data), form.name.data, form.password.data, goal)
+        return _register(parse_number(form.number.data), form, goal)
     except Refusal as refusal:
         return _refused("signin/register.html", form, goal, refusal)
 
@@ -94,14 +95,21 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
     return callers.let_in(entry, goal)
 
 
-def _register(number: Number, name: str, password: str, goal: str) -> Response:
-    present = now()
+def _register(number: Number, form: RegistrationForm, goal: str) -> Response:
+    present, name, password = now(), form.name.data, form.password.data
     with transaction() as session:
         throttle.count(session, throttle.Try("register", number.value, request.remote_addr or ""), now=present)
     with transaction() as session:
-        subject_id = registration.register(session, number=number, name=name, password=password, now=present)
+        subject_id = registration.register(
+            session, number=number, name=name, password=password, may_state=form.stated.data and _may_state(), now=present
+        )
         entry = entering.enter(session, subject_id=subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
     return callers.let_in(entry, goal)
+
+
+def _may_state() -> bool:
+    allowed: bool = current_app.extensions["kabao_settings"].level_1_accounts
+    return allowed
 
 
 def _see(goal: str) -> Response:
@@ -112,12 +120,13 @@ def _see(goal: str) -> Response:
 def _refused(template: str, form: SigninForm | RegistrationForm, goal: str, refusal: Refusal) -> Response:
     log.info("refused", code=refusal.code, reason=refusal.reason, field=refusal.field)
     add_refusal(form, refusal)
-    response = _page(template, form, goal, status=refusal.status)
+    away = isinstance(refusal, RegistryUnavailable) and _may_state()
+    response = _page(template, form, goal, status=refusal.status, may_state=away)
     response.headers.update(refusal.headers)
     return response
 
 
-def _page(template: str, form: SigninForm | RegistrationForm, goal: str, *, status: int = 200) -> Response:
+def _page(template: str, form: SigninForm | RegistrationForm, goal: str, *, status: int = 200, may_state: bool = False) -> Response:
     form.next.data = goal
-    response = make_response(render_template(template, form=form, goal=goal, signed_in=callers.find_signed_in()), status)
+    response = make_response(render_template(template, form=form, goal=goal, signed_in=callers.find_signed_in(), may_state=may_state), status)
     return form_may_lead_to(response, *origins_of(goal))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, bindparam, delete, false, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, bindparam, delete, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -29,6 +29,7 @@ from runtime.problems import Refusal
 
 PERSON, ORGANISATION = "person", "organisation"
 REGISTRY = "registry"
+STATED = "~"  # what follows it in a sealed number keeps a subject apart from whoever truly has the number (idp.signin.stated)
 on_subject_end: list[Callable[[Session, UUID, datetime], None]] = []
 on_representative_change: list[Callable[[Session, UUID, datetime], None]] = []
 
@@ -74,10 +75,7 @@ class TwoSubjects(Refusal):
 
 
 class Subject(Base):
-    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind; `state` since `state_since`.
-
-    `stated`: the registry has not been asked yet, so number and name are what someone said (see `stated`).
-    """
+    """A person or an organisation. `kind` is `person` or `organisation`; `number_kind` a NumberKind; `state` since `state_since`."""
 
     __tablename__ = "subjects"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -87,7 +85,6 @@ class Subject(Base):
     number_index: Mapped[bytes] = mapped_column(unique=True)
     name_sealed: Mapped[bytes]
     added_at: Mapped[datetime]
-    stated: Mapped[bool] = mapped_column(server_default=false(), default=False)
     state: Mapped[str] = mapped_column(server_default=ACTIVE)
     state_since: Mapped[datetime | None]
 
@@ -241,7 +238,7 @@ def renumber(session: Session, former: Number, number: Number, *, told: Told) ->
 def number_of(subject: Subject) -> Number:
     """Return the number of a subject."""
     value = sealing.unseal(subject.number_sealed, table="subjects", column="number", row=subject.id)
-    return Number(value, NumberKind(subject.number_kind))
+    return Number(value.partition(STATED)[0], NumberKind(subject.number_kind))
 
 
 def name_of(subject: Subject) -> str:

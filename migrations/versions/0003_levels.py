@@ -38,7 +38,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_identity_proofs_expires_at", "identity_proofs", ["expires_at"])
     op.execute(BACKFILL)
-    op.add_column("subjects", sa.Column("stated", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_table(
+        "stated_numbers",
+        sa.Column("number_index", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("number_sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_stated_numbers_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("number_index", name=op.f("pk_stated_numbers")),
+    )
+    op.create_index(op.f("ix_stated_numbers_subject_id"), "stated_numbers", ["subject_id"])
+    op.create_table(
+        "counter_codes",
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("spent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("subject_id", name=op.f("pk_counter_codes")),
+    )
+    op.create_index(op.f("ix_counter_codes_made_at"), "counter_codes", ["made_at"])
     op.add_column("clients", sa.Column("levels", postgresql.JSONB(), server_default="{}", nullable=False))
     op.add_column("authorization_codes", sa.Column("ial", sa.SmallInteger(), server_default="1", nullable=False))
 
@@ -47,6 +64,7 @@ def downgrade() -> None:
     """Take the step back."""
     op.drop_column("authorization_codes", "ial")
     op.drop_column("clients", "levels")
-    op.drop_column("subjects", "stated")
+    op.drop_table("counter_codes")
+    op.drop_table("stated_numbers")
     op.drop_index("ix_identity_proofs_expires_at", table_name="identity_proofs")
     op.drop_table("identity_proofs")

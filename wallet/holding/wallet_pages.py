@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, g, render_template, request
 
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched
 from idp.subjects import directory
 from runtime.clock import now
 from runtime.database import transaction
@@ -15,7 +15,7 @@ wallet = Blueprint("wallet", __name__, template_folder="templates")
 
 
 @wallet.route("/wallet")
-@allow(signed_in)
+@allow(matched)
 def show_cards() -> str:
     """Show every card, by family."""
     with transaction() as session:
@@ -32,21 +32,21 @@ def show_cards() -> str:
 
 
 @wallet.route("/wallet/cards/<uuid:licence_id>")
-@allow(signed_in)
+@allow(matched)
 def show_card(licence_id: UUID) -> str:
     """Show one card, its facts covered."""
     return _card_page(licence_id, revealed=False)
 
 
 @wallet.route("/wallet/cards/<uuid:licence_id>", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def reveal_card(licence_id: UUID) -> str:
     """Show one card with its facts open; by POST, so that no address, and no look back at one, uncovers them."""
     return _card_page(licence_id, revealed=True)
 
 
 @wallet.route("/wallet/history")
-@allow(signed_in)
+@allow(matched)
 def show_history() -> str:
     """Show who looked at which card, when and why."""
     with transaction() as session:

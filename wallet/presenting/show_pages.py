@@ -11,7 +11,7 @@ from flask import session as browser
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -35,7 +35,7 @@ class CardNotShowable(Refusal):
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/show")
-@allow(signed_in)
+@allow(matched)
 def choose(licence_id: UUID) -> str:
     """Ask which fields to show."""
     with transaction() as session:
@@ -44,7 +44,7 @@ def choose(licence_id: UUID) -> str:
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/show", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
     """Make a code for the chosen fields; one of the same licence that still waited is withdrawn by it."""
     with transaction() as session:
@@ -58,7 +58,7 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>")
-@allow(signed_in)
+@allow(matched)
 def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
     """Show the code while it waits, and afterwards what became of it."""
     holder_id, moment = g.signed_in.holder_id, now()
@@ -73,7 +73,7 @@ def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>/state")
-@allow(signed_in)
+@allow(matched)
 def tell_state(licence_id: UUID, code_id: UUID) -> Response:
     """Tell the page's script whether the code still waits."""
     with transaction() as session:

@@ -2,7 +2,7 @@
 
 from flask import g
 
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import NotAllowed
@@ -22,7 +22,7 @@ class OfficerCaller:
 
     def admit(self) -> None:
         """Record the department; raises NotSignedIn (or leads to the sign-in page) and NotAnOfficer."""
-        signed_in.admit()
+        matched.admit()
         with transaction() as session:
             codes = departments_of_officer(session, g.signed_in.subject_id)
         if not codes:

@@ -12,9 +12,9 @@ from wallet.register.callers import NotAnOfficer, officer
 
 
 @pytest.fixture(autouse=True)
-def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let whoever `g.signed_in` names be signed in; the session itself is tested where it lives."""
-    monkeypatch.setattr(callers, "signed_in", SimpleNamespace(admit=lambda: None))
+def matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever `g.signed_in` names be signed in and known at level 2; the session itself is tested where it lives."""
+    monkeypatch.setattr(callers, "matched", SimpleNamespace(admit=lambda: None))
 
 
 def test_an_officer_is_known_by_the_department(app: Flask) -> None:
