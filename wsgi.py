@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _join(app: Flask, api: openapi.Api) -> None:
     import migrations.tables  # noqa: F401 (every table is known in every process: a rotation of the data keys leaves none out)
-    from idp.oauth import names as _names  # noqa: F401 (tells histories what portals are called)
+    from idp.oauth import account_parts  # noqa: F401 (gives accounts their portals)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
     from idp.oauth.authorize_pages import authorize_pages
     from idp.oauth.consent_pages import consent_pages
@@ -58,7 +58,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
         sending,  # noqa: F401 (declares jobs)
     )
     from idp.signin.account_pages import account_pages
+    from idp.signin.closing_pages import closing_pages
     from idp.signin.devices_pages import devices_pages
+    from idp.signin.export_pages import export_pages
     from idp.signin.history_pages import history_pages
     from idp.signin.level_pages import level_pages
     from idp.signin.recovery_pages import recovery_pages
@@ -70,7 +72,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
-    from wallet.holding import account_names as _account_names  # noqa: F401 (tells histories what licences are called)
+    from wallet.holding import account_names, export_sections  # noqa: F401 (give accounts their licences)
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
@@ -84,6 +86,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.presenting.show_pages import show
     from wallet.verifying import desk_pages, draws_api, receipt_pages, receipts_api, verifications_api
+    from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
@@ -91,7 +94,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages):
         app.register_blueprint(blueprint)
-    for blueprint in (history_pages, recovery_pages):
+    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages):
         app.register_blueprint(blueprint)
     for blueprint in (second_pages,):  # ways to sign in
         app.register_blueprint(blueprint)

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g, redirect, render_template
 
 from idp.signin import acting as acting_for
-from idp.signin import overview
+from idp.signin import callers, overview
 from idp.signin.callers import matched, signed_in
 from idp.signin.destinations import local_path
 from idp.signin.forms import ActingForm
@@ -24,7 +24,7 @@ def account() -> str:
     """Show the account at a glance, and the organisations that its owner may act for."""
     present = now()
     with transaction() as session:
-        seen = overview.overview_of(session, g.signed_in.subject_id, now=present)
+        seen = overview.overview_of(session, g.signed_in.subject_id, lifetimes=callers.lifetimes(), now=present)
         organisations = mandates.organisations_of(session, person_id=g.signed_in.subject_id, now=present)
     return render_template("signin/account.html", seen=seen, signed_in=g.signed_in, organisations=organisations)
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from idp.signin import assurance
 from idp.signin.acts import ACTS, CONTACTS, METHODS, SOMETHING, WAYS_BACK
+from idp.subjects import directory, mandates
 from runtime.languages import Text
 from runtime.ledger import ABOUT_ANOTHER, LedgerEntry
 
@@ -101,9 +102,28 @@ def _level(_: Session, row: LedgerEntry) -> Text | None:
     return assurance.NAMES.get(level) if isinstance(level, int) else None
 
 
+def _holder(session: Session, row: LedgerEntry) -> Text | None:
+    if row.subject_id is None or row.act == "acting.ended":
+        return None
+    name = directory.name_of(directory.get_subject(session, row.subject_id))
+    return Text(f"“{name}”", f"“{name}”")
+
+
+def _mandate(session: Session, row: LedgerEntry) -> Text | None:
+    holder, role = _holder(session, row), mandates.ROLES.get(str(row.detail.get("role")), NOTHING)
+    return Text(f"{holder.zh}，{role.zh}", f"{holder.en}, {role.en}") if holder is not None else None
+
+
 def _strings(value: Any) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
 
 
-namers: dict[str, Namer] = {"session": _methods, "recovery": _way_back, "contact": _contact, "identity": _level}
+namers: dict[str, Namer] = {
+    "acting": _holder,
+    "contact": _contact,
+    "identity": _level,
+    "mandate": _mandate,
+    "recovery": _way_back,
+    "session": _methods,
+}
 actor_namers: dict[str, Callable[[str], Text | None]] = {}

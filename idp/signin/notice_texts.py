@@ -98,6 +98,13 @@ NOTICES: dict[str, NoticeText] = {
         Text("信任了一个浏览器", "A browser is trusted"),
         Text("今后30天内，在这个浏览器（{browser}）上登录不再需要第二步验证。", "For 30 days this browser ({browser}) is asked for no second step."),
     ),
+    "account-closed": NoticeText(
+        Text("账号已注销", "Your account was closed"),
+        Text(
+            "您的账号已注销，这是最后一条通知。如果不是您本人操作，请携带证件到政务服务窗口办理恢复。",
+            "Your account was closed; this is the last notice. If it was not you, come to a service counter with your identity document.",
+        ),
+    ),
     "recovery-begun": NoticeText(
         Text("有人申请恢复您的账号", "Someone asked to recover your account"),
         Text(

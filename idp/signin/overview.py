@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from idp.signin import accounts, assurance, contacts, notices, proofs, recovery, second_step, sessions
 from idp.signin.notices import Told
 from idp.signin.recovery import Recovery
+from idp.signin.sessions import Lifetimes
 from idp.subjects import directory
 from idp.subjects.numbers import Number
 from runtime.languages import Text
@@ -43,13 +44,8 @@ class Overview:
         """The real-name level in words."""
         return assurance.NAMES[self.ial]
 
-    @property
-    def can_recover(self) -> bool:
-        """Whether there is any way back but a counter or the registry, should the password be forgotten."""
-        return bool(self.ways)
 
-
-def overview_of(session: Session, subject_id: UUID, *, now: datetime) -> Overview:
+def overview_of(session: Session, subject_id: UUID, *, lifetimes: Lifetimes, now: datetime) -> Overview:
     """Gather what the first page of an account shows."""
     person = directory.get_subject(session, subject_id)
     return Overview(
@@ -59,7 +55,7 @@ def overview_of(session: Session, subject_id: UUID, *, now: datetime) -> Overvie
         ial=proofs.ial_of(session, subject_id, now=now),
         ways=[WAYS[way] for way in second_step.ways_of(session, subject_id)],
         contacts=[contact.masked for contact in contacts.verified_of(session, subject_id)],
-        browsers=len(sessions.of(session, subject_id)),
+        browsers=sum(not sessions.is_over(row, lifetimes=lifetimes, now=now) for row in sessions.of(session, subject_id)),
         notices=notices.latest(session, subject_id, limit=LATEST),
         pending=recovery.pending_of(session, subject_id, now=now),
         must_change=accounts.must_change(session, subject_id),

@@ -58,6 +58,11 @@ def left(session: Session, subject_id: UUID) -> int:
     return session.scalars(unspent).one()
 
 
+def remove_all(session: Session, subject_id: UUID) -> None:
+    """Take every code of a person away; they are worth nothing any more."""
+    session.execute(delete(RecoveryCode).where(RecoveryCode.subject_id == subject_id))
+
+
 def are_all_of(session: Session, subject_id: UUID, unverified: Iterable[str]) -> bool:
     """Whether these are a person's codes: for giving back as a file what the page has just shown, and nothing else."""
     hashes = {_hash(subject_id, code) for code in unverified}

@@ -5,20 +5,19 @@ stay, and go on being asked for, since a password alone never stood for them; on
 do they go too. Who was let in by what the registry knows is not known any better than that from then on.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, notices, proofs, recovery, sessions
+from idp.signin import accounts, clearing, notices, proofs, recovery, recovery_codes
 from idp.signin.accounts import Account
 from idp.subjects.numbers import Number
 from runtime import ledger
 
 PASSKEY, RECOVERY_CODE = "passkey", "recovery-code"
-on_fresh_start: list[Callable[[Session, UUID, datetime], None]] = []
+NOBODY = UUID(int=0)
 
 
 def complete(session: Session, number: Number, code: str, *, password_hash: str, now: datetime) -> UUID:
@@ -27,29 +26,37 @@ def complete(session: Session, number: Number, code: str, *, password_hash: str,
     Raises RecoveryRefused, TooEarly.
     """
     granted = recovery.redeem(session, number, code, now=now)
-    if granted is None:
+    subject_id, way = (granted.subject_id, granted.way) if granted else (_spend_recovery_code(session, number, code, now=now), RECOVERY_CODE)
+    if subject_id is None:
         raise recovery.RecoveryRefused("no such code", field="code")
-    set_password(session, granted.subject_id, way=granted.way, password_hash=password_hash, now=now)
-    return granted.subject_id
+    set_password(session, subject_id, way=way, password_hash=password_hash, now=now)
+    return subject_id
+
+
+def _spend_recovery_code(session: Session, number: Number, code: str, *, now: datetime) -> UUID | None:
+    """Spend one of the codes that a person keeps, by the same statements whether or not there is an account."""
+    account = accounts.find_account(session, number)
+    subject_id = account.subject_id if account is not None and account.closed_at is None else NOBODY
+    return subject_id if recovery_codes.spend(session, subject_id, code, now=now) is not None else None
 
 
 def set_password(session: Session, subject_id: UUID, *, way: str, password_hash: str, now: datetime, but: UUID | None = None) -> None:
     """Set a new password without the old one, and end what stood on the old one; `but` names the session that it is set in, if any."""
+    actor = f"subject:{subject_id}"
+    ledger.record(session, "recovery.completed", actor=actor, object_id=subject_id, subject_id=subject_id, now=now, way=way)
+    notices.tell(session, subject_id, "recovery-completed", now=now)
     if way == recovery.COUNTER:
         _start_afresh(session, subject_id, now=now)
     if way == recovery.REGISTRY:
         proofs.lower(session, subject_id, why="recovered", now=now)
     accounts.set_password(session, subject_id, password_hash=password_hash, now=now)
-    recovery.end_all_open(session, subject_id, now=now)
-    sessions.end_all(session, subject_id, now=now, but=but)
-    sessions.cut(session, subject_id, now=now)
-    actor = f"subject:{subject_id}"
-    ledger.record(session, "recovery.completed", actor=actor, object_id=subject_id, subject_id=subject_id, now=now, way=way)
-    notices.tell(session, subject_id, "recovery-completed", now=now)
+    clearing.end_sessions(session, subject_id, now=now, but=but)
 
 
 def _start_afresh(session: Session, subject_id: UUID, *, now: datetime) -> None:
-    for clear in on_fresh_start:
-        clear(session, subject_id, now)
+    clearing.clear_ways(session, subject_id, now=now)
     closed = (Account.subject_id == subject_id, Account.closed_at.is_not(None))
-    session.execute(update(Account).where(*closed).values(closed_at=None, opened_at=now))
+    reopened = update(Account).where(*closed).values(closed_at=None, opened_at=now).returning(Account.subject_id)
+    if session.scalar(reopened) is not None:
+        actor = f"subject:{subject_id}"
+        ledger.record(session, "account.reopened", actor=actor, object_id=subject_id, subject_id=subject_id, now=now)

@@ -1,0 +1,27 @@
+"""Taking every way to sign in away from an account: one that starts afresh after a counter, or one that closes."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from idp.signin import contacts, devices, passkeys, recovery, recovery_codes, sessions, totp, trusted_browsers
+
+
+def clear_ways(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Remove passkeys, authenticators, recovery codes and addresses. What is told in this transaction still reaches the addresses."""
+    passkeys.remove_all(session, subject_id, now=now)
+    for contact in contacts.all_of(session, subject_id):
+        contacts.remove(session, subject_id, contact.id, now=now)
+    for authenticator in totp.of(session, subject_id):
+        totp.remove(session, subject_id, authenticator.id, now=now)
+    recovery_codes.remove_all(session, subject_id)
+
+
+def end_sessions(session: Session, subject_id: UUID, *, now: datetime, but: UUID | None = None) -> None:
+    """End every session but one, know no browser any more, take back what portals hold, and end recoveries that are under way."""
+    sessions.end_all(session, subject_id, now=now, but=but)
+    devices.unknow(session, subject_id)
+    trusted_browsers.end(session, subject_id, now=now)
+    sessions.cut(session, subject_id, now=now)
+    recovery.end_all_open(session, subject_id, now=now)

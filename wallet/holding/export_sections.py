@@ -1,0 +1,51 @@
+"""What the wallet gives to a person's download of all their data: licences, and who looked at them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from idp.signin import export
+from wallet.holding.cards import issuer_name
+from wallet.holding.history import WAYS
+from wallet.holding.uses import uses_of
+from wallet.register.catalogue import get_type
+from wallet.register.licences import fields_of, licence_number_of, licences_of
+
+
+def licences(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
+    """Give every licence that the person has or had, in full."""
+    for licence in licences_of(session, holder_id=subject_id):
+        yield {
+            "identifier": licence.identifier,
+            "type": get_type(licence.type_code).name,
+            "issuer": issuer_name(licence.issuer_code),
+            "licence_number": licence_number_of(licence),
+            "state": licence.state_at(now).value,
+            "valid_from": licence.valid_from,
+            "valid_until": licence.valid_until,
+            "fields": fields_of(licence),
+        }
+
+
+def uses(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
+    """Give every look at one of them, the newest first."""
+    before = None
+    while page := uses_of(session, holder_id=subject_id, before=before):
+        for use in page:
+            seen = {"fields": use.fields, "verdict": use.verdict, "receipt": use.receipt_id}
+            yield {
+                "at": use.at,
+                "department": issuer_name(use.department),
+                "cause": use.cause,
+                "way": WAYS[use.way],
+                "licence": use.licence_id,
+                **seen,
+            }
+        before = page[-1].id
+        session.expunge_all()
+
+
+export.sections |= {"licences": licences, "uses": uses}
