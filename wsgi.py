@@ -63,6 +63,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.export_pages import export_pages
     from idp.signin.history_pages import history_pages
     from idp.signin.level_pages import level_pages
+    from idp.signin.passkey_api import passkey_api
+    from idp.signin.passkey_pages import passkey_pages
     from idp.signin.recovery_pages import recovery_pages
     from idp.signin.scan_pages import scan_pages
     from idp.signin.second_pages import second_pages
@@ -96,7 +98,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (closing_pages, export_pages, history_pages, recovery_pages):
         app.register_blueprint(blueprint)
-    for blueprint in (second_pages,):  # ways to sign in
+    for blueprint in (second_pages, passkey_pages, passkey_api):  # ways to sign in
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

@@ -18,7 +18,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 LIFETIME = timedelta(minutes=5)
-REGISTER, SIGN_IN, STEP_UP = "register", "sign-in", "step-up"
+REGISTER, SIGN_IN, SECOND, STEP_UP = "register", "sign-in", "second", "step-up"
 RANDOM, MOMENT, SEAL = 16, 8, 32
 
 
@@ -37,7 +37,7 @@ class SpentPasskeyChallenge(Base):
 
 
 def issue(purpose: str, *, binding: str, key: bytes, now: datetime) -> bytes:
-    """Return a new challenge. `binding` is the session's id where someone is signed in, else what only this browser has."""
+    """Return a new challenge. `binding` is the id of the session, or of the sign-in that waits, or else what only this browser has."""
     begun = secrets.token_bytes(RANDOM) + int((now + LIFETIME).timestamp()).to_bytes(MOMENT, "big")
     return begun + _seal(begun, purpose, binding, key)
 

@@ -191,8 +191,9 @@ def use(session: Session, passkey: Passkey, *, sign_count: int, backed_up: bool,
     return session.scalar(used.returning(Passkey.id)) is not None
 
 
-def report_copy(session: Session, passkey: Passkey, *, now: datetime) -> None:
-    """Tell the owner of a passkey that a second copy of it seems to be in use."""
+def report_copy(session: Session, subject_id: UUID, passkey_id: UUID, *, now: datetime) -> None:
+    """Tell the owner of a passkey that a second copy of it seems to be in use; raises PasskeyNotFound."""
+    passkey = get(session, subject_id, passkey_id)
     _record(session, "passkey.copy-refused", passkey, now=now)
     notices.tell(session, passkey.subject_id, "passkey-copied", now=now, name=passkey.name)
 

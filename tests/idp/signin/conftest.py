@@ -49,6 +49,16 @@ def https_client(https_app: Flask) -> FlaskClient:
     return client
 
 
+@pytest.fixture(scope="session")
+def named_app(app: Flask, settings: Settings) -> Iterator[Flask]:
+    """The application at a name, where browsers allow passkeys."""
+    served = create_app(replace(settings, public_url="http://localhost:8000"))
+    served.config["TESTING"] = True
+    yield served
+    served.extensions["kabao_cache"].stop()
+    served.extensions["kabao_engine"].dispose()
+
+
 @pytest.fixture(autouse=True)
 def quiet_address(client: FlaskClient) -> Iterator[None]:
     """Give each test an address of its own, so that no test fills another's buckets."""
