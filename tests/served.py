@@ -67,6 +67,7 @@ class Processes:
     workers: int = 1
     log_level: str = "INFO"
     port: int = 0
+    environ: Mapping[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,6 +162,7 @@ class Processes:
             "KABAO_DATABASE_URL": self.database_url,
             "KABAO_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
             "KABAO_LOG_LEVEL": self.log_level,
+            **self.environ,
         }
 
     def _check_alive(self, name: str) -> None:
