@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, Row, String, and_, cast, func, inspect, literal, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, String, and_, cast, func, inspect, literal, or_, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -37,7 +37,8 @@ def renew_batch(session: Session, table: SealedTable, purpose: str, version: int
     rows = _read(session, table, purpose, version, after=after, size=size)
     if not rows:
         return Batch()
-    batch = Batch(last=list(rows[-1]._mapping["cursor"]), full=len(rows) == size)
+    last = rows[-1]._mapping
+    batch = Batch(last=[_written(last[column.name]) for column in inspect(table.table).primary_key], full=len(rows) == size)
     renewed = _renewed(table, rows, purpose, version, batch)
     if renewed:
         batch.renewed = _write(session, table, _columns_written(table, purpose), renewed, batch)
@@ -69,14 +70,18 @@ def count_queued(session: Session, version: int) -> int:
 def _read(session: Session, table: SealedTable, purpose: str, version: int, *, after: Sequence[str] | None, size: int) -> Sequence[Row[Any]]:
     session.execute(text("SET LOCAL statement_timeout = 0"))  # a long stretch of rows that are done may lie before the next
     key = inspect(table.table).primary_key
-    cursor = postgresql.array([cast(column, String) for column in key]).label("cursor")
     names = dict.fromkeys([*(column.name for column in key), table.row, *table.sealed, *table.indexed])
-    query = select(cursor, *(table.table.__table__.c[name] for name in names)).where(_old(table, purpose, version))
+    query = select(*(table.table.__table__.c[name] for name in names)).where(_old(table, purpose, version))
     if after is not None:
         begins = [cast(literal(value, String), column.type) for value, column in zip(after, key, strict=True)]
         query = query.where(tuple_(*key) > tuple_(*begins))
     locked = query.order_by(*key).limit(size).with_for_update(skip_locked=True, key_share=purpose != INDEX)
     return session.execute(locked).all()
+
+
+def _written(value: object) -> str:
+    """Return a part of a primary key as PostgreSQL reads it from a text."""
+    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _old(table: SealedTable, purpose: str, version: int) -> ColumnElement[bool]:
@@ -127,10 +132,8 @@ def _update(session: Session, table: SealedTable, columns: list[str], rows: list
     """Write rows in one statement, an array a column."""
     kinds = {column.name: column.type.compile(DIALECT) for column in table.table.__table__.columns}
     names = list(rows[0])
-    arrays = ", ".join(f"CAST(:{name} AS {kinds[name.removeprefix('key_')]}[])" for name in names)
+    arrays = ", ".join(f"CAST(%({name})b AS {kinds[name.removeprefix('key_')]}[])" for name in names)  # b: as they are, not written out in text
     changes = ", ".join(f"{name} = given.{name}" for name in columns)
     keys = " AND ".join(f"it.{name.removeprefix('key_')} = given.{name}" for name in names if name.startswith("key_"))
     statement = f"UPDATE {table.name} AS it SET {changes} FROM unnest({arrays}) AS given ({', '.join(names)}) WHERE {keys}"  # noqa: S608 - names of ours
-    done = session.execute(text(statement), {name: [row[name] for row in rows] for name in names})
-    assert isinstance(done, CursorResult)
-    return done.rowcount
+    return session.connection().exec_driver_sql(statement, {name: [row[name] for row in rows] for name in names}).rowcount

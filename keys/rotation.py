@@ -29,7 +29,7 @@ SETTLE = timedelta(seconds=60)  # longer than a request that began under the old
 RETRY = timedelta(minutes=10)  # until rows that could not be renewed are tried again
 QUEUE_WAIT = timedelta(minutes=1)  # until it is looked again whether jobs that carry something sealed are through
 AGAIN = timedelta(seconds=2)  # until rows that others held are looked for again
-BATCH = 1_000
+BATCH = 2_000
 
 
 class RotationUnderWay(Refusal):
