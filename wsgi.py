@@ -54,6 +54,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.token_api import token_endpoints
     from idp.signin import (
         account_menu,
+        mandate_notices,  # noqa: F401 (hears of mandates)
         pruning,  # noqa: F401 (declares a job)
         sending,  # noqa: F401 (declares jobs)
     )

@@ -7,6 +7,7 @@ the whole request afresh.
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.oauth2 import OAuth2Error
+from authlib.oidc.core.errors import AccountSelectionRequiredError
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
@@ -22,8 +23,7 @@ from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import askers, origins_beyond
 from idp.subjects import directory
-from idp.subjects.mandates import Mandate, organisations_of
-from idp.subjects.registries import RegistryUnavailable
+from idp.subjects.mandates import Mandate, all_of
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -91,6 +91,8 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
         return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": _again(dict(asked.payload.data))}))
     if step is Step.STEP_UP:
         return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": _again(dict(asked.payload.data))}))
+    if step is Step.CHOOSE:
+        return _choice_page(asked, grantee)
     if step is Step.CONSENT and not approved:
         return _consent_page(asked, grantee)
     if approved:
@@ -101,14 +103,24 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
 def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) -> Step:
     try:
         wanted = prompts.read(asked.payload.data)
-        known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope))
+        known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
         auth_time = asked.signed_in.auth_time if asked.signed_in else None
         asked.reached = _reached(asked)
         demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
-        return prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now, reached=asked.reached, demand=demand)
+        step = prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now, reached=asked.reached, demand=demand)
+        return _within_mandate(asked, wanted, step)
     except OAuth2Error as error:
         error.redirect_uri, error.state = asked.payload.redirect_uri, asked.payload.state
         raise
+
+
+def _within_mandate(asked: OAuthRequest, wanted: prompts.Asked, step: Step) -> Step:
+    """Return the step, unless the person acts for another whose portals, as far as the mandate reaches, this one is not among."""
+    if step not in (Step.CONSENT, Step.GRANT) or asked.signed_in is None or asked.signed_in.allows_portal(asked.client.client_id):
+        return step
+    if wanted.is_silent:
+        raise AccountSelectionRequiredError()
+    return Step.CHOOSE
 
 
 def _reached(asked: OAuthRequest) -> Level:
@@ -176,13 +188,23 @@ def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
     return form_may_lead_to(make_response(page), redirects.origin_of(asked.payload.redirect_uri))
 
 
+def _choice_page(asked: OAuthRequest, grantee: Grantee) -> Response:
+    """Say that the mandate does not cover the portal, and offer to go on as somebody else."""
+    page = render_template(
+        "oauth/choose.html",
+        client=asked.client,
+        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)),
+        is_acting=True,
+        others=_others(asked, grantee),
+        again=_again(dict(asked.payload.data)),
+    )
+    return form_may_lead_to(make_response(page, 403), redirects.origin_of(asked.payload.redirect_uri))
+
+
 def _others(asked: OAuthRequest, grantee: Grantee) -> list[Mandate]:
-    """Return for whom else the person could go on to the portal; nobody, while the registry is away."""
-    try:
-        mandates = organisations_of(asked.session, person_id=grantee.person_id, now=asked.now)
-    except RegistryUnavailable:
-        return []
-    return [mandate for mandate in mandates if mandate.organisation_id != grantee.holder_id]
+    """Return for whom else the person could go on to the portal: those whose mandate covers it."""
+    mandates = all_of(asked.session, person_id=grantee.person_id, now=asked.now)
+    return [one for one in mandates if one.holder_id != grantee.holder_id and one.allows_portal(asked.client.client_id)]
 
 
 def _see(goal: str) -> Response:

@@ -2,6 +2,9 @@
 
 A first-party portal (the government's own) asks for none, save for the full number and for licences, which a person always allows
 themselves: a draw is attested as made with their consent. A portal that others can pose as is allowed nothing lastingly.
+
+Several may consent for an organisation. A handler's consent counts for that handler alone; what its representative, a licence manager, or
+a child's guardian allowed counts for everyone who acts for the same holder, as long as their own mandate stands.
 """
 
 from collections.abc import Iterable
@@ -9,16 +12,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import codes, refresh_tokens, scopes
 from idp.oauth.clients import Client
 from idp.oauth.grantees import Grantee
+from idp.subjects.mandates import GUARDIAN, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate
 from runtime import ledger
 from runtime.database import Base
 
+LASTING = (LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GUARDIAN)
 ALWAYS_ASKED = frozenset({scopes.NUMBER, scopes.LICENCES})
 
 
@@ -28,25 +33,26 @@ class Consent(Base):
     __tablename__ = "consents"
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_id: Mapped[str] = mapped_column(primary_key=True)
+    given_by: Mapped[UUID] = mapped_column(primary_key=True)
     scopes: Mapped[list[str]]
-    given_by: Mapped[UUID]
     given_at: Mapped[datetime]
 
 
-def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str]) -> bool:
+def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str], *, now: datetime) -> bool:
     """Whether a holder has allowed a client all that it asks, or needs not be asked."""
     if client.can_be_posed_as:
         return False
     wanted = {scope for scope in asked if scope in ALWAYS_ASKED or not client.first_party}
-    return not wanted or wanted <= set(_allowed(session, grantee.holder_id, client.client_id))
+    return not wanted or wanted <= _allowed(session, grantee, client.client_id, now=now)
 
 
 def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[str], *, now: datetime) -> None:
     """Remember that a holder allows a client some scopes, besides those of before."""
-    together = sorted({*allowed, *_allowed(session, grantee.holder_id, client.client_id)})
-    values = {"scopes": together, "given_by": grantee.person_id, "given_at": now}
-    row = insert(Consent).values(holder_id=grantee.holder_id, client_id=client.client_id, **values)
-    session.execute(row.on_conflict_do_update(index_elements=["holder_id", "client_id"], set_=values))
+    before = session.get(Consent, (grantee.holder_id, client.client_id, grantee.person_id))
+    together = sorted({*allowed, *(before.scopes if before else [])})
+    values = {"scopes": together, "given_at": now}
+    row = insert(Consent).values(holder_id=grantee.holder_id, client_id=client.client_id, given_by=grantee.person_id, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["holder_id", "client_id", "given_by"], set_=values))
     _record(session, "consent.given", grantee, client.client_id, now=now, scopes=together)
 
 
@@ -69,6 +75,16 @@ def _record(session: Session, act: str, grantee: Grantee, client_id: str, *, now
     ledger.record(session, act, actor=f"subject:{grantee.person_id}", object_id=client_id, subject_id=grantee.holder_id, now=now, **detail)
 
 
-def _allowed(session: Session, holder_id: UUID, client_id: str) -> list[str]:
-    found = session.scalar(select(Consent.scopes).where(Consent.holder_id == holder_id, Consent.client_id == client_id))
-    return found or []
+def _allowed(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> set[str]:
+    counts = Consent.given_by == grantee.person_id
+    if grantee.is_acting:
+        counts = counts | exists().where(
+            GivenMandate.holder_id == Consent.holder_id,
+            GivenMandate.person_id == Consent.given_by,
+            GivenMandate.role.in_(LASTING),
+            GivenMandate.ended_at.is_(None),
+            GivenMandate.valid_from <= now,
+            or_(GivenMandate.valid_until.is_(None), GivenMandate.valid_until > now),
+        )
+    found = session.scalars(select(Consent.scopes).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id, counts))
+    return {scope for scopes_of_one in found for scope in scopes_of_one}

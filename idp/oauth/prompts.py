@@ -28,6 +28,7 @@ class Step(Enum):
     SIGN_IN = "sign in"
     PROVE = "prove who one is"
     STEP_UP = "sign in more strongly"
+    CHOOSE = "choose for whom"
     CONSENT = "consent"
     GRANT = "grant"
 

@@ -59,6 +59,7 @@ def _find(session: Session, person_id: UUID, holder_id: UUID, *, now: datetime, 
     try:
         return mandates.check_mandate(session, person_id=person_id, organisation_id=holder_id, now=now)
     except NoMandate:
+        appointments.see_registry(session, holder_id, now)
         return None
 
 

@@ -148,4 +148,45 @@ NOTICES: dict[str, NoticeText] = {
             "You said that a sign-in was not yours. It ended; the password is void. Set another, and look for ways to sign in that are not yours.",
         ),
     ),
+    "mandate-given": NoticeText(
+        Text("您获得了一项授权", "You were given a mandate"),
+        Text(
+            "您现在可以代表“{holder}”办事（{role}）。如果您不愿意，可以随时辞去。",
+            "You may now act for “{holder}” ({role}). If you do not wish to, you can resign at any time.",
+        ),
+    ),
+    "mandate-changed": NoticeText(
+        Text("您的授权有变更", "Your mandate was changed"),
+        Text(
+            "您代表“{holder}”办事的授权范围或期限有变更，此前的代办登录已结束。",
+            "What you may do for “{holder}”, or until when, was changed; what was begun under the former mandate has ended.",
+        ),
+    ),
+    "mandate-ended": NoticeText(
+        Text("您的授权已终止", "Your mandate has ended"),
+        Text("您不再能代表“{holder}”办事（{role}）：{why}。", "You may no longer act for “{holder}” ({role}): {why}."),
+    ),
+    "organisation-mandate-given": NoticeText(
+        Text("单位新增了授权", "Someone was appointed"),
+        Text("“{holder}”任命了一名{role}：{name}。", "“{holder}” has another appointee ({role}): {name}."),
+    ),
+    "organisation-mandate-ended": NoticeText(
+        Text("单位的一项授权已终止", "A mandate of the organisation has ended"),
+        Text("“{holder}”的{role}{name}的授权已终止：{why}。", "The mandate of {name} ({role}) for “{holder}” has ended: {why}."),
+    ),
+    "representative-now": NoticeText(
+        Text("您已登记为法定代表人", "You are the registered legal representative"),
+        Text(
+            "法人库现登记您为“{holder}”的法定代表人，前任所作的授权已全部终止。请在“单位办事”中认领，查看已终止的授权和单位证照。",
+            "The registry now names you the legal representative of “{holder}”; all that your predecessor gave has ended. Claim it under "
+            "“Organisations”, and see there what ended and which licences it holds.",
+        ),
+    ),
+    "guardian-entered": NoticeText(
+        Text("监护人可以为您代办", "A guardian can act for you"),
+        Text(
+            "您的监护人{name}已添加您，可以为您代办事项，直到您年满18周岁。代办记录您都能看到。",
+            "Your guardian {name} has entered you and can act for you until you are 18. You see all that is done.",
+        ),
+    ),
 }

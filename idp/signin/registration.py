@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from idp.signin import accounts, notices, passwords, proofs, sessions, stated
 from idp.signin.accounts import Account
 from idp.signin.proofs import Method
-from idp.subjects import directory, registries
+from idp.subjects import directory, guardians, registries
 from idp.subjects.directory import Subject
 from idp.subjects.numbers import Number
 from idp.subjects.registries import Record, RegistryUnavailable
@@ -28,9 +28,10 @@ def register(session: Session, *, number: Number, name: str, password: str, may_
 
     With `may_state`, it is opened at level 1 where the registry cannot be asked. The password is hashed before the registry or any row is
     asked, so that every answer takes the same time and no connection waits meanwhile. Raises OrganisationsActThroughPeople, PasswordRefused,
-    NotInRegistry, RegistryUnavailable, AccountExists, AccountClosed.
+    TooYoung, NotInRegistry, RegistryUnavailable, AccountExists, AccountClosed.
     """
     accounts.check_is_person(number)
+    guardians.check_may_sign_in(number.born, now=now)
     passwords.check_password(password, number=number, name=name)
     password_hash = passwords.hash_password(password)
     try:
@@ -39,6 +40,7 @@ def register(session: Session, *, number: Number, name: str, password: str, may_
         if not may_state:
             raise
         return _open_stated(session, number, name, password_hash, now)
+    guardians.check_may_sign_in(record.born, now=now)
     sealing.hold(session, number.value)
     taken = stated.take(session, number)
     if taken is not None:

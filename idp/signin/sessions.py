@@ -70,9 +70,16 @@ class SignedIn:
     amr: list[str]
     mandate: Mandate | None = None
 
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The types of licences that may be seen and shown, None for all: one's own all, another's as far as the mandate reaches."""
+        if self.acting_for is None:
+            return None
+        return self.mandate.right.types if self.mandate is not None else frozenset()
+
     def allows_type(self, code: str) -> bool:
-        """Whether licences of a type may be seen and shown: one's own all, another's as far as the mandate reaches."""
-        return self.acting_for is None or (self.mandate is not None and self.mandate.allows_type(code))
+        """Whether licences of a type may be seen and shown."""
+        return self.types is None or code in self.types
 
     def allows_portal(self, client_id: str) -> bool:
         """Whether a portal may be gone to, for oneself or for whom one acts."""

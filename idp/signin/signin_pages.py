@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, flash, make_response, redire
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
+from idp.subjects import guardians
 from idp.subjects.numbers import Number, parse_number
 from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
@@ -81,6 +82,7 @@ def signout() -> Response:
 def _sign_in(number: Number, password: str, goal: str) -> Response:
     present = now()
     accounts.check_is_person(number)
+    guardians.check_may_sign_in(number.born, now=present)
     with transaction() as session:
         account = accounts.find_account(session, number)
         known_browser = callers.is_known_browser(account.subject_id if account else None)

@@ -5,6 +5,7 @@ ending. A mandate that ends takes everything under it along, in one statement; `
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from idp.subjects import directory, mandates, registries
 from idp.subjects.directory import Subject
 from idp.subjects.mandates import DEEPEST, HANDLER, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate, Mandate, NoMandate
 from idp.subjects.numbers import Number
+from idp.subjects.registries import RegistryUnavailable
 from idp.subjects.rights import Right
 from runtime import ledger
 from runtime.ids import new_id
@@ -193,6 +195,12 @@ def follow_registry(session: Session, organisation_id: UUID, now: datetime) -> b
     return True
 
 
+def see_registry(session: Session, organisation_id: UUID, now: datetime) -> None:
+    """Do as `follow_registry`, but for a registry that is away, which is asked again at the next use."""
+    with suppress(RegistryUnavailable):
+        follow_registry(session, organisation_id, now)
+
+
 def end_all_of(session: Session, subject_id: UUID, now: datetime) -> None:
     """End every mandate of, and for, a subject that died or was dissolved."""
     theirs = (GivenMandate.person_id == subject_id) | (GivenMandate.holder_id == subject_id)
@@ -300,7 +308,10 @@ def _appointee(session: Session, number: Number, name: str, *, now: datetime) ->
     record = registries.open_registry(session).find(number) if number.is_person else None
     if not registries.is_same_name(record.name if record else "", name) or record is None:
         raise AppointeeUnknown("no such person", field="number")
-    return (directory.find_subject(session, number) or directory.add_subject(session, record, now=now)).id
+    person = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
+    if not person.is_active:
+        raise AppointeeUnknown("has died", field="number")
+    return person.id
 
 
 def _give(
@@ -360,3 +371,7 @@ def _record(session: Session, act: str, given: GivenMandate, *, by: UUID | None,
 
 def _list_of(names: frozenset[str] | None) -> list[str] | None:
     return None if names is None else sorted(names)
+
+
+directory.on_subject_end.append(end_all_of)
+directory.on_representative_change.append(see_registry)

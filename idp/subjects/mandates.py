@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from idp.subjects import directory, registries
 from idp.subjects.directory import Subject
 from idp.subjects.numbers import Number
-from idp.subjects.registries import RegistryUnavailable
+from idp.subjects.registries import Record, RegistryUnavailable
 from idp.subjects.rights import Right, within
 from runtime.database import Base
 from runtime.languages import Text
@@ -136,20 +136,26 @@ def find_standing(session: Session, *, person_id: UUID, holder_id: UUID, now: da
 
 
 def organisations_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:
-    """Return the organisations that a person may act for, those included that only the registry names; raises SubjectNotFound.
+    """Return the organisations among `all_of`."""
+    return [one for one in all_of(session, person_id=person_id, now=now) if not one.is_for_child]
+
+
+def all_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:
+    """Return for whom a person may act, organisations first, those included that only the registry names; raises SubjectNotFound.
 
     While the registry is away, what was claimed here stands, and what was not is left out.
     """
     person = directory.number_of(directory.get_subject(session, person_id))
     if not person.is_person:
         return []
-    standing = {one.holder_id: one for one in acted_for(session, person_id=person_id, now=now) if not one.is_for_child}
+    standing = {one.holder_id: one for one in acted_for(session, person_id=person_id, now=now)}
     try:
         named = _named_by_registry(session, person, now=now)
     except RegistryUnavailable:
         return list(standing.values())
     stale = [one.holder_id for one in standing.values() if one.role == LEGAL_REPRESENTATIVE and one.holder_id not in named]
-    return [one for one in {**named, **standing}.values() if one.holder_id not in stale]
+    found = [one for one in {**named, **standing}.values() if one.holder_id not in stale]
+    return sorted(found, key=lambda one: (one.is_for_child, one.number.value))
 
 
 def acted_for(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:
@@ -165,7 +171,7 @@ def check_mandate(session: Session, *, person_id: UUID, organisation_id: UUID, n
     chain = [*session.execute(_chains(person_id, organisation_id))]
     found = next(iter(_standing(chain, now)), None)
     if found is not None and found.is_for_child:
-        return found
+        return _check_guardian(session, found, person_id)
     head = chain[-1][0].person_id if found is not None else person_id
     try:
         named = _named_by_registry(session, directory.number_of(directory.get_subject(session, head)), now=now)
@@ -180,6 +186,22 @@ def is_representative(session: Session, *, person_id: UUID, organisation_id: UUI
     """Whether the registry names a person as the legal representative of an organisation; raises RegistryUnavailable."""
     person = directory.number_of(directory.get_subject(session, person_id))
     return person.is_person and organisation_id in _named_by_registry(session, person, now=now)
+
+
+def names_guardian(session: Session, record: Record, person_id: UUID) -> bool:
+    """Whether a registry's record names a person as guardian, by a present or a former number."""
+    found = [directory.find_subject(session, number) for number in record.guardians]
+    return person_id in [one.id for one in found if one is not None]
+
+
+def _check_guardian(session: Session, found: Mandate, person_id: UUID) -> Mandate:
+    try:
+        record = registries.open_registry(session).find(found.number)
+    except RegistryUnavailable:
+        return found
+    if record is None or not names_guardian(session, record, person_id):
+        raise NoMandate("the registry names another guardian")
+    return found
 
 
 def _named_by_registry(session: Session, person: Number, *, now: datetime) -> dict[UUID, Mandate]:

@@ -52,10 +52,19 @@ def upgrade() -> None:
     )
     op.create_index("uq_mandates_standing", "mandates", ["holder_id", "person_id"], unique=True, postgresql_where=sa.text("ended_at IS NULL"))
     op.add_column("portal_sessions", sa.Column("holder_id", sa.Uuid(), nullable=True))
+    op.drop_constraint("pk_consents", "consents")
+    op.create_primary_key("pk_consents", "consents", ["holder_id", "client_id", "given_by"])
 
 
 def downgrade() -> None:
     """Take the step back."""
+    # of several who consented for one holder the last remains
+    op.execute(
+        "DELETE FROM consents AS one USING consents AS other WHERE one.holder_id = other.holder_id AND one.client_id = other.client_id"
+        " AND (one.given_at, one.given_by) < (other.given_at, other.given_by)"
+    )
+    op.drop_constraint("pk_consents", "consents")
+    op.create_primary_key("pk_consents", "consents", ["holder_id", "client_id"])
     op.drop_column("portal_sessions", "holder_id")
     op.drop_index("uq_mandates_standing", table_name="mandates", postgresql_where=sa.text("ended_at IS NULL"))
     op.drop_index("uq_mandates_representative", table_name="mandates", postgresql_where=sa.text("role = 'legal_representative' AND ended_at IS NULL"))

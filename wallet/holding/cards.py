@@ -11,8 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from idp.signin.sessions import SignedIn
 from idp.subjects import directory
 from idp.subjects.directory import Subject
+from idp.subjects.mandates import NotWithinMandate
 from runtime.languages import Text
 from wallet.holding.masking import COVER, mask_name, mask_number
 from wallet.register.catalogue import get_type
@@ -126,10 +128,11 @@ class Family:
     cards: tuple[Card, ...]
 
 
-def cards_of(session: Session, *, holder_id: UUID, now: datetime) -> list[Card]:
-    """Return every card of a wallet, by family, the valid ones first, then the newest."""
-    holder = directory.get_subject(session, holder_id)
-    cards = [_card(licence, holder, now) for licence in licences_of(session, holder_id=holder_id)]
+def cards_of(session: Session, viewer: SignedIn, *, now: datetime) -> list[Card]:
+    """Return every card of a wallet that its viewer may see, by family, the valid ones first, then the newest."""
+    holder = directory.get_subject(session, viewer.holder_id)
+    licences = licences_of(session, holder_id=viewer.holder_id)
+    cards = [_card(licence, holder, now) for licence in licences if viewer.allows_type(licence.type_code)]
     return sorted(cards, key=lambda card: (list(FAMILIES).index(card.type.family), not card.is_valid))
 
 
@@ -138,12 +141,14 @@ def by_family(cards: Iterable[Card]) -> list[Family]:
     return [Family(FAMILIES[name], tuple(group)) for name, group in groupby(cards, key=lambda card: card.type.family)]
 
 
-def get_card(session: Session, licence_id: UUID, *, holder_id: UUID, now: datetime) -> Card:
-    """Return one card of a wallet; raises LicenceNotFound, for another's card too."""
-    licence = session.get(Licence, (holder_id, licence_id))
+def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datetime) -> Card:
+    """Return one card of a wallet; raises LicenceNotFound, for another's card too, and NotWithinMandate."""
+    licence = session.get(Licence, (viewer.holder_id, licence_id))
     if licence is None:
         raise LicenceNotFound
-    return _card(licence, directory.get_subject(session, holder_id), now)
+    if not viewer.allows_type(licence.type_code):
+        raise NotWithinMandate("another type")
+    return _card(licence, directory.get_subject(session, viewer.holder_id), now)
 
 
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:

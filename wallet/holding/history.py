@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import in_order, issuer_name, label_of
 from wallet.holding.uses import Use, Way, uses_of
@@ -36,9 +37,13 @@ class Entry:
     passed: bool
 
 
-def history_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None) -> list[Entry]:
-    """Return the uses of a wallet, or of one licence in it, the newest first; `PAGE` of them, older than the entry `before` if it is given."""
-    return [_entry(session, use) for use in uses_of(session, holder_id=holder_id, licence_id=licence_id, before=before, limit=PAGE)]
+def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = None, before: UUID | None = None) -> list[Entry]:
+    """Return the uses of a wallet, or of one licence in it, that its viewer may see, the newest first.
+
+    `PAGE` of them, older than the entry `before` if it is given.
+    """
+    found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=PAGE)
+    return [_entry(session, use) for use in found]
 
 
 def _entry(session: Session, use: Use) -> Entry:

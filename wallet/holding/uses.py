@@ -1,5 +1,6 @@
 """The holder's history of uses: who looked at which licence, when, why, and which fields were seen. One row a use, never changed."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.ids import new_id
+from wallet.register.licences import Licence
 
 TABLE = "uses"
 
@@ -81,9 +83,19 @@ def row_of_use(
     }
 
 
-def uses_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, before: UUID | None = None, limit: int = 50) -> list[Use]:
-    """Return the holder's uses, the newest first: of one licence if it is given, older than the use `before` if it is given."""
+def uses_of(
+    session: Session,
+    *,
+    holder_id: UUID,
+    licence_id: UUID | None = None,
+    types: Collection[str] | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[Use]:
+    """Return the holder's uses, the newest first: of one licence, of licences of some types, older than the use `before`, each if it is given."""
     query = select(Use).where(Use.holder_id == holder_id)
+    if types is not None:
+        query = query.where(Use.licence_id.in_(select(Licence.id).where(Licence.holder_id == holder_id, Licence.type_code.in_(types))))
     if licence_id is not None:
         query = query.where(Use.licence_id == licence_id)
     if before is not None:

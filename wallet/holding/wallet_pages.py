@@ -19,7 +19,7 @@ wallet = Blueprint("wallet", __name__, template_folder="templates")
 def show_cards() -> str:
     """Show every card, by family."""
     with transaction() as session:
-        found = cards.cards_of(session, holder_id=g.signed_in.holder_id, now=now())
+        found = cards.cards_of(session, g.signed_in, now=now())
         holder = cards.shown_name(directory.get_subject(session, g.signed_in.holder_id))
     return render_template(
         "holding/wallet.html",
@@ -50,13 +50,13 @@ def reveal_card(licence_id: UUID) -> str:
 def show_history() -> str:
     """Show who looked at which card, when and why."""
     with transaction() as session:
-        entries = history.history_of(session, holder_id=g.signed_in.holder_id, before=request.args.get("before", type=UUID))
+        entries = history.history_of(session, g.signed_in, before=request.args.get("before", type=UUID))
     return render_template("holding/history.html", entries=entries, more=len(entries) == history.PAGE)
 
 
 def _card_page(licence_id: UUID, *, revealed: bool) -> str:
     with transaction() as session:
-        card = cards.get_card(session, licence_id, holder_id=g.signed_in.holder_id, now=now())
+        card = cards.get_card(session, licence_id, g.signed_in, now=now())
         facts = cards.facts_of(session, card, revealed=revealed)
-        entries = history.history_of(session, holder_id=g.signed_in.holder_id, licence_id=licence_id)
+        entries = history.history_of(session, g.signed_in, licence_id=licence_id)
     return render_template("holding/card.html", card=card, facts=facts, revealed=revealed, entries=entries)

@@ -20,6 +20,8 @@ from flask import current_app
 from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.subjects import mandates
+from idp.subjects.mandates import GivenMandate
 from keys import holder_keys, sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
@@ -66,11 +68,12 @@ class FieldUnknown(Refusal):
 
 
 class Presentation(Base):
-    """A presentation that waits to be redeemed, or was."""
+    """A presentation that waits to be redeemed, or was. `person_id` is who made it: the holder, or one who acted for them."""
 
     __tablename__ = TABLE
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID | None]
     code_hash: Mapped[bytes] = mapped_column(unique=True)
     licence_id: Mapped[UUID]
     fields: Mapped[list[str]]
@@ -110,9 +113,10 @@ class Redeemed:
     licence_id: UUID
 
 
-def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Iterable[str], now: datetime) -> QrCode:
+def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Iterable[str], now: datetime, person_id: UUID | None = None) -> QrCode:
     """Make a code that shows the chosen fields of the holder's own licence, and withdraw the one before it.
 
+    `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate.
     Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
@@ -125,8 +129,8 @@ def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Itera
     shown, presented = _present(session, licence, set(fields), settings=settings, code_hash=code_hash, now=now)
     row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
     sealed = sealing.seal(presented, table=TABLE, column=COLUMN, row=presentation_id)
-    session.execute(insert(Presentation).values(**row, presented_sealed=sealed))
-    actor = f"subject:{holder_id}"
+    session.execute(insert(Presentation).values(**row, person_id=person_id or holder_id, presented_sealed=sealed))
+    actor = f"subject:{person_id or holder_id}"
     ledger.record(session, "presentation.made", actor=actor, object_id=presentation_id, subject_id=holder_id, now=now, fields=len(shown))
     return QrCode(presentation_id, PREFIX + secret, expires_at)
 
@@ -148,6 +152,11 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
 def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:
     """Let a holder's code expire now, if it still waits."""
     _expire(session, Presentation.holder_id == holder_id, Presentation.id == presentation_id, now=now)
+
+
+def withdraw_made_under(session: Session, given: GivenMandate, now: datetime) -> None:
+    """Let the codes expire now that a person made for another, as the mandate ends that they were made under."""
+    _expire(session, Presentation.holder_id == given.holder_id, Presentation.person_id == given.person_id, now=now)
 
 
 def is_code(unverified: str) -> bool:
@@ -211,3 +220,6 @@ def _hash(secret: str) -> bytes:
 
 def _nonce(code_hash: bytes) -> str:
     return base64.urlsafe_b64encode(code_hash).rstrip(b"=").decode()
+
+
+mandates.on_mandate_end.append(withdraw_made_under)

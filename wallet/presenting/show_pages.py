@@ -52,7 +52,8 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
         form = _form(choices)
         if not form.validate_on_submit():
             return _form_page(card, choices, form), 422
-        code = qr_codes.create(session, holder_id=g.signed_in.holder_id, licence_id=licence_id, fields=form.wanted(), now=now())
+        who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id}
+        code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), now=now())
     browser[KEPT] = {"id": str(code.id), "content": code.content}
     return redirect(f"/wallet/cards/{licence_id}/codes/{code.id}", 303)
 
@@ -61,11 +62,11 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
 @allow(matched)
 def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
     """Show the code while it waits, and afterwards what became of it."""
-    holder_id, moment = g.signed_in.holder_id, now()
+    moment = now()
     with transaction() as session:
-        card = cards.get_card(session, licence_id, holder_id=holder_id, now=moment)
-        shown = showing.get_shown(session, code_id, holder_id=holder_id, licence_id=licence_id, now=moment)
-        uses = history.history_of(session, holder_id=holder_id, licence_id=licence_id) if shown.spent_at else []
+        card = cards.get_card(session, licence_id, g.signed_in, now=moment)
+        shown = showing.get_shown(session, code_id, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=moment)
+        uses = history.history_of(session, g.signed_in, licence_id=licence_id) if shown.spent_at else []
     content = _kept_content(code_id)
     if shown.state is showing.CodeState.WAITING and content is None:
         return redirect(f"/wallet/cards/{licence_id}/show", 303)
@@ -77,12 +78,13 @@ def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
 def tell_state(licence_id: UUID, code_id: UUID) -> Response:
     """Tell the page's script whether the code still waits."""
     with transaction() as session:
+        cards.get_card(session, licence_id, g.signed_in, now=now())
         shown = showing.get_shown(session, code_id, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=now())
     return jsonify(state=shown.state.value, seconds_left=shown.seconds_left)
 
 
 def _choices(session: Session, licence_id: UUID) -> tuple[Card, list[Choice]]:
-    card = cards.get_card(session, licence_id, holder_id=g.signed_in.holder_id, now=now())
+    card = cards.get_card(session, licence_id, g.signed_in, now=now())
     if not card.is_valid:
         raise CardNotShowable(f"state {card.state.value}", shown=card.why_not)
     return card, choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
