@@ -55,6 +55,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin import (
         account_menu,
         mandate_notices,  # noqa: F401 (hears of mandates)
+        mandate_words,  # noqa: F401 (names what mandates are about)
         pruning,  # noqa: F401 (declares a job)
         sending,  # noqa: F401 (declares jobs)
     )

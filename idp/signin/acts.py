@@ -30,6 +30,7 @@ ACTS = MappingProxyType(
         "identity.withdrawn": Text("一项实名证明被撤回", "A proof of the real-name level was withdrawn"),
         "licence.issued": Text("签发了“{what}”", "Issued the {what}"),
         "licence.revoked": Text("撤销了“{what}”", "Revoked the {what}"),
+        "guardian.entered": Text("监护人添加了未成年人", "A guardian entered a minor"),
         "mandate.changed": Text("变更授权：{what}", "Changed a mandate: {what}"),
         "mandate.ended": Text("结束授权：{what}", "Ended a mandate: {what}"),
         "mandate.given": Text("授予办事权限：{what}", "Gave a mandate: {what}"),

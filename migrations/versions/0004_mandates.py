@@ -54,10 +54,12 @@ def upgrade() -> None:
     op.add_column("portal_sessions", sa.Column("holder_id", sa.Uuid(), nullable=True))
     op.drop_constraint("pk_consents", "consents")
     op.create_primary_key("pk_consents", "consents", ["holder_id", "client_id", "given_by"])
+    op.add_column("presentations", sa.Column("person_id", sa.Uuid(), nullable=True))
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_column("presentations", "person_id")
     # of several who consented for one holder the last remains
     op.execute(
         "DELETE FROM consents AS one USING consents AS other WHERE one.holder_id = other.holder_id AND one.client_id = other.client_id"

@@ -1,0 +1,26 @@
+"""What the history of an account says of mandates: the role that was given or ended, and for whom somebody acts."""
+
+from sqlalchemy.orm import Session
+
+from idp.signin import history
+from idp.subjects import directory
+from idp.subjects.mandates import ROLES
+from runtime.languages import Text
+from runtime.ledger import LedgerEntry
+
+
+def role_of(_: Session, row: LedgerEntry) -> Text | None:
+    """Return the role that a mandate was for."""
+    return ROLES.get(str(row.detail.get("role")))
+
+
+def holder_of(session: Session, row: LedgerEntry) -> Text | None:
+    """Return the organisation's name, which is public; a child is not named."""
+    subject = session.get(directory.Subject, row.subject_id) if row.subject_id else None
+    if subject is None or subject.kind == directory.PERSON:
+        return None
+    name = directory.name_of(subject)
+    return Text(name, name)
+
+
+history.namers.update(mandate=role_of, acting=holder_of)
