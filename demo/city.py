@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from demo.people import CHEN, LIN, RESTAURANT, SUN, ZHOU, Citizen, Department, Organisation
+from demo.people import CHEN, CHILD, HOME, LIN, RESTAURANT, SUN, ZHOU, Citizen, Department, Organisation
 
 POLICE = Department(
     "海右市公安局",
@@ -48,7 +48,6 @@ class Holding:
     until: date | None = None
 
 
-HOME = "海右市听涛区长风街18号3单元502室"
 SHOP = "海右市听涛区海滨路66号"
 BORN = {
     LIN: {"sex": "female", "birth_date": "1990-05-18"},
@@ -66,6 +65,15 @@ FIRM = {
     "registration_authority": MARKET.name,
 }
 KITCHEN = {"legal_representative": ZHOU.name, "domicile": SHOP, "business_place": SHOP, "supervising_office": MARKET.name}
+BIRTH = {
+    "sex": "female",
+    "birth_date": "2017-09-02",
+    "birth_hospital": "海右市妇幼保健院",
+    "mother_name": LIN.name,
+    "mother_number": LIN.number,
+    "father_name": CHEN.name,
+    "father_number": CHEN.number,
+}
 HOLDINGS = (
     Holding(LIN, POLICE, "resident-identity-card", {**BORN[LIN], **ID, "address": HOME}, date(2016, 5, 17), date(2036, 5, 17)),
     Holding(LIN, POLICE, "household-register", {**BORN[LIN], "native_place": "海右市", "address": HOME}, date(2015, 10, 8)),
@@ -79,6 +87,7 @@ HOLDINGS = (
     Holding(CHEN, TRANSPORT, "road-transport-qualification", {**BORN[CHEN], "address": HOME}, date(2023, 5, 1), date(2029, 4, 30)),
     Holding(ZHOU, POLICE, "resident-identity-card", {**BORN[ZHOU], **ID}, date(2018, 3, 8), date(2038, 3, 8)),
     Holding(SUN, POLICE, "resident-identity-card", {**BORN[SUN], **ID}, date(2019, 4, 2), date(2039, 4, 2)),
+    Holding(CHILD, HEALTH, "birth-certificate", BIRTH, date(2017, 9, 5)),
     Holding(RESTAURANT, MARKET, "business-licence", FIRM, date(2019, 6, 18)),
     Holding(RESTAURANT, MARKET, "food-business-licence", KITCHEN, date(2025, 1, 1), date(2029, 12, 31)),
 )

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from demo import city, people
 from idp.oauth import clients
-from idp.signin import registration
-from idp.subjects import directory, registry_import
+from idp.signin import contacts, registration
+from idp.subjects import appointments, directory, mandates, registry_import
 from idp.subjects.numbers import parse_number
+from idp.subjects.rights import Right
 from keys import suites
 from keys.init import init_keys
 from migrations.commands import config_for
@@ -57,6 +58,13 @@ PORTALS = (
     Portal("enterprise-hall", Text("企业办事大厅", "Enterprise hall"), "enterprise", ("business-licence", "food-business-licence")),
 )
 
+ADDRESSES = (
+    (people.LIN, "lin.xiaoyue@example.invalid"),
+    (people.CHEN, "chen.guoan@example.invalid"),
+    (people.ZHOU, "zhou.haifeng@example.invalid"),
+    (people.SUN, "sun.lixin@example.invalid"),
+)
+
 
 def load(settings: Settings, *, folder: Path, console: Console) -> None:
     """Migrate, make the keys, and enter whatever of the city is not there yet."""
@@ -68,7 +76,9 @@ def load(settings: Settings, *, folder: Path, console: Console) -> None:
         ("Opening the registries", _registries),
         ("Opening the departments", _departments),
         ("Opening accounts", _accounts),
+        ("Adding addresses", _addresses),
         ("Naming the officers", _officers),
+        ("Appointing who acts for the restaurant", _appointments),
         ("Registering the systems and portals", lambda session, settings: _clients(session, settings, folder)),
         ("Issuing licences", _licences),
     )
@@ -109,11 +119,16 @@ def _discard(_: Any) -> None:
 
 
 def _registries(session: Session, _: Settings) -> None:
-    citizens = [*people.CAST, *people.crowd()]
-    registry_import.load_people(session, [{"number": person.number, "name": person.name, "born": person.born.isoformat()} for person in citizens])
+    citizens = [*people.CAST, people.CHILD, *people.crowd()]
+    registry_import.load_people(session, [_row_of(person) for person in citizens])
     firm = people.RESTAURANT
     row = {"number": firm.code, "name": firm.name, "representative": firm.representative.number}
     registry_import.load_organisations(session, [row])
+
+
+def _row_of(person: people.Citizen) -> dict[str, str]:
+    row = {"number": person.number, "name": person.name, "born": person.born.isoformat(), "address": person.address}
+    return row | ({"guardians": " ".join(guardian.number for guardian in person.guardians)} if person.guardians else {})
 
 
 def _departments(session: Session, settings: Settings) -> None:
@@ -139,6 +154,27 @@ def _accounts(session: Session, _: Settings) -> None:
         number = parse_number(person.number)
         if directory.find_subject(session, number) is None:
             registration.register(session, number=number, name=person.name, password=people.PASSWORD, now=now())
+
+
+def _addresses(session: Session, _: Settings) -> None:
+    for person, written in ADDRESSES:
+        subject = directory.ensure_subject(session, parse_number(person.number), now=now())
+        if not contacts.all_of(session, subject.id):
+            contacts.verify(session, contacts.add(session, subject.id, written, now=now()), now=now())
+
+
+def _appointments(session: Session, _: Settings) -> None:
+    firm = directory.ensure_subject(session, parse_number(people.RESTAURANT.code), now=now())
+    owner = directory.ensure_subject(session, parse_number(people.RESTAURANT.representative.number), now=now())
+    if appointments.find_representative(session, firm.id) is not None:
+        return
+    appointments.claim(session, person_id=owner.id, organisation_id=firm.id, now=now())
+    kitchen = frozenset({catalogue.get_type("food-business-licence").code})
+    for person, role, types in ((people.WU, mandates.LICENCE_MANAGER, None), (people.HE, mandates.HANDLER, kitchen)):
+        wanted = appointments.Appointment(role, Right(types, None, now(), None))
+        appointments.appoint(
+            session, by=owner.id, organisation_id=firm.id, number=parse_number(person.number), name=person.name, wanted=wanted, now=now()
+        )
 
 
 def _officers(session: Session, _: Settings) -> None:

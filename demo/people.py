@@ -33,6 +33,8 @@ class Citizen:
     born: date
     sequence: int
     role: str = ""
+    address: str = ""
+    guardians: tuple["Citizen", ...] = ()
 
     @property
     def number(self) -> str:
@@ -75,11 +77,15 @@ class Department:
         return credit_codes.complete(f"11{DIVISION}{self.organisation}")
 
 
-LIN = Citizen("林晓月", date(1990, 5, 18), 12, "citizen with a full wallet")
-CHEN = Citizen("陈国安", date(1986, 11, 2), 37, "her husband, a driver by trade")
-ZHOU = Citizen("周海峰", date(1978, 3, 9), 51, "legal representative of 海右餐饮")
-SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre")
-CAST = (LIN, CHEN, ZHOU, SUN)
+HOME = "海右市听涛区长风街18号3单元502室"
+LIN = Citizen("林晓月", date(1990, 5, 18), 12, "citizen with a full wallet", HOME)
+CHEN = Citizen("陈国安", date(1986, 11, 2), 37, "her husband, a driver by trade", HOME)
+ZHOU = Citizen("周海峰", date(1978, 3, 9), 51, "legal representative of 海右餐饮", "海右市听涛区观海路7号")
+SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre", "海右市听涛区政通街5号")
+WU = Citizen("吴思齐", date(1992, 2, 14), 64, "licence manager of 海右餐饮", "海右市听涛区长风街22号")
+HE = Citizen("何佳宁", date(1996, 8, 30), 85, "handler of 海右餐饮, for its food business licence", "海右市听涛区长风街31号")
+CAST = (LIN, CHEN, ZHOU, SUN, WU, HE)
+CHILD = Citizen("陈安然", date(2017, 9, 2), 24, "their daughter, for whom her parents act", HOME, (LIN, CHEN))
 RESTAURANT = Organisation("海右餐饮管理有限公司", "Haiyou Catering Co., Ltd.", "91", "MA3F0X7Q", ZHOU)
 
 
@@ -89,6 +95,7 @@ def crowd() -> list[Citizen]:
     people: dict[str, Citizen] = {}
     while len(people) < CROWD:
         born = date(1950, 1, 1) + timedelta(days=chance.randrange(20_000))
-        person = Citizen(chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, 2)), born, chance.randrange(100, 1000))
+        name, sequence = chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, 2)), chance.randrange(100, 1000)
+        person = Citizen(name, born, sequence, address=f"海右市听涛区长风街{100 + len(people)}号")
         people[person.number] = person
     return list(people.values())
