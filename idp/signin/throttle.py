@@ -52,8 +52,8 @@ class ThrottleBucket(Base):
 class Try:
     """One try: at which door (`doors.DOORS`), on which account (empty where it is on none), from where.
 
-    In a browser in which the owner of the account signed in before, only the bucket of both together counts: however many
-    strangers guess, and from wherever, the owner is not slowed.
+    In a browser in which the owner of the account signed in before, one bucket of such browsers alone counts: however many strangers
+    guess, and from wherever, the owner is not slowed; and whoever stole such a browser gains nothing by changing networks.
     """
 
     purpose: str
@@ -64,9 +64,9 @@ class Try:
     def buckets(self) -> dict[bytes, tuple[str, Bucket]]:
         """Return the buckets that the try falls into, by key, each with its kind."""
         door, place = DOORS.get(self.purpose, USUAL), network_of(self.address)
-        pair = self._key(f"pair:{self.account}:{place}:{self.known_browser}")
         if self.known_browser:
-            return {pair: (PAIR_KIND, door.pair)}
+            return {self._key(f"known:{self.account}"): (PAIR_KIND, door.pair)}
+        pair = self._key(f"pair:{self.account}:{place}")
         share = int.from_bytes(pair[-2:], "big") % SHARES
         found = {self.address_key(): ("address", door.address), self._key(f"everyone:{share}"): ("everyone", door.everyone)}
         if self.account:
