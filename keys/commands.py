@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from keys import ring, suites
+from keys.rewrapping_commands import derivation, rewrap
 from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
 from runtime.database import transaction
@@ -15,6 +16,8 @@ from runtime.problems import Refusal
 keys = AppGroup("keys", help="List and rotate signing keys and data keys.")
 keys.add_command(rotate_data)
 keys.add_command(rotation)
+keys.add_command(derivation)
+keys.add_command(rewrap)
 
 
 @keys.command("list")

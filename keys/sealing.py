@@ -8,6 +8,7 @@ A key has a state, which follows from its row and the clock: *made* (every proce
 from its moment on, *retired* once a newer one is in use, and *gone* when nothing is left under it and it is wiped (see `rotation`).
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -28,7 +29,7 @@ from runtime.database import Base, transaction
 from runtime.settings import Settings
 
 NONCE = 12
-SEAL, INDEX = "seal", "index"
+SEAL, INDEX, DERIVATION = "seal", "index", "derivation"
 TOPIC = "data_keys"
 
 
@@ -139,15 +140,15 @@ def hold(session: Session, value: str) -> None:
 def wrap(settings: Settings, plain: bytes, *, name: str) -> bytes:
     """Seal a key under the master key."""
     nonce = os.urandom(NONCE)
-    return nonce + AESGCM(settings.derived_key("wrap")).encrypt(nonce, plain, name.encode())
+    return nonce + AESGCM(settings.wrapping_keys[0]).encrypt(nonce, plain, name.encode())
 
 
 def unwrap(settings: Settings, wrapped: bytes, *, name: str) -> bytes:
-    """Read a key sealed under the master key; raises SealBroken if the master key is another."""
-    try:
-        return AESGCM(settings.derived_key("wrap")).decrypt(wrapped[:NONCE], wrapped[NONCE:], name.encode())
-    except InvalidTag as error:
-        raise SealBroken("sealed under another master key") from error
+    """Read a key sealed under the master key, or the former one; raises SealBroken if the master key is another."""
+    for key in settings.wrapping_keys:
+        with contextlib.suppress(InvalidTag):
+            return AESGCM(key).decrypt(wrapped[:NONCE], wrapped[NONCE:], name.encode())
+    raise SealBroken("sealed under another master key")
 
 
 def check_master_key(session: Session, settings: Settings) -> None:
@@ -198,4 +199,7 @@ def _load() -> Sealer:
 
 def _unwrapped(session: Session, settings: Settings) -> list[tuple[DataKey, bytes]]:
     rows = session.scalars(select(DataKey).where(DataKey.wrapped.is_not(None)))
-    return [(row, unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")) for row in rows if row.wrapped is not None]
+    keys = [(row, unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")) for row in rows if row.wrapped is not None]
+    if any(row.purpose == DERIVATION and not hmac.compare_digest(key, settings.derivation) for row, key in keys):
+        raise SealBroken("the keys of portals and tokens would be derived from another key than before")
+    return keys

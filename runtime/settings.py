@@ -12,7 +12,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 PREFIX = "KABAO_"
 MASTER_KEY_BYTES = 32
@@ -32,6 +32,8 @@ class Settings:
     `public_url` is the issuer: scheme, host and port, without a closing slash. `master_key` seals every private
     key and every data key; whoever has it and the database has everything. `outbound_hosts` may be asked at inner addresses.
     `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
+    Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
+    `former_master_key` still opens what is sealed under it.
     """
 
     database_url: str = field(repr=False)
@@ -59,6 +61,8 @@ class Settings:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     sms_url: str = field(default="", repr=False)
+    former_master_key: bytes | None = field(default=None, repr=False)
+    derivation_key: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -79,8 +83,22 @@ class Settings:
         return self.public_url.startswith("https://")
 
     def derived_key(self, purpose: str) -> bytes:
-        """Return a 32-byte key for one purpose, derived from the master key (HKDF-SHA-256, RFC 5869)."""
-        return HKDF(SHA256(), 32, salt=None, info=b"kabao:" + purpose.encode()).derive(self.master_key)
+        """Return a 32-byte key for one purpose, derived from the master key that was first (HKDF-SHA-256, RFC 5869)."""
+        info = b"kabao:" + purpose.encode()
+        if self.derivation_key is not None:
+            return HKDFExpand(SHA256(), 32, info=info).derive(self.derivation_key)
+        return HKDF(SHA256(), 32, salt=None, info=info).derive(self.master_key)
+
+    @property
+    def wrapping_keys(self) -> list[bytes]:
+        """The keys that private keys and data keys are sealed under: the present one, then the former one while there is one."""
+        masters = [self.master_key, *([self.former_master_key] if self.former_master_key else [])]
+        return [HKDF(SHA256(), 32, salt=None, info=b"kabao:wrap").derive(master) for master in masters]
+
+    @property
+    def derivation(self) -> bytes:
+        """What every other key is derived from: it stays when the master key changes."""
+        return self.derivation_key or HKDF.extract(SHA256(), None, self.master_key)
 
 
 class _Reader:
@@ -93,6 +111,8 @@ class _Reader:
         read = Settings(
             database_url=self.database_url(),
             master_key=self.master_key(),
+            former_master_key=self.former_master_key(),
+            derivation_key=self.key("KABAO_DERIVATION_KEY"),
             public_url=self.public_url(development=development),
             development=development,
             log_level=self.log_level(),
@@ -153,13 +173,24 @@ class _Reader:
         return url
 
     def master_key(self) -> bytes:
-        text = self.required("KABAO_MASTER_KEY", "32 random bytes in base64url; `kabao init` prints a fresh one.")
+        self.required("KABAO_MASTER_KEY", "32 random bytes in base64url; `kabao init` prints a fresh one.")
+        return self.key("KABAO_MASTER_KEY") or b""
+
+    def former_master_key(self) -> bytes | None:
+        if self.environ.get("KABAO_FORMER_MASTER_KEY") and not self.environ.get("KABAO_DERIVATION_KEY"):
+            self.faults.append("KABAO_FORMER_MASTER_KEY needs KABAO_DERIVATION_KEY beside it: see `kabao keys derivation`.")
+        return self.key("KABAO_FORMER_MASTER_KEY")
+
+    def key(self, name: str) -> bytes | None:
+        text = self.environ.get(name, "").strip()
+        if not text:
+            return None
         try:
             key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             key = b""
-        if text and (len(key) != MASTER_KEY_BYTES or len(set(key)) < MASTER_KEY_BYTES // 4):
-            self.faults.append("KABAO_MASTER_KEY must be 32 random bytes in base64url.")
+        if len(key) != MASTER_KEY_BYTES or len(set(key)) < MASTER_KEY_BYTES // 4:
+            self.faults.append(f"{name} must be 32 random bytes in base64url.")
         return key
 
     def sender(self, name: str, schemes: tuple[str, ...]) -> str:
