@@ -33,14 +33,29 @@ def apply_catalogue() -> None:
 
 
 def new_department(
-    session: Session | None = None, *, issue: Iterable[str] = (), verify: Iterable[str] = (), draw: Iterable[str] = (), supervise: Iterable[str] = ()
+    session: Session | None = None,
+    *,
+    issue: Iterable[str] = (),
+    verify: Iterable[str] = (),
+    draw: Iterable[str] = (),
+    supervise: Iterable[str] = (),
+    identify: Iterable[str] = (),
 ) -> str:
     """Add a department with its key and its authorities over types, named by slug, and return its code.
 
     The session is not used: keys and authorities are read in other transactions, so they are committed here.
     """
     apply_catalogue()
-    code, granted = credit_code(kind="11"), {Action.ISSUE: issue, Action.VERIFY: verify, Action.DRAW: draw, Action.SUPERVISE: supervise}
+    code, granted = (
+        credit_code(kind="11"),
+        {
+            Action.ISSUE: issue,
+            Action.VERIFY: verify,
+            Action.DRAW: draw,
+            Action.SUPERVISE: supervise,
+            Action.IDENTIFY: identify,
+        },
+    )
     with transaction() as own:
         name = Text(f"示例市第{code[8:16]}局", f"Example Office {code[8:16]}")
         departments.add_department(own, current_app.extensions["kabao_settings"], code=code, name=name, now=now())

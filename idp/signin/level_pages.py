@@ -70,7 +70,7 @@ def code() -> Response:
     """Make the code that an officer at a counter asks for, and show it this once."""
     with transaction() as session:
         made = counter_codes.make(session, g.signed_in.subject_id, now=now())
-    return _page(MatchForm(None), _goal(request.form.get("next")), made=made)
+    return _page(MatchForm(), _goal(request.form.get("next")), made=made)
 
 
 def _goal(unverified: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from flask import g
 
-from idp.signin.callers import matched
+from idp.signin.assurance import TWO_FACTORS
+from idp.signin.callers import at_least, matched
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import NotAllowed
@@ -31,3 +32,18 @@ class OfficerCaller:
 
 
 officer = OfficerCaller()
+
+
+class StrongOfficerCaller:
+    """An officer whose own sign-in was by two factors: what they do here lifts others."""
+
+    name = "officer:aal2"
+
+    def admit(self) -> None:
+        """Record the department; raises what OfficerCaller does, or leads to the step-up."""
+        officer.admit()
+        by_two_factors.admit()
+
+
+by_two_factors = at_least(aal=TWO_FACTORS)
+strong_officer = StrongOfficerCaller()

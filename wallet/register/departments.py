@@ -24,12 +24,13 @@ TOPIC = "departments"
 
 
 class Action(StrEnum):
-    """What a department may do with licences of a type."""
+    """What a department may do with licences of a type; to `identify` is to prove at a counter, by that document, who somebody is."""
 
     ISSUE = "issue"
     VERIFY = "verify"
     DRAW = "draw"
     SUPERVISE = "supervise"
+    IDENTIFY = "identify"
 
 
 class DepartmentNotFound(Refusal):

@@ -23,7 +23,7 @@ from schemas.causes import is_readable
 from wallet.issuing import sd_jwt
 from wallet.presenting import qr_codes
 from wallet.register.callers import officer
-from wallet.register.departments import get_department
+from wallet.register.departments import Action, get_department, types_under
 from wallet.verifying import receipts
 from wallet.verifying.attesting import Asker
 from wallet.verifying.reading import read_receipt
@@ -112,4 +112,6 @@ def _desk_page(form: DeskForm, status: int) -> Response:
         latest = receipts.latest_of_officer(session, g.signed_in.subject_id, department=g.officer_of)
         readings = [read_receipt(one) for one in latest]
     department = get_department(g.officer_of).name
-    return make_response(render_template("verifying/desk.html", form=form, readings=readings, department=department), status)
+    identifies = bool(types_under(department=g.officer_of, action=Action.IDENTIFY, now=now()))
+    page = render_template("verifying/desk.html", form=form, readings=readings, department=department, identifies=identifies)
+    return make_response(page, status)

@@ -1,0 +1,221 @@
+"""The counter where people are identified: what lifts an account to level 3, what is refused, and how a proof is taken back."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+from werkzeug.test import TestResponse
+
+from idp.signin import proofs, sessions
+from idp.signin.notices import Notice
+from idp.subjects import registries
+from idp.subjects.registries import RegistryUnavailable
+from runtime.clock import now, shifted
+from runtime.database import transaction
+from runtime.ledger import LedgerEntry
+from tests.world_people import Person, citizen_number, new_person, open_account, post_form, sign_in
+from tests.world_verifying import new_browser
+from tests.world_wallet import make_officer, new_department
+from wallet.register.catalogue import get_type
+from wallet.register.departments import Action, withdraw
+from wallet.verifying.people import REASONS
+
+HTML = {"Accept": "text/html", "Accept-Language": "en"}
+DOCUMENT = "resident-identity-card"
+STRONG = ["pwd", "otp", "mfa"]
+CHECKED = {"present": "y", "likeness": "y", "genuine": "y"}
+
+
+@dataclass
+class Someone:
+    """A person with an account, signed in in a browser of their own."""
+
+    person: Person
+    subject_id: UUID
+    browser: FlaskClient
+
+    def ial(self) -> int:
+        with transaction() as session:
+            return proofs.ial_of(session, self.subject_id, now=now())
+
+    def strengthen(self) -> None:
+        """Let the session stand on two factors, as the step-up does."""
+        with transaction() as session:
+            theirs = sessions.SigninSession.subject_id == self.subject_id
+            session.execute(update(sessions.SigninSession).where(theirs).values(amr=STRONG))
+
+    def code(self) -> str:
+        """Make a counter code on the person's own page."""
+        page = post_form(self.browser, "/account/level/code", {}, form_at="/account/level")
+        found = re.search(r'id="made">([0-9 ]+)<', page.text)
+        assert found is not None
+        return found[1]
+
+
+@pytest.fixture
+def department(context: None) -> str:
+    return new_department(identify=[DOCUMENT])
+
+
+def someone(app: Flask) -> Someone:
+    with transaction() as session:
+        person = new_person(session)
+        subject_id = open_account(session, person)
+    browser = new_browser(app)
+    assert sign_in(browser, person).status_code == 303
+    return Someone(person, subject_id, browser)
+
+
+@pytest.fixture
+def officer(app: Flask, department: str) -> Someone:
+    found = someone(app)
+    with transaction() as session:
+        make_officer(session, department=department, person=found.person)
+    found.strengthen()
+    return found
+
+
+@pytest.fixture
+def visitor(app: Flask, department: str) -> Someone:
+    return someone(app)
+
+
+def form_for(person: Person, **changes: str) -> dict[str, str]:
+    whole = {"number": person.number, "name": person.name, "document": get_type(DOCUMENT).code, "act": "prove", **CHECKED, **changes}
+    return {name: value for name, value in whole.items() if value}
+
+
+def test_an_officer_proves_who_is_there_with_the_code_of_their_account(officer: Someone, visitor: Someone, department: str) -> None:
+    assert visitor.ial() == 2
+    done = post_form(officer.browser, "/desk/people", form_for(visitor.person, code=visitor.code()))
+    assert (done.status_code, 'id="proven"' in done.text) == (200, True)
+    assert visitor.person.number not in done.text
+    assert visitor.ial() == 3
+    page = visitor.browser.get("/account/level", headers=HTML).text
+    assert "Level 3" in page
+    with transaction() as session:
+        proof = proofs.proofs_of(session, visitor.subject_id)[0]
+        kinds = set(session.scalars(select(Notice.kind).where(Notice.subject_id == visitor.subject_id)))
+        entry = session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == str(proof.id))).one()
+    assert (proof.officer_id, proof.department, proof.document_type) == (officer.subject_id, department, get_type(DOCUMENT).code)
+    assert "identity-proven" in kinds
+    assert entry.actor == f"officer:{officer.subject_id}"
+    assert visitor.person.number not in str(entry.detail)
+
+
+REFUSED: dict[str, tuple[dict[str, str], int, str]] = {
+    "another name": ({"name": "王错名"}, 422, "no person of this number and name"),
+    "an organisation": ({"number": "91379999000000001N"}, 422, ""),
+    "no tick for the person": ({"present": ""}, 422, "Confirm each point"),
+    "no tick for the photograph": ({"likeness": ""}, 422, "Confirm each point"),
+    "no tick for the document": ({"genuine": ""}, 422, "Confirm each point"),
+    "no code": ({"code": ""}, 422, "eight digits"),
+    "another code": ({"code": "0000 0000"}, 422, "wrong or too old"),
+    "another document": ({"document": "11100000MB0143028R001"}, 422, ""),
+}
+
+
+@pytest.mark.parametrize(("changes", "status", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_right_proves_nobody(officer: Someone, visitor: Someone, changes: dict[str, str], status: int, said: str) -> None:
+    answer = english(officer.browser, form_for(visitor.person, **{"code": visitor.code(), **changes}))
+    assert answer.status_code == status
+    assert said in answer.text
+    assert visitor.ial() == 2
+
+
+def english(browser: FlaskClient, form: dict[str, str]) -> TestResponse:
+    browser.get("/?lang=en")
+    return post_form(browser, "/desk/people", form)
+
+
+def test_a_code_is_good_once_and_for_ten_minutes(officer: Someone, visitor: Someone) -> None:
+    code = visitor.code()
+    with shifted(timedelta(minutes=11)):
+        assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code=code)).status_code == 422
+    code = visitor.code()
+    assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code=code)).status_code == 200
+    assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code=code)).status_code == 422
+
+
+def test_the_code_of_one_person_proves_no_other(app: Flask, officer: Someone, visitor: Someone) -> None:
+    other = someone(app)
+    assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code=other.code())).status_code == 422
+    assert (visitor.ial(), other.ial()) == (2, 2)
+
+
+def test_nobody_proves_themselves(officer: Someone) -> None:
+    assert post_form(officer.browser, "/desk/people", form_for(officer.person, code=officer.code())).status_code == 403
+    assert officer.ial() == 2
+
+
+def test_who_has_no_account_opens_one_first(officer: Someone) -> None:
+    with transaction() as session:
+        person = new_person(session)
+    assert post_form(officer.browser, "/desk/people", form_for(person, code="12345678")).status_code == 409
+
+
+def test_a_registry_that_is_away_is_said_to_be(officer: Someone, visitor: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = visitor.code()
+
+    def away(_: object) -> registries.Registry:
+        raise RegistryUnavailable("away, for a test")
+
+    monkeypatch.setattr(registries, "open_registry", away)
+    answer = post_form(officer.browser, "/desk/people", form_for(visitor.person, code=code))
+    assert answer.status_code == 503
+    assert visitor.ial() == 2
+
+
+def test_an_officer_of_one_factor_is_led_to_a_second(app: Flask, department: str) -> None:
+    weak = someone(app)
+    with transaction() as session:
+        make_officer(session, department=department, person=weak.person)
+    assert weak.browser.get("/desk/people", headers=HTML).location == "/signin/step-up?aal=2&next=%2Fdesk%2Fpeople"
+
+
+def test_others_have_no_such_counter(app: Flask, officer: Someone, visitor: Someone, department: str) -> None:
+    visitor.strengthen()
+    assert visitor.browser.get("/desk/people", headers=HTML).status_code == 403
+    with transaction() as session:
+        withdraw(session, department=department, type_code=get_type(DOCUMENT).code, action=Action.IDENTIFY, now=now())
+    assert officer.browser.get("/desk/people", headers=HTML).status_code == 403
+
+
+@pytest.mark.parametrize("why", REASONS)
+def test_a_department_withdraws_what_it_proved(officer: Someone, visitor: Someone, why: str) -> None:
+    post_form(officer.browser, "/desk/people", form_for(visitor.person, code=visitor.code()))
+    withdrawal = {"withdrawn_number": visitor.person.number, "why": why}
+    done = post_form(officer.browser, "/desk/people/withdrawal", withdrawal, form_at="/desk/people")
+    assert (done.status_code, visitor.ial()) == (200, 2)
+    with transaction() as session:
+        assert "identity-withdrawn" in set(session.scalars(select(Notice.kind).where(Notice.subject_id == visitor.subject_id)))
+    again = post_form(officer.browser, "/desk/people/withdrawal", withdrawal, form_at="/desk/people")
+    assert again.status_code == 404
+
+
+def test_another_department_withdraws_nothing(app: Flask, officer: Someone, visitor: Someone) -> None:
+    post_form(officer.browser, "/desk/people", form_for(visitor.person, code=visitor.code()))
+    stranger, elsewhere = someone(app), new_department(identify=[DOCUMENT])
+    with transaction() as session:
+        make_officer(session, department=elsewhere, person=stranger.person)
+    stranger.strengthen()
+    withdrawal = {"withdrawn_number": visitor.person.number, "why": "fraud"}
+    assert post_form(stranger.browser, "/desk/people/withdrawal", withdrawal, form_at="/desk/people").status_code == 404
+    assert visitor.ial() == 3
+
+
+def test_who_cannot_get_in_is_let_back_in(officer: Someone, visitor: Someone) -> None:
+    done = post_form(officer.browser, "/desk/people", form_for(visitor.person, act="recover"))
+    assert done.status_code == 200
+    assert 'id="recovery-code"' in done.text
+    assert visitor.ial() == 2
+
+
+def test_nobody_lets_a_stranger_in(officer: Someone) -> None:
+    stranger = Person(citizen_number(), "无此人")
+    assert post_form(officer.browser, "/desk/people", form_for(stranger, act="recover")).status_code == 422
