@@ -61,17 +61,23 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from idp.signin.account_pages import account_pages
     from idp.signin.closing_pages import closing_pages
+    from idp.signin.code_pages import code_pages
+    from idp.signin.contact_pages import contact_pages
     from idp.signin.devices_pages import devices_pages
     from idp.signin.export_pages import export_pages
     from idp.signin.history_pages import history_pages
     from idp.signin.level_pages import level_pages
     from idp.signin.passkey_api import passkey_api
     from idp.signin.passkey_pages import passkey_pages
+    from idp.signin.password_pages import password_pages
+    from idp.signin.recovery_codes_pages import recovery_codes_pages
     from idp.signin.recovery_pages import recovery_pages
     from idp.signin.scan_pages import scan_pages
     from idp.signin.second_pages import second_pages
     from idp.signin.signin_pages import signin_pages
     from idp.signin.step_up_pages import step_up_pages
+    from idp.signin.totp_pages import totp_pages
+    from idp.signin.ways_pages import ways_pages
     from keys import rotation_jobs  # noqa: F401 (declares a job)
     from keys.published_api import published
     from runtime.health_api import health
@@ -100,7 +106,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (closing_pages, export_pages, history_pages, recovery_pages):
         app.register_blueprint(blueprint)
-    for blueprint in (second_pages, passkey_pages, passkey_api):  # ways to sign in
+    ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
+    for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
         app.register_blueprint(blueprint)

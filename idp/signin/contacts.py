@@ -37,6 +37,7 @@ REASONS = {
     ),
     "email": Text("电子邮箱地址有误，请核对，例如 name@example.cn。", "This is no e-mail address such as name@example.cn."),
     "many": Text(f"联系方式最多{MOST}个，请先移除不用的。", f"You can keep {MOST} of these; remove one that you no longer use first."),
+    "unreachable": Text("本服务目前不能向这类地址发送验证码。", "No codes can be sent to an address of this kind here."),
     "known": Text("这个联系方式已经添加。", "You have added this one already."),
 }
 

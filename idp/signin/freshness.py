@@ -5,7 +5,7 @@ Whoever has an authenticator or a passkey shows it; whoever has a password alone
 
 from datetime import timedelta
 
-from flask import g
+from flask import g, request
 
 from idp.signin import second_step
 from idp.signin.assurance import ONE_FACTOR, TWO_FACTORS, aal_of
@@ -35,7 +35,8 @@ class FreshCaller:
         with transaction() as session:
             demand = TWO_FACTORS if second_step.asks_for_two(session, g.signed_in.subject_id) else ONE_FACTOR
         if now() - g.signed_in.auth_time > RECENT or aal_of(g.signed_in.amr) < demand:
-            raise GoAndRaise(f"/signin/step-up?aal={demand}") if wants_page() else NotFresh("a fresh proof is asked for")
+            back = "" if request.method in ("GET", "HEAD") else "&next=/account"
+            raise GoAndRaise(f"/signin/step-up?aal={demand}{back}") if wants_page() else NotFresh("a fresh proof is asked for")
 
 
 fresh = FreshCaller()
