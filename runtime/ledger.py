@@ -26,7 +26,10 @@ BATCH = 5_000
 Sign = Callable[[dict[str, Any]], str]
 VerifySignature = Callable[[str], dict[str, Any]]
 # What a person did in another's name; in the index's own words, or it would not be used.
-ABOUT_ANOTHER = text("subject_id IS NOT NULL AND actor LIKE 'subject:%' AND actor <> 'subject:' || subject_id::text")
+ABOUT_ANOTHER = text("subject_id IS NOT NULL AND starts_with(actor, 'subject:') AND actor <> 'subject:' || subject_id::text")
+# Of an act that stands in an organisation's name, such as a mandate given: the person whom it is given to.
+PERSON_CONCERNED = text("(detail ->> 'person')")
+CONCERNS_ANOTHER = text("detail ? 'person'")
 
 
 class LedgerEntry(Base):
@@ -45,6 +48,7 @@ class LedgerEntry(Base):
         Index("ix_ledger_entries_unsealed", "id", postgresql_where=text("position IS NULL")),
         Index("ix_ledger_entries_subject", "subject_id", "id", postgresql_where=text("subject_id IS NOT NULL")),
         Index("ix_ledger_entries_actor", "actor", "id", postgresql_where=ABOUT_ANOTHER),
+        Index("ix_ledger_entries_person", PERSON_CONCERNED, "id", postgresql_where=CONCERNS_ANOTHER),
     )
 
     def leaf(self) -> bytes:

@@ -10,14 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, select, text
 from sqlalchemy.orm import Session
 
 from idp.signin import assurance
 from idp.signin.acts import ACTS, CONTACTS, METHODS, SOMETHING, WAYS_BACK
-from idp.subjects import directory, mandates
 from runtime.languages import Text
-from runtime.ledger import ABOUT_ANOTHER, LedgerEntry
+from runtime.ledger import ABOUT_ANOTHER, CONCERNS_ANOTHER, PERSON_CONCERNED, LedgerEntry
 
 PAGE = 40
 Namer = Callable[[Session, LedgerEntry], Text | None]
@@ -49,7 +48,8 @@ def history_of(session: Session, subject_id: UUID, *, before: UUID | None = None
     """Return what happened to an account, the newest first: `limit` entries, older than `before` if it is given."""
     rows = _rows(session, LedgerEntry.subject_id == subject_id, before, limit)
     rows += _rows(session, and_(LedgerEntry.actor == f"subject:{subject_id}", ABOUT_ANOTHER), before, limit)
-    newest = sorted(rows, key=lambda row: row.id, reverse=True)[:limit]
+    rows += _rows(session, and_(text(f"{PERSON_CONCERNED} = :person").bindparams(person=str(subject_id)), CONCERNS_ANOTHER), before, limit)
+    newest = sorted({row.id: row for row in rows}.values(), key=lambda row: row.id, reverse=True)[:limit]
     return [_entry(session, row, subject_id) for row in newest]
 
 
@@ -102,27 +102,13 @@ def _level(_: Session, row: LedgerEntry) -> Text | None:
     return assurance.NAMES.get(level) if isinstance(level, int) else None
 
 
-def _holder(session: Session, row: LedgerEntry) -> Text | None:
-    if row.subject_id is None or row.act == "acting.ended":
-        return None
-    name = directory.name_of(directory.get_subject(session, row.subject_id))
-    return Text(f"“{name}”", f"“{name}”")
-
-
-def _mandate(session: Session, row: LedgerEntry) -> Text | None:
-    holder, role = _holder(session, row), mandates.ROLES.get(str(row.detail.get("role")), NOTHING)
-    return Text(f"{holder.zh}，{role.zh}", f"{holder.en}, {role.en}") if holder is not None else None
-
-
 def _strings(value: Any) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
 
 
 namers: dict[str, Namer] = {
-    "acting": _holder,
     "contact": _contact,
     "identity": _level,
-    "mandate": _mandate,
     "recovery": _way_back,
     "session": _methods,
 }

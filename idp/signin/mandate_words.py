@@ -9,9 +9,10 @@ from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 
 
-def role_of(_: Session, row: LedgerEntry) -> Text | None:
-    """Return the role that a mandate was for."""
-    return ROLES.get(str(row.detail.get("role")))
+def role_of(session: Session, row: LedgerEntry) -> Text | None:
+    """Return the role that a mandate was for, and at which organisation."""
+    role, holder = ROLES.get(str(row.detail.get("role"))), holder_of(session, row)
+    return Text(f"{holder.zh}，{role.zh}", f"{role.en} at {holder.en}") if role is not None and holder is not None else role
 
 
 def holder_of(session: Session, row: LedgerEntry) -> Text | None:

@@ -9,7 +9,8 @@ branch_labels = None
 depends_on = None
 
 ABOUT_SOMEONE, STILL_OPEN = sa.text("subject_id IS NOT NULL"), sa.text("ended_at IS NULL")
-ABOUT_ANOTHER = sa.text("subject_id IS NOT NULL AND actor LIKE 'subject:%' AND actor <> 'subject:' || subject_id::text")
+ABOUT_ANOTHER = sa.text("subject_id IS NOT NULL AND starts_with(actor, 'subject:') AND actor <> 'subject:' || subject_id::text")
+CONCERNS_ANOTHER = sa.text("detail ? 'person'")
 
 
 def upgrade() -> None:
@@ -34,11 +35,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_recoveries_expires_at"), "recoveries", ["expires_at"], unique=False)
     op.create_index("uq_recoveries_open", "recoveries", ["subject_id", "way"], unique=True, postgresql_where=STILL_OPEN)
     op.create_index("ix_ledger_entries_subject", "ledger_entries", ["subject_id", "id"], postgresql_where=ABOUT_SOMEONE)
+    op.create_index("ix_ledger_entries_person", "ledger_entries", [sa.text("(detail ->> 'person')"), "id"], postgresql_where=CONCERNS_ANOTHER)
     op.create_index("ix_ledger_entries_actor", "ledger_entries", ["actor", "id"], postgresql_where=ABOUT_ANOTHER)
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index("ix_ledger_entries_person", table_name="ledger_entries", postgresql_where=CONCERNS_ANOTHER)
     op.drop_index("ix_ledger_entries_actor", table_name="ledger_entries", postgresql_where=ABOUT_ANOTHER)
     op.drop_index("ix_ledger_entries_subject", table_name="ledger_entries", postgresql_where=ABOUT_SOMEONE)
     op.drop_table("recoveries")

@@ -4,21 +4,24 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event, text
 
 from idp.signin import history
 from idp.signin.acts import ACTS
-from idp.subjects import directory
+from idp.subjects import appointments, directory, mandates
 from idp.subjects.numbers import parse_number
+from idp.subjects.rights import Right
 from runtime import ledger
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
-from tests.world_people import BROWSER, Person, act_for, new_organisation, new_person, sign_in
+from tests.world_people import BROWSER, Person, act_for, new_organisation, new_person, open_account, sign_in
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(path for package in ("idp", "wallet") for path in (ROOT / package).rglob("*.py"))
@@ -97,6 +100,39 @@ def test_what_i_did_in_anothers_name_is_in_my_history_too(app: Flask, client: Fl
     sign_in(client, person)
     act_for(client, firm_id)
     assert "开始代表" in client.get("/account/history", headers=BROWSER).text
+
+
+def test_what_was_given_to_me_in_an_organisations_name_is_in_my_history_too(app: Flask, client: FlaskClient, person: Person) -> None:
+    with app.app_context(), transaction() as session:
+        owner = new_person(session)
+        owner_id = open_account(session, owner)
+        firm = new_organisation(session, representative=owner)
+        firm_id = directory.ensure_subject(session, parse_number(firm.number), now=now()).id
+        appointments.claim(session, person_id=owner_id, organisation_id=firm_id, now=now())
+        wanted = appointments.Appointment(mandates.HANDLER, Right(None, None, now(), None))
+        appointments.appoint(
+            session, by=owner_id, organisation_id=firm_id, number=parse_number(person.number), name=person.name, wanted=wanted, now=now()
+        )
+    sign_in(client, person)
+    page = client.get("/account/history", headers=BROWSER).text
+    assert f"授予办事权限：{firm.name}，办事人员" in page
+    assert "操作方：另一位用户" in page
+
+
+def test_the_history_is_found_by_indexes_alone(app: Flask, person: Person) -> None:
+    plans: list[str] = []
+    with app.app_context():
+        subject_id = subject_of(person)
+        with transaction() as session:
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+            statements: list[Any] = []
+            event.listen(session, "do_orm_execute", lambda state: statements.append(state.statement))
+            history.history_of(session, subject_id)
+            for statement in statements[:3]:
+                compiled = statement.compile(session.connection(), compile_kwargs={"literal_binds": True})
+                plans.append("\n".join(session.scalars(text(f"EXPLAIN {str(compiled).replace(':', chr(92) + ':')}"))))
+    for plan, index in zip(plans, ("subject", "actor", "person"), strict=True):
+        assert f"ix_ledger_entries_{index}" in plan, plan
 
 
 def test_the_history_is_paged_without_a_gap(app: Flask, client: FlaskClient, person: Person) -> None:
