@@ -54,6 +54,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.token_api import token_endpoints
     from idp.signin import (
         account_menu,
+        ended,  # noqa: F401 (ends what someone could do who has died)
         mandate_notices,  # noqa: F401 (hears of mandates)
         mandate_words,  # noqa: F401 (names what mandates are about)
         pruning,  # noqa: F401 (declares a job)
@@ -78,6 +79,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.step_up_pages import step_up_pages
     from idp.signin.totp_pages import totp_pages
     from idp.signin.ways_pages import ways_pages
+    from idp.subjects.registry_updates_api import registry_updates_api
     from keys import rotation_jobs  # noqa: F401 (declares a job)
     from keys.published_api import published
     from runtime.health_api import health
@@ -117,6 +119,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
         api.register_blueprint(interface)
+    api.register_blueprint(registry_updates_api)
     for blueprint in (desk_pages.desk, people_desk_pages.people_desk, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts):

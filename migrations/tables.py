@@ -23,7 +23,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
-from idp.subjects import directory, history, mandates, registries, registry_answers
+from idp.subjects import directory, history, mandates, registries, registry_answers, registry_updates
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
@@ -45,6 +45,7 @@ OWNERS = (
     registries,
     mandates,
     registry_answers,
+    registry_updates,
     accounts,
     proofs,
     counter_codes,

@@ -44,6 +44,13 @@ class DrawRequestSchema(Schema):
     )
 
 
+class DrawnHolderSchema(Schema):
+    """What the asker must know of the holder, beyond the licence."""
+
+    state = fields.String(metadata={"description": "`active`, `deceased` or `dissolved`, as the registry says.", "example": "active"})
+    number_changed = fields.Boolean(metadata={"description": "Whether the number that was asked for is a former one.", "example": False})
+
+
 class DrawSchema(Schema):
     """What was drawn."""
 
@@ -55,4 +62,5 @@ class DrawSchema(Schema):
             "example": "Jk3q9XnM2vTzR8cL5wYb1A",
         }
     )
+    holder = fields.Nested(DrawnHolderSchema, metadata={"description": "On statutory authority alone: what to know of the holder."})
     receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

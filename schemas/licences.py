@@ -106,6 +106,12 @@ class LicenceSchema(Schema):
     valid_from = fields.Date(metadata={"description": "The first day.", "example": "2026-01-01"})
     valid_until = fields.Date(allow_none=True, metadata={"description": "The last day, or null.", "example": "2032-01-01"})
     licence_number = fields.String(metadata={"description": "Licence number (证照编号).", "example": "示例证字第0001号"})
+    holder_number_changed = fields.Boolean(
+        metadata={
+            "description": "Only when issuing, and true: the holder was named by a former number; the licence is under the present one.",
+            "example": True,
+        }
+    )
 
 
 class LicenceDetailSchema(LicenceSchema):

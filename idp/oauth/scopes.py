@@ -29,6 +29,7 @@ OF_SYSTEMS = MappingProxyType(
         "draws": Text("依职权调用证照", "Draw licences on statutory authority"),
         "receipts": Text("查询核验回执", "Read receipts"),
         "events": Text("接收证照变更消息", "Hear of changes to licences"),
+        "registry:updates": Text("推送人口和法人登记变更", "Tell of changes in the population and legal-person registries"),
     }
 )
 ALL = MappingProxyType({**OF_PEOPLE, **OF_SYSTEMS})

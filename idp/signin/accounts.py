@@ -7,14 +7,13 @@ organisation has no password: a person with a mandate signs in and acts for it.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select, update
+from sqlalchemy import ForeignKey, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import passwords, stated
 from idp.subjects import directory
 from idp.subjects.numbers import Number
-from keys import sealing
 from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
@@ -79,6 +78,8 @@ class Account(Base):
     closed_at: Mapped[datetime | None]
     language: Mapped[str | None]
 
+    by_former_number = False  # whether it was found by a number that its owner had before
+
     @property
     def usable_hash(self) -> str | None:
         """The hash that a password may be checked against, or None where no password opens the account."""
@@ -100,9 +101,17 @@ def check_is_person(number: Number) -> None:
 
 
 def find_account(session: Session, number: Number) -> Account | None:
-    """Return the account of a number, or None, by one query in either case."""
-    of_number = directory.Subject.number_index.in_(sealing.indexes_of(number.value)) | stated.of_number(number, Account.subject_id)
-    return session.scalars(select(Account).join(directory.Subject, directory.Subject.id == Account.subject_id).where(of_number)).first()
+    """Return the account of whoever has a number, or had it, or None, by one query in either case.
+
+    For someone who has died it is as if there were none.
+    """
+    ids = union_all(directory.active_ids(number), stated.ids(number))
+    row = session.execute(select(Account, directory.had_number(number, Account.subject_id)).where(Account.subject_id.in_(ids))).first()
+    if row is None:
+        return None
+    account: Account = row[0]
+    account.by_former_number = row[1]
+    return account
 
 
 def check_stands(session: Session, subject_id: UUID) -> None:

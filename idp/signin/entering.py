@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.signin import accounts, alarms, devices, pending, registration, second_step, sessions, trusted_browsers
 from idp.signin.sessions import SignedIn
+from idp.subjects import directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def enter(
     session_id, token = sessions.begin(
         session, subject_id=subject_id, amr=amr, now=now, before=browser.before, auth_time=auth_time, about=about, mark_hash=known.mark_hash
     )
+    directory.check_active(directory.get_subject(session, subject_id))  # after the session's row: a death that comes now waits, and ends it
     if known.is_new and _had_account_before(session, subject_id, now=now):
         alarms.tell(session, subject_id, session_id=session_id, about=about, now=now)
     registration.match_soon(session, subject_id)

@@ -21,7 +21,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
-from idp.subjects import registry_answers
+from idp.subjects import registry_answers, registry_updates
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -49,3 +49,4 @@ def prune_signin() -> None:
     for part in PARTS:
         part.forget(now=now())
     registry_answers.forget(now=now())
+    registry_updates.forget(now=now())

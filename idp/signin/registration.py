@@ -10,11 +10,12 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, notices, passwords, proofs, sessions, stated
+from idp.signin import accounts, matching, notices, passwords, proofs, sessions, stated
 from idp.signin.accounts import Account
 from idp.signin.proofs import Method
 from idp.subjects import directory, guardians, registries
 from idp.subjects.directory import Subject
+from idp.subjects.history import Told
 from idp.subjects.numbers import Number
 from idp.subjects.registries import Record, RegistryUnavailable
 from keys import sealing
@@ -28,14 +29,14 @@ def register(session: Session, *, number: Number, name: str, password: str, may_
 
     With `may_state`, it is opened at level 1 where the registry cannot be asked. The password is hashed before the registry or any row is
     asked, so that every answer takes the same time and no connection waits meanwhile. Raises OrganisationsActThroughPeople, PasswordRefused,
-    TooYoung, NotInRegistry, RegistryUnavailable, AccountExists, AccountClosed.
+    TooYoung, NotInRegistry, NumberChanged, SubjectEnded, RegistryUnavailable, AccountExists, AccountClosed.
     """
     accounts.check_is_person(number)
     guardians.check_may_sign_in(number.born, now=now)
     passwords.check_password(password, number=number, name=name)
     password_hash = passwords.hash_password(password)
     try:
-        record = _matching(session, number, name)
+        record = matching.match(session, number, name)
     except RegistryUnavailable:
         if not may_state:
             raise
@@ -45,7 +46,7 @@ def register(session: Session, *, number: Number, name: str, password: str, may_
     taken = stated.take(session, number)
     if taken is not None:
         _end_stated(session, taken, now)
-    subject = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
+    subject = directory.meet(session, record, told=Told(directory.REGISTRY, now))
     accounts.add(session, subject.id, password_hash=password_hash, now=now)
     _prove(session, subject.id, record, now)
     return subject.id
@@ -59,7 +60,7 @@ def match(session: Session, subject_id: UUID, *, name: str | None = None, now: d
     """
     subject = directory.get_subject(session, subject_id)
     number, is_stated = directory.number_of(subject), stated.is_stated(session, subject_id)
-    record = _matching(session, number, name if name is not None or not is_stated else directory.name_of(subject))
+    record = matching.match(session, number, (name if name is not None or not is_stated else directory.name_of(subject)) or "")
     if is_stated:
         subject_id = _confirm(session, subject, record, now)
     _prove(session, subject_id, record, now)
@@ -81,15 +82,8 @@ def match_stated(subject_id: str) -> None:
         try:
             with session.begin_nested():
                 match(session, UUID(subject_id), now=clock_now())
-        except (accounts.NotInRegistry, accounts.AccountExists):
+        except (accounts.NotInRegistry, accounts.AccountExists, matching.NumberChanged, directory.SubjectEnded):
             notices.tell(session, UUID(subject_id), "not-matched", now=clock_now())
-
-
-def _matching(session: Session, number: Number, name: str | None) -> Record:
-    record = registries.open_registry(session).find(number)
-    if not registries.is_same_name(record.name if record else "", name or "") or record is None:
-        raise accounts.NotInRegistry("no such number" if record is None else "another name", field="number")
-    return record
 
 
 def _open_stated(session: Session, number: Number, name: str, password_hash: str, now: datetime) -> UUID:

@@ -23,6 +23,12 @@ log = structlog.get_logger(__name__)
 signin_pages = Blueprint("signin", __name__, template_folder="templates")
 
 
+NUMBER_CHANGED = Text(
+    "您登录时用的是原号码。登记库记载您的号码已经变更，下次请用现在的号码登录。",
+    "You signed in with a former number. The registry says that yours has changed; next time, use the present one.",
+)
+
+
 class SigninRefused(Refusal):
     """Number and password do not belong together; whether the number has an account is not said."""
 
@@ -94,6 +100,8 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
         throttle.give_back(session, attempt, now=present)
         accounts.rehash(session, account, password=password)
         entry = entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
+    if account.by_former_number:
+        flash(str(NUMBER_CHANGED))
     return callers.let_in(entry, goal)
 
 

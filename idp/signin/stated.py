@@ -9,9 +9,9 @@ registry knows by that number, who takes the number over. One statement, so that
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, delete, exists, select
+from sqlalchemy import ColumnElement, ForeignKey, Select, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.subjects import directory
 from idp.subjects.directory import PERSON, STATED, Subject
@@ -60,9 +60,9 @@ def add(session: Session, *, number: Number, name: str, now: datetime) -> UUID |
     return subject_id
 
 
-def of_number(number: Number, column: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
-    """Return the condition that a column is the id of whoever stated a number."""
-    return column.in_(select(StatedNumber.subject_id).where(StatedNumber.number_index.in_(sealing.indexes_of(number.value))))
+def ids(number: Number) -> Select[UUID]:
+    """Return the query of the id of whoever stated a number."""
+    return select(StatedNumber.subject_id).where(StatedNumber.number_index.in_(sealing.indexes_of(number.value)))
 
 
 def is_stated(session: Session, subject_id: UUID) -> bool:

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, bindparam, delete, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, Select, bindparam, delete, exists, select, union_all
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from idp.subjects import history, records, registries
 from idp.subjects.history import Told
@@ -143,9 +143,14 @@ def present_numbers(session: Session, numbers: Collection[str]) -> dict[str, str
     return {indexes[former]: number_of(subject).value for former, subject in rows}
 
 
-def of_active(number: Number, column: ColumnElement[UUID]) -> ColumnElement[bool]:
-    """Return the condition that a column is the id of the active subject that has a number, or had it."""
-    return column.in_(select(Subject.id).where(Subject.id.in_(_owners(sealing.indexes_of(number.value))), Subject.state == ACTIVE))
+def active_ids(number: Number) -> Select[UUID]:
+    """Return the query of the id of the active subject that has a number, or had it."""
+    return select(Subject.id).where(Subject.id.in_(_owners(sealing.indexes_of(number.value))), Subject.state == ACTIVE)
+
+
+def had_number(number: Number, column: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Return the condition that a number is a former one of the subject whose id a column holds."""
+    return exists().where(FormerNumber.subject_id == column, FormerNumber.number_index.in_(sealing.indexes_of(number.value)))
 
 
 def is_former(subject: Subject, number: Number) -> bool:

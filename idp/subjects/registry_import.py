@@ -92,6 +92,13 @@ class Loading:
             self._follow(session, taken)
         return taken
 
+    def find(self, session: Session, number: Number) -> dict[str, str] | None:
+        """Return what the registry's table says of a number, or None."""
+        table = TABLES[self.source.kind]
+        statement = select(table.number_index, table.record_sealed).where(table.number_index.in_(sealing.indexes_of(number.value)))
+        row = session.execute(statement).first()
+        return None if row is None else unsealed_record(table, *row)
+
     def _read(self, line: int, row: Mapping[str, str]) -> Entry:
         number, members = read_row(self.source, row)
         index = sealing.index_of(number.value)

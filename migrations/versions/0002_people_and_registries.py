@@ -43,10 +43,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("question_index", name=op.f("pk_registry_answers")),
     )
     op.create_index(op.f("ix_registry_answers_expires_at"), "registry_answers", ["expires_at"], unique=False)
+    op.create_table(
+        "registry_updates",
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("id_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "id_hash", name=op.f("pk_registry_updates")),
+    )
+    op.create_index(op.f("ix_registry_updates_told_at"), "registry_updates", ["told_at"], unique=False)
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index(op.f("ix_registry_updates_told_at"), table_name="registry_updates")
+    op.drop_table("registry_updates")
     op.drop_index(op.f("ix_registry_answers_expires_at"), table_name="registry_answers")
     op.drop_table("registry_answers")
     op.drop_table("subject_changes")

@@ -96,6 +96,7 @@ def document_of(licence: Licence, *, now: datetime) -> dict[str, Any]:
         "issuer": licence.issuer_code,
         "state": licence.state_at(now).value,
         "licence_number": licence_number_of(licence),
+        **({"holder_number_changed": True} if licence.holder_renumbered else {}),
     }
 
 

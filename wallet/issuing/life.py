@@ -46,7 +46,9 @@ def issue_licence(
         list_id=status_lists.open_list(settings, now=now),
     )
     _tell(session, licence, now=now)
-    return Licence(**licence)
+    issued = Licence(**licence)
+    issued.holder_renumbered = checked.holder_renumbered
+    return issued
 
 
 def revoke_licence(session: Session, licence: Licence, *, reason: str, legal_basis: str, department: str, now: datetime) -> Licence:

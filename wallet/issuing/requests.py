@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import Subject, UnknownNumber, ensure_subject, name_of
+from idp.subjects.directory import Subject, UnknownNumber, check_active, ensure_subject, is_former, name_of, number_of
 from idp.subjects.numbers import Number, NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -72,7 +72,10 @@ class LicenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRequest:
-    """The same, with all that was found out on the way. No `licence_number`: the issuer leaves it to us."""
+    """The same, with all that was found out on the way. No `licence_number`: the issuer leaves it to us.
+
+    `holder_number` is the present one; `holder_renumbered` says that the request had a former one.
+    """
 
     licence_type: LicenceType
     holder: Subject = field(repr=False)
@@ -82,6 +85,7 @@ class CheckedRequest:
     valid_from: date
     valid_until: date | None
     licence_number: str | None = field(repr=False)
+    holder_renumbered: bool = False
 
 
 def check_request(session: Session, request: LicenceRequest, *, department: str, now: datetime) -> CheckedRequest:
@@ -94,12 +98,15 @@ def check_request(session: Session, request: LicenceRequest, *, department: str,
     values = check_values(licence_type.fields, request.fields)
     _check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
     number = _number(licence_type, request.holder_number)
-    licence_number = _licence_number(licence_type, number, request.licence_number)
     holder = _holder(session, number, now=now)
+    former = number if is_former(holder, number) else None
+    number = number_of(holder) if former else number
+    licence_number = _licence_number(licence_type, number, request.licence_number, former=former)
     name = name_of(holder)
     if request.holder_name is not None and request.holder_name.strip() != name:
         raise HolderNameDiffers(field="holder.name")
-    return CheckedRequest(licence_type, holder, number.value, name, values, request.valid_from, request.valid_until, licence_number)
+    dates = (request.valid_from, request.valid_until)
+    return CheckedRequest(licence_type, holder, number.value, name, values, *dates, licence_number, holder_renumbered=former is not None)
 
 
 def _type(code_or_slug: str) -> LicenceType:
@@ -121,15 +128,17 @@ def _number(licence_type: LicenceType, unverified: str) -> Number:
 
 def _holder(session: Session, number: Number, *, now: datetime) -> Subject:
     try:
-        return ensure_subject(session, number, now=now)
+        holder = ensure_subject(session, number, now=now)
     except UnknownNumber as error:
         raise UnknownNumber(error.reason, field="holder.number") from error
+    check_active(holder, field="holder.number")
+    return holder
 
 
-def _licence_number(licence_type: LicenceType, number: Number, given: str | None) -> str | None:
+def _licence_number(licence_type: LicenceType, number: Number, given: str | None, *, former: Number | None) -> str | None:
     if licence_type.number_rule == "issuer":
         return given
-    if given is not None and given.strip().upper() != number.value:
+    if given is not None and given.strip().upper() not in (number.value, former.value if former else None):
         raise LicenceNumberRefused(field="licence_number")
     return number.value
 

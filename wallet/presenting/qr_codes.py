@@ -20,7 +20,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.subjects import mandates
+from idp.subjects import directory, mandates
 from idp.subjects.mandates import GivenMandate
 from keys import holder_keys, sealed_tables, sealing
 from runtime import ledger
@@ -159,6 +159,11 @@ def withdraw_made_under(session: Session, given: GivenMandate, now: datetime) ->
     _expire(session, Presentation.holder_id == given.holder_id, Presentation.person_id == given.person_id, now=now)
 
 
+def withdraw_all(session: Session, holder_id: UUID, now: datetime) -> None:
+    """Let every code of a holder who has ended expire now."""
+    _expire(session, Presentation.holder_id == holder_id, now=now)
+
+
 def is_code(unverified: str) -> bool:
     """Tell whether a text is meant as the content of a QR code, rather than as a presentation itself."""
     return "~" not in unverified
@@ -223,3 +228,4 @@ def _nonce(code_hash: bytes) -> str:
 
 
 mandates.on_mandate_end.append(withdraw_made_under)
+directory.on_subject_end.append(withdraw_all)

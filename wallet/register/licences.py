@@ -95,6 +95,8 @@ class Licence(Base):
     changed_at: Mapped[datetime]
     __table_args__ = (Index("ix_licences_id", "id", unique=True), Index("ix_licences_issuer", "issuer_code", "type_code", "id"))
 
+    holder_renumbered = False  # whether it was just issued to someone who was named by a former number
+
     def state_at(self, now: datetime) -> LicenceState:
         """Return the state with the calendar looked at: a licence that the register calls valid may be expired, or yet to begin."""
         state = LicenceState(self.state)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import find_subject
+from idp.subjects.directory import find_subject, is_former
 from idp.subjects.numbers import Number, NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -54,14 +54,17 @@ class DrawRequest:
 def draw_by_authority(session: Session, settings: Settings, request: DrawRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
     """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid.
 
-    Whether a number is known at all is not told apart from its having no such licence.
+    Whether a number is known at all is not told apart from its having no such licence. Of someone who has died, and of an organisation that was
+    dissolved, the register keeps what it has: the answer says so.
     """
     licence_type = get_type(request.type)
     check_authority(department=asker.department, type_code=licence_type.code, action=Action.DRAW, now=now)
-    holder = find_subject(session, _number(request.number or ""))
+    number = _number(request.number or "")
+    holder = find_subject(session, number)
     if holder is None:
         raise LicenceNotFound("no such holder", field="type")  # letter by letter as for a holder without the licence
-    return _draw(session, settings, request, licence_type, holder_id=holder.id, way=Way.DRAW, asker=asker, receipt_id=receipt_id, now=now)
+    about = {"state": holder.state, "number_changed": is_former(holder, number)}
+    return _draw(session, settings, request, licence_type, holder.id, Way.DRAW, about, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def _number(unverified: str) -> Number:
@@ -76,7 +79,7 @@ def draw_for_holder(
 ) -> dict[str, Any]:
     """Draw with the holder's consent, so that the department needs no authority of its own; raises LicenceNotFound, LicenceNotValid."""
     licence_type = get_type(request.type)
-    return _draw(session, settings, request, licence_type, holder_id=holder_id, way=Way.CONSENT, asker=asker, receipt_id=receipt_id, now=now)
+    return _draw(session, settings, request, licence_type, holder_id, Way.CONSENT, None, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def _draw(
@@ -84,9 +87,10 @@ def _draw(
     settings: Settings,
     request: DrawRequest,
     licence_type: LicenceType,
-    *,
     holder_id: UUID,
     way: Way,
+    holder: dict[str, Any] | None,
+    *,
     asker: Asker,
     receipt_id: UUID,
     now: datetime,
@@ -95,7 +99,7 @@ def _draw(
     fields = _chosen(licence_type, licence, request.fields)
     state = licence.state_at(now).value
     summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
-    answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES)}
+    answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES), **({"holder": holder} if holder else {})}
     finding = Finding("draw", way, VALID, text_of(answer), request.cause, licence_type.code, holder_id, licence.id, answer)
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 

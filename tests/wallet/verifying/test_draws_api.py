@@ -43,7 +43,7 @@ def revoke(counter: Counter) -> None:
 def test_a_draw_on_authority_gives_the_fields_a_receipt_and_a_line_in_the_history(counter: Counter) -> None:
     answer = counter.draw()
     assert answer.status_code == 201
-    assert answer.json.keys() == {"licence", "fields", "salt", "receipt"}
+    assert answer.json.keys() == {"licence", "fields", "salt", "holder", "receipt"}
     assert answer.json["fields"]["vehicle_class"] == "C1"
     assert answer.json["licence"]["identifier"] == counter.licence.identifier
     claims = ring.verify(answer.json["receipt"]["jws"], use=ring.RECEIPT, typ="receipt+jwt", audience=None)
