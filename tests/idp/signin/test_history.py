@@ -27,7 +27,15 @@ ROOT = Path(__file__).parents[3]
 SOURCES = sorted(path for package in ("idp", "wallet") for path in (ROOT / package).rglob("*.py"))
 # Acts of the operator and of departments that concern no person.
 OF_NOBODY = {
-    *("authority.granted", "authority.withdrawn", "client.disabled", "client.registered", "department.added", "licence-type.applied"),
+    *(
+        "authority.granted",
+        "authority.withdrawn",
+        "client.disabled",
+        "client.registered",
+        "department.added",
+        "licence-type.applied",
+        "registry.told",
+    ),
 }
 FIRST_WORDS = {act.partition(".")[0] for act in ACTS} - {"code"}
 
