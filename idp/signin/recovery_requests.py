@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, recovery
+from idp.signin import accounts, recovery, stated
 from idp.subjects import registries
 from idp.subjects.numbers import Number, parse_number
 from idp.subjects.registries import Record
@@ -75,8 +75,8 @@ def address_key(address: str) -> str:
 def _begin(session: Session, claim: Claim, recovery_id: UUID, code_hash: bytes, *, now: datetime) -> bool:
     number = parse_number(claim.number)
     account = accounts.find_account(session, number)
-    if account is None or account.closed_at is not None:
-        return False
+    if account is None or account.closed_at is not None or stated.is_stated(session, account.subject_id):
+        return False  # a number that someone only said is theirs is not won back: whoever the registry knows opens an account of their own
     if not matches(registries.open_registry(session).find(number), claim):
         subject_id = account.subject_id
         ledger.record(session, "recovery.mismatched", actor="anyone", object_id=subject_id, subject_id=subject_id, now=now)

@@ -242,13 +242,21 @@ def renumber(session: Session, former: Number, number: Number, *, told: Told) ->
 
 def number_of(subject: Subject) -> Number:
     """Return the number of a subject."""
-    value = sealing.unseal(subject.number_sealed, table="subjects", column="number", row=subject.id)
-    return Number(value.partition(STATED)[0], NumberKind(subject.number_kind))
+    return Number(_written(subject).partition(STATED)[0], NumberKind(subject.number_kind))
+
+
+def is_stated(subject: Subject) -> bool:
+    """Whether nobody but the person says that the number is theirs, so that what a registry says of the number is not to be told them."""
+    return STATED in _written(subject)
 
 
 def name_of(subject: Subject) -> str:
     """Return the name of a subject."""
     return sealing.unseal(subject.name_sealed, table="subjects", column="name", row=subject.id)
+
+
+def _written(subject: Subject) -> str:
+    return sealing.unseal(subject.number_sealed, table="subjects", column="number", row=subject.id)
 
 
 def _numbered(subject_id: UUID, number: Number) -> dict[str, bytes]:

@@ -145,8 +145,8 @@ def all_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]
 
     While the registry is away, what was claimed here stands, and what was not is left out.
     """
-    person = directory.number_of(directory.get_subject(session, person_id))
-    if not person.is_person:
+    person = directory.get_subject(session, person_id)
+    if person.kind != directory.PERSON:
         return []
     standing = {one.holder_id: one for one in acted_for(session, person_id=person_id, now=now)}
     try:
@@ -174,7 +174,7 @@ def check_mandate(session: Session, *, person_id: UUID, organisation_id: UUID, n
         return _check_guardian(session, found, person_id)
     head = chain[-1][0].person_id if found is not None else person_id
     try:
-        named = _named_by_registry(session, directory.number_of(directory.get_subject(session, head)), now=now)
+        named = _named_by_registry(session, directory.get_subject(session, head), now=now)
     except RegistryUnavailable:
         named = {organisation_id: found} if found is not None else {}
     if organisation_id not in named:
@@ -184,8 +184,8 @@ def check_mandate(session: Session, *, person_id: UUID, organisation_id: UUID, n
 
 def is_representative(session: Session, *, person_id: UUID, organisation_id: UUID, now: datetime) -> bool:
     """Whether the registry names a person as the legal representative of an organisation; raises RegistryUnavailable."""
-    person = directory.number_of(directory.get_subject(session, person_id))
-    return person.is_person and organisation_id in _named_by_registry(session, person, now=now)
+    person = directory.get_subject(session, person_id)
+    return person.kind == directory.PERSON and organisation_id in _named_by_registry(session, person, now=now)
 
 
 def names_guardian(session: Session, record: Record, person_id: UUID) -> bool:
@@ -204,9 +204,12 @@ def _check_guardian(session: Session, found: Mandate, person_id: UUID) -> Mandat
     return found
 
 
-def _named_by_registry(session: Session, person: Number, *, now: datetime) -> dict[UUID, Mandate]:
-    found = {}
-    for record in registries.open_registry(session).represented_by(person):
+def _named_by_registry(session: Session, person: Subject, *, now: datetime) -> dict[UUID, Mandate]:
+    """Return the organisations that the registry says a person represents; none for someone who only said what their number is."""
+    found: dict[UUID, Mandate] = {}
+    if directory.is_stated(person):
+        return found
+    for record in registries.open_registry(session).represented_by(directory.number_of(person)):
         organisation = directory.find_subject(session, record.number) or directory.add_subject(session, record, now=now)
         right = Right(None, None, organisation.added_at, None)
         found[organisation.id] = Mandate(organisation.id, record.number, record.name, LEGAL_REPRESENTATIVE, right)

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from idp.signin import accounts, entering, proofs, registration, sessions, stated
 from idp.signin.accounts import AccountExists, NoSuchAccount, NotInRegistry
 from idp.signin.entering import Browser
-from idp.subjects import directory, registries
+from idp.subjects import directory, mandates, registries
 from idp.subjects.numbers import parse_number
 from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
-from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, csrf_token, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
 
 THIEF = "另一个口令 another one"
 
@@ -228,3 +228,22 @@ def test_a_number_that_nobody_has_stays_at_level_1(context: None, registry: Away
     registry.is_away = False
     registration.match_stated(str(subject_id))
     assert ial_of(subject_id) == 1
+
+
+def test_what_the_registry_says_of_a_number_is_not_told_to_who_only_stated_it(
+    app: Flask, client: FlaskClient, registry: Away, newcomer: Person
+) -> None:
+    registry.is_away = False
+    with app.app_context(), transaction() as session:
+        organisation = new_organisation(session, representative=newcomer)
+    registry.is_away = True
+    with app.app_context():
+        thief = state(newcomer, name="贼", password=THIEF)
+    registry.is_away = False
+    sign_in(client, newcomer, THIEF)
+    assert organisation.name not in client.get("/account", headers=BROWSER).text
+    with app.app_context(), transaction() as session:
+        assert mandates.organisations_of(session, person_id=thief, now=now()) == []
+        found = directory.ensure_subject(session, parse_number(organisation.number), now=now())
+        with pytest.raises(mandates.NoMandate):
+            mandates.check_mandate(session, person_id=thief, organisation_id=found.id, now=now())
