@@ -6,12 +6,13 @@ from rich.console import Console
 from bench import report, starting
 from bench.bare import bare_costs
 from bench.measuring import Measured, Path, measure
+from bench.passkeys import PASSKEY
 from bench.paths import PATHS, health
 from bench.signing_in import SIGN_IN
 from bench.stand import stand
 
 HEALTH = Path("healthz", "a plain route of Flask, with our hooks around it", None, health)
-ALL = (HEALTH, *PATHS, SIGN_IN)
+ALL = (HEALTH, *PATHS, SIGN_IN, PASSKEY)
 NAMES = (*(path.name for path in ALL), starting.NAME)
 
 

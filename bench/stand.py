@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent.parent / "var" / "bench"
 TYPE = "driving-licence"
 OTHER_TYPES = ("resident-identity-card", "marriage-certificate")
 PEOPLE = 40
+NAMED = "http://localhost:8000"  # the public address of the second service; passkeys do not work at an IP
 SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "receipts")
 
 
@@ -33,7 +34,7 @@ class Citizen:
 
 @dataclass(frozen=True)
 class Stand:
-    """The processes, and whoever sends them requests."""
+    """The processes, and whoever sends them requests. `named` is the service once more, at a name, where passkeys work."""
 
     kabao: Kabao
     database: postgres.PostgresServer
@@ -42,6 +43,7 @@ class Stand:
     token: str
     portal: System
     citizens: list[Citizen]
+    named: Processes
 
     @property
     def processes(self) -> Processes:
@@ -55,7 +57,7 @@ class Stand:
 
     def cpu(self) -> tuple[float, float]:
         """Return the seconds of processor time that the service and PostgreSQL have taken so far."""
-        return spent(self.processes.tree("serve")), spent(_family(self.database.get_pid()))
+        return spent([*self.processes.tree("serve"), *self.named.tree("serve")]), spent(_family(self.database.get_pid()))
 
 
 @contextmanager
@@ -63,7 +65,12 @@ def stand() -> Iterator[Stand]:
     """Set the stand up, and take it down at the end."""
     database = postgres.start(FOLDER / "postgres")
     with kabao(database, name="bench", folder=FOLDER / "logs", threads=1) as running:
-        yield _filled(running, database)
+        named = Processes(FOLDER / "logs" / "named", running.processes.database_url, threads=1, public_url=NAMED)
+        try:
+            named.serve()
+            yield _filled(running, database, named)
+        finally:
+            named.stop()
 
 
 def spent(processes: list[psutil.Process]) -> float:
@@ -76,7 +83,7 @@ def spent(processes: list[psutil.Process]) -> float:
     return seconds
 
 
-def _filled(running: Kabao, database: postgres.PostgresServer) -> Stand:
+def _filled(running: Kabao, database: postgres.PostgresServer, named: Processes) -> Stand:
     with running.world():
         department = new_department(issue=[TYPE, *OTHER_TYPES], verify=[TYPE])
     with running.world() as session:
@@ -91,7 +98,7 @@ def _filled(running: Kabao, database: postgres.PostgresServer) -> Stand:
             for other in OTHER_TYPES:
                 new_licence(session, type=other, department=department, number=person.number)
             citizens.append(Citizen(person, subject_id, licence.id))
-    return Stand(running, database, department, system, running.token(system, " ".join(SYSTEM_SCOPES)), portal, citizens)
+    return Stand(running, database, department, system, running.token(system, " ".join(SYSTEM_SCOPES)), portal, citizens, named)
 
 
 def _family(pid: int | None) -> list[psutil.Process]:

@@ -67,6 +67,7 @@ class Processes:
     workers: int = 1
     log_level: str = "INFO"
     port: int = 0
+    public_url: str = "http://127.0.0.1:8000"
     environ: Mapping[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -158,7 +159,7 @@ class Processes:
         return {
             **kept,
             "KABAO_ENVIRONMENT": "development",
-            "KABAO_PUBLIC_URL": "http://127.0.0.1:8000",
+            "KABAO_PUBLIC_URL": self.public_url,
             "KABAO_DATABASE_URL": self.database_url,
             "KABAO_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
             "KABAO_LOG_LEVEL": self.log_level,

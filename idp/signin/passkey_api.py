@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, g, jsonify, request
+from flask import Blueprint, Response, current_app, flash, g, jsonify, request
 from flask import session as form_session
 from marshmallow import Schema
 from sqlalchemy.orm import Session
@@ -136,6 +136,7 @@ def register() -> Response:
         recency.check_recent(session, g.signed_in, goal=LIST, now=asked.now)
         new = passkey_proofs.verify_registration(session, asked, document["credential"])
         passkeys.add(session, g.signed_in.subject_id, new, name=document["name"], now=asked.now)
+    flash(str(Text("已添加通行密钥。", "The passkey was added.")), "success")
     return jsonify(next=LIST)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from idp.signin import passkey_challenges, passkeys, second_step, throttle
@@ -18,8 +18,8 @@ from runtime.database import transaction
 from runtime.ledger import LedgerEntry
 from tests.authenticator import BE, BS, EDDSA, ES256, RS256, UP, UV, Authenticator, encoded
 from tests.idp.signin.conftest import fresh_address
-from tests.world_passkeys import OPTIONS, ORIGIN, REGISTER, SECOND, SIGN_IN, STEP_UP, add_passkey, options, post, sign_in_by_passkey, step_up
-from tests.world_people import BROWSER, Person, new_person, open_account, sign_in
+from tests.world_passkeys import OPTIONS, ORIGIN, REGISTER, SCRIPT, SECOND, SIGN_IN, STEP_UP, add_passkey, options, post, sign_in_by_passkey, step_up
+from tests.world_people import BROWSER, Person, csrf_token, new_person, open_account, sign_in
 
 
 @pytest.fixture
@@ -352,6 +352,28 @@ def test_false_passkeys_are_slowed_where_they_come_from_and_a_right_one_from_the
     assert slowed.status_code == 429
     assert int(slowed.headers["Retry-After"]) > 0
     assert sign_in_by_passkey(place, device).status_code == 200
+
+
+def test_a_sign_in_by_passkey_takes_few_statements(named_app: Flask, owner: Person, device: Authenticator) -> None:
+    place = elsewhere(named_app)
+    sign_in_by_passkey(place, device)
+    place.delete_cookie("kabao_session")
+    asked = options(place, SIGN_IN)
+    token = csrf_token(place.get("/signin", headers=BROWSER).text)
+    asked_of: list[str] = []
+
+    def note(*given: Any) -> None:
+        asked_of.append(given[2])
+
+    engine = named_app.extensions["kabao_engine"]
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        proof = {"credential": device.use(asked)}
+        assert place.post(SIGN_IN, json=proof, headers={**SCRIPT, "X-CSRFToken": token}).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert sum("passkey" in statement for statement in asked_of) == 3
+    assert len(asked_of) <= 12
 
 
 def test_helpers_for_other_parts(named_app: Flask, owner: Person, device: Authenticator) -> None:
