@@ -1,0 +1,123 @@
+"""The walk goes on: everything that an account may hold, with all that must stay secret noted on the way.
+
+Where a page stands behind another person's phone, mail or counter, the feature behind it is called in a transaction of the test's own.
+"""
+
+import re
+import secrets
+from uuid import UUID
+
+import pyotp
+from sqlalchemy import select
+
+from idp.signin import alarms, contacts, counter_codes, devices, notices, one_time_codes, passkeys, recovery, recovery_codes, scans, totp
+from idp.signin import stated as stated_accounts
+from idp.signin import trusted_browsers as trusted
+from idp.subjects import appointments, directory, registry_import
+from idp.subjects.appointments import Appointment
+from idp.subjects.mandates import HANDLER
+from idp.subjects.numbers import parse_number
+from idp.subjects.rights import Right
+from runtime.clock import now
+from runtime.ids import new_id
+from tests.flows.walking import Walk
+from tests.world_people import BROWSER, Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
+
+PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
+
+
+def walk_accounts(walk: Walk, *, department: str) -> None:
+    """Walk through ways to sign in, recovery, organisations and what registries change."""
+    with walk.kabao.world() as session:
+        person, friend = new_person(session, name="利津渔火"), new_person(session, name="齐鲁远帆")
+        for each in (person, friend):
+            walk.note("number", each.number)
+            walk.note("name", each.name)
+        subject_id, friend_id = (open_account(session, each) for each in (person, friend))
+    add_ways(walk, subject_id)
+    sign_in_elsewhere(walk, person, subject_id)
+    recover(walk, person, subject_id, friend_id, department=department)
+    appoint(walk, person, subject_id, friend)
+    change_registries(walk)
+
+
+def add_ways(walk: Walk, subject_id: UUID) -> None:
+    """Give an account addresses, an authenticator, recovery codes, a passkey and a trusted browser."""
+    email, phone = f"liuyue-{secrets.token_hex(4)}@example.cn", f"1391{secrets.randbelow(10**7):07}"
+    with walk.kabao.world() as session:
+        for what, address in (("e-mail", email), ("phone", phone)):
+            contact = contacts.add(session, subject_id, walk.note(what, address), now=now())
+            one_time_codes.issue(session, contact, bound_to=new_id(), purpose="contact", now=now())
+            assert contacts.verify(session, contact, now=now())
+        enrolled = totp.begin(session, subject_id, name=walk.note("name of an authenticator", "渔船上的旧手机"), now=now())
+        assert totp.confirm(session, enrolled, pyotp.TOTP(walk.note("authenticator's secret", enrolled.secret)).now(), now=now())
+        for code in recovery_codes.make(session, subject_id, now=now()):
+            walk.note("recovery code", code)
+        handle = passkeys.handle_of(session, subject_id)
+        assert handle
+        made = passkeys.NewPasskey(secrets.token_bytes(32), secrets.token_bytes(77), 0, ["internal"], backup_eligible=True, backed_up=True)
+        passkeys.add(session, subject_id, made, name=walk.note("name of a passkey", "船长室的指纹锁"), now=now())
+        walk.note("secret of a trusted browser", trusted.trust(session, subject_id, user_agent=PHONE_BROWSER, now=now()))
+
+
+def sign_in_elsewhere(walk: Walk, person: Person, subject_id: UUID) -> None:
+    """Sign in in a new browser, ask for a code there, and let a desk show its QR code."""
+    phone = walk.browser()
+    phone.headers["User-Agent"] = PHONE_BROWSER
+    assert sign_in(phone, person).status_code == 303  # type: ignore[arg-type]
+    walk.note_cookies(phone)
+    with walk.kabao.world() as session:
+        about = devices.describe(session, address="203.0.113.9", user_agent=PHONE_BROWSER)
+        alarms.tell(session, subject_id, session_id=new_id(), about=about, now=now())
+        linked = session.scalars(select(notices.Notice).where(notices.Notice.subject_id == subject_id, notices.Notice.link_sealed.is_not(None)))
+        for row in linked:
+            told = notices.find(session, subject_id, row.id)
+            assert told is not None
+            assert told.link
+            walk.note("secret of a link", told.link.rsplit("/", 1)[1])
+        shown = scans.make(session, address="203.0.113.9", about=about, asker=None, now=now())
+        walk.note("QR code of a desk", shown.qr)
+        walk.note("desk's secret", shown.desk)
+    for path in ("/signin/code", "/account/ways", f"/signin/not-me/{shown.qr}", f"/scan/{shown.qr}"):
+        phone.get(path, headers=BROWSER)
+
+
+def recover(walk: Walk, person: Person, subject_id: UUID, officer_id: UUID, *, department: str) -> None:
+    """Ask for a recovery by what one knows of oneself, with a wrong code, and at a counter."""
+    address = walk.note("home address", "东营市垦利区渔洼路三十三号")
+    browser = walk.browser()
+    asked = post_form(browser, "/recover/registry", {"number": person.number, "name": person.name, "address": address})  # type: ignore[arg-type]
+    found = re.search(r'id="recovery-code">([0-9A-Z-]+)<', asked.text)
+    assert found is not None
+    walk.note("code of a recovery", found[1])
+    new = walk.note("new password", "新的密码更长一些-" + secrets.token_hex(4))
+    wrong = {"number": person.number, "code": found[1], "password": new}
+    assert post_form(browser, "/recover/code", wrong).status_code in (200, 422)  # type: ignore[arg-type]
+    with walk.kabao.world() as session:
+        walk.note(
+            "code of a counter", recovery.grant_at_counter(session, subject_id=subject_id, officer_id=officer_id, department=department, now=now())
+        )
+        counter_codes.make(session, subject_id, now=now())
+
+
+def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person) -> None:
+    """Claim an organisation, and appoint somebody to act for it."""
+    with walk.kabao.world() as session:
+        organisation = new_organisation(session, representative=person, name=walk.note("organisation", "垦利渔火远洋捕捞有限公司"))
+        walk.note("credit code", organisation.number)
+        organisation_id = directory.ensure_subject(session, parse_number(organisation.number), now=now()).id
+        appointments.claim(session, person_id=subject_id, organisation_id=organisation_id, now=now())
+        wanted = Appointment(HANDLER, Right(None, None, now(), None))
+        number = parse_number(friend.number)
+        appointments.appoint(session, by=subject_id, organisation_id=organisation_id, number=number, name=friend.name, wanted=wanted, now=now())
+
+
+def change_registries(walk: Walk) -> None:
+    """Let somebody get another name and another number, and somebody say who they are while the registry is away."""
+    with walk.kabao.world() as session:
+        before = new_person(session, name=walk.note("name", "黄河故道"))
+        directory.ensure_subject(session, parse_number(walk.note("number", before.number)), now=now())
+        after = {"number": walk.note("number", citizen_number()), "name": walk.note("name", "湿地新苗"), "former_number": before.number}
+        assert not registry_import.load_people(session, [after])
+        number, name = walk.note("number", citizen_number()), walk.note("name", "自称之人")
+        assert stated_accounts.add(session, number=parse_number(number), name=name, now=now())
