@@ -19,7 +19,9 @@ MARKET = Department("海右市市场监督管理局", "Haiyou Market Regulation 
 HEALTH = Department("海右市卫生健康委员会", "Haiyou Health Commission", "MB100007", ("practising-physician", "birth-certificate"))
 CONSTRUCTION = Department("海右市住房和城乡建设局", "Haiyou Housing and Construction Bureau", "MB100008", ("construction-permit",))
 TRANSPORT = Department("海右市交通运输局", "Haiyou Transport Bureau", "MB100009", ("road-transport-qualification",))
-SERVICE_CENTRE = Department("海右市政务服务中心", "Haiyou Government Service Centre", "MB100010", verifies=True, draws=True, officers=(SUN,))
+SERVICE_CENTRE = Department(
+    "海右市政务服务中心", "Haiyou Government Service Centre", "MB100010", verifies=True, draws=True, identifies=True, officers=(SUN,)
+)
 ENFORCEMENT = Department("海右市综合行政执法局", "Haiyou Law Enforcement Bureau", "MB100011", supervises=("*",))
 DEPARTMENTS = (
     POLICE,

@@ -58,6 +58,7 @@ PORTALS = (
     Portal("enterprise-hall", Text("企业办事大厅", "Enterprise hall"), "enterprise", ("business-licence", "food-business-licence")),
 )
 
+IDENTIFYING = ("resident-identity-card",)
 ADDRESSES = (
     (people.LIN, "lin.xiaoyue@example.invalid"),
     (people.CHEN, "chen.guoan@example.invalid"),
@@ -142,6 +143,7 @@ def _departments(session: Session, settings: Settings) -> None:
             departments.Action.ISSUE: department.issues,
             departments.Action.VERIFY: slugs if department.verifies else (),
             departments.Action.DRAW: slugs if department.draws else (),
+            departments.Action.IDENTIFY: IDENTIFYING if department.identifies else (),
             departments.Action.SUPERVISE: slugs if "*" in department.supervises else department.supervises,
         }
         for action, types in everything.items():

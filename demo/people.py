@@ -60,7 +60,7 @@ class Organisation:
 
 @dataclass(frozen=True)
 class Department:
-    """A public body of the invented city: what it issues (slugs of licence types) and whether it verifies, draws or supervises."""
+    """A public body of the invented city: what it issues (slugs of licence types) and whether it verifies, draws, identifies or supervises."""
 
     name: str
     english: str
@@ -69,6 +69,7 @@ class Department:
     supervises: tuple[str, ...] = ()
     verifies: bool = False
     draws: bool = False
+    identifies: bool = False
     officers: tuple[Citizen, ...] = field(default=())
 
     @property
