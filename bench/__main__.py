@@ -5,6 +5,7 @@ from rich.console import Console
 
 from bench import report, starting
 from bench.bare import bare_costs
+from bench.entering import ENTER, bare_acts
 from bench.measuring import Measured, Path, measure
 from bench.passkeys import PASSKEY
 from bench.paths import PATHS, health
@@ -12,7 +13,7 @@ from bench.signing_in import SIGN_IN
 from bench.stand import stand
 
 HEALTH = Path("healthz", "a plain route of Flask, with our hooks around it", None, health)
-ALL = (HEALTH, *PATHS, SIGN_IN, PASSKEY)
+ALL = (HEALTH, *PATHS, SIGN_IN, ENTER, PASSKEY)
 NAMES = (*(path.name for path in ALL), starting.NAME)
 
 
@@ -32,7 +33,7 @@ def main(seconds: float, only: tuple[str, ...]) -> None:
         if starting.NAME in chosen:
             status.update(f"Measuring {starting.TITLE} ...")
             found.append(starting.start(standing))
-        bare = [] if only else bare_costs(standing.kabao.app.extensions["kabao_engine"], seconds=min(seconds, 1.0))
+        bare = [] if only else bare_costs(standing.kabao.app.extensions["kabao_engine"], seconds=min(seconds, 1.0), more=bare_acts(standing))
     report.show(console, found, bare)
 
 

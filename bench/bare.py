@@ -1,7 +1,7 @@
 """What cannot cost less: the bare acts that the paths are made of, measured on the same machine in the same run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -23,8 +23,8 @@ class Bare:
     ms: float
 
 
-def bare_costs(engine: Engine, *, seconds: float) -> list[Bare]:
-    """Measure the bare acts, one at a time, in one thread."""
+def bare_costs(engine: Engine, *, seconds: float, more: Mapping[str, Callable[[], object]] | None = None) -> list[Bare]:
+    """Measure the bare acts, and others that are named, one at a time, in one thread."""
     key = suites.ES256.generate()
     assert isinstance(key, PrivateKey)
     public, signature = key.public_key(), key.sign(DATA, ECDSA(SHA256()))
@@ -36,6 +36,7 @@ def bare_costs(engine: Engine, *, seconds: float) -> list[Bare]:
         connection.execute(text(UNDO_AFTER))
         connection.execute(text("CREATE TABLE bench_rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data bytea)"))
     acts["one row inserted and committed, durably"] = lambda: _insert(engine)
+    acts |= more or {}
     found = [Bare(title, _time(act, seconds=seconds)) for title, act in acts.items()]
     with engine.begin() as connection:
         connection.execute(text(UNDO_AFTER))
