@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from idp.subjects import directory, registries
 from idp.subjects.directory import Subject
 from idp.subjects.numbers import Number
+from idp.subjects.records import ACTIVE
 from idp.subjects.registries import Record, RegistryUnavailable
 from idp.subjects.rights import Right, within
 from runtime.database import Base
@@ -205,12 +206,17 @@ def _check_guardian(session: Session, found: Mandate, person_id: UUID) -> Mandat
 
 
 def _named_by_registry(session: Session, person: Subject, *, now: datetime) -> dict[UUID, Mandate]:
-    """Return the organisations that the registry says a person represents; none for someone who only said what their number is."""
+    """Return the organisations that the registry says a person represents, but for those that were dissolved.
+
+    None for someone who only said what their number is.
+    """
     found: dict[UUID, Mandate] = {}
     if directory.is_stated(person):
         return found
     for record in registries.open_registry(session).represented_by(directory.number_of(person)):
         organisation = directory.find_subject(session, record.number) or directory.add_subject(session, record, now=now)
+        if record.state != ACTIVE or not organisation.is_active:
+            continue
         right = Right(None, None, organisation.added_at, None)
         found[organisation.id] = Mandate(organisation.id, record.number, record.name, LEGAL_REPRESENTATIVE, right)
     return found

@@ -5,6 +5,7 @@ answers. The registry's own id of a change is kept with its outcome, so that wha
 """
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -132,7 +133,7 @@ def _change_table(session: Session, update: Update, told: Told) -> bool | None:
     found = loading.find(session, update.number if update.former is None else update.former) or loading.find(session, update.number)
     if found is None:
         return None
-    members = {**found, "number": update.number.value, **_changed(update)}
+    members = {**found, "number": update.number.value, **_changed(update, found)}
     if members == found:
         return False
     if not loading.put(session, [Entry(0, update.number, update.former, members)]):
@@ -140,9 +141,11 @@ def _change_table(session: Session, update: Update, told: Told) -> bool | None:
     return True
 
 
-def _changed(update: Update) -> dict[str, str]:
+def _changed(update: Update, found: Mapping[str, str]) -> dict[str, str]:
     """Return the members of a row that a change changes, beside its number."""
     if update.change in STATES:
+        if found.get("state", ACTIVE) == STATES[update.change]:
+            return {}
         return {"state": STATES[update.change], "ended_on": update.happened_on.isoformat() if update.happened_on else ""}
     if update.name is not None:
         return {"name": update.name}
