@@ -55,6 +55,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin import (
         account_menu,
         ended,  # noqa: F401 (ends what someone could do who has died)
+        ending_proofs,  # noqa: F401 (declares a job)
         mandate_notices,  # noqa: F401 (hears of mandates)
         mandate_words,  # noqa: F401 (names what mandates are about)
         pruning,  # noqa: F401 (declares a job)
@@ -97,7 +98,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.presenting.show_pages import show
-    from wallet.verifying import desk_pages, draws_api, people_desk_pages, receipt_pages, receipts_api, verifications_api
+    from wallet.verifying import desk_pages, draws_api, identity_pages, people_desk_pages, receipt_pages, receipts_api, verifications_api
     from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
@@ -120,7 +121,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
         api.register_blueprint(interface)
     api.register_blueprint(registry_updates_api)
-    for blueprint in (desk_pages.desk, people_desk_pages.people_desk, receipt_pages.receipt_pages):
+    for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts):
         api.register_blueprint(interface)

@@ -113,6 +113,10 @@ class DefinitionSchema(Schema):
         metadata={"description": "Whether the licence number is the holder's number or is given by the issuer.", "example": "holder"},
     )
     validity = fields.Nested(ValiditySchema, required=True, metadata={"description": "How long it is valid."})
+    proves_identity = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Whether to show it, bound in person to a key of the holder's, proves who the holder is.", "example": False},
+    )
     summary = fields.String(
         required=True, validate=SNAKE_CASE, metadata={"description": "The field shown small on a card.", "example": "issuing_office"}
     )

@@ -41,7 +41,10 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class LicenceType:
-    """An entry of the catalogue. `version` grows with each change that is applied; `summary` names the field shown small on a card."""
+    """An entry of the catalogue. `version` grows with each change that is applied; `summary` names the field shown small on a card.
+
+    `proves_identity`: a credential of it that was bound in person says who its holder is (`wallet.verifying.identity`).
+    """
 
     code: str
     slug: str
@@ -57,6 +60,7 @@ class LicenceType:
     fields: tuple[Field, ...]
     description: Text
     version: int = 1
+    proves_identity: bool = False
 
     @property
     def family_name(self) -> Text:
@@ -85,7 +89,7 @@ def read_definition(document: Any, *, version: int = 1) -> LicenceType:
 def _build(loaded: dict[str, Any], version: int) -> LicenceType:
     authority = loaded.pop("defining_authority")
     return LicenceType(
-        **{name: loaded[name] for name in ("code", "slug", "family", "colour", "holder", "number_rule", "summary")},
+        **{name: loaded[name] for name in ("code", "slug", "family", "colour", "holder", "number_rule", "summary", "proves_identity")},
         name=text_of(loaded["name"]),
         description=text_of(loaded["description"]),
         defining_authority=authority["code"],
@@ -162,6 +166,7 @@ def document_of(licence_type: LicenceType) -> dict[str, Any]:
     validity = {"rule": licence_type.validity.rule, "max_years": licence_type.validity.max_years}
     return {
         **plain,
+        **({"proves_identity": True} if licence_type.proves_identity else {}),
         "name": licence_type.name.as_json(),
         "description": licence_type.description.as_json(),
         "defining_authority": {"code": licence_type.defining_authority, "name": licence_type.defining_authority_name.as_json()},
