@@ -62,6 +62,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         sending,  # noqa: F401 (declares jobs)
     )
     from idp.signin.account_pages import account_pages
+    from idp.signin.children_pages import children_pages
     from idp.signin.closing_pages import closing_pages
     from idp.signin.code_pages import code_pages
     from idp.signin.contact_pages import contact_pages
@@ -86,6 +87,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from runtime.health_api import health
     from runtime.home_pages import home
     from wallet.holding import account_names, export_sections  # noqa: F401 (give accounts their licences)
+    from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
@@ -98,12 +100,21 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.presenting.show_pages import show
-    from wallet.verifying import desk_pages, draws_api, identity_pages, people_desk_pages, receipt_pages, receipts_api, verifications_api
+    from wallet.verifying import (
+        desk_pages,
+        draws_api,
+        identity_pages,
+        mandates_api,
+        people_desk_pages,
+        receipt_pages,
+        receipts_api,
+        verifications_api,
+    )
     from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, step_up_pages, home, wallet, show):
+    for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, enterprise):
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages):
         app.register_blueprint(blueprint)
@@ -123,7 +134,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     api.register_blueprint(registry_updates_api)
     for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
-    for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts):
+    for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
         api.register_blueprint(interface)
 
 

@@ -23,7 +23,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
-from idp.subjects import directory, history, mandates, registries, registry_answers, registry_updates
+from idp.subjects import directory, history, mandate_queries, mandates, registries, registry_answers, registry_updates
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
@@ -44,6 +44,7 @@ OWNERS = (
     history,
     registries,
     mandates,
+    mandate_queries,
     registry_answers,
     registry_updates,
     accounts,

@@ -36,6 +36,7 @@ ROOMS = (
     Room("/account/passkeys", Text("通行密钥", "Passkeys")),
     Room("/account/devices", Text("登录设备", "Devices")),
     Room("/account/level", Text("实名等级", "Real-name level")),
+    Room("/enterprise", Text("单位办事", "Organisations")),
     Room("/account/children", Text("未成年子女", "Children")),
     Room("/account/portals", Text("门户授权", "Portals")),
     Room("/account/history", Text("账号记录", "Account history")),

@@ -25,7 +25,7 @@ def account() -> str:
     present = now()
     with transaction() as session:
         seen = overview.overview_of(session, g.signed_in.subject_id, lifetimes=callers.lifetimes(), now=present)
-        organisations = mandates.organisations_of(session, person_id=g.signed_in.subject_id, now=present)
+        organisations = mandates.all_of(session, person_id=g.signed_in.subject_id, now=present)
     return render_template("signin/account.html", seen=seen, signed_in=g.signed_in, organisations=organisations)
 
 

@@ -31,6 +31,7 @@ ACTS = MappingProxyType(
         "licence.issued": Text("签发了“{what}”", "Issued the {what}"),
         "licence.revoked": Text("撤销了“{what}”", "Revoked the {what}"),
         "guardian.entered": Text("监护人添加了未成年人", "A guardian entered a minor"),
+        "mandate.asked": Text("有部门核实授权", "A department asked about mandates"),
         "mandate.changed": Text("变更授权：{what}", "Changed a mandate: {what}"),
         "mandate.ended": Text("结束授权：{what}", "Ended a mandate: {what}"),
         "mandate.given": Text("授予办事权限：{what}", "Gave a mandate: {what}"),

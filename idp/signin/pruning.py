@@ -21,7 +21,7 @@ from idp.signin import (
     totp,
     trusted_browsers,
 )
-from idp.subjects import registry_answers, registry_updates
+from idp.subjects import mandate_queries, registry_answers, registry_updates
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -50,3 +50,4 @@ def prune_signin() -> None:
         part.forget(now=now())
     registry_answers.forget(now=now())
     registry_updates.forget(now=now())
+    mandate_queries.forget(now=now())

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, case, select, update
+from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from idp.subjects import directory, mandates, registries
@@ -224,6 +224,12 @@ def find_representative(session: Session, organisation_id: UUID) -> GivenMandate
     """Return the mandate of the representative who claimed an organisation, or None."""
     standing = (GivenMandate.role == LEGAL_REPRESENTATIVE, GivenMandate.ended_at.is_(None))
     return session.scalars(select(GivenMandate).where(GivenMandate.holder_id == organisation_id, *standing)).one_or_none()
+
+
+def count_beneath(session: Session, given: GivenMandate) -> int:
+    """Return how many mandates would end together with one."""
+    which = (GivenMandate.holder_id == given.holder_id, GivenMandate.id.in_(_under(given)), GivenMandate.ended_at.is_(None))
+    return (session.scalar(select(func.count()).select_from(GivenMandate).where(*which)) or 1) - 1
 
 
 def lock(session: Session, holder_id: UUID) -> None:

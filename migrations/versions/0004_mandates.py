@@ -55,10 +55,25 @@ def upgrade() -> None:
     op.drop_constraint("pk_consents", "consents")
     op.create_primary_key("pk_consents", "consents", ["holder_id", "client_id", "given_by"])
     op.add_column("presentations", sa.Column("person_id", sa.Uuid(), nullable=True))
+    op.create_table(
+        "mandate_queries",
+        sa.Column("holder_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("department", sa.String(), nullable=False),
+        sa.Column("cause_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["holder_id"], ["subjects.id"], name=op.f("fk_mandate_queries_holder_id_subjects")),
+        sa.PrimaryKeyConstraint("holder_id", "id", name=op.f("pk_mandate_queries")),
+    )
+    op.create_index(op.f("ix_mandate_queries_at"), "mandate_queries", ["at"], unique=False)
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index(op.f("ix_mandate_queries_at"), table_name="mandate_queries")
+    op.drop_table("mandate_queries")
     op.drop_column("presentations", "person_id")
     # of several who consented for one holder the last remains
     op.execute(

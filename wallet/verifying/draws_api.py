@@ -1,10 +1,12 @@
 """For departments and portals that read a licence without its being shown."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import current_app, g
 
 from idp.oauth.callers import InsufficientScope, bearer
+from idp.subjects.mandates import NotWithinMandate, check_mandate
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -17,6 +19,7 @@ from runtime.problems import InvalidBody
 from runtime.settings import Settings
 from schemas.draws import DrawRequestSchema, DrawSchema
 from schemas.verifications import IdempotencyKeySchema
+from wallet.register.catalogue import get_type
 from wallet.register.departments import get_department
 from wallet.verifying.attesting import Asker
 from wallet.verifying.draws import DrawRequest, draw_by_authority, draw_for_holder
@@ -42,6 +45,7 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id = now(), new_id()
     _check_holder(body)
+    _check_mandate(body, moment)
     digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
         before = claim(session, caller=_caller(), key=headers["key"], digest=digest, result_id=receipt_id, now=moment)
@@ -63,6 +67,18 @@ def _check_holder(body: dict[str, Any]) -> None:
         raise InvalidBody("a holder beside a person's token", field="holder", shown=HOLDER_GIVEN)
 
 
+def _check_mandate(body: dict[str, Any], moment: datetime) -> None:
+    """Check that whoever acts for another may have this type drawn here; before an answer of before is given again, too."""
+    grantee = g.token.grantee
+    if grantee is None or not grantee.is_acting:
+        return
+    with transaction() as session:
+        mandate = check_mandate(session, person_id=grantee.person_id, organisation_id=grantee.holder_id, now=moment)
+    if not (mandate.allows_type(get_type(body["type"]).code) and mandate.allows_portal(g.token.client_id)):
+        raise NotWithinMandate("another type or portal", field="type")
+
+
 def _caller() -> str:
-    """A person's keys are apart from another's, although the same portal sends them."""
-    return f"{g.token.client_id}:{g.token.holder_id}" if g.token.holder_id else str(g.token.client_id)
+    """A person's keys are apart from another's, although the same portal sends them, also where both act for one holder."""
+    grantee = g.token.grantee
+    return f"{g.token.client_id}:{grantee.holder_id}:{grantee.person_id}" if grantee else str(g.token.client_id)
