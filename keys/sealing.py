@@ -14,7 +14,7 @@ import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from uuid import UUID
 
@@ -51,18 +51,22 @@ class DataKey(Base):
 
 @dataclass(frozen=True)
 class Sealer:
-    """The data keys of one process, unwrapped, by version, and from when on each is written under (if not said: since ever)."""
+    """The data keys of one process, unwrapped, by version, and from when on each is written under (if not said: since ever).
+
+    The moment is the database's, whatever the clock of this machine shows: `ahead` is how far that one is ahead of this.
+    """
 
     ciphers: Mapping[int, AESGCM]
     index_keys: Mapping[int, bytes]
     used_from: Mapping[tuple[str, int], datetime] = field(default_factory=dict)
+    ahead: timedelta = timedelta(0)
 
     def current(self, purpose: str) -> int:
         """Return the version that is in use."""
         schedule = self._schedules[purpose]
         if len(schedule) == 1:
             return schedule[0][1]
-        present = clock.now()
+        present = clock.now() + self.ahead
         return next((version for begins, version in schedule if begins is None or begins <= present), schedule[-1][1])
 
     def seal(self, plain: bytes, *, place: bytes) -> bytes:
@@ -190,10 +194,12 @@ def _sealer() -> Sealer:
 def _load() -> Sealer:
     with transaction() as session:
         keys = _unwrapped(session, current_app.extensions["kabao_settings"])
+        ahead = clock.ahead_of_here(session.scalar(select(func.clock_timestamp())) or clock.now())
     return Sealer(
         {row.version: AESGCM(key) for row, key in keys if row.purpose == SEAL},
         {row.version: key for row, key in keys if row.purpose == INDEX},
         {(row.purpose, row.version): row.used_from for row, _ in keys},
+        ahead,
     )
 
 

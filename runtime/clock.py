@@ -12,6 +12,12 @@ def now() -> datetime:
     return datetime.now(UTC) + _shift
 
 
+def ahead_of_here(moment: datetime) -> timedelta:
+    """Return how far another clock, which shows `moment`, is ahead of this machine's; less than a second is none."""
+    ahead = moment - datetime.now(UTC)
+    return ahead if abs(ahead) >= timedelta(seconds=1) else timedelta(0)
+
+
 @contextmanager
 def shifted(by: timedelta) -> Iterator[None]:
     """Move the clock of this process for the length of the block; for tests of what expires."""

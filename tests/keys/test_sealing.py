@@ -6,7 +6,7 @@ from flask import Flask
 
 from keys import holder_keys, sealing
 from keys.sealing import SealBroken
-from runtime.clock import now, shifted
+from runtime.clock import ahead_of_here, now, shifted
 from runtime.database import transaction
 from runtime.settings import Settings
 
@@ -61,6 +61,19 @@ def test_a_key_that_is_made_is_read_by_and_not_written_under_before_its_moment(a
         with shifted(timedelta(minutes=3)):
             assert sealing.index_of(NUMBER).startswith(sealing.prefix_of(version))
             assert before in sealing.indexes_of(NUMBER)
+
+
+@pytest.mark.parametrize(("ahead", "begun"), [(0, False), (1, False), (3, True), (-3, False)])
+def test_the_moment_of_a_key_is_the_databases_whatever_this_clock_shows(ahead: int, begun: bool) -> None:
+    keys = {1: b"1" * 32, 2: b"2" * 32}
+    sealer = sealing.Sealer({}, keys, {(sealing.INDEX, 2): now() + timedelta(minutes=2)}, ahead=timedelta(minutes=ahead))
+    assert (sealer.current(sealing.INDEX) == 2) is begun
+
+
+def test_a_clock_that_goes_wrong_is_noticed() -> None:
+    assert ahead_of_here(now()) == timedelta(0)
+    assert round(ahead_of_here(now() + timedelta(minutes=5)).total_seconds()) == 300
+    assert round(ahead_of_here(now() - timedelta(minutes=5)).total_seconds()) == -300
 
 
 def test_a_holder_key_signs_for_its_own_credential_alone(app: Flask) -> None:
