@@ -56,10 +56,11 @@ def _change(unverified: str, new: str) -> None:
     with transaction() as session:
         throttle.count(session, attempt, now=present)
         account = session.get(accounts.Account, who.subject_id)
-        number = directory.number_of(directory.get_subject(session, who.subject_id))
+        person = directory.get_subject(session, who.subject_id)
+        number, name = directory.number_of(person), directory.name_of(person)
     if not passwords.is_right(account.usable_hash if account else None, unverified):
         raise ProofRefused("another password", field="present")
-    passwords.check_password(new, number=number)
+    passwords.check_password(new, number=number, name=name)
     password_hash = passwords.hash_password(new)
     with transaction() as session:
         throttle.give_back(session, attempt, now=present)

@@ -128,7 +128,7 @@ def _recover(form: CodeForm) -> None:
     attempt = throttle.Try("recovery code", number.value, request.remote_addr or "")
     with transaction() as session:
         throttle.count(session, attempt, now=present)
-    passwords.check_password(form.password.data, number=number)
+    passwords.check_password(form.password.data, number=number)  # nor the name: whoever has no code yet would learn it by trying
     password_hash = passwords.hash_password(form.password.data)
     with transaction() as session:
         regaining.complete(session, number, form.code.data, password_hash=password_hash, now=present)
@@ -146,8 +146,9 @@ def _ask(form: RegistryForm, present: datetime) -> str:
 
 def _set_password(form: NewPasswordForm, subject_id: UUID, present: datetime) -> None:
     with transaction() as session:
-        number = directory.number_of(directory.get_subject(session, subject_id))
-    passwords.check_password(form.password.data, number=number)
+        person = directory.get_subject(session, subject_id)
+        number, name = directory.number_of(person), directory.name_of(person)
+    passwords.check_password(form.password.data, number=number, name=name)
     password_hash = passwords.hash_password(form.password.data)
     with transaction() as session:
         way, kept = regaining.PASSKEY, g.signed_in.session_id

@@ -292,3 +292,11 @@ def test_no_password_field_keeps_managers_or_the_clipboard_out() -> None:
             assert re.search(r'autocomplete="(new|current)-password"', field), template
             assert "maxlength" not in field, "a pasted password is refused with words, never cut"
         assert "onpaste" not in text
+
+
+@pytest.mark.parametrize(("password", "words"), [("{name}的密码又长又好记", "密码不能包含本人姓名。"), ("iloveyou2", "这个密码太常见")])
+def test_a_password_that_is_soon_guessed_is_refused_with_words(client: FlaskClient, newcomer: Person, password: str, words: str) -> None:
+    form = {"number": newcomer.number, "name": newcomer.name, "password": password.format(name=newcomer.name)}
+    answer = post_form(client, "/account/new", form)
+    assert answer.status_code == 422
+    assert words in error_beside(answer.text, "password")
