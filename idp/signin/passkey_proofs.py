@@ -192,7 +192,7 @@ def verify_registration(session: Session, asked: Asked, unverified: dict[str, An
     challenge = _check_client_data(asked, unverified)
     try:
         attested = parse_attestation_object(base64url_to_bytes(unverified["response"]["attestationObject"]))
-        if attested.fmt not in ATTESTATIONS:
+        if attested.fmt not in ATTESTATIONS or attested.att_stmt.x5c:
             raise PasskeyRefused("an attestation that was not asked for")
         verified = webauthn.verify_registration_response(
             credential=unverified,

@@ -11,7 +11,9 @@ from flask.testing import FlaskClient
 from runtime import clock
 from runtime.database import transaction
 from runtime.settings import Settings
-from tests.world_people import Person, new_person, open_account
+from tests.authenticator import Authenticator
+from tests.world_passkeys import ORIGIN, add_passkey
+from tests.world_people import Person, new_person, open_account, sign_in
 from wsgi import create_app
 
 
@@ -57,6 +59,28 @@ def named_app(app: Flask, settings: Settings) -> Iterator[Flask]:
     yield served
     served.extensions["kabao_cache"].stop()
     served.extensions["kabao_engine"].dispose()
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    """A device at the service's name, with no passkey yet."""
+    return Authenticator(ORIGIN)
+
+
+@pytest.fixture
+def browser(named_app: Flask) -> FlaskClient:
+    """A browser at the service's name."""
+    client = named_app.test_client()
+    client.environ_base["REMOTE_ADDR"] = fresh_address()
+    return client
+
+
+@pytest.fixture
+def owner(browser: FlaskClient, person: Person, device: Authenticator) -> Person:
+    """A person who is signed in in the browser and has a passkey on the device."""
+    sign_in(browser, person)
+    assert add_passkey(browser, device, name="我的手机").status_code == 200
+    return person
 
 
 @pytest.fixture(autouse=True)

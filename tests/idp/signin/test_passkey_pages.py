@@ -180,6 +180,14 @@ def falsely_attested(device: Authenticator, asked: dict[str, Any]) -> dict[str, 
     return made
 
 
+def with_certificate(device: Authenticator, asked: dict[str, Any]) -> dict[str, Any]:
+    made = device.make(asked, fmt="packed")
+    content = cbor2.loads(decoded(made["response"]["attestationObject"]))
+    content["attStmt"]["x5c"] = [bytes(64)]
+    made["response"]["attestationObject"] = encoded(cbor2.dumps(content))
+    return made
+
+
 WRONG: dict[str, tuple[Made, str]] = {
     "no user verification": (unverified, "passkey-refused"),
     "another origin": (lambda device, asked: device.make(asked, origin="https://evil.example"), "passkey-refused"),
@@ -188,6 +196,7 @@ WRONG: dict[str, tuple[Made, str]] = {
     "used, not made": (lambda device, asked: device.make(asked, type="webauthn.get"), "passkey-refused"),
     "a challenge of one's own": (lambda device, asked: device.make(asked, challenge=encoded(bytes(56))), "passkey-expired"),
     "attested by a maker": (lambda device, asked: device.make(asked, fmt="tpm"), "passkey-refused"),
+    "attested by a certificate": (with_certificate, "passkey-refused"),
     "falsely attested": (falsely_attested, "passkey-refused"),
     "an algorithm that was not asked for": (with_key({1: 2, 3: -36, -1: 3, -2: bytes(66), -3: bytes(66)}), "passkey-refused"),
     "a point that is on no curve": (with_key({1: 2, 3: ES256, -1: 1, -2: b"\1" * 32, -3: b"\1" * 32}), "passkey-refused"),
