@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import devices, notices, sessions
+from idp.signin import devices, notices, sessions, trusted_browsers
 from idp.signin.accounts import Account
 from idp.signin.devices import About
 from idp.signin.sessions import SigninSession
@@ -91,6 +91,7 @@ def undo(session: Session, unverified_secret: str, *, now: datetime) -> UUID:
     theirs = or_(SigninSession.id == row.session_id, SigninSession.mark_hash.in_(strangers))
     for session_id in session.scalars(select(SigninSession.id).where(SigninSession.subject_id == subject_id, theirs)).all():
         sessions.end_one(session, subject_id, session_id, now=now)
+    trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)
     session.execute(update(Account).where(Account.subject_id == subject_id).values(password_void_at=now))
     ledger.record(session, "signin.disowned", actor=f"subject:{subject_id}", object_id=row.session_id, subject_id=subject_id, now=now)

@@ -20,10 +20,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 KEPT_BITS = {4: 24, 6: 48}
 LONGEST_NAME = 60
 BATCH = 1_000
-UNKNOWN = Text("未知地区", "place unknown")
-SAME_MACHINE = Text("本机", "this very machine")
-INTERNAL = Text("内部网络", "an internal network")
-SHARED = Text("运营商内部网络", "a carrier's internal network")
+UNKNOWN = Text("未知地区", "Place unknown")
+SAME_MACHINE = Text("本机", "This very machine")
+INTERNAL = Text("内部网络", "An internal network")
+SHARED = Text("运营商内部网络", "A carrier's internal network")
 CARRIERS = (ipaddress.ip_network("100.64.0.0/10"),)
 INTERNAL_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")))
 

@@ -1,0 +1,72 @@
+"""What portals hold of a session ends with the device that it was given to."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from idp.oauth.portal_sessions import PortalSession
+from idp.signin import sessions
+from runtime.clock import now, shifted
+from runtime.database import transaction
+from tests.idp.oauth.journeys import Journey
+from tests.idp.signin.test_devices import another_browser, links, row_of
+from tests.world_clients import bearer, new_portal
+from tests.world_people import BROWSER, Person, new_person, open_account, post_form, sign_in
+
+
+@pytest.fixture
+def person(app: Flask) -> Person:
+    with app.app_context(), transaction() as session:
+        person = new_person(session)
+        open_account(session, person)
+    return person
+
+
+@pytest.fixture
+def journey(app: Flask) -> Journey:
+    with app.app_context(), transaction() as session:
+        return Journey(new_portal(session))
+
+
+def portals_of(app: Flask, client: FlaskClient) -> int:
+    row = row_of(app, client)
+    with app.app_context(), transaction() as session:
+        return len(session.scalars(select(PortalSession).where(PortalSession.session_id == row.id)).all())
+
+
+def test_an_access_token_ends_with_the_device_that_was_ended(app: Flask, client: FlaskClient, person: Person, journey: Journey) -> None:
+    thief = another_browser(app)
+    sign_in(client, person)
+    sign_in(thief, person)
+    token = bearer(journey.tokens(thief)["access_token"])
+    assert client.get("/userinfo", headers=token).status_code == 200
+    theirs = str(row_of(app, thief).id)
+    assert portals_of(app, thief) == 1
+    with shifted(timedelta(seconds=2)):
+        post_form(client, "/account/devices/end", {"device": theirs}, form_at="/account/devices")
+        assert client.get("/userinfo", headers=token).status_code == 401
+        assert client.get("/account", headers=BROWSER).status_code == 200
+
+
+def test_an_access_token_ends_with_the_sign_in_that_was_disowned(app: Flask, client: FlaskClient, person: Person, journey: Journey) -> None:
+    sign_in(client, person)
+    thief = another_browser(app)
+    with shifted(timedelta(seconds=2)):
+        sign_in(thief, person)
+        token = bearer(journey.tokens(thief)["access_token"])
+    with shifted(timedelta(seconds=4)):
+        post_form(another_browser(app), links(app, row_of(app, client).subject_id)[-1], {})
+        assert client.get("/userinfo", headers=token).status_code == 401
+
+
+def test_portals_hear_of_a_session_that_ended_by_age(app: Flask, client: FlaskClient, person: Person, journey: Journey) -> None:
+    sign_in(client, person)
+    journey.tokens(client)
+    session_id = row_of(app, client).id
+    with shifted(timedelta(minutes=16)), app.app_context():
+        sessions.forget(lifetimes=sessions.Lifetimes(timedelta(minutes=15), timedelta(hours=12)), now=now())
+    with app.app_context(), transaction() as session:
+        assert session.scalars(select(PortalSession).where(PortalSession.session_id == session_id)).all() == []
