@@ -7,7 +7,7 @@ organisation has no password: a person with a mandate signs in and acts for it.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select, union_all, update
+from sqlalchemy import CompoundSelect, ForeignKey, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -100,13 +100,18 @@ def check_is_person(number: Number) -> None:
         raise OrganisationsActThroughPeople(field="number")
 
 
+def ids_with(number: Number) -> CompoundSelect[UUID]:
+    """Return the query of the ids of whoever has a number, had it, or says that it is theirs; of nobody who has died."""
+    return union_all(directory.active_ids(number), stated.ids(number))
+
+
 def find_account(session: Session, number: Number) -> Account | None:
     """Return the account of whoever has a number, or had it, or None, by one query in either case.
 
     For someone who has died it is as if there were none.
     """
-    ids = union_all(directory.active_ids(number), stated.ids(number))
-    row = session.execute(select(Account, directory.had_number(number, Account.subject_id)).where(Account.subject_id.in_(ids))).first()
+    asked = select(Account, directory.had_number(number, Account.subject_id))
+    row = session.execute(asked.where(Account.subject_id.in_(ids_with(number)))).first()
     if row is None:
         return None
     account: Account = row[0]

@@ -16,11 +16,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import notices, one_time_links
+from idp.signin import accounts, notices, one_time_links
 from idp.signin.accounts import Account
-from idp.subjects.directory import Subject
 from idp.subjects.numbers import CHINA, Number
-from keys import sealing
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.ids import new_id
@@ -144,9 +142,9 @@ def redeem(session: Session, number: Number, code: str, *, now: datetime) -> Rec
     One query finds what is open, whether or not there is an account; one statement ends it, so of two who come one wins.
     Raises TooEarly while the day of waiting lasts.
     """
-    of_number = Subject.number_index.in_(sealing.indexes_of(number.value))
+    of_number = Recovery.subject_id.in_(accounts.ids_with(number))
     still_open = (Recovery.ended_at.is_(None), Recovery.expires_at > now)
-    rows = session.scalars(select(Recovery).join(Subject, Subject.id == Recovery.subject_id).where(of_number, *still_open)).all()
+    rows = session.scalars(select(Recovery).where(of_number, *still_open)).all()
     found = [row for row in rows if hmac.compare_digest(row.code_hash, hash_of(row.id, code))]
     if not found:
         return None
