@@ -6,7 +6,7 @@ Certificates are checked. What the server answers is not passed on: it repeats a
 import smtplib
 import ssl
 from email.message import EmailMessage
-from email.utils import formatdate
+from email.utils import formatdate, parseaddr
 from urllib.parse import unquote, urlsplit
 
 from runtime.settings import Settings
@@ -24,7 +24,7 @@ def send(settings: Settings, *, to: str, title: str, body: str, message_id: str)
     mail = _mail(settings, to=to, title=title, body=body, message_id=message_id)
     try:
         with _connect(settings) as server:
-            server.send_message(mail, from_addr=settings.mail_from, to_addrs=[to])
+            server.send_message(mail, from_addr=parseaddr(settings.mail_from)[1], to_addrs=[to])
     except smtplib.SMTPResponseException as error:
         raise SmtpFailed(f"{type(error).__name__} {error.smtp_code}") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
