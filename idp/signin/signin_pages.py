@@ -4,7 +4,7 @@ Each try is counted in a transaction of its own before it is heard; no connectio
 """
 
 import structlog
-from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request
+from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
 
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
@@ -40,10 +40,13 @@ class SigninRefused(Refusal):
 def signin() -> Response:
     """Show the form, and begin a session for the right password.
 
-    Someone signed in sees the form too: a portal may have asked for a fresh sign-in.
+    Someone signed in sees the form too, to sign in as another; but where a portal asked for a fresh sign-in (`again`) they are asked for
+    a proof by any of their ways first.
     """
     form = SigninForm()
     goal = local_path(form.next.data or request.args.get("next"))
+    if request.method != "POST" and request.args.get("again") and callers.find_signed_in():
+        return _see(url_for("step_up.step_up", aal=1, next=goal))
     if request.method != "POST":
         return _page("signin/signin.html", form, goal)
     if not form.validate():
