@@ -6,6 +6,7 @@ from idp.oauth import acquaintances, consents
 from idp.oauth.grantees import Grantee
 from idp.signin.callers import signed_in
 from idp.subjects import directory
+from idp.subjects.mandates import NotWithinMandate
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -18,7 +19,7 @@ consent_pages = Blueprint("consents", __name__, template_folder="templates")
 def listed() -> str:
     """Show which portals know the person, or the organisation that they act for, and what."""
     with transaction() as session:
-        known = acquaintances.acquaintances_of(session, g.signed_in.holder_id)
+        known = [one for one in acquaintances.acquaintances_of(session, g.signed_in.holder_id) if g.signed_in.allows_portal(one.client_id)]
         holder = directory.name_of(directory.get_subject(session, g.signed_in.acting_for)) if g.signed_in.acting_for else None
     return render_template("oauth/portals.html", portals=known, acting_for=holder)
 
@@ -27,8 +28,10 @@ def listed() -> str:
 @allow(signed_in)
 def withdraw() -> Response:
     """Take back what a portal was allowed."""
+    client_id = request.form.get("client_id", "")
+    if not g.signed_in.allows_portal(client_id):
+        raise NotWithinMandate("another portal")
     with transaction() as session:
-        grantee = Grantee(g.signed_in.holder_id, g.signed_in.subject_id)
-        consents.withdraw(session, grantee, request.form.get("client_id", ""), now=now())
+        consents.withdraw(session, Grantee(g.signed_in.holder_id, g.signed_in.subject_id), client_id, now=now())
     response: Response = redirect(url_for("consents.listed"), 303)  # type: ignore[assignment]
     return response

@@ -57,8 +57,15 @@ def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[s
 
 
 def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
-    """Return what a holder allowed, the newest first."""
-    return list(session.scalars(select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc())))
+    """Return what a holder allowed, the newest first; what several allowed one client is one."""
+    found: dict[str, Consent] = {}
+    for row in session.scalars(select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc())):
+        newest = found.setdefault(row.client_id, row)
+        together = sorted({*newest.scopes, *row.scopes})
+        found[row.client_id] = Consent(
+            holder_id=holder_id, client_id=row.client_id, given_by=newest.given_by, scopes=together, given_at=newest.given_at
+        )
+    return list(found.values())
 
 
 def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
