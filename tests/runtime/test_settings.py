@@ -43,11 +43,24 @@ def test_everything_missing_is_reported_at_once() -> None:
         pytest.param({"KABAO_SMTP_URL": "smtps://mail.example"}, "KABAO_MAIL_FROM", id="mail from nobody"),
         pytest.param({"KABAO_SMS_URL": "http://sms.example/send"}, "KABAO_SMS_URL", id="messages in the clear"),
         pytest.param({"KABAO_TRUSTED_PROXIES": "-1"}, "KABAO_TRUSTED_PROXIES", id="negative"),
+        pytest.param(
+            {"KABAO_PEOPLE_REGISTRY_URL": "http://people.example.gov.cn/"}, "KABAO_PEOPLE_REGISTRY_URL must be https", id="a plain registry"
+        ),
+        pytest.param({"KABAO_PEOPLE_REGISTRY_URL": "https://me@people.example.gov.cn/"}, "without user name", id="a registry with a user name"),
+        pytest.param({"KABAO_ORGANISATIONS_REGISTRY_URL": "人口库"}, "KABAO_ORGANISATIONS_REGISTRY_URL", id="no address"),
+        pytest.param({"KABAO_REGISTRY_TIMEOUT_SECONDS": "60"}, "KABAO_REGISTRY_TIMEOUT_SECONDS", id="a registry that is waited for too long"),
     ],
 )
 def test_an_unsafe_value_is_refused_by_name(change: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         Settings.from_environ(USABLE | change)
+
+
+def test_registries_and_inner_hosts_are_named_by_the_operator() -> None:
+    named = {"KABAO_PEOPLE_REGISTRY_URL": "https://people.gov.inner/ask", "KABAO_OUTBOUND_HOSTS": "Portal.inner, hall.inner"}
+    settings = Settings.from_environ(USABLE | named)
+    assert (settings.people_registry_url, settings.organisations_registry_url) == ("https://people.gov.inner/ask", None)
+    assert settings.outbound_hosts == {"portal.inner", "hall.inner"}
 
 
 def test_secrets_do_not_show() -> None:
