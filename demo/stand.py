@@ -169,6 +169,8 @@ def _print_welcome(port: int, folder: Path) -> None:
     console.print(f"\n[bold]Kabao 卡包 is running.[/]  Everyone's password 密码: [bold]{people.PASSWORD}[/]\n")
     for person in people.CAST:
         console.print(f"  {person.name}  [bold]{person.number}[/]  {person.role}")
+    child = people.CHILD
+    console.print(f"  {child.name}  [bold]{child.number}[/]  {child.role}")
     console.print(f"  {newcomer.name}  [bold]{newcomer.number}[/]  has no account yet: register them with a password of your own\n")
     for address, what in (
         (f"{here}:{port}", f"the wallet 卡包: sign in as {people.LIN.name}, open a card, show it"),

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from idp.signin import contacts, proofs, recovery, recovery_codes, second_step, trusted_browsers
 from idp.signin.recovery import Recovery
@@ -20,7 +20,7 @@ from runtime.ids import new_id
 from runtime.ledger import LedgerEntry
 from tests.idp.signin.conftest import fresh_address
 from tests.idp.signin.recovering import ADDRESS, NEW, ask, begun, cancel_link, code_of, resident, run_jobs, told_kinds, use
-from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, post_form, sign_in
+from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, csrf_token, post_form, sign_in
 
 A_DAY = timedelta(days=1, seconds=5)
 REFUSED = "号码或代码不正确"
@@ -294,3 +294,23 @@ def test_time_tells_nobody_whether_there_is_an_account(app: Flask, client: Flask
     known_median, unknown_median = (statistics.median(taken[known]) for known in (True, False))
     spread = statistics.median(abs(each - unknown_median) for each in taken[False])
     assert abs(known_median - unknown_median) < max(0.25 * unknown_median, 4 * spread)
+
+
+def test_asking_by_registry_runs_the_same_statements_for_every_number(app: Flask, client: FlaskClient, person: Person) -> None:
+    resident(app, person)
+    ran: list[str] = []
+
+    def note(_c: object, _u: object, statement: str, *_: object) -> None:
+        ran.append(statement)
+
+    event.listen(app.extensions["kabao_engine"], "before_cursor_execute", note)
+    seen = []
+    for number, name in ((person.number, person.name), (citizen_number(), person.name), (person.number, "别人")):
+        client.get("/recover/registry", headers=BROWSER)
+        token = csrf_token(client.get("/recover/registry", headers=BROWSER).text)
+        ran.clear()
+        form = {"csrf_token": token, "number": number, "name": name, "address": ADDRESS}
+        assert client.post("/recover/registry", data=form, headers=BROWSER).status_code == 200
+        seen.append(list(ran))
+    event.remove(app.extensions["kabao_engine"], "before_cursor_execute", note)
+    assert seen[0] == seen[1] == seen[2]
