@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, ForeignKey, case, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import devices, throttle
+from idp.signin.assurance import TWO_FACTORS, aal_of
 from idp.signin.devices import About
 from idp.signin.sessions import SignedIn
 from keys import sealed_tables, sealing
@@ -185,7 +186,7 @@ def fetch(session: Session, scan_id: UUID, unverified_desk: str, *, now: datetim
 
 def amr_of(phone: SignedIn) -> list[str]:
     """Return what a desk's session stands on: that it was scanned, and two factors only where the phone's session stood on them."""
-    return ["scan", "mfa"] if "mfa" in phone.amr else ["scan"]
+    return ["scan", "mfa"] if aal_of(phone.amr) >= TWO_FACTORS else ["scan"]
 
 
 def forget(*, now: datetime) -> None:

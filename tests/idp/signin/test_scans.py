@@ -87,9 +87,18 @@ def test_the_phone_confirms_and_the_desk_is_in_by_a_session_of_its_own(app: Flas
     assert of_phone.amr == ["pwd"]
 
 
-def test_two_factors_of_the_phone_are_the_desks_too(phone: FlaskClient) -> None:
-    stands_on = SignedIn(new_id(), new_id(), None, now(), ["hwk", "user", "mfa"])
-    assert scans.amr_of(stands_on) == ["scan", "mfa"]
+@pytest.mark.parametrize(
+    ("phone", "desk"),
+    [
+        (["pwd"], ["scan"]),
+        (["scan"], ["scan"]),
+        (["pwd", "otp", "mfa"], ["scan", "mfa"]),
+        (["hwk", "user"], ["scan", "mfa"]),
+        (["scan", "mfa"], ["scan", "mfa"]),
+    ],
+)
+def test_two_factors_of_the_phone_are_the_desks_too(phone: list[str], desk: list[str]) -> None:
+    assert scans.amr_of(SignedIn(new_id(), new_id(), None, now(), phone)) == desk
 
 
 def test_it_is_answered_once_and_fetched_once(phone: FlaskClient, desk: Desk) -> None:
