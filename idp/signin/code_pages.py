@@ -19,6 +19,7 @@ from idp.signin.one_time_codes import SIGNING_IN
 from idp.signin.pending import PendingSignin
 from idp.signin.proof_forms import LONGEST_CODE, ProofRefused
 from idp.signin.second_pages import see
+from idp.subjects import guardians
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -92,6 +93,7 @@ def _ask(form: AskForm) -> str:
     """Do the same for everyone: count, look up, write the row that waits and that of the code, ask for the job."""
     present, number = now(), parse_number(form.number.data)
     accounts.check_is_person(number)
+    guardians.check_may_sign_in(number.born, now=present)
     with transaction() as session:
         account = accounts.find_account(session, number)
         subject_id = account.subject_id if account is not None and account.closed_at is None else None

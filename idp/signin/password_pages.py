@@ -1,9 +1,13 @@
-"""The page on which a person who is signed in changes their password: all other browsers are then signed out."""
+"""The page on which a person who is signed in changes their password: all other browsers are then signed out.
+
+The present one is asked for unless they have just shown who they are without it, or by two steps: who forgot it and came in by a code
+could never set another.
+"""
 
 from flask import Blueprint, Response, flash, g, make_response, render_template, request
 from wtforms import PasswordField, SubmitField
 
-from idp.signin import accounts, callers, notices, passwords, sessions, throttle, trusted_browsers
+from idp.signin import accounts, callers, notices, passwords, second_step, sessions, throttle, trusted_browsers
 from idp.signin.forms import add_refusal, filled
 from idp.signin.freshness import fresh
 from idp.signin.proof_forms import ProofRefused
@@ -34,12 +38,14 @@ class PasswordForm(PostedForm):
 @password_pages.route("/account/ways/password", methods=["GET", "POST"])
 @allow(fresh)
 def password() -> Response:
-    """Take the present password and a new one."""
+    """Take a new password, and the present one where that is all that they have shown."""
     form = PasswordForm()
+    if second_step.is_complete(g.signed_in.amr) or "pwd" not in g.signed_in.amr:
+        del form.present
     if request.method != "POST" or not form.validate():
         return make_response(render_template("signin/password.html", form=form), 422 if request.method == "POST" else 200)
     try:
-        _change(form.present.data, form.password.data)
+        _change(form.present.data if form.present else None, form.password.data)
     except Refusal as refusal:
         add_refusal(form, refusal)
         response = make_response(render_template("signin/password.html", form=form), refusal.status)
@@ -49,7 +55,7 @@ def password() -> Response:
     return see(WAYS)
 
 
-def _change(unverified: str, new: str) -> None:
+def _change(unverified: str | None, new: str) -> None:
     """Change the password; no connection is held while one is hashed. Raises ProofRefused, PasswordRefused, SlowDown."""
     present, who = now(), g.signed_in
     attempt = throttle.Try("step-up", str(who.subject_id), request.remote_addr or "", callers.is_known_browser(who.subject_id))
@@ -58,7 +64,7 @@ def _change(unverified: str, new: str) -> None:
         account = session.get(accounts.Account, who.subject_id)
         person = directory.get_subject(session, who.subject_id)
         number, name = directory.number_of(person), directory.name_of(person)
-    if not passwords.is_right(account.usable_hash if account else None, unverified):
+    if unverified is not None and not passwords.is_right(account.usable_hash if account else None, unverified):
         raise ProofRefused("another password", field="present")
     passwords.check_password(new, number=number, name=name)
     password_hash = passwords.hash_password(new)

@@ -25,7 +25,8 @@ def way_to_prove(session: Session, signed_in: SignedIn, *, goal: str, now: datet
 
     It will do if it is ten minutes old at most and as strong as that person can give: a password alone where there is nothing more.
     """
-    strongest = TWO_FACTORS if second_step.ways_of(session, signed_in.subject_id) else ONE_FACTOR
+    further = second_step.raising_ways(session, signed_in.subject_id, signed_in.amr, aal=TWO_FACTORS)  # a code by mail is none
+    strongest = TWO_FACTORS if further else ONE_FACTOR
     if signed_in.auth_time + RECENT > now and aal_of(signed_in.amr) >= strongest:
         return None
     return "/signin/step-up?" + urlencode({"aal": strongest, "next": goal})

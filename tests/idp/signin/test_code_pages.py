@@ -6,17 +6,18 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from idp.signin import one_time_codes, pending
+from idp.signin.accounts import Account
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
-from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach
+from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
 from tests.idp.signin.test_second_pages import amr_of
 from tests.idp.signin.test_signin_pages import ELSEWHERE
-from tests.world_people import BROWSER, Person, citizen_number, post_form
+from tests.world_people import BROWSER, Person, citizen_number, post_form, sign_in
 
 ASK, ENTER = "/signin/code", "/signin/code/enter"
 
@@ -141,3 +142,22 @@ def test_asking_is_slowed(client: FlaskClient, person: Person) -> None:
 @pytest.mark.parametrize("path", [ASK, ENTER])
 def test_each_form_wants_its_token(client: FlaskClient, person: Person, path: str) -> None:
     assert client.post(path, data={"number": person.number, "code": "123456"}, headers=BROWSER).status_code == 400
+
+
+def test_who_came_by_a_code_sets_a_password_without_the_forgotten_one(app: Flask, client: FlaskClient, person: Person) -> None:
+    contact = reach(app, person, "13800138000")
+    press(client, ENTER, form_at=ask(client, person.number), code=code_that_reached(app, contact))
+    page = client.get("/account/ways/password", headers=BROWSER).text
+    assert 'name="present"' not in page
+    assert post_form(client, "/account/ways/password", {"password": "黄河入海流 battery staple"}).location == "/account/ways"
+    assert sign_in(app.test_client(), person, "黄河入海流 battery staple").status_code == 303
+
+
+def test_a_closed_account_hears_of_nothing_and_opens_to_nobody(app: Flask, client: FlaskClient, person: Person) -> None:
+    contact = reach(app, person, "13800138000")
+    at = ask(client, person.number)
+    code = code_that_reached(app, contact)
+    with app.app_context(), transaction() as session:
+        session.execute(update(Account).where(Account.subject_id == subject_of(app, person)).values(closed_at=now()))
+    assert press(client, ENTER, form_at=at, code=code).status_code in (403, 404, 422)
+    assert client.get_cookie("kabao_session") is None
