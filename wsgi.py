@@ -145,13 +145,14 @@ def commands() -> list[click.Command]:
     from idp.oauth.commands import client
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
+    from idp.subjects.mandate_commands import mandate
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [demo, tour, init, migrate, serve, worker, keys, registry, places, client, licence_type, department, verify, ledger]
+    return [demo, tour, init, migrate, serve, worker, keys, registry, mandate, places, client, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):
