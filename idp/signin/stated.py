@@ -38,6 +38,9 @@ sealed_tables.declare(
 
 def add(session: Session, *, number: Number, name: str, now: datetime) -> UUID | None:
     """Keep what someone says of themselves, and return their subject id; None if someone else says the same number is theirs."""
+    _, *others = sealing.indexes_of(number.value)
+    if others and session.scalar(select(exists().where(StatedNumber.number_index.in_(others)))):
+        return None  # under another index key, while one takes over from the other
     subject_id = new_id()
     marked = f"{number.value}{STATED}{subject_id}"
     session.add(

@@ -265,8 +265,10 @@ def _numbered(subject_id: UUID, number: Number) -> dict[str, bytes]:
 
 
 def _lead(session: Session, former: Number, subject: Subject) -> None:
-    """Let a former number lead to a subject."""
-    index = sealing.index_of(former.value)
+    """Let a former number lead to a subject; one that leads anywhere already, under whichever index key, stays as it is."""
+    index, *others = sealing.indexes_of(former.value)
+    if others and session.scalar(select(exists().where(FormerNumber.number_index.in_(others)))):
+        return
     sealed = sealing.seal(former.value, table="former_numbers", column="number", row=index.hex())
     row = insert(FormerNumber).values(number_index=index, subject_id=subject.id, number_sealed=sealed)
     session.execute(row.on_conflict_do_nothing())

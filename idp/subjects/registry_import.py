@@ -167,6 +167,7 @@ def _write(session: Session, table: Table, entries: list[Entry]) -> None:
     rows = {sealing.index_of(entry.number.value): entry for entry in entries}
     stale = {index for entry in entries for index in entry.indexes} - rows.keys()
     if stale:
+        sealing.hold(session, table.__tablename__)  # two files at once may differ over which index key is in use
         session.execute(delete(table).where(table.number_index.in_(stale)))
     values = [{"number_index": index, "record_sealed": sealed_record(table, index, entry.members)} for index, entry in rows.items()]
     if table is RegisteredOrganisation:

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from bench import starting
+from bench import rotation, starting
 from bench.__main__ import ALL, main
 from bench.bare import bare_costs
 from bench.load import drive, raw
@@ -23,6 +23,12 @@ def test_every_path_is_answered_without_an_error() -> None:
     assert all(one.outcome.count > 0 and one.cpu_ms > 0 for one in found)
     assert all(act.ms > 0 for act in bare)
     assert (few.errors, few.count <= 20) == (0, True)
+
+
+def test_a_rotation_is_measured() -> None:
+    done = CliRunner().invoke(rotation.main, ["--subjects", "60", "--batch", "25"])
+    assert done.exit_code == 0, done.output
+    assert "rows/s" in done.output
 
 
 def test_the_command_says_which_paths_there_are() -> None:

@@ -12,9 +12,10 @@ from flask import Flask
 from sqlalchemy import func, select, text, update
 
 from demo import postgres
-from idp.signin import accounts
-from idp.subjects import directory, registries
+from idp.signin import accounts, stated
+from idp.subjects import directory, registries, registry_import
 from idp.subjects.directory import Subject
+from idp.subjects.history import Told
 from idp.subjects.numbers import parse_number
 from keys import rotation, rotation_commands, rotation_jobs, sealing
 from keys.init import init_keys
@@ -27,7 +28,7 @@ from runtime.database import transaction
 from runtime.ledger import LedgerEntry
 from runtime.settings import Settings
 from tests import schema
-from tests.world_people import PASSWORD, Person, new_organisation, new_person, open_account
+from tests.world_people import PASSWORD, Person, citizen_number, new_organisation, new_person, open_account
 from wsgi import create_app
 
 PEOPLE = 30
@@ -256,6 +257,31 @@ def process(settings: Settings, sealer: Sealer) -> Flask:
     app.extensions["kabao_cache"].stop()
     app.extensions["kabao_cache"] = Knowing()
     return app
+
+
+def test_what_is_there_under_the_old_index_is_not_entered_again_under_the_new_one(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        with transaction() as session:
+            before, after = new_person(session), citizen_number()
+            subject_id = directory.ensure_subject(session, parse_number(before.number), now=now()).id
+            renumbered = {"number": after, "name": before.name, "former_number": before.number}
+            assert not registry_import.load_people(session, [renumbered])
+            said = parse_number(citizen_number())
+            assert stated.add(session, number=said, name="自称之人", now=now())
+        which = begin(settings, INDEX)
+        # Written under the new key, and no row has followed.
+        with shifted(rotation.LEAD + timedelta(seconds=1)), transaction() as session:
+            assert stated.add(session, number=said, name="又一个自称之人", now=now()) is None
+            assert not registry_import.load_people(session, [renumbered])
+            record = registries.ImportedRegistry(session).find(parse_number(after))
+            assert record is not None
+            assert directory.meet(session, record, told=Told("registry", now())).id == subject_id
+        assert rotate(which) is Stage.DONE
+        with transaction() as session:
+            for number in (before.number, after):
+                found = directory.find_subject(session, parse_number(number))
+                assert found is not None
+                assert found.id == subject_id
 
 
 def test_the_command_begins_a_rotation_does_its_work_and_shows_it(app: Flask) -> None:
