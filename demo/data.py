@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from alembic import command
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -101,6 +102,11 @@ def key_file(client_id: str, folder: Path) -> Path:
     return folder / "clients" / f"{client_id}.pem"
 
 
+def home_of(port: int) -> str:
+    """Return the address of a portal: an IP address whatever the service is called, since no client may be sent back to `localhost` (RFC 8252)."""
+    return f"http://127.0.0.1:{port}"
+
+
 def portal_environ(portal: Portal, *, port: int, service: str, folder: Path) -> dict[str, str]:
     """Return the environment of a portal."""
     return {
@@ -108,6 +114,7 @@ def portal_environ(portal: Portal, *, port: int, service: str, folder: Path) -> 
         "PORTAL_NAME_EN": portal.name.en,
         "PORTAL_KIND": portal.kind,
         "PORTAL_PORT": str(port),
+        "PORTAL_URL": home_of(port),
         "PORTAL_CLIENT_ID": portal.client_id,
         "PORTAL_KEY_FILE": str(key_file(portal.client_id, folder)),
         "PORTAL_LICENCES": ",".join(portal.draws),
@@ -197,10 +204,10 @@ def _clients(session: Session, settings: Settings, folder: Path) -> None:
             clients.register_client(
                 session, client_id=system.client_id, name=system.name, owner=system.owner.code, jwks=jwks, scopes=system.scopes, now=now()
             )
-    scheme, _, port = settings.public_url.rpartition(":")
+    port = urlsplit(settings.public_url).port or 0
     for offset, portal in enumerate(PORTALS, 1):
         if portal.client_id not in known:
-            home = f"{scheme}:{int(port) + offset}"
+            home = home_of(port + offset)
             clients.register_client(
                 session,
                 client_id=portal.client_id,

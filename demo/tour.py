@@ -23,7 +23,7 @@ from rich.markup import escape
 
 from demo import people
 from demo.browser import TIMEOUT, Browser, Surprise
-from demo.stand import PORT, folder_for
+from demo.stand import HOST, NAME, PORT, folder_for
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CODE = re.compile(r'id="spoken-code"[^>]*>([^<]+)<')
@@ -83,7 +83,8 @@ class Journey:
     def portal(self, offset: int) -> str:
         """Return the address of a portal: the ports after the service's own."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}:{(parts.port or 80) + offset}"
+        host = HOST if parts.hostname == NAME else parts.hostname
+        return f"{parts.scheme}://{host}:{(parts.port or 80) + offset}"
 
     def system(self, client_id: str, scope: str) -> Api:
         """Return a department's system, with its token."""
@@ -229,7 +230,7 @@ STEPS: tuple[tuple[str, Callable[[Journey], str]], ...] = (
 def tour(url: str, folder: Path | None) -> None:
     """Walk the whole journey against a running demonstration."""
     console = Console(highlight=False, soft_wrap=True)
-    journey = Journey(url.rstrip("/"), folder or folder_for(urlsplit(url).port or PORT))
+    journey = Journey(url.rstrip("/"), folder or folder_for(urlsplit(url).port or PORT, host=NAME if urlsplit(url).hostname == NAME else HOST))
     began = time.perf_counter()
     for number, (title, step) in enumerate(STEPS, 1):
         started = time.perf_counter()
