@@ -56,9 +56,10 @@ ACTS = MappingProxyType(
         ),
         "refresh.ended": Text("门户“{what}”的长期授权结束", "The lasting permission of {what} ended"),
         "representative.changed": Text("法定代表人变更", "The legal representative changed"),
-        "scan.approved": Text("扫码登录了另一台设备", "Signed in another device by scanning"),
+        "scan.confirmed": Text("扫码登录了另一台设备", "Signed in another device by scanning"),
         "scan.refused": Text("拒绝了一次扫码登录", "Refused a sign-in by scanning"),
         "scan.reported": Text("举报了一次扫码登录", "Reported a sign-in by scanning"),
+        "scan.wrong": Text("扫码登录时数字不符，未登录", "Typed wrong digits for a sign-in by scanning; nobody was signed in"),
         "session.begun": Text("登录（{what}）", "Signed in ({what})"),
         "session.ended": Text("退出登录", "A sign-in ended"),
         "session.raised": Text("再次验证身份（{what}）", "Proved once more who it is ({what})"),
@@ -97,6 +98,7 @@ METHODS = MappingProxyType(
         "email": Text("邮件验证码", "code by e-mail"),
         "hwk": Text("通行密钥", "passkey"),
         "swk": Text("通行密钥", "passkey"),
+        "scan": Text("手机扫码", "scanned with a phone"),
     }
 )
 WAYS_BACK = MappingProxyType(
