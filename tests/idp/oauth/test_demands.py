@@ -1,10 +1,11 @@
 """Levels that portals ask for: by `acr_values`, by `max_age`, by what their scopes demand; and what the tokens say was reached."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
+import pyotp
 import pytest
 from authlib.oidc.core.errors import InteractionRequiredError, LoginRequiredError
 from flask import Flask
@@ -14,7 +15,7 @@ from sqlalchemy import event, update
 from idp.oauth import demands, prompts
 from idp.oauth.demands import Unmet
 from idp.oauth.prompts import DECLINED, Step
-from idp.signin import sessions
+from idp.signin import sessions, totp
 from idp.signin.assurance import Level, acr_of
 from idp.signin.proofs import IdentityProof
 from idp.subjects import directory
@@ -23,7 +24,7 @@ from runtime.clock import now
 from runtime.database import engine, transaction
 from tests.idp.oauth.journeys import Journey, answer_of
 from tests.world_clients import System, ask, bearer, new_portal
-from tests.world_people import BROWSER, Person
+from tests.world_people import BROWSER, Person, csrf_token
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HIGH, STRONG, BOTH, LOW = acr_of(3, 1), acr_of(1, 2), acr_of(3, 2), acr_of(1, 1)
@@ -184,3 +185,24 @@ def test_a_second_portal_asks_the_database_once_for_the_level(app: Flask, browse
         finally:
             event.remove(engine(), "before_cursor_execute", hear)
     assert sum("identity_proofs" in statement for statement in said) == 1
+
+
+def test_the_second_factor_is_given_on_the_way_and_the_portal_gets_what_it_asked(
+    app: Flask, browser: FlaskClient, portal: System, person: Person
+) -> None:
+    with app.app_context(), transaction() as session:
+        subject = directory.find_subject(session, parse_number(person.number))
+        assert subject is not None
+        enrolled = totp.begin(session, subject.id, name="手机", now=now())
+        authenticator = pyotp.TOTP(enrolled.secret)
+        assert totp.confirm(session, enrolled, authenticator.at(now()), now=now())
+    journey = Journey(portal)
+    sent = journey.authorize(browser, acr_values=STRONG)
+    page = browser.get(sent.location, headers=BROWSER)
+    goal = parse_qs(urlsplit(sent.location).query)["next"][0]
+    code = authenticator.at(now() + timedelta(seconds=30))
+    form = {"csrf_token": csrf_token(page.text), "way": "totp", "code": code, "next": goal}
+    raised = browser.post(sent.location, data=form, headers=BROWSER)
+    assert (raised.status_code, raised.location) == (303, goal)
+    claims = claims_of(journey.tokens(browser, acr_values=STRONG)["id_token"])
+    assert (claims["aal"], "mfa" in claims["amr"]) == ("2", True)
