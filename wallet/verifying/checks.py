@@ -34,7 +34,7 @@ from wallet.verifying import chains
 TYPES = ("dc+sd-jwt", "vc+sd-jwt")
 BINDING_TYPE = "kb+jwt"
 SKEW = timedelta(seconds=60)
-IN_FORCE = "valid"
+IN_FORCE, HOLDER_ENDED = "valid", "holder-ended"
 Value = TypeVar("Value")
 
 
@@ -61,6 +61,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     REVOKED = "revoked"
     NOT_IN_FORCE = "not_in_force"
+    HOLDER_ENDED = "holder_ended"
 
 
 class Result(StrEnum):
@@ -287,6 +288,7 @@ STATES = {
     "suspended": Reason.SUSPENDED,
     "expired": Reason.EXPIRED,
     "not-yet-valid": Reason.NOT_YET_VALID,
+    HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
 CHECKS = (form, signature, type_header, issuer, disclosures, validity, holder_binding, audience, nonce, status)
 

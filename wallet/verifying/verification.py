@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
+from idp.subjects.directory import Subject
+from idp.subjects.records import ACTIVE
 from keys import certificates
 from runtime.settings import Settings
 from wallet.holding.uses import Way
@@ -26,11 +28,12 @@ from wallet.register.departments import Action, DepartmentNotFound, check_author
 from wallet.register.licences import Licence
 from wallet.verifying import wording
 from wallet.verifying.attesting import Asker, Finding, attest
-from wallet.verifying.checks import Expected, NotVerified, StatusUnknown, Trust, Verified, verify
+from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.receipts import INVALID, VALID
 
 STANDING = (
-    select(Licence, StatusEntry.status)
+    select(Licence, StatusEntry.status, Subject.state)
+    .join(Subject, Subject.id == Licence.holder_id)
     .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
     .where(Licence.identifier == bindparam("identifier"))
 )
@@ -101,7 +104,7 @@ class Register:
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the licence's state now, from the register, in one query; raises StatusUnknown for another house's list.
 
-        A status entry lent to a licence of another type, issuer or identifier tells nothing.
+        Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status entry lent to a licence of another type, issuer or identifier tells nothing.
         """
         reference = claims["status"].get("status_list")
         uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
@@ -115,7 +118,8 @@ class Register:
         if row is None or not self._is_of(row[0], claims):
             raise StatusUnknown
         self.licence = row[0]
-        return STATES.get(row[1]) or row[0].state_at(self.now).value
+        state: str = STATES.get(row[1]) or self.licence.state_at(self.now).value
+        return HOLDER_ENDED if state == IN_FORCE and row[2] != ACTIVE else state
 
     def _is_of(self, licence: Licence, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)

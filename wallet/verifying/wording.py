@@ -48,6 +48,9 @@ REASONS = MappingProxyType(
         Reason.STATUS_UNKNOWN: Text("无法查明证照的当前状态。", "The licence's status cannot be told."),
         Reason.SUSPENDED: Text("证照已暂扣。", "The licence is suspended."),
         Reason.REVOKED: Text("证照已被撤销或吊销。", "The licence has been revoked."),
+        Reason.HOLDER_ENDED: Text(
+            "登记库记载持证主体已去世或已注销，证照不能再出示。", "The holder has died, or was dissolved; nobody can show the licence."
+        ),
         Reason.NOT_IN_FORCE: Text("证照已不再有效。", "The licence is no longer in force."),
     }
 )

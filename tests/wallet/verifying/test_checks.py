@@ -203,7 +203,13 @@ def test_another_type_of_licence_than_expected_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("state", "reason"),
-    [("revoked", Reason.REVOKED), ("suspended", Reason.SUSPENDED), ("expired", Reason.EXPIRED), ("transferred", Reason.NOT_IN_FORCE)],
+    [
+        ("revoked", Reason.REVOKED),
+        ("suspended", Reason.SUSPENDED),
+        ("expired", Reason.EXPIRED),
+        ("transferred", Reason.NOT_IN_FORCE),
+        ("holder-ended", Reason.HOLDER_ENDED),
+    ],
 )
 def test_a_licence_that_is_not_in_force_fails_by_its_status(state: str, reason: Reason) -> None:
     failed = failure(spoilt(), state=state)

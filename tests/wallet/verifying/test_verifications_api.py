@@ -159,6 +159,14 @@ def test_a_licence_past_its_last_day_is_expired(counter: Counter) -> None:
     assert failed(counter.verify(presented, binding="none")) == [("status", "expired")]
 
 
+def test_nobody_shows_the_licence_of_someone_who_has_died(counter: Counter) -> None:
+    with transaction() as session:
+        session.execute(text("UPDATE subjects SET state = 'deceased' WHERE id = :id"), {"id": counter.holder_id})
+    for answer in (counter.verify(whole(counter), binding="none"), counter.verify(shown(counter, "vehicle_class"), nonce=NONCE)):
+        assert failed(answer) == [("status", "holder_ended")]
+        assert (answer.json["licence"]["state"], answer.json["fields"]) == ("valid", {})
+
+
 @pytest.mark.parametrize("status", [status_lists.SUSPENDED, status_lists.INVALID])
 def test_the_credential_s_own_status_counts_as_well(counter: Counter, status: int) -> None:
     with transaction() as session:
