@@ -104,7 +104,8 @@ class Register:
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the licence's state now, from the register, in one query; raises StatusUnknown for another house's list.
 
-        Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status entry lent to a licence of another type, issuer or identifier tells nothing.
+        Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status
+        entry lent to a licence of another type, issuer or identifier tells nothing.
         """
         reference = claims["status"].get("status_list")
         uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
