@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from demo import city, people
 from idp.oauth import clients
 from idp.signin import contacts, registration
-from idp.subjects import appointments, directory, mandates, registry_import
+from idp.subjects import appointments, directory, guardians, mandates, registry_import
 from idp.subjects.numbers import parse_number
 from idp.subjects.rights import Right
 from keys import suites
@@ -81,6 +81,7 @@ def load(settings: Settings, *, folder: Path, console: Console) -> None:
         ("Adding addresses", _addresses),
         ("Naming the officers", _officers),
         ("Appointing who acts for the restaurant", _appointments),
+        ("Entering a child", _children),
         ("Registering the systems and portals", lambda session, settings: _clients(session, settings, folder)),
         ("Issuing licences", _licences),
     )
@@ -184,6 +185,13 @@ def _appointments(session: Session, _: Settings) -> None:
         appointments.appoint(
             session, by=owner.id, organisation_id=firm.id, number=parse_number(person.number), name=person.name, wanted=wanted, now=now()
         )
+
+
+def _children(session: Session, _: Settings) -> None:
+    child = people.CHILD
+    for guardian in child.guardians:
+        subject = directory.ensure_subject(session, parse_number(guardian.number), now=now())
+        guardians.add_child(session, guardian_id=subject.id, number=parse_number(child.number), name=child.name, now=now())
 
 
 def _officers(session: Session, _: Settings) -> None:
