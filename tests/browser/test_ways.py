@@ -121,19 +121,19 @@ def test_a_step_up_returns_to_where_one_was(app: Flask, plain: Page, person: Per
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["360", "1280"])
 def test_the_overview_fits(app: Flask, browser: Browser, live_url: str, person: Person, viewport: dict[str, int]) -> None:
-    enrol(app, person, name="一个名字起得很长很长很长很长很长很长的手机验证器")
+    secret = enrol(app, person, name="一个名字起得很长很长很长很长很长很长的手机验证器")
     reach(app, person, "a-rather-long-name.of-someone+kabao@a-rather-long-domain-of-some-department.example.gov.cn")
     context = browser.new_context(base_url=live_url, viewport=viewport, locale="zh-CN")  # type: ignore[arg-type]
     page = context.new_page()
     try:
-        page.goto("/signin?next=/account/ways")
-        page.fill("#number", person.number)
-        page.fill("#password", PASSWORD)
-        page.keyboard.press("Enter")
+        sign_in(page, person)
         page.wait_for_url("**/signin/second**")
-        page.locator("#code").focus()
-        with app.app_context(), transaction():
-            pass
+        fits(page)
+        page.fill("#code", app_shows(secret))
+        page.check("#trust")
+        page.click("#confirm")
+        page.wait_for_url("**/account/ways")
+        assert page.locator("#browsers li").count() == 1
         fits(page)
     finally:
         context.close()
