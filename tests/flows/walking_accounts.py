@@ -21,6 +21,7 @@ from idp.subjects.rights import Right
 from runtime.clock import now
 from runtime.ids import new_id
 from tests.flows.walking import Walk
+from tests.world_clients import new_system
 from tests.world_people import BROWSER, Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 
 PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
@@ -37,7 +38,7 @@ def walk_accounts(walk: Walk, *, department: str) -> None:
     add_ways(walk, subject_id)
     sign_in_elsewhere(walk, person, subject_id)
     recover(walk, person, subject_id, friend_id, department=department)
-    appoint(walk, person, subject_id, friend)
+    appoint(walk, person, subject_id, friend, department=department)
     change_registries(walk)
 
 
@@ -100,8 +101,8 @@ def recover(walk: Walk, person: Person, subject_id: UUID, officer_id: UUID, *, d
         counter_codes.make(session, subject_id, now=now())
 
 
-def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person) -> None:
-    """Claim an organisation, and appoint somebody to act for it."""
+def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person, *, department: str) -> None:
+    """Claim an organisation, appoint somebody to act for it, and let a department ask whether they may."""
     with walk.kabao.world() as session:
         organisation = new_organisation(session, representative=person, name=walk.note("organisation", "垦利渔火远洋捕捞有限公司"))
         walk.note("credit code", organisation.number)
@@ -110,6 +111,11 @@ def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person) -> Non
         wanted = Appointment(HANDLER, Right(None, None, now(), None))
         number = parse_number(friend.number)
         appointments.appoint(session, by=subject_id, organisation_id=organisation_id, number=number, name=friend.name, wanted=wanted, now=now())
+        system = new_system(session, department=department, scopes=["mandates"])
+    token = walk.ask_token(system, grant_type="client_credentials", scope="mandates")["access_token"]
+    cause = {"text": walk.note("cause", f"核对{friend.name}的授权")}
+    asked = {"person": {"number": friend.number}, "organisation": {"number": organisation.number}, "cause": cause}
+    assert walk.post("mandates/check", token, asked, expect=200)["may_act"]
 
 
 def change_registries(walk: Walk) -> None:
