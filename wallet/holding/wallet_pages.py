@@ -28,6 +28,7 @@ def show_cards() -> str:
         valid_count=sum(card.is_valid for card in found),
         holder=holder,
         acting=g.signed_in.acting_for is not None,
+        for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from demo import postgres
 from idp.oauth import consents, cutoffs
@@ -25,7 +25,7 @@ from tests.idp.oauth.journeys import Journey, answer_of
 from tests.idp.subjects.firms import Firm, new_firm
 from tests.served import kabao
 from tests.world_clients import System, ask, bearer, new_portal
-from tests.world_people import Person, act_for, citizen_number, sign_in
+from tests.world_people import Person, act_for, citizen_number, post_form, sign_in
 
 SCOPE = "openid profile offline_access"
 
@@ -71,6 +71,22 @@ def test_a_removal_ends_tokens_refresh_families_and_codes_at_once(
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
     assert ask(acting, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json["error"] == "invalid_grant"
     assert late.exchange(acting, code).status_code == 400
+
+
+def test_the_portals_of_such_sign_ins_hear_of_it(
+    app: Flask, acting: FlaskClient, portal: System, firm: Firm, handler: tuple[Person, UUID, UUID]
+) -> None:
+    with app.app_context(), transaction() as session:
+        heard, other = (new_portal(session, backchannel_logout_uri="https://portal.example.gov.cn/ended") for _ in range(2))
+    Journey(heard).tokens(acting)
+    assert act_for(acting, handler[1]).status_code == 403  # nobody acts for themselves as for another
+    assert post_form(acting, "/account/acting", {"organisation": ""}, form_at="/account").status_code == 303
+    Journey(other).tokens(acting)
+    remove(app, firm, handler[2])
+    with app.app_context(), transaction() as session:
+        told = session.execute(text("SELECT args ->> 'client_id' FROM procrastinate_jobs WHERE task_name LIKE '%send_logout_token'")).scalars().all()
+    assert heard.client_id in told
+    assert other.client_id not in told
 
 
 def test_what_a_person_does_for_themselves_goes_on(
