@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, counter_codes, notices, proofs, recovery, registration, stated
+from idp.signin import accounts, counter_codes, matching, notices, proofs, recovery, registration, stated
 from idp.signin.assurance import IN_PERSON
 from idp.signin.proofs import METHODS, Method, Witness
 from idp.subjects import directory, registries
@@ -23,13 +23,6 @@ REASONS = {
     "mistake": Text("核实有误", "it was a mistake"),
     "fraud": Text("发现冒用或伪造", "someone posed as another, or a document was forged"),
 }
-
-
-class NotThisPerson(Refusal):
-    """The registry has no person of this number and name."""
-
-    code, status = "not-this-person", 422
-    title = Text("号码与姓名在人口库中不相符，请与证件核对。", "The registry has no person of this number and name; look at the document again.")
 
 
 class NotForOneself(Refusal):
@@ -75,7 +68,7 @@ class Desk:
 def prove(session: Session, seen: Seen, *, code: str, desk: Desk, now: datetime) -> UUID:
     """Lift the account of the person who is present to level 3, and return their subject id.
 
-    Raises NoAuthority, RegistryUnavailable, NotThisPerson, SubjectEnded, NotForOneself, NoAccountYet, CodeRefused.
+    Raises NoAuthority, RegistryUnavailable, NotInRegistry, NumberChanged, SubjectEnded, NotForOneself, NoAccountYet, CodeRefused.
     """
     subject_id = _check(session, seen, desk=desk, now=now)
     counter_codes.redeem(session, subject_id, code, now=now)
@@ -113,12 +106,8 @@ def _check(session: Session, seen: Seen, *, desk: Desk, now: datetime) -> UUID:
     """Check all but whose the account is, and return the subject that it belongs to."""
     check_authority(department=desk.department, type_code=seen.document_type, action=Action.IDENTIFY, now=now)
     accounts.check_is_person(seen.number)
-    record = registries.open_registry(session).find(seen.number)
-    if not registries.is_same_name(record.name if record else "", seen.name) or record is None:
-        raise NotThisPerson("no such number" if record is None else "another name", field="number")
+    matching.match(session, seen.number, seen.name)
     known = directory.find_subject(session, seen.number)
-    if known is not None:
-        directory.check_active(known, field="number")
     account = accounts.find_account(session, seen.number)
     if desk.officer_id in {known.id if known else None, account.subject_id if account else None}:
         raise NotForOneself(field="number")
