@@ -70,9 +70,9 @@ NOTICES: dict[str, NoticeText] = {
     "passkey-copied": NoticeText(
         Text("通行密钥可能被复制", "A passkey may have been copied"),
         Text(
-            "有人使用了通行密钥“{name}”的旧副本，登录已被拒绝。如果不是您换过设备或恢复过备份，请移除这个通行密钥。",
-            "Something that looks like an older copy of the passkey “{name}” was used, and was refused. Unless you restored a device from a backup, "
-            "remove that passkey.",
+            "有人使用了通行密钥“{name}”的旧副本，已被拒绝，这个通行密钥已停用。请移除它，需要时重新添加。",
+            "Something that looks like an older copy of the passkey “{name}” was used and refused, and that passkey opens nothing any more. "
+            "Remove it, and add another if you need one.",
         ),
     ),
     "recovery-codes-made": NoticeText(

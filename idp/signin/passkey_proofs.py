@@ -89,8 +89,8 @@ class PasskeyCopied(Refusal):
 
     code, status = "passkey-copied", 422
     title = Text(
-        "这个通行密钥可能被复制过，已拒绝本次使用，请改用其他方式登录。",
-        "This passkey may have been copied, so it was refused; sign in another way.",
+        "这个通行密钥可能被复制过，已停用。请改用其他方式登录，并移除它。",
+        "This passkey may have been copied, so it was stopped; sign in another way, and remove it.",
     )
 
     def __init__(self, passkey: Passkey, challenge: bytes) -> None:
@@ -248,7 +248,7 @@ def prove(session: Session, asked: Asked, unverified: dict[str, Any], *, owner_i
 
 
 def report_copy(session: Session, refused: PasskeyCopied, *, now: datetime) -> None:
-    """Tell the owner that a copy was refused, in a transaction of its own; the same proof is reported once. Raises ChallengeRefused."""
+    """Stop the passkey and tell its owner, in a transaction of its own; the same proof is reported once. Raises ChallengeRefused."""
     passkey_challenges.spend(session, refused.challenge, now=now)
     passkeys.report_copy(session, refused.subject_id, refused.passkey_id, now=now)
 

@@ -26,6 +26,7 @@ from runtime.problems import Refusal
 
 MOST = 20
 HANDLE_BYTES = 32
+STOPPED = 2**32  # a counter that no authenticator can pass: the passkey opens nothing any more
 
 
 class PasskeyNotFound(Refusal):
@@ -70,6 +71,11 @@ class Passkey(Base):
     name_sealed: Mapped[bytes]
     added_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it opens nothing any more, since it seems to have been copied."""
+        return self.sign_count >= STOPPED
 
     @property
     def name(self) -> str:
@@ -192,8 +198,14 @@ def use(session: Session, passkey: Passkey, *, sign_count: int, backed_up: bool,
 
 
 def report_copy(session: Session, subject_id: UUID, passkey_id: UUID, *, now: datetime) -> None:
-    """Tell the owner of a passkey that a second copy of it seems to be in use; raises PasskeyNotFound."""
+    """Stop a passkey of which a second copy seems to be in use, and tell its owner, once; raises PasskeyNotFound.
+
+    It stays so until its owner removes it: a copy that is only refused tries again until its own counter has caught up.
+    """
     passkey = get(session, subject_id, passkey_id)
+    this = (Passkey.subject_id == subject_id, Passkey.id == passkey_id, Passkey.sign_count < STOPPED)
+    if session.scalar(update(Passkey).where(*this).values(sign_count=STOPPED).returning(Passkey.id)) is None:
+        return
     _record(session, "passkey.copy-refused", passkey, now=now)
     notices.tell(session, passkey.subject_id, "passkey-copied", now=now, name=passkey.name)
 
