@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, g, make_response, redirect, render
 from wtforms import StringField, SubmitField
 
 from idp.signin import throttle
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched
 from idp.signin.forms import LONGEST_NAME, add_refusal, filled, is_number
 from idp.subjects import appointments, directory, guardians, mandates
 from idp.subjects.mandates import GUARDIAN
@@ -34,7 +34,7 @@ class ChildForm(PostedForm):
 
 
 @children_pages.route("/account/children", methods=["GET", "POST"])
-@allow(signed_in)
+@allow(matched)
 def listed() -> Response:
     """Show the children whom the person acts for, and add one."""
     form = ChildForm()
@@ -58,7 +58,7 @@ def listed() -> Response:
 
 
 @children_pages.route("/account/children/<uuid:child_id>/end", methods=["GET"])
-@allow(signed_in)
+@allow(matched)
 def ask_end(child_id: UUID) -> str:
     """Ask before a guardian stops acting for a child here."""
     with transaction() as session:
@@ -69,7 +69,7 @@ def ask_end(child_id: UUID) -> str:
 
 
 @children_pages.route("/account/children/<uuid:child_id>/end", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def end(child_id: UUID) -> Response:
     """Stop acting for a child here; they can be added again."""
     with transaction() as session:

@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 
 from idp.signin import acting, throttle
-from idp.signin.callers import signed_in
+from idp.signin.callers import matched
 from idp.signin.forms import add_refusal
 from idp.subjects import appointments, mandates
 from idp.subjects.appointments import APPOINTS, MandateNotFound, MayNotAppoint, NotRepresentative
@@ -28,7 +28,7 @@ enterprise = Blueprint("enterprise", __name__, template_folder="templates")
 
 
 @enterprise.route("/enterprise")
-@allow(signed_in)
+@allow(matched)
 def listed() -> str:
     """Show for which organisations the person may act, and which they could claim."""
     with transaction() as session:
@@ -38,7 +38,7 @@ def listed() -> str:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/claim", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def claim(organisation_id: UUID) -> Response:
     """Claim an organisation as its legal representative."""
     with transaction() as session:
@@ -48,7 +48,7 @@ def claim(organisation_id: UUID) -> Response:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>")
-@allow(signed_in)
+@allow(matched)
 def shown(organisation_id: UUID) -> str:
     """Show who may act for an organisation, what ended, and what it holds."""
     present = now()
@@ -70,7 +70,7 @@ def shown(organisation_id: UUID) -> str:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/appoint", methods=["GET", "POST"])
-@allow(signed_in)
+@allow(matched)
 def appoint(organisation_id: UUID) -> Response:
     """Appoint somebody by number and name."""
     present = now()
@@ -96,7 +96,7 @@ def appoint(organisation_id: UUID) -> Response:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/mandates/<uuid:mandate_id>", methods=["GET", "POST"])
-@allow(signed_in)
+@allow(matched)
 def change(organisation_id: UUID, mandate_id: UUID) -> Response:
     """Change how far a mandate reaches, and how long."""
     present = now()
@@ -122,7 +122,7 @@ def change(organisation_id: UUID, mandate_id: UUID) -> Response:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/mandates/<uuid:mandate_id>/end")
-@allow(signed_in)
+@allow(matched)
 def ask_end(organisation_id: UUID, mandate_id: UUID) -> str:
     """Ask before a mandate ends, and say what ends with it."""
     with transaction() as session:
@@ -133,7 +133,7 @@ def ask_end(organisation_id: UUID, mandate_id: UUID) -> str:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/mandates/<uuid:mandate_id>/end", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def end(organisation_id: UUID, mandate_id: UUID) -> Response:
     """End a mandate, and everything under it: somebody else's, or one's own."""
     present = now()
@@ -148,7 +148,7 @@ def end(organisation_id: UUID, mandate_id: UUID) -> Response:
 
 
 @enterprise.route("/enterprise/<uuid:organisation_id>/mandates/<uuid:mandate_id>/again", methods=["POST"])
-@allow(signed_in)
+@allow(matched)
 def again(organisation_id: UUID, mandate_id: UUID) -> Response:
     """Give a mandate that ended again, as it was."""
     with transaction() as session:
