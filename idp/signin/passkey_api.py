@@ -148,7 +148,7 @@ def _waiting(session: Session) -> PendingSignin:
 
 
 def _ask_for_one_of(session: Session, asked: Asked, subject_id: UUID | None) -> Response:
-    own = passkeys.of(session, subject_id) if subject_id else []
+    own = [passkey for passkey in passkeys.of(session, subject_id) if not passkey.is_stopped] if subject_id else []
     if not own:
         raise passkeys.PasskeyNotFound("there is none")
     return jsonify(passkey_proofs.assertion_options(asked, allowed=own))

@@ -81,7 +81,8 @@ def remove(passkey_id: UUID) -> Response | str:
 
 def _is_last(session: Session, subject_id: UUID) -> bool:
     """Whether a person who removes a passkey has nothing left but the password."""
-    return second_step.ways_of(session, subject_id) == [second_step.PASSKEY] and len(passkeys.of(session, subject_id)) == 1
+    usable = [passkey for passkey in passkeys.of(session, subject_id) if not passkey.is_stopped]
+    return second_step.ways_of(session, subject_id) == [second_step.PASSKEY] and len(usable) == 1
 
 
 def _see(goal: str) -> Response:

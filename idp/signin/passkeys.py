@@ -104,8 +104,8 @@ def of(session: Session, subject_id: UUID) -> list[Passkey]:
 
 
 def has(session: Session, subject_id: UUID) -> bool:
-    """Whether a person has a passkey."""
-    return session.scalar(select(exists().where(Passkey.subject_id == subject_id))) or False
+    """Whether a person has a passkey that opens something."""
+    return session.scalar(select(exists().where(Passkey.subject_id == subject_id, Passkey.sign_count < STOPPED))) or False
 
 
 def get(session: Session, subject_id: UUID, passkey_id: UUID) -> Passkey:

@@ -242,7 +242,7 @@ def test_a_copy_with_an_old_counter_is_refused_and_its_owner_told_once_a_proof(n
     for _ in range(3):  # until the counter of the copy would have caught up
         assert sign_in_by_passkey(elsewhere(named_app), device).get_json()["code"] == "passkey-copied"
     assert acts_of(named_app, person).count("passkey.copy-refused") == 1
-    sign_in(browser, person)
+    assert sign_in(browser, person).location == "/wallet"  # and no second step by what opens nothing
     assert "可能被复制过，已停用" in browser.get("/account/passkeys", headers=BROWSER).text
 
 
