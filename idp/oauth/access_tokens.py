@@ -17,7 +17,7 @@ from idp.oauth import cutoffs
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import PERSON, Grantee
-from idp.oauth.pairwise import NotPairwise, subject_of
+from idp.oauth.pairwise import NotPairwise, pairwise_sid, session_of, subject_of
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
 from runtime import cache
@@ -41,7 +41,7 @@ class AccessToken:
 
     `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
     is for (None for a system in its own name); `acting_person` is who acts, where that is another. `level` is how well the person was
-    known, and how strongly they signed in, when the token was given: `issued_ms`, in milliseconds.
+    known, and how strongly they signed in, when the token was given: `issued_ms`, in milliseconds, in the session `session_id`.
     """
 
     client_id: str
@@ -54,6 +54,7 @@ class AccessToken:
     level: Level = LEAST
     issued_ms: int = 0
     holder_kind: str | None = None
+    session_id: UUID | None = None
 
     @property
     def grantee(self) -> Grantee | None:
@@ -87,7 +88,7 @@ def sign_access_token(
     if grantee is not None:
         claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
     if authentication is not None:
-        claims.update(authentication.brief_claims())
+        claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
     return ring.signer(ring.OIDC).sign(claims, typ=TYP)
 
 
@@ -106,9 +107,15 @@ def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -
     if find_client(token.client_id) is None:
         raise InvalidToken("the client is disabled")
     grantee = token.grantee
-    if grantee is not None and cutoffs.is_cut(person_id=grantee.person_id, holder_id=grantee.holder_id, issued_ms=token.issued_ms):
+    if grantee is not None and _is_cut(token, grantee):
         raise InvalidToken("the person's sessions, or the mandate, ended")
     return token
+
+
+def _is_cut(token: AccessToken, grantee: Grantee) -> bool:
+    return cutoffs.is_cut(
+        person_id=grantee.person_id, holder_id=grantee.holder_id, session_id=token.session_id or cutoffs.WHOEVER, issued_ms=token.issued_ms
+    )
 
 
 def _verify(unverified: str, settings: Settings) -> AccessToken:
@@ -139,6 +146,7 @@ def _read(claims: dict[str, Any]) -> AccessToken:
         level=read_acr(claims.get("acr", "")) or LEAST,
         issued_ms=claims.get("iat_ms", claims["iat"] * 1000),
         holder_kind=claims["sub_type"],
+        session_id=session_of(claims["sid"], client.client_id) if "sid" in claims else None,
     )
 
 

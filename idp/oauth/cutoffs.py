@@ -1,4 +1,4 @@
-"""Access tokens end before their time: from a moment on, those that were issued earlier to a person, or to one who acts for a holder, are refused.
+"""Access tokens end before their time: from a moment on, those issued earlier to a person, to who acts for a holder, or in a session are refused.
 
 A token is written to no table, so what is written is the cut: one row a person and holder, kept only as long as a token could live.
 Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. Codes and refresh families end with them, in this order:
@@ -33,7 +33,10 @@ Cuts = MappingProxyType[tuple[UUID, UUID], int]
 
 
 class TokenCutoff(Base):
-    """Tokens of a person for a holder that were issued until `cut_at` are refused; `holder_id` is WHOEVER where all of the person's are."""
+    """Tokens of a person for a holder that were issued until `cut_at` are refused; `holder_id` is WHOEVER where all of the person's are.
+
+    Where only what was given in one session is refused, `person_id` is that session's id and `holder_id` WHOEVER: ids are never given twice.
+    """
 
     __tablename__ = "token_cutoffs"
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -52,21 +55,34 @@ def cut(session: Session, *, person_id: UUID, holder_id: UUID | None = None, now
     session.execute(families.values(ended_at=now).execution_options(synchronize_session=False))
     if holder_id is not None:
         portal_sessions.tell_portals_of(session, select(SigninSession.id).where(SigninSession.subject_id == person_id), holder_id=holder_id)
-    row = insert(TokenCutoff).values(person_id=person_id, holder_id=holder_id or WHOEVER, cut_at=func.greatest(now, func.clock_timestamp()))
-    session.execute(row.on_conflict_do_update(index_elements=["person_id", "holder_id"], set_={"cut_at": row.excluded.cut_at}))
+    _write(session, person_id, holder_id or WHOEVER, now=now)
     ledger.record(session, "tokens.cut", actor=f"subject:{person_id}", object_id=person_id, subject_id=holder_id or person_id, now=now)
-    cache.changed(session, TOPIC)
 
 
-def is_cut(*, person_id: UUID, holder_id: UUID, issued_ms: int) -> bool:
+def cut_session(session: Session, session_id: UUID, *, now: datetime) -> None:
+    """Refuse from now on what was issued in one session of a person; their other sessions' tokens go on."""
+    codes = update(AuthorizationCode).where(AuthorizationCode.session_id == session_id, AuthorizationCode.spent_at.is_(None))
+    session.execute(codes.values(spent_at=now))
+    families = update(RefreshFamily).where(RefreshFamily.session_id == session_id, RefreshFamily.ended_at.is_(None))
+    session.execute(families.values(ended_at=now).execution_options(synchronize_session=False))
+    _write(session, session_id, WHOEVER, now=now)
+
+
+def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int) -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
     cuts = cache.get(TOPIC, "all", _load) or MappingProxyType({})
-    return issued_ms <= max(cuts.get((person_id, holder_id), -1), cuts.get((person_id, WHOEVER), -1))
+    return issued_ms <= max(cuts.get(whose, -1) for whose in ((person_id, holder_id), (person_id, WHOEVER), (session_id, WHOEVER)))
 
 
 def forget(*, now: datetime) -> None:
     """Forget the cuts that are older than any token can be."""
     prune(TokenCutoff, TokenCutoff.cut_at < now - REMEMBERED)
+
+
+def _write(session: Session, whose: UUID, holder_id: UUID, *, now: datetime) -> None:
+    row = insert(TokenCutoff).values(person_id=whose, holder_id=holder_id, cut_at=func.greatest(now, func.clock_timestamp()))
+    session.execute(row.on_conflict_do_update(index_elements=["person_id", "holder_id"], set_={"cut_at": row.excluded.cut_at}))
+    cache.changed(session, TOPIC)
 
 
 def _theirs(table: type[AuthorizationCode | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:
@@ -89,5 +105,10 @@ def _on_person_cut(session: Session, person_id: UUID, now: datetime) -> None:
     cut(session, person_id=person_id, now=now)
 
 
+def _on_session_cut(session: Session, session_id: UUID, now: datetime) -> None:
+    cut_session(session, session_id, now=now)
+
+
 mandates.on_mandate_end.append(_on_mandate_end)
 sessions.on_person_cut.append(_on_person_cut)
+sessions.on_session_cut.append(_on_session_cut)

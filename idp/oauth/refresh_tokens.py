@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
-from sqlalchemy import or_, select, update
+from sqlalchemy import Index, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.grantees import Grantee
@@ -44,6 +44,10 @@ class RefreshFamily(Base, TokenMixin):
     rotated_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("ix_refresh_families_person", "person_id", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_refresh_families_session", "session_id", postgresql_where=text("ended_at IS NULL")),
+    )
 
     def check_client(self, client: object) -> bool:
         """Whether the family is this client's."""

@@ -50,7 +50,8 @@ def end(session: Session, signed_in: SignedIn, session_id: UUID, *, now: datetim
         return False
     if row.mark_hash is not None:
         devices.unknow(session, signed_in.subject_id, mark_hash=row.mark_hash)
-    _take_back(session, signed_in.subject_id, now=now)
+    _trust_none(session, signed_in.subject_id, now=now)
+    sessions.cut_session(session, session_id, now=now)
     return True
 
 
@@ -59,14 +60,14 @@ def end_others(session: Session, signed_in: SignedIn, *, now: datetime) -> int:
     row = session.get(SigninSession, signed_in.session_id)
     ended = sessions.end_all(session, signed_in.subject_id, but=signed_in.session_id, now=now)
     devices.unknow(session, signed_in.subject_id, but=row.mark_hash if row is not None else None)
-    _take_back(session, signed_in.subject_id, now=now)
+    _trust_none(session, signed_in.subject_id, now=now)
+    sessions.cut(session, signed_in.subject_id, now=now)
     return ended
 
 
-def _take_back(session: Session, subject_id: UUID, *, now: datetime) -> None:
+def _trust_none(session: Session, subject_id: UUID, *, now: datetime) -> None:
     """Which of the browsers that skip the second step the ended one is, nobody knows: none does from now on."""
     trusted_browsers.end(session, subject_id, now=now)
-    sessions.cut(session, subject_id, now=now)
 
 
 def _of_session(row: SigninSession, *, is_here: bool) -> Device:

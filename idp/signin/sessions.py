@@ -3,7 +3,8 @@
 The token is `id.secret`; the row is found by its id and the secret (256 bits) compared in constant time. A session ends
 by sign-out, from another device, by idleness, or at the end of its life. That it was seen is written at most once a minute.
 `on_session_end` holds what must happen in the transaction that ends a session, however it ends, as `(session, session id)`;
-`on_person_cut` what must happen where everything is taken from whoever holds a person's sessions, access tokens too.
+`on_person_cut` what must happen where everything is taken from whoever holds a person's sessions, access tokens too; `on_session_cut`
+where what was given in one session is.
 """
 
 import base64
@@ -33,6 +34,7 @@ SECRET_BYTES = 32
 PRUNE_BATCH = 500
 on_session_end: list[Callable[[Session, UUID], None]] = []
 on_person_cut: list[Callable[[Session, UUID, datetime], None]] = []
+on_session_cut: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 class SigninSession(Base):
@@ -218,6 +220,12 @@ def cut(session: Session, subject_id: UUID, *, now: datetime) -> None:
     """Let everything that was given in a person's name until now be worth nothing: access tokens, refresh tokens, codes."""
     for hear in on_person_cut:
         hear(session, subject_id, now)
+
+
+def cut_session(session: Session, session_id: UUID, *, now: datetime) -> None:
+    """Let everything that was given in one session until now be worth nothing."""
+    for hear in on_session_cut:
+        hear(session, session_id, now)
 
 
 def forget(*, lifetimes: Lifetimes, now: datetime) -> None:

@@ -20,6 +20,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "holder_id", name=op.f("pk_token_cutoffs")),
     )
     op.create_index(op.f("ix_token_cutoffs_cut_at"), "token_cutoffs", ["cut_at"], unique=False)
+    op.create_index("ix_refresh_families_person", "refresh_families", ["person_id"], postgresql_where=sa.text("ended_at IS NULL"))
+    op.create_index("ix_refresh_families_session", "refresh_families", ["session_id"], postgresql_where=sa.text("ended_at IS NULL"))
     op.create_table(
         "mandates",
         sa.Column("holder_id", sa.Uuid(), nullable=False),
@@ -88,5 +90,7 @@ def downgrade() -> None:
     op.drop_index("ix_mandates_person", table_name="mandates", postgresql_where=sa.text("ended_at IS NULL"))
     op.drop_index("ix_mandates_granted_by", table_name="mandates")
     op.drop_table("mandates")
+    op.drop_index("ix_refresh_families_session", table_name="refresh_families")
+    op.drop_index("ix_refresh_families_person", table_name="refresh_families")
     op.drop_index(op.f("ix_token_cutoffs_cut_at"), table_name="token_cutoffs")
     op.drop_table("token_cutoffs")

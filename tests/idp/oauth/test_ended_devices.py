@@ -51,6 +51,19 @@ def test_an_access_token_ends_with_the_device_that_was_ended(app: Flask, client:
         assert client.get("/account", headers=BROWSER).status_code == 200
 
 
+def test_what_portals_hold_of_other_devices_goes_on_when_one_is_ended(app: Flask, client: FlaskClient, person: Person, journey: Journey) -> None:
+    other = another_browser(app)
+    sign_in(client, person)
+    sign_in(other, person)
+    mine, theirs = bearer(journey.tokens(client)["access_token"]), bearer(journey.tokens(other)["access_token"])
+    with shifted(timedelta(seconds=2)):
+        post_form(client, "/account/devices/end", {"device": str(row_of(app, other).id)}, form_at="/account/devices")
+        assert client.get("/userinfo", headers=theirs).status_code == 401
+        assert client.get("/userinfo", headers=mine).status_code == 200
+        post_form(client, "/account/devices/end-others", {}, form_at="/account/devices")
+        assert client.get("/userinfo", headers=mine).status_code == 401, "who ends all others is in doubt about every token"
+
+
 def test_an_access_token_ends_with_the_sign_in_that_was_disowned(app: Flask, client: FlaskClient, person: Person, journey: Journey) -> None:
     sign_in(client, person)
     thief = another_browser(app)

@@ -10,7 +10,7 @@ from idp.signin import alarms, devices, marks, notices, sessions
 from idp.signin.alarms import SigninAlarm
 from idp.signin.devices import KnownBrowser
 from idp.signin.notices import Notice
-from idp.signin.sessions import SigninSession, on_person_cut, on_session_end
+from idp.signin.sessions import SigninSession, on_person_cut, on_session_cut, on_session_end
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
@@ -101,15 +101,15 @@ def test_ending_one_device_ends_that_one_and_everyone_hears(app: Flask, client: 
     cut: list[UUID] = []
     theirs = row_of(app, thief)
     on_session_end.append(lambda _, session_id: ended.append(session_id))
-    on_person_cut.append(lambda _, person_id, __: cut.append(person_id))
+    on_session_cut.append(lambda _, session_id, __: cut.append(session_id))
     try:
         answer = post_form(client, "/account/devices/end", {"device": str(theirs.id)}, form_at="/account/devices")
     finally:
         on_session_end.pop()
-        on_person_cut.pop()
+        on_session_cut.pop()
     assert answer.status_code == 303
     assert ended == [theirs.id]
-    assert cut == [theirs.subject_id]
+    assert cut == [theirs.id]
     assert not is_signed_in(thief)
     assert is_signed_in(client)
     with app.app_context(), transaction() as session:
