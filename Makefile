@@ -2,7 +2,6 @@ SHELL := /bin/sh
 BIN := .venv/bin
 WORKERS ?= 2
 PORT ?= 8000
-AT ?= 127.0.0.1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo tour test check bench lock clean
@@ -13,11 +12,11 @@ help: ## Show what there is to make
 install: ## Make .venv with the locked dependencies, if it is not up to date
 	@{ sha256sum --check --status .venv/installed && [ "$$(cat .venv/place)" = "$$(pwd -P)" ]; } 2>/dev/null || deploy/install.sh
 
-demo: install ## Start everything on this machine: service, worker, two portals, invented people (PORT=9000 takes other ports, AT=localhost lets passkeys work)
-	@$(BIN)/kabao demo --port $(PORT) --host $(AT)
+demo: install ## Start everything on this machine: service, worker, two portals, invented people (PORT=9000 takes other ports)
+	@$(BIN)/kabao demo --port $(PORT)
 
 tour: install ## Walk the whole journey over HTTP against the running demo
-	@$(BIN)/kabao tour --url http://$(AT):$(PORT)
+	@$(BIN)/kabao tour --url http://localhost:$(PORT)
 
 test: install ## Run every test, on a real PostgreSQL, and say at the end which were left out for want of what (WORKERS=4 takes more cores)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -r s

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from demo import people
 from demo.processes import ROOT
 
-HERE = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+HERE = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8000"
 FOLDER = ROOT / "docs" / "images"
 
 

@@ -25,7 +25,7 @@ from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
 VAR = ROOT / "var"
 PORTAL = ROOT / "examples" / "portal" / "app.py"
 PORT = 8000
-HOST, NAME = "127.0.0.1", "localhost"
+HOST = "localhost"  # a name, since no browser makes a passkey for an IP address
 FORGET = "`make clean` forgets the demo and its data; then run `make demo` again."
 console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -34,21 +34,14 @@ console = Console(stderr=True, soft_wrap=True, highlight=False)
 @click.option(
     "--port", default=PORT, show_default=True, type=click.IntRange(1024, 65533), help="The service's port; the portals take the two after it."
 )
-@click.option(
-    "--host",
-    default=HOST,
-    show_default=True,
-    type=click.Choice([HOST, NAME]),
-    help=f"What browsers call this machine; passkeys work at {NAME}, since no browser makes one for an IP address.",
-)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the data is kept; if not given, under var, for each port its own.")
 @click.option("--forget", is_flag=True, help="Delete the data (if no folder is given: every demo's) and stop the databases that were left running.")
-def demo(port: int, host: str, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
+def demo(port: int, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Start the demonstration and keep it running until Ctrl-C."""
     if forget:
         _forget(folder.resolve() if folder else None)
         return
-    folder = (folder or folder_for(port, host=host)).resolve()
+    folder = (folder or folder_for(port)).resolve()
     processes = Processes(folder / "logs")
     _end_in_order()
     try:
@@ -57,8 +50,8 @@ def demo(port: int, host: str, folder: Path | None, forget: bool) -> None:  # no
                 raise NotStarted("The demonstration needs the whole source tree: clone the repository, and run `make demo` there.")
             for each in (port, port + 1, port + 2):
                 check_port(each)
-            _stand(processes, port, host, folder)
-            _print_welcome(port, host, folder)
+            _stand(processes, port, folder)
+            _print_welcome(port, folder)
             while True:
                 processes.check_alive()
                 time.sleep(0.5)
@@ -70,50 +63,50 @@ def demo(port: int, host: str, folder: Path | None, forget: bool) -> None:  # no
         processes.stop()
 
 
-def folder_for(port: int, *, host: str = HOST) -> Path:
+def folder_for(port: int) -> Path:
     """Return where a demonstration keeps its data if it is not told: what it issues names its address, so each address has its own."""
-    return VAR / "-".join(["demo", *([str(port)] if port != PORT else []), *([host] if host != HOST else [])])
+    return VAR / f"demo-{HOST}-{port}"
 
 
-def settings_for(port: int, host: str, database_url: str, folder: Path) -> Settings:
+def settings_for(port: int, database_url: str, folder: Path) -> Settings:
     """Return the demonstration's settings; its master key is made once and kept beside its data."""
     file = folder / "master.key"
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text(base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)).decode())
-    return Settings.from_environ(environ_for(port, host, database_url, file.read_text().strip()))
+    return Settings.from_environ(environ_for(port, database_url, file.read_text().strip()))
 
 
-def environ_for(port: int, host: str, database_url: str, master_key: str) -> dict[str, str]:
+def environ_for(port: int, database_url: str, master_key: str) -> dict[str, str]:
     """Return the environment of the demonstration's processes."""
     return {
         "KABAO_ENVIRONMENT": "development",
-        "KABAO_PUBLIC_URL": f"http://{host}:{port}",
+        "KABAO_PUBLIC_URL": f"http://{HOST}:{port}",
         "KABAO_DATABASE_URL": database_url,
         "KABAO_MASTER_KEY": master_key,
     }
 
 
-def _stand(processes: Processes, port: int, host: str, folder: Path) -> None:
+def _stand(processes: Processes, port: int, folder: Path) -> None:
     with console.status("Starting PostgreSQL ..."):
         database_url = _database(folder)
     try:
-        settings = settings_for(port, host, database_url, folder)
+        settings = settings_for(port, database_url, folder)
         data.load(settings, folder=folder, console=console)
     except (SealBroken, SettingsError) as error:
         raise NotStarted(f"The data under {folder} was sealed under another master key than {folder / 'master.key'}. {FORGET}") from error
     except (OSError, SQLAlchemyError) as error:
         raise NotStarted(f"The data under {folder} is not whole ({_what(error)}). {FORGET}") from error
-    environ = environ_for(port, host, database_url, (folder / "master.key").read_text().strip())
+    environ = environ_for(port, database_url, (folder / "master.key").read_text().strip())
     with console.status("Starting the service, the worker and the portals ..."):
         processes.start("service", "-m", "wsgi", "serve", "--port", str(port), environ=environ)
         processes.start("worker", "-m", "wsgi", "worker", environ=environ)
         for offset, portal in enumerate(data.PORTALS, 1):
             portal_environ = data.portal_environ(portal, port=port + offset, service=settings.public_url, folder=folder)
             processes.start(portal.client_id, str(PORTAL), environ=portal_environ)
-        processes.wait_until_answering("service", f"http://127.0.0.1:{port}/readyz")
+        processes.wait_until_answering("service", f"http://{HOST}:{port}/readyz")
         for offset, portal in enumerate(data.PORTALS, 1):
-            processes.wait_until_answering(portal.client_id, f"http://127.0.0.1:{port + offset}/")
+            processes.wait_until_answering(portal.client_id, f"{data.home_of(port + offset)}/")
 
 
 def _database(folder: Path) -> str:
@@ -171,8 +164,8 @@ def _forget(folder: Path | None) -> None:
     console.print("The demo and its data are forgotten.")
 
 
-def _print_welcome(port: int, host: str, folder: Path) -> None:
-    here = f"http://{host}"
+def _print_welcome(port: int, folder: Path) -> None:
+    here = f"http://{HOST}"
     newcomer = people.crowd()[-1]
     console.print(f"\n[bold]Kabao 卡包 is running.[/]  Everyone's password 密码: [bold]{people.PASSWORD}[/]\n")
     for person in people.CAST:
@@ -188,6 +181,6 @@ def _print_welcome(port: int, host: str, folder: Path) -> None:
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
         console.print(f"  [bold]{address:<31}[/] {what}")
-    tour = " ".join(["make tour", *([f"PORT={port}"] if port != PORT else []), *([f"AT={host}"] if host != HOST else [])])
+    tour = "make tour" if port == PORT else f"make tour PORT={port}"
     console.print(f"\nIn another terminal, [bold]{tour}[/] walks the whole journey.")
     console.print(f"Ctrl-C stops everything; the data stays. Logs: {folder / 'logs'}")

@@ -23,7 +23,8 @@ from rich.markup import escape
 
 from demo import people
 from demo.browser import TIMEOUT, Browser, Surprise
-from demo.stand import HOST, NAME, PORT, folder_for
+from demo.data import home_of
+from demo.stand import HOST, PORT, folder_for
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CODE = re.compile(r'id="spoken-code"[^>]*>([^<]+)<')
@@ -82,9 +83,7 @@ class Journey:
 
     def portal(self, offset: int) -> str:
         """Return the address of a portal: the ports after the service's own."""
-        parts = urlsplit(self.url)
-        host = HOST if parts.hostname == NAME else parts.hostname
-        return f"{parts.scheme}://{host}:{(parts.port or 80) + offset}"
+        return home_of((urlsplit(self.url).port or PORT) + offset)
 
     def system(self, client_id: str, scope: str) -> Api:
         """Return a department's system, with its token."""
@@ -225,12 +224,12 @@ STEPS: tuple[tuple[str, Callable[[Journey], str]], ...] = (
 
 
 @click.command()
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running service; its portals are at the two ports after.")
+@click.option("--url", default=f"http://{HOST}:{PORT}", show_default=True, help="The running service; its portals are at the two ports after.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the demonstration keeps its data, if it was told.")
 def tour(url: str, folder: Path | None) -> None:
     """Walk the whole journey against a running demonstration."""
     console = Console(highlight=False, soft_wrap=True)
-    journey = Journey(url.rstrip("/"), folder or folder_for(urlsplit(url).port or PORT, host=NAME if urlsplit(url).hostname == NAME else HOST))
+    journey = Journey(url.rstrip("/"), folder or folder_for(urlsplit(url).port or PORT))
     began = time.perf_counter()
     for number, (title, step) in enumerate(STEPS, 1):
         started = time.perf_counter()
