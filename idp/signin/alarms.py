@@ -1,7 +1,8 @@
 """“This was not me”: a sign-in in a new browser is told to the person, with a link by which they can undo it at one click.
 
 The link holds a secret that works once, within a week, and without being signed in. Undoing ends the session, those that began
-since in browsers that were not known before, and every token; the password is void, and another must be set.
+since in browsers that were not known before, and every token; the password is void, and another must be set. The ways to sign in that
+were added since go, too: whoever came in may have made themselves at home, and would be back by their own passkey at once.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import devices, notices, sessions, trusted_browsers
+from idp.signin import clearing, devices, notices, pending, sessions, trusted_browsers
 from idp.signin.accounts import Account
 from idp.signin.devices import About
 from idp.signin.sessions import SigninSession
@@ -91,6 +92,8 @@ def undo(session: Session, unverified_secret: str, *, now: datetime) -> UUID:
     theirs = or_(SigninSession.id == row.session_id, SigninSession.mark_hash.in_(strangers))
     for session_id in session.scalars(select(SigninSession.id).where(SigninSession.subject_id == subject_id, theirs)).all():
         sessions.end_one(session, subject_id, session_id, now=now)
+    clearing.clear_ways(session, subject_id, since=row.at, now=now)
+    pending.end_all(session, subject_id, now=now)
     trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)
     session.execute(update(Account).where(Account.subject_id == subject_id).values(password_void_at=now))

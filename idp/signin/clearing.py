@@ -5,22 +5,28 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import contacts, devices, passkeys, recovery, recovery_codes, sessions, totp, trusted_browsers
+from idp.signin import contacts, devices, passkeys, pending, recovery, recovery_codes, sessions, totp, trusted_browsers
 
 
-def clear_ways(session: Session, subject_id: UUID, *, now: datetime) -> None:
-    """Remove passkeys, authenticators, recovery codes and addresses. What is told in this transaction still reaches the addresses."""
-    passkeys.remove_all(session, subject_id, now=now)
+def clear_ways(session: Session, subject_id: UUID, *, now: datetime, since: datetime | None = None) -> None:
+    """Remove passkeys, authenticators, recovery codes and addresses: all, or those added since a moment.
+
+    What is told in this transaction still reaches the addresses that were verified before.
+    """
+    passkeys.remove_all(session, subject_id, now=now, since=since)
     for contact in contacts.all_of(session, subject_id):
-        contacts.remove(session, subject_id, contact.id, now=now)
+        if since is None or (contact.verified_at or contact.added_at) >= since:
+            contacts.remove(session, subject_id, contact.id, now=now)
     for authenticator in totp.of(session, subject_id):
-        totp.remove(session, subject_id, authenticator.id, now=now)
-    recovery_codes.remove_all(session, subject_id)
+        if since is None or (authenticator.confirmed_at or authenticator.added_at) >= since:
+            totp.remove(session, subject_id, authenticator.id, now=now)
+    recovery_codes.remove_all(session, subject_id, since=since)
 
 
 def end_sessions(session: Session, subject_id: UUID, *, now: datetime, but: UUID | None = None) -> None:
     """End every session but one, know no browser any more, take back what portals hold, and end recoveries that are under way."""
     sessions.end_all(session, subject_id, now=now, but=but)
+    pending.end_all(session, subject_id, now=now)
     devices.unknow(session, subject_id)
     trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)

@@ -144,8 +144,8 @@ NOTICES: dict[str, NoticeText] = {
     "device-disowned": NoticeText(
         Text("已退出可疑登录", "A sign-in was undone"),
         Text(
-            "您已声明一次登录并非本人所为：相关登录已退出，原密码已作废。请设置新密码，并检查登录方式中有无不认识的内容。",
-            "You said that a sign-in was not yours. It ended; the password is void. Set another, and look for ways to sign in that are not yours.",
+            "您已声明一次登录并非本人所为：相关登录已退出，此后添加的登录方式已移除，原密码已作废。请设置新密码，并检查登录方式。",
+            "You said that a sign-in was not yours. It ended, ways to sign in that were added since are gone, and the password is void. Set another.",
         ),
     ),
     "mandate-given": NoticeText(

@@ -178,9 +178,10 @@ def remove(session: Session, subject_id: UUID, passkey_id: UUID, *, now: datetim
     notices.tell(session, subject_id, "passkey-removed", now=now, name=name)
 
 
-def remove_all(session: Session, subject_id: UUID, *, now: datetime) -> int:
-    """Forget every passkey of a person and return how many those were; whoever asks for that tells them."""
-    removed = session.scalars(delete(Passkey).where(Passkey.subject_id == subject_id).returning(Passkey.id)).all()
+def remove_all(session: Session, subject_id: UUID, *, now: datetime, since: datetime | None = None) -> int:
+    """Forget every passkey of a person, or those added since a moment, and return how many those were; whoever asks for that tells them."""
+    which = (Passkey.subject_id == subject_id, *((Passkey.added_at >= since,) if since else ()))
+    removed = session.scalars(delete(Passkey).where(*which).returning(Passkey.id)).all()
     for passkey_id in removed:
         ledger.record(session, "passkey.removed", actor=f"subject:{subject_id}", object_id=passkey_id, subject_id=subject_id, now=now)
     return len(removed)

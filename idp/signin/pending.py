@@ -52,6 +52,12 @@ def finish(session: Session, pending_id: UUID, *, now: datetime) -> bool:
     return session.scalar(update(PendingSignin).where(*waiting).values(spent_at=now).returning(PendingSignin.id)) is not None
 
 
+def end_all(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """End every sign-in of a person that waits: what it began with is worth nothing any more."""
+    waiting = (PendingSignin.subject_id == subject_id, PendingSignin.spent_at.is_(None), PendingSignin.expires_at > now)
+    session.execute(update(PendingSignin).where(*waiting).values(spent_at=now))
+
+
 def forget(*, now: datetime) -> None:
     """Forget the sign-ins whose time is over."""
     prune(PendingSignin, PendingSignin.expires_at < now)

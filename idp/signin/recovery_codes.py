@@ -58,9 +58,10 @@ def left(session: Session, subject_id: UUID) -> int:
     return session.scalars(unspent).one()
 
 
-def remove_all(session: Session, subject_id: UUID) -> None:
-    """Take every code of a person away; they are worth nothing any more."""
-    session.execute(delete(RecoveryCode).where(RecoveryCode.subject_id == subject_id))
+def remove_all(session: Session, subject_id: UUID, *, since: datetime | None = None) -> None:
+    """Take every code of a person away, or those made since a moment; they are worth nothing any more."""
+    which = (RecoveryCode.subject_id == subject_id, *((RecoveryCode.made_at >= since,) if since else ()))
+    session.execute(delete(RecoveryCode).where(*which))
 
 
 def are_all_of(session: Session, subject_id: UUID, unverified: Iterable[str]) -> bool:

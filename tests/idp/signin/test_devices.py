@@ -1,12 +1,13 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp.signin import alarms, devices, marks, notices, sessions
+from idp.signin import alarms, contacts, devices, marks, notices, passkeys, recovery_codes, second_step, sessions, totp
 from idp.signin.alarms import SigninAlarm
 from idp.signin.devices import KnownBrowser
 from idp.signin.notices import Notice
@@ -14,6 +15,7 @@ from idp.signin.sessions import SigninSession, on_person_cut, on_session_cut, on
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
+from tests.idp.signin.proofs_at_hand import reach
 from tests.world_people import BROWSER, Person, new_person, open_account, post_form, sign_in
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -207,6 +209,27 @@ def test_this_was_not_me_ends_the_session_and_voids_the_password(app: Flask, cli
     assert sign_in(thief, person).status_code == 422
     assert sign_in(another_browser(app), person).status_code == 422
     assert mailbox.get(link, headers=BROWSER).status_code == 410
+
+
+def test_it_takes_away_the_ways_to_sign_in_that_were_added_since_and_no_others(
+    app: Flask, client: FlaskClient, thief: FlaskClient, person: Person
+) -> None:
+    mine = reach(app, person, "13800138000")
+    subject_id, later = subject_of(app, client), now() + timedelta(seconds=30)
+    link = links(app, subject_id)[-1]
+    with app.app_context(), transaction() as session:
+        contacts.verify(session, contacts.add(session, subject_id, "thief@example.cn", now=later), now=later)
+        theirs = totp.begin(session, subject_id, name="小偷", now=later)
+        assert totp.confirm(session, theirs, pyotp.TOTP(theirs.secret).at(later), now=later)
+        recovery_codes.make(session, subject_id, now=later)
+        passkeys.handle_of(session, subject_id)
+        new = passkeys.NewPasskey(subject_id.bytes, b"", 0, [], backup_eligible=False, backed_up=False)
+        passkeys.add(session, subject_id, new, name="小偷", now=later)
+    with shifted(timedelta(minutes=1)):
+        assert post_form(another_browser(app), link, {}).status_code == 200
+    with app.app_context(), transaction() as session:
+        assert [contact.id for contact in contacts.all_of(session, subject_id)] == [mine]
+        assert second_step.ways_of(session, subject_id) == ["sms"]
 
 
 def test_it_ends_what_the_stranger_opened_since_as_well(app: Flask, client: FlaskClient, thief: FlaskClient, person: Person) -> None:

@@ -13,7 +13,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
 from tests.idp.signin.test_signin_pages import ELSEWHERE
-from tests.world_people import BROWSER, Person, csrf_token, post_form, sign_in
+from tests.world_people import BROWSER, PASSWORD, Person, csrf_token, post_form, sign_in
 
 SECOND = "/signin/second"
 
@@ -216,3 +216,15 @@ def test_each_form_wants_its_token(app: Flask, client: FlaskClient, person: Pers
     assert client.post(SECOND, data={"code": app_shows(secret)}, headers=BROWSER).status_code == 400
     assert client.post(SECOND + "/send", data={}, headers=BROWSER).status_code == 400
     assert post_form(client, SECOND, {"code": app_shows(secret)}).status_code == 303
+
+
+def test_a_sign_in_that_waits_ends_when_the_password_is_changed(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    secret = enrol(app, person)
+    thief = app.test_client()
+    at = sign_in(thief, person).location
+    step_up = "/signin/step-up?aal=2"
+    press(client, step_up, form_at=step_up, code=app_shows(secret))
+    changed = {"present": PASSWORD, "password": "另一个口令 another one"}
+    assert post_form(client, "/account/ways/password", changed).location == "/account/ways"
+    assert thief.get(at, headers=BROWSER).location.startswith("/signin?")
