@@ -1,6 +1,6 @@
 """A caller who has just shown who they are, as strongly as they can: for what must not be done in a browser that was left open.
 
-Whoever has an authenticator or a passkey shows it; whoever has a password alone gives it once more.
+Whoever has an authenticator, a passkey or a verified mobile shows it; whoever has a password alone gives it once more.
 """
 
 from datetime import timedelta
@@ -8,7 +8,7 @@ from datetime import timedelta
 from flask import g, request
 
 from idp.signin import second_step
-from idp.signin.assurance import ONE_FACTOR, TWO_FACTORS, aal_of
+from idp.signin.assurance import aal_of
 from idp.signin.callers import GoAndRaise, signed_in
 from runtime.clock import now
 from runtime.database import transaction
@@ -33,7 +33,7 @@ class FreshCaller:
         """Leave who it is in `g.signed_in`; raises NotFresh for a program."""
         signed_in.admit()
         with transaction() as session:
-            demand = TWO_FACTORS if second_step.asks_for_two(session, g.signed_in.subject_id) else ONE_FACTOR
+            demand = second_step.demanded_of(session, g.signed_in.subject_id, g.signed_in.amr)
         if now() - g.signed_in.auth_time > RECENT or aal_of(g.signed_in.amr) < demand:
             back = "" if request.method in ("GET", "HEAD") else "&next=/account"
             raise GoAndRaise(f"/signin/step-up?aal={demand}{back}") if wants_page() else NotFresh("a fresh proof is asked for")

@@ -57,8 +57,11 @@ class SendForm(PostedForm):
 
 
 def hear(asking: Asking, form: ProofForm, *, door: str) -> list[str]:
-    """Return the `amr` of what was given; raises ProofRefused, SlowDown. Each try is counted before it is heard."""
-    present = now()
+    """Return the `amr` of what was given; raises ProofRefused, SlowDown. Each try is counted before it is heard.
+
+    Codes are counted apart from the password: a right one empties its door, so that whoever knows the password would guess codes without end.
+    """
+    present, door = now(), door if form.way.data == second_step.PASSWORD else "second"
     attempt = throttle.Try(door, str(asking.subject_id), request.remote_addr or "", callers.is_known_browser(asking.subject_id))
     with transaction() as session:
         throttle.count(session, attempt, now=present)

@@ -57,10 +57,26 @@ def next_ways(session: Session, subject_id: UUID, amr: list[str]) -> list[str]:
 
 
 def raising_ways(session: Session, subject_id: UUID, amr: list[str], *, aal: int) -> list[str]:
-    """Return the ways that make a session with `amr` fresh, at one factor or at two."""
+    """Return the ways that make a session with `amr` fresh, at one factor or at two.
+
+    A session that stands on two factors stays fresh by something held alone, whatever was asked for: it goes on as strong as it was, and
+    who finds it open and knows the password must not make it new. Who has nothing held any more gives the password, if one factor will do.
+    """
     ways = [*ways_of(session, subject_id), PASSWORD]
     enough = [way for way in IN_ORDER if way in ways and (aal < 2 or "mfa" in together(amr, AMR[way]))]
-    return [way for way in enough if aal < 2 or way not in (PASSWORD, EMAIL) or "mfa" not in amr]
+    if "mfa" not in amr:
+        return enough
+    held = [way for way in enough if way not in (PASSWORD, EMAIL)]
+    return held if held or aal >= 2 else enough
+
+
+def demanded_of(session: Session, subject_id: UUID, amr: list[str]) -> int:
+    """Return how many factors a person can show beside what a session stands on, and so must, before they change how they sign in.
+
+    Paper codes are left out, since each such act would use one up; and so is the password, which may be what they have forgotten.
+    """
+    further = {TOTP, PASSKEY, SMS}.intersection(raising_ways(session, subject_id, amr, aal=2))
+    return 2 if further or asks_for_two(session, subject_id) else 1
 
 
 def together(before: list[str], fresh: list[str]) -> list[str]:

@@ -1,9 +1,15 @@
 from datetime import timedelta
 
+import pyotp
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.signin import contacts
 from runtime import clock
+from runtime.clock import now
+from runtime.database import transaction
+from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
 from tests.idp.signin.test_signin_pages import ELSEWHERE
 from tests.world_people import BROWSER, PASSWORD, Person, post_form, sign_in
 
@@ -45,3 +51,48 @@ def test_a_step_up_needs_someone_signed_in_and_the_forms_token(client: FlaskClie
     assert client.get(STEP_UP, headers=BROWSER).location == "/signin?next=/signin/step-up?aal%3D1%26next%3D/account?x%3D1"
     sign_in(client, person)
     assert client.post("/signin/step-up", data={"password": PASSWORD}, headers=BROWSER).status_code == 400
+
+
+def test_a_session_of_two_factors_is_not_made_fresh_by_the_password_or_a_mailbox(app: Flask, client: FlaskClient, person: Person) -> None:
+    secret = enrol(app, person)
+    mailbox = reach(app, person, "someone@example.cn")
+    at = sign_in(client, person).location
+    press(client, "/signin/second", form_at=at, code=app_shows(secret))
+    with clock.shifted(timedelta(minutes=11)):
+        press(client, STEP_UP, form_at=STEP_UP, way="password", password=PASSWORD)
+        press(client, "/signin/step-up/send?aal=1", form_at=STEP_UP, contact=str(mailbox))
+        with pytest.raises(AssertionError):
+            code_that_reached(app, mailbox)
+        assert client.get("/account/close", headers=BROWSER).location.startswith("/signin/step-up?aal=2")
+        assert press(client, STEP_UP, form_at=STEP_UP, way="totp", code=pyotp.TOTP(secret).at(now())).status_code == 303
+        assert client.get("/account/close", headers=BROWSER).status_code == 200
+
+
+def test_who_has_nothing_held_left_keeps_a_session_fresh_by_the_password(app: Flask, client: FlaskClient, person: Person) -> None:
+    mobile = reach(app, person, "13800138000")
+    sign_in(client, person)
+    two = "/signin/step-up?aal=2"
+    press(client, "/signin/step-up/send?aal=2", form_at=two, contact=str(mobile))
+    assert press(client, two, form_at=two, way="sms", code=code_that_reached(app, mobile)).status_code == 303
+    with app.app_context(), transaction() as session:
+        contacts.remove(session, subject_of(app, person), mobile, now=now())
+    with clock.shifted(timedelta(minutes=11)):
+        assert post_form(client, STEP_UP, {"way": "password", "password": PASSWORD}).status_code == 303
+        assert client.get("/account/ways/contacts/new", headers=BROWSER).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/account/ways/contacts/new", "/account/ways/totp/new", "/account/ways/password", "/account/ways/recovery-codes"])
+def test_the_password_alone_adds_nothing_to_an_account_with_a_verified_mobile(app: Flask, client: FlaskClient, person: Person, path: str) -> None:
+    reach(app, person, "13800138000")
+    sign_in(client, person)
+    assert client.get(path, headers=BROWSER).location.startswith("/signin/step-up?aal=2")
+
+
+def test_a_right_password_gives_no_further_guesses_of_a_code(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    enrol(app, person)
+    answers = []
+    for _ in range(4):
+        answers += [press(client, STEP_UP, form_at=STEP_UP, way="totp", code="none").status_code for _ in range(5)]
+        press(client, STEP_UP, form_at=STEP_UP, way="password", password=PASSWORD)
+    assert answers[-5:] == [429] * 5
