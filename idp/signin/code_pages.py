@@ -114,7 +114,8 @@ def _newest(session: Session, subject_id: UUID | None, kind: str) -> Contact | N
 
 def _enter(waiting: PendingSignin, unverified_code: str, goal: str) -> Response:
     present, browser = now(), callers.this_browser()
-    attempt = throttle.Try("second", str(waiting.subject_id or waiting.id), browser.address, callers.is_known_browser(waiting.subject_id))
+    # Counted by the sign-in that waits, never by its person: a bucket that several such sign-ins share would say that there is one.
+    attempt = throttle.Try("second", str(waiting.id), browser.address)
     with transaction() as session:
         throttle.count(session, attempt, now=present)
     with transaction() as session:

@@ -58,6 +58,19 @@ def test_a_code_is_one_step_where_two_are_asked_for(app: Flask, client: FlaskCli
     assert press(client, "/signin/second", form_at=answer.location, code=app_shows(secret)).status_code == 303
 
 
+def test_wrong_codes_for_several_sign_ins_do_not_show_whether_there_is_an_account(app: Flask, client: FlaskClient, person: Person) -> None:
+    reach(app, person, "13800138000")
+    seen = []
+    for number in (person.number, citizen_number()):
+        stranger = app.test_client()
+        stranger.environ_base["REMOTE_ADDR"] = fresh_address()
+        seen.append([])
+        for _ in range(2):
+            at = ask(stranger, number)
+            seen[-1] += [press(stranger, ENTER, form_at=at, code="none").status_code for _ in range(5)]
+    assert seen[0] == seen[1]
+
+
 def test_neither_another_browser_nor_a_wrong_code_gets_in(app: Flask, client: FlaskClient, person: Person) -> None:
     contact = reach(app, person, "13800138000")
     at = ask(client, person.number)
