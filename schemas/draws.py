@@ -3,21 +3,9 @@
 from marshmallow import RAISE, Schema, fields, validate
 
 from schemas.causes import CauseSchema, readable
+from schemas.parties import PartySchema
 from schemas.receipts import IssuedReceiptSchema
 from schemas.verifications import LicenceSummarySchema
-
-
-class DrawHolderSchema(Schema):
-    """Whose licence."""
-
-    class Meta:
-        unknown = RAISE
-
-    number = fields.String(
-        required=True,
-        validate=[validate.Length(1, 64), readable],
-        metadata={"description": "Citizen number or unified social credit code.", "example": "379999199006150024"},
-    )
 
 
 class DrawRequestSchema(Schema):
@@ -32,7 +20,7 @@ class DrawRequestSchema(Schema):
         metadata={"description": "The licence type's code or short name.", "example": "driving-licence"},
     )
     holder = fields.Nested(
-        DrawHolderSchema, metadata={"description": "Needed on statutory authority; not to be sent with a person's own token, which names its holder."}
+        PartySchema, metadata={"description": "Needed on statutory authority; not to be sent with a person's own token, which names its holder."}
     )
     cause = fields.Nested(CauseSchema, required=True, metadata={"description": "Why."})
     fields_ = fields.List(

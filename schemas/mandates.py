@@ -3,6 +3,7 @@
 from marshmallow import RAISE, Schema, fields, validate
 
 from schemas.causes import CauseSchema, readable
+from schemas.parties import PartySchema
 
 ROLES = ["legal_representative", "licence_manager", "handler", "guardian"]
 REACH = validate.Length(max=1000)
@@ -32,19 +33,6 @@ class MandatesSchema(Schema):
     """The mandates that a token is used under: one, or none where a person is there for themselves."""
 
     mandates = fields.List(fields.Nested(MandateSchema), required=True, validate=validate.Length(max=1), metadata={"description": "The mandate."})
-
-
-class PartySchema(Schema):
-    """A person or an organisation."""
-
-    class Meta:
-        unknown = RAISE
-
-    number = fields.String(
-        required=True,
-        validate=[validate.Length(1, 64), readable],
-        metadata={"description": "Citizen number or unified social credit code.", "example": "379999199006150024"},
-    )
 
 
 class MandateCheckRequestSchema(Schema):
