@@ -108,10 +108,11 @@ def ids_with(number: Number) -> CompoundSelect[UUID]:
 def find_account(session: Session, number: Number) -> Account | None:
     """Return the account of whoever has a number, or had it, or None, by one query in either case.
 
-    For someone who has died it is as if there were none.
+    For someone who has died it is as if there were none. Who only says that a number is theirs comes after whoever has it in truth: their
+    account may have been there when the registry gave that number to another.
     """
     asked = select(Account, directory.had_number(number, Account.subject_id))
-    row = session.execute(asked.where(Account.subject_id.in_(ids_with(number)))).first()
+    row = session.execute(asked.where(Account.subject_id.in_(ids_with(number))).order_by(Account.subject_id.in_(stated.ids(number)))).first()
     if row is None:
         return None
     account: Account = row[0]

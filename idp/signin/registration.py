@@ -116,6 +116,8 @@ def _confirm(session: Session, subject: Subject, record: Record, now: datetime) 
     if known is None:
         stated.confirm(session, subject.id, number=record.number, name=record.name, now=now)
         return subject.id
+    if accounts.find_opened_at(session, known.id) is not None:
+        raise accounts.AccountExists(field="number")  # whose number became this one, and who had an account before
     session.execute(update(Account).where(Account.subject_id == subject.id).values(subject_id=known.id))
     sessions.end_all(session, subject.id, now=now)
     sessions.cut(session, subject.id, now=now)

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from idp.signin import accounts, entering, proofs, registration, sessions, stated
 from idp.signin.accounts import AccountExists, NoSuchAccount, NotInRegistry
 from idp.signin.entering import Browser
-from idp.subjects import directory, mandates, registries
+from idp.subjects import directory, mandates, registries, registry_import
+from idp.subjects.history import Told
 from idp.subjects.numbers import parse_number
 from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
@@ -247,3 +248,23 @@ def test_what_the_registry_says_of_a_number_is_not_told_to_who_only_stated_it(
         found = directory.ensure_subject(session, parse_number(organisation.number), now=now())
         with pytest.raises(mandates.NoMandate):
             mandates.check_mandate(session, person_id=thief, organisation_id=found.id, now=now())
+
+
+def test_a_number_that_became_anothers_opens_their_account_and_no_stated_one(context: None, registry: Away, newcomer: Person) -> None:
+    with transaction() as session:
+        owner = Person(citizen_number(), newcomer.name)
+        assert not registry_import.load_people(session, [{"number": owner.number, "name": owner.name}])
+    taken = state(newcomer, password=THIEF)
+    registry.is_away = False
+    with transaction() as session:
+        owner_id = open_account(session, owner)
+    with transaction() as session:
+        number = parse_number(newcomer.number)
+        directory.renumber(session, parse_number(owner.number), number, told=Told("registry", now()))
+    with transaction() as session:
+        found = accounts.find_account(session, number)
+        assert found is not None
+        assert found.subject_id == owner_id
+    with transaction() as session, pytest.raises(AccountExists):
+        registration.match(session, taken, now=now())
+    registration.match_stated(str(taken))
