@@ -45,7 +45,8 @@ class Allowed:
         real = _disguised(address)
         if real.is_link_local or real.is_multicast or real.is_unspecified:
             raise NoAnswer("an address that nobody is asked at")
-        if not (real.is_global or host.lower() in self.hosts or (self.development and real.is_loopback)):
+        is_inner = not real.is_global or real.is_reserved or getattr(real, "is_site_local", False)  # fec0::/10, ::127.0.0.1: global, says the library
+        if is_inner and not (host.lower() in self.hosts or (self.development and real.is_loopback)):
             raise NoAnswer("an inner address, and the operator did not name its host (KABAO_OUTBOUND_HOSTS)")
 
 
