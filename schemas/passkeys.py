@@ -14,8 +14,8 @@ TRANSPORTS = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")
 
 
 def base64url(longest: int, *, required: bool = True, **more: Any) -> fields.String:
-    """Return a member that holds some bytes in base64url without padding."""
-    rules = [validate.Length(1, longest), validate.Regexp(r"[A-Za-z0-9_-]*\Z")]
+    """Return a member that holds some bytes in base64url without padding; of a length that some bytes have."""
+    rules = [validate.Length(1, longest), validate.Regexp(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?\Z")]
     return fields.String(required=required, validate=rules, **more)
 
 

@@ -100,3 +100,14 @@ def test_a_body_of_any_kind_is_answered_at_a_name_too(browser: FlaskClient, pers
         answer = browser.post(url, **{**body, "headers": {**SCRIPT, "X-CSRFToken": token, **body.get("headers", {})}})
         assert 400 <= answer.status_code < 500, what
         assert answer.mimetype == "application/problem+json", what
+
+
+@pytest.mark.parametrize("member", ["rawId", "userHandle"])
+def test_an_id_of_a_length_that_no_bytes_have_is_refused_as_any_other(
+    browser: FlaskClient, owner: Person, device: Authenticator, member: str
+) -> None:
+    used = device.use(options(browser, SIGN_IN))
+    place = used if member == "rawId" else used["response"]
+    place[member] = "AAAAA"
+    answer = post(browser, SIGN_IN, {"credential": used})
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid-request")
