@@ -57,6 +57,9 @@ DOORS = {
     "people": Door(
         Bucket(200, timedelta(seconds=10)), Bucket(400, timedelta(seconds=1)), Bucket(200, timedelta(seconds=10)), EVERYONE
     ),  # at a counter
+    "notice": Door(
+        ACCOUNT, ADDRESS, Bucket(10, timedelta(minutes=30)), EVERYONE
+    ),  # messages of a kind to one address; the pair's bucket alone counts
     "link": USUAL,  # a link with a secret that we sent
     "scan": Door(Bucket(20, timedelta(seconds=15)), Bucket(40, timedelta(seconds=10)), Bucket(10, timedelta(seconds=15)), EVERYONE),
 }

@@ -51,6 +51,7 @@ class Told:
     body: Text
     link: str | None = None
     link_text: Text | None = None
+    kind: str = ""
 
 
 def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: str | None = None, **values: Any) -> None:
@@ -98,7 +99,7 @@ def _told(row: Notice, *, with_link: bool = False) -> Told | None:
         return None
     values = json.loads(sealing.unseal(row.values_sealed, table="notices", column="values", row=row.id))
     link = sealing.unseal(row.link_sealed, table="notices", column="link", row=row.id) if with_link and row.link_sealed else None
-    return Told(row.at, text.title, _fill(text, values), link, text.link)
+    return Told(row.at, text.title, _fill(text, values), link, text.link, row.kind)
 
 
 def _fill(text: NoticeText, values: dict[str, Any]) -> Text:

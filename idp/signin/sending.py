@@ -6,20 +6,23 @@ finds by itself when there is nothing left to say.
 
 from uuid import UUID
 
+import structlog
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, contacts, notices, one_time_codes, senders
-from idp.signin.contacts import PHONE
+from idp.signin import accounts, contacts, notices, one_time_codes, senders, throttle
+from idp.signin.contacts import PHONE, Contact
 from idp.signin.notices import SENT_WITHIN, Told
 from idp.signin.one_time_codes import SECOND, SIGNING_IN, VERIFYING
 from idp.signin.senders import Message
+from idp.signin.throttle import SlowDown
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import defer, job
 from runtime.languages import ENGLISH, Text
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 SIGNATURE = Text("【卡包】", "[Kabao] ")
 CODE_TITLE = Text("卡包验证码", "Your Kabao code")
 CODES = {
@@ -51,8 +54,11 @@ def send_notice(subject_id: str, notice_id: str) -> None:
     """Have a notice sent to each address at which its person could be reached when it happened."""
     with transaction() as session:
         told = _find(session, subject_id, notice_id)
-        for contact in contacts.reached_at(session, UUID(subject_id), moment=told.at) if told else []:
-            defer(session, "send_notice_to", subject_id=subject_id, notice_id=notice_id, contact_id=str(contact.id))
+        if told is None:
+            return
+        for contact in contacts.reached_at(session, UUID(subject_id), moment=told.at):
+            if _is_in_measure(session, contact, told):
+                defer(session, "send_notice_to", subject_id=subject_id, notice_id=notice_id, contact_id=str(contact.id))
 
 
 @job
@@ -65,6 +71,20 @@ def send_notice_to(subject_id: str, notice_id: str, contact_id: str) -> None:
     if told is None or contact is None:
         return
     _send(Message(f"{notice_id}.{contact_id}", contact.kind, contact.address, _in(language, told.title), _body(told, language)), language)
+
+
+def _is_in_measure(session: Session, contact: Contact, told: Told) -> bool:
+    """Whether one more notice of a kind may go to an address: others can cause some, and each costs us a message.
+
+    Each kind has its measure, so that many of one hold back none of another; all of them stand on the person's page.
+    """
+    try:
+        with session.begin_nested():
+            throttle.count(session, throttle.Try("notice", f"{contact.id}:{told.kind}", "", known_browser=True), now=now())
+    except SlowDown:
+        log.info("a notice is not sent: many of its kind went to this address", kind=told.kind)
+        return False
+    return True
 
 
 def _find(session: Session, subject_id: str, notice_id: str) -> Told | None:

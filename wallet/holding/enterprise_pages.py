@@ -4,6 +4,7 @@ One's own mandate for the organisation is what counts here, whether or not the s
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -84,8 +85,7 @@ def appoint(organisation_id: UUID) -> Response:
     if not form.validate():
         return _form("enterprise/appoint.html", form, own, status=422)
     try:
-        with transaction() as session:
-            throttle.count(session, throttle.Try("appoint", str(_me()), request.remote_addr or ""), now=present)
+        _count(present)
         number, wanted = parse_number(form.number.data), form.wanted(now=present)
         with transaction() as session:
             appointments.appoint(session, by=_me(), organisation_id=organisation_id, number=number, name=form.name.data, wanted=wanted, now=present)
@@ -113,6 +113,7 @@ def change(organisation_id: UUID, mandate_id: UUID) -> Response:
         return _form("enterprise/change.html", form, own, status=422, **page)
     wanted = form.appointment(given.role, now=present)
     try:
+        _count(present)
         with transaction() as session:
             appointments.change(session, by=_me(), organisation_id=organisation_id, mandate_id=mandate_id, wanted=wanted, now=present)
     except Refusal as refusal:
@@ -151,8 +152,10 @@ def end(organisation_id: UUID, mandate_id: UUID) -> Response:
 @allow(matched)
 def again(organisation_id: UUID, mandate_id: UUID) -> Response:
     """Give a mandate that ended again, as it was."""
+    present = now()
+    _count(present)
     with transaction() as session:
-        appointments.reappoint(session, by=_me(), organisation_id=organisation_id, mandate_id=mandate_id, now=now())
+        appointments.reappoint(session, by=_me(), organisation_id=organisation_id, mandate_id=mandate_id, now=present)
     flash(str(Text("已重新任命，并已通知本人。", "Appointed again, and told.")), "success")
     return _to(organisation_id)
 
@@ -160,6 +163,12 @@ def again(organisation_id: UUID, mandate_id: UUID) -> Response:
 def _me() -> UUID:
     person: UUID = g.signed_in.subject_id
     return person
+
+
+def _count(present: datetime) -> None:
+    """Count an appointment before it is made: each names somebody, and each is told them."""
+    with transaction() as session:
+        throttle.count(session, throttle.Try("appoint", str(_me()), request.remote_addr or ""), now=present)
 
 
 def _own(session: Any, organisation_id: UUID) -> Mandate:

@@ -227,6 +227,21 @@ def test_a_notice_goes_to_every_address_by_a_job_each(context: None, outbox: lis
     assert len({message.id for message in outbox}) == 2
 
 
+def test_of_many_notices_of_a_kind_some_are_sent_and_another_kind_still_is(context: None) -> None:
+    with transaction() as session:
+        person = person_of(session)
+        reached(session, person, "+66812345678")
+        for kind in ["password-changed"] * 15 + ["recovery-completed"]:
+            notices.tell(session, person, kind, now=now())
+        rows = session.scalars(select(Notice).where(Notice.subject_id == person)).all()
+        assert len(rows) == 16
+    for row in rows:
+        sending.send_notice(str(person), str(row.id))
+    with transaction() as session:
+        sent = {arguments["notice_id"] for arguments in jobs_named(session, "send_notice_to", subject_id=str(person))}
+    assert sorted(row.kind for row in rows if str(row.id) in sent) == ["password-changed"] * 10 + ["recovery-completed"]
+
+
 def test_a_notice_a_day_old_is_not_sent(context: None, outbox: list[Message]) -> None:
     from datetime import timedelta
 

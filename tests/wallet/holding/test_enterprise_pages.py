@@ -192,3 +192,17 @@ def test_a_new_representative_sees_what_ended_and_what_the_organisation_holds(
     assert f'id="again-{mandate_of(app, firm, someone)}"' in page
     assert page.split('id="licences"')[1].count("<li") == len(licences)
     assert boss.get(f"/enterprise/{firm.id}", headers=BROWSER).status_code == 403
+
+
+def test_appointing_again_and_changing_are_slowed_since_each_is_told_somebody(app: Flask, boss: FlaskClient, firm: Firm, someone: Person) -> None:
+    assert appoint(boss, firm, someone) == 303
+    answers, page = [], f"/enterprise/{firm.id}"
+    for _ in range(16):
+        at = f"{page}/mandates/{mandate_of(app, firm, someone)}"
+        answers.append(post_form(boss, at, {"type_reach": "all", "portal_reach": "all"}).status_code)
+        assert post_form(boss, f"{at}/end", {}).status_code == 303
+        answers.append(post_form(boss, f"{at}/again", {}, form_at=page).status_code)
+        if answers[-1] == 429:
+            break
+    assert answers[0] == answers[1] == 303
+    assert 429 in answers
