@@ -19,15 +19,23 @@ from runtime.forms import PostedForm
 from runtime.languages import Text
 
 ALL, NAMED = "all", "named"
+WHICH_LICENCES = Text("请选择授权的证照范围。", "Choose which licences.")
+WHICH_PORTALS = Text("请选择授权的门户范围。", "Choose which portals.")
 LATEST_DAY = date(2999, 12, 31)
 
 
 class ReachForm(PostedForm):
     """How far a mandate reaches and how long; a licence manager's reaches everything."""
 
-    type_reach = RadioField(choices=[SelectChoice(ALL, Text("全部证照类型", "All kinds")), SelectChoice(NAMED, Text("只限下列类型", "Only these"))])
+    type_reach = RadioField(
+        validators=[Optional()],
+        choices=[SelectChoice(ALL, Text("全部证照类型", "All kinds")), SelectChoice(NAMED, Text("只限下列类型", "Only these"))],
+    )
     types = SelectMultipleField(option_widget=CheckboxInput())
-    portal_reach = RadioField(choices=[SelectChoice(ALL, Text("全部门户", "All portals")), SelectChoice(NAMED, Text("只限下列门户", "Only these"))])
+    portal_reach = RadioField(
+        validators=[Optional()],
+        choices=[SelectChoice(ALL, Text("全部门户", "All portals")), SelectChoice(NAMED, Text("只限下列门户", "Only these"))],
+    )
     portals = SelectMultipleField(option_widget=CheckboxInput())
     valid_from = DateField(Text("开始日期", "First day"), [Optional()])
     valid_until = DateField(Text("最后一天（可不填）", "Last day (may be left empty)"), [Optional()])
@@ -50,6 +58,19 @@ class ReachForm(PostedForm):
         self.valid_from.data = given.valid_from.astimezone(CHINA).date()
         self.valid_until.data = (given.valid_until.astimezone(CHINA) - timedelta(seconds=1)).date() if given.valid_until else None
         self.may_delegate.data = given.may_delegate
+
+    def reach_counts(self) -> bool:
+        """Whether how far the mandate reaches must be chosen."""
+        return True
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check the form, and ask for a reach where it counts: nobody gets everything by having overlooked it."""
+        good = super().validate(extra_validators)
+        for reach, message in ((self.type_reach, WHICH_LICENCES), (self.portal_reach, WHICH_PORTALS)):
+            if self.reach_counts() and not reach.data:
+                reach.errors = [message]
+                good = False
+        return good
 
     def appointment(self, role: str, *, now: datetime) -> Appointment:
         """Return what is to be given."""
@@ -75,6 +96,8 @@ class AppointForm(ReachForm):
         """Set the roles too that the giver may appoint for."""
         super().offer(own, types=types, portals=portals)
         self.role.choices = [SelectChoice(role, ROLES[role]) for role in APPOINTS.get(own.role, ())]
+        if len(self.role.choices) == 1 and not self.role.data:
+            self.role.data = self.role.choices[0].value
 
     def wanted(self, *, now: datetime) -> Appointment:
         """Return what is to be given; for a licence manager the reach does not count."""
@@ -83,13 +106,9 @@ class AppointForm(ReachForm):
             return found
         return Appointment(LICENCE_MANAGER, Right(None, None, found.right.valid_from, found.right.valid_until), may_delegate=True)
 
-    def validate(self, extra_validators: Any = None) -> bool:
-        """Check the form; a handler's reach must be chosen."""
-        good = super().validate(extra_validators)
-        if self.role.data == HANDLER and not (self.type_reach.data and self.portal_reach.data):
-            self.form_errors.append(Text("请选择授权的证照类型和门户范围。", "Choose which licences and which portals."))
-            return False
-        return good
+    def reach_counts(self) -> bool:
+        """Whether it is a handler who is appointed."""
+        return bool(self.role.data == HANDLER)
 
 
 def beginning_of(day: date) -> datetime:

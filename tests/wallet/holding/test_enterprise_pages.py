@@ -206,3 +206,11 @@ def test_appointing_again_and_changing_are_slowed_since_each_is_told_somebody(ap
             break
     assert answers[0] == answers[1] == 303
     assert 429 in answers
+
+
+def test_a_reach_must_be_chosen_for_a_handler_and_does_not_count_for_a_manager(app: Flask, boss: FlaskClient, firm: Firm, someone: Person) -> None:
+    form = {"number": someone.number, "name": someone.name}
+    refused = post_form(boss, f"/enterprise/{firm.id}/appoint", {**form, "role": "handler"})
+    assert refused.status_code == 422
+    assert all(f'id="{reach}-error"' in refused.text for reach in ("type_reach", "portal_reach"))
+    assert post_form(boss, f"/enterprise/{firm.id}/appoint", {**form, "role": "licence_manager"}).status_code == 303

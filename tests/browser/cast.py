@@ -1,0 +1,198 @@
+"""Who walks through the pages: a person of every kind, each with all that their pages can show, and the cookies of a browser of theirs.
+
+Sessions are begun in the database rather than on the sign-in page, which has its own tests.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Flask
+from sqlalchemy import update
+
+from idp.signin import contacts, one_time_codes, passkeys, pending, recovery_codes, scans, sessions, totp
+from idp.signin.devices import describe
+from idp.signin.sessions import SigninSession
+from idp.subjects import appointments, directory, guardians, registry_import
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
+from runtime.database import transaction
+from tests.idp.oauth.journeys import Journey
+from tests.idp.signin.proofs_at_hand import enrol, reach
+from tests.idp.signin.recovering import begun, cancel_link
+from tests.idp.subjects.firms import Firm, new_firm
+from tests.world_clients import System, new_portal
+from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
+from tests.world_verifying import new_browser
+from tests.world_wallet import example_fields, make_officer, new_department, new_licence
+from wallet.presenting import qr_codes
+
+LICENCES = ("resident-identity-card", "driving-licence")
+FIRM_LICENCE, DOCUMENT = "business-licence", "resident-identity-card"
+PASSWORD_ALONE, TWO_STEPS, BY_PASSKEY = ["pwd"], ["pwd", "otp", "mfa"], ["hwk", "user", "mfa"]
+PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
+ELSEWHERE = "203.0.113.9"
+NAMES = ("欧阳思远", "诸葛海燕", "司马明轩", "上官春梅", "东方志强", "慕容雨桐", "林小满", "尉迟文秀", "皇甫子涵")
+
+
+@dataclass
+class Cast:
+    """The cookies of each viewer's browser, and what their pages' addresses name."""
+
+    app: Flask
+    cookies: dict[str, dict[str, str]] = field(default_factory=lambda: {"stranger": {}})
+    at: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    ids: dict[str, UUID] = field(default_factory=dict)
+    data: list[str] = field(default_factory=list)
+
+    def enter(self, viewer: str, who: str, amr: list[str], *, acting_for: UUID | None = None, ago: timedelta = timedelta(0)) -> None:
+        """Let a viewer be signed in as somebody, by proofs that were given so long ago."""
+        with self.app.app_context(), transaction() as session:
+            about = describe(session, address="127.0.0.1", user_agent=PHONE_BROWSER)
+            session_id, token = sessions.begin(session, subject_id=self.ids[who], amr=amr, now=now(), auth_time=now() - ago, about=about)
+            session.execute(update(SigninSession).where(SigninSession.id == session_id).values(acting_for=acting_for))
+        self.cookies[viewer] = {"kabao_session": token}
+
+    def wait(self, viewer: str, who: str, amr: list[str]) -> None:
+        """Let a sign-in of somebody's wait in a viewer's browser."""
+        with self.app.app_context(), transaction() as session:
+            _, secret = pending.begin(session, self.ids[who], amr=amr, now=now())
+        self.cookies[viewer] = {"kabao_waiting": secret}
+
+    def invent(self, who: str, *, name: str = "") -> Person:
+        """Invent somebody with an account."""
+        with self.app.app_context(), transaction() as session:
+            person = new_person(session, name=name or NAMES[len(self.people)])
+            self.ids[who] = open_account(session, person)
+        self.know(who, person)
+        return person
+
+    def know(self, who: str, person: Person) -> None:
+        """Keep somebody under a word, and their name as data."""
+        self.people[who] = person
+        self.data.append(person.name)
+
+
+def gather(app: Flask) -> Cast:
+    """Bring everybody together."""
+    cast = Cast(app)
+    cast.invent("newcomer")
+    cast.enter("newcomer", "newcomer", PASSWORD_ALONE)
+    portal = give_everything(cast)
+    organise(cast, portal)
+    bring_family(cast)
+    staff_desk(cast)
+    return cast
+
+
+def give_everything(cast: Cast) -> System:
+    """Give somebody every way to sign in, licences, a portal that knows them, devices and notices; return the portal."""
+    app, person = cast.app, cast.invent("owner")
+    with app.app_context():
+        issuer = new_department(issue=LICENCES)
+        with transaction() as session:
+            licences = [new_licence(session, type=slug, department=issuer, number=person.number) for slug in LICENCES]
+            portal, other = new_portal(session), new_portal(session)
+    cast.data += [value for slug in LICENCES for value in example_fields(slug).values() if isinstance(value, str)]
+    browser, phone = new_browser(app), new_browser(app)
+    assert sign_in(browser, person).status_code == 303
+    Journey(other).tokens(browser)
+    phone.environ_base |= {"REMOTE_ADDR": ELSEWHERE, "HTTP_USER_AGENT": PHONE_BROWSER}
+    assert sign_in(phone, person).status_code == 303
+    cast.at["alarm"] = cancel_link(app, cast.ids["owner"])
+    begun(app, new_browser(app), person)
+    cast.at["recovery"] = cancel_link(app, cast.ids["owner"])
+    cast.at |= {"card": f"/wallet/cards/{licences[1].id}", "authorize": "/authorize?" + urlencode(Journey(portal).parameters())}
+    add_ways(cast)
+    for viewer, amr, ago in (("owner", TWO_STEPS, 0), ("by passkey", BY_PASSKEY, 0), ("long ago", PASSWORD_ALONE, 60)):
+        cast.enter(viewer, "owner", amr, ago=timedelta(minutes=ago))
+    cast.wait("first step", "owner", PASSWORD_ALONE)
+    cast.wait("code sent", "owner", [])
+    return portal
+
+
+def add_ways(cast: Cast) -> None:
+    """Give the owner addresses, an authenticator, recovery codes and a passkey, and begin to add one more of each."""
+    app, owner, owner_id = cast.app, cast.people["owner"], cast.ids["owner"]
+    enrol(app, owner, name="My phone")
+    reach(app, owner, f"somebody-with-a-long-name-{secrets.token_hex(3)}@office.example.gov.cn")
+    reach(app, owner, f"1391{secrets.randbelow(10**7):07}")
+    with app.app_context(), transaction() as session:
+        unverified = contacts.add(session, owner_id, f"new-{secrets.token_hex(3)}@example.cn", now=now())
+        one_time_codes.issue(session, unverified, bound_to=owner_id, purpose="contact", now=now())
+        begun_totp = totp.begin(session, owner_id, name="Tablet", now=now())
+        recovery_codes.make(session, owner_id, now=now())
+        assert passkeys.handle_of(session, owner_id)
+        made = passkeys.NewPasskey(secrets.token_bytes(32), secrets.token_bytes(77), 0, ["internal"], backup_eligible=True, backed_up=True)
+        passkey = passkeys.add(session, owner_id, made, name="Laptop", now=now())
+        scan = scans.make(session, address=ELSEWHERE, about=describe(session, address=ELSEWHERE, user_agent=PHONE_BROWSER), asker=None, now=now())
+        cast.at |= {"contact": f"/account/ways/contacts/{unverified.id}", "totp": f"/account/ways/totp/{begun_totp.id}"}
+        cast.at |= {"passkey": f"/account/passkeys/{passkey.id}/remove", "scan": f"/scan/{scan.qr}"}
+
+
+def organise(cast: Cast, portal: System) -> None:
+    """Let a representative claim one organisation and leave another, appoint a manager and handlers, and remove one."""
+    app = cast.app
+    with app.app_context():
+        issuer = new_department(issue=[FIRM_LICENCE])
+        with transaction() as session:
+            firm = new_firm(session)
+            unclaimed = new_organisation(session, representative=firm.boss)
+            manager_id, _ = firm.manager(session)
+            handler_id, mandate = firm.appoint(session, portals={new_portal(session).client_id})
+            _, ended = firm.appoint(session)
+            appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=ended, now=now())
+            new_licence(session, type=FIRM_LICENCE, department=issuer, number=firm.organisation.number)
+    cast.data += [firm.organisation.name, unclaimed.name]
+    cast.ids |= {"boss": firm.boss_id, "manager": manager_id, "handler": handler_id, "firm": firm.id}
+    keep_names(cast, firm)
+    for who in ("boss", "manager", "handler"):
+        cast.enter(who, who, PASSWORD_ALONE)
+        cast.enter(f"{who}, acting", who, PASSWORD_ALONE, acting_for=firm.id)
+    cast.at |= {"firm": f"/enterprise/{firm.id}", "mandate": f"/enterprise/{firm.id}/mandates/{mandate}"}
+    cast.at["not covered"] = "/authorize?" + urlencode(Journey(portal).parameters())
+
+
+def keep_names(cast: Cast, firm: Firm) -> None:
+    """Keep the names of everybody in an organisation as data."""
+    cast.know("boss", firm.boss)
+    cast.data += [person.name for person in firm.people.values()]
+
+
+def bring_family(cast: Cast) -> None:
+    """Let a parent act for one child, and another child have an account already."""
+    parent = cast.invent("guardian")
+    with cast.app.app_context(), transaction() as session:
+        for who, years in (("child", 9), ("minor", 15)):
+            child = Person(citizen_number(born=date(now().year - years, 1, 2)), NAMES[len(cast.people)])
+            assert not registry_import.load_people(session, [{"number": child.number, "name": child.name, "guardians": parent.number}])
+            cast.know(who, child)
+            if who == "minor":
+                cast.ids[who] = open_account(session, child)
+            child_id = guardians.add_child(session, guardian_id=cast.ids["guardian"], number=parse_number(child.number), name=child.name, now=now())
+            cast.at[who] = f"/account/children/{child_id}/end"
+    cast.enter("guardian", "guardian", PASSWORD_ALONE)
+    cast.enter("guardian, acting", "guardian", PASSWORD_ALONE, acting_for=UUID(cast.at["child"].split("/")[3]))
+    cast.enter("minor", "minor", PASSWORD_ALONE)
+
+
+def staff_desk(cast: Cast) -> None:
+    """Let an officer of a department that verifies and identifies look at the owner's licence."""
+    app, officer, owner = cast.app, cast.invent("officer"), cast.people["owner"]
+    with app.app_context():
+        department = new_department(verify=LICENCES, identify=[DOCUMENT])
+        with transaction() as session:
+            make_officer(session, department=department, person=officer)
+    with app.app_context(), transaction() as session:
+        holder_id = directory.ensure_subject(session, parse_number(owner.number), now=now()).id
+        licence_id = UUID(cast.at["card"].rsplit("/", 1)[1])
+        code = qr_codes.create(session, holder_id=holder_id, licence_id=licence_id, fields=("vehicle_class", "holder_name"), now=now())
+    browser = new_browser(app)
+    assert sign_in(browser, officer).status_code == 303
+    verified = post_form(browser, "/desk", {"presented": code.content, "cause": "To test a vehicle", "request_id": ""})
+    assert verified.status_code == 303
+    cast.at["receipt"] = verified.location
+    cast.enter("officer", "officer", TWO_STEPS)
