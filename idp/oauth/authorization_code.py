@@ -6,6 +6,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
+from authlib.oidc.core.errors import LoginRequiredError
 from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
@@ -59,7 +60,9 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         assert signed_in is not None
         client_id, allowed = request.client.client_id, scopes.scopes_of(request.scope)
         holder_id = request.user.holder_id
-        portal_sessions.remember(request.session, session_id=signed_in.session_id, client_id=client_id, holder_id=holder_id, now=request.now)
+        within = {"session_id": signed_in.session_id, "client_id": client_id, "holder_id": holder_id}
+        if not portal_sessions.remember(request.session, **within, now=request.now):
+            raise LoginRequiredError(redirect_uri=parameters["redirect_uri"])
         actor = f"subject:{request.user.person_id}"
         ledger.record(request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=holder_id, now=request.now, scopes=allowed)
         return codes.issue(

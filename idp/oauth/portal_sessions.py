@@ -11,12 +11,13 @@ from uuid import UUID
 
 import structlog
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.clients import Client, find_client
 from idp.oauth.pairwise import pairwise_sid
+from idp.signin.sessions import SigninSession
 from keys import ring
 from runtime import jobs, outbound
 from runtime.clock import now as clock_now
@@ -46,11 +47,20 @@ class PortalSession(Base):
     holder_id: Mapped[UUID | None]
 
 
-def remember(session: Session, *, session_id: UUID, client_id: str, holder_id: UUID, now: datetime) -> None:
-    """Note that a portal is signed in to within a session."""
-    row = insert(PortalSession).values(session_id=session_id, client_id=client_id, signed_in_at=now, holder_id=holder_id)
-    changes = {"signed_in_at": now, "holder_id": holder_id}
-    session.execute(row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes))
+def remember(session: Session, *, session_id: UUID, client_id: str, holder_id: UUID, now: datetime) -> bool:
+    """Note that a portal is signed in to within a session; False, and nothing is noted, if the session has ended meanwhile.
+
+    Whoever ends it at this moment waits, and then takes back what is given here.
+    """
+    changes: dict[str, Any] = {"signed_in_at": now, "holder_id": holder_id}
+    values = [
+        SigninSession.id,
+        *(literal(value, PortalSession.__table__.c[name].type) for name, value in {"client_id": client_id, **changes}.items()),
+    ]
+    standing = select(*values).where(SigninSession.id == session_id).with_for_update(read=True, key_share=True)
+    row = insert(PortalSession).from_select(["session_id", "client_id", *changes], standing)
+    noted = row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes).returning(PortalSession.session_id)
+    return session.scalar(noted) is not None
 
 
 def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:

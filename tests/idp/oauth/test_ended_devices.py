@@ -1,17 +1,20 @@
 """What portals hold of a session ends with the device that it was given to."""
 
 from datetime import timedelta
+from threading import Thread
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from idp.oauth import portal_sessions
 from idp.oauth.portal_sessions import PortalSession
 from idp.signin import sessions
 from runtime.clock import now, shifted
 from runtime.database import transaction
-from tests.idp.oauth.journeys import Journey
+from tests.idp.oauth.journeys import Journey, answer_of
 from tests.idp.signin.test_devices import another_browser, links, row_of
 from tests.world_clients import bearer, new_portal
 from tests.world_people import BROWSER, Person, new_person, open_account, post_form, sign_in
@@ -83,3 +86,39 @@ def test_portals_hear_of_a_session_that_ended_by_age(app: Flask, client: FlaskCl
         sessions.forget(lifetimes=sessions.Lifetimes(timedelta(minutes=15), timedelta(hours=12)), now=now())
     with app.app_context(), transaction() as session:
         assert session.scalars(select(PortalSession).where(PortalSession.session_id == session_id)).all() == []
+
+
+def test_a_session_that_ends_while_a_portal_is_answered_gives_the_portal_nothing(
+    app: Flask, client: FlaskClient, person: Person, journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(client, person)
+    row, remember = row_of(app, client), portal_sessions.remember
+
+    def ended_before(*arguments: Any, **named: Any) -> bool:
+        with transaction() as session:
+            assert sessions.end_one(session, row.subject_id, row.id, now=now())
+        return remember(*arguments, **named)
+
+    monkeypatch.setattr(portal_sessions, "remember", ended_before)
+    answer = answer_of(journey.approve(client))
+    assert answer["error"] == "login_required"
+    assert "code" not in answer
+
+
+def test_who_ends_a_session_waits_for_a_portal_that_is_being_answered_and_takes_that_back(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    row = row_of(app, client)
+
+    def end() -> None:
+        with app.app_context(), transaction() as session:
+            sessions.end_one(session, row.subject_id, row.id, now=now())
+
+    ending = Thread(target=end)
+    with app.app_context(), transaction() as session:
+        assert portal_sessions.remember(session, session_id=row.id, client_id="portal-race", holder_id=row.subject_id, now=now())
+        ending.start()
+        ending.join(0.3)
+        assert ending.is_alive()
+    ending.join(10)
+    with app.app_context(), transaction() as session:
+        assert not portal_sessions.is_open(session, session_id=row.id, client_id="portal-race")
