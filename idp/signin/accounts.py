@@ -120,11 +120,17 @@ def find_account(session: Session, number: Number) -> Account | None:
     return account
 
 
-def check_stands(session: Session, subject_id: UUID) -> None:
-    """Check that a subject has an account, and keep it until the transaction ends; raises NoSuchAccount."""
+def check_stands(session: Session, subject_id: UUID, *, password_hash: str | None = None) -> None:
+    """Check that a subject has an account, and keep it until the transaction ends; raises NoSuchAccount.
+
+    With `password_hash`, that it is still the one by which the password was found right: whoever changes it, or makes it void, at this
+    moment waits, and then ends what was begun with it; or was first.
+    """
     found = select(Account.subject_id).where(Account.subject_id == subject_id, Account.closed_at.is_(None))
-    if session.scalar(found.with_for_update(read=True, key_share=True)) is None:
-        raise NoSuchAccount("the account has ended")
+    if password_hash is not None:
+        found = found.where(Account.password_hash == password_hash, Account.password_void_at.is_(None))
+    if session.scalar(found.with_for_update(read=password_hash is None, key_share=True)) is None:
+        raise NoSuchAccount("the account has ended, or has another password")
 
 
 def rehash(session: Session, account: Account, *, password: str) -> None:

@@ -54,14 +54,15 @@ def enter(
     now: datetime,
     auth_time: datetime | None = None,
     two_steps: bool = True,
+    password_hash: str | None = None,
 ) -> Entry:
     """Let a person in who has proven who they are in the ways that `amr` names (RFC 8176), at `auth_time` if that was before now.
 
     Where a second step is missing it is asked for first. `two_steps=False` is for who has just taken it, and for whom its loss was
-    dealt with otherwise. Someone at level 1 is matched with the registry behind the scenes. Raises NoSuchAccount where the account has
-    ended since the proof.
+    dealt with otherwise. `password_hash` is what a password was compared with. Someone at level 1 is matched with the registry behind the
+    scenes. Raises NoSuchAccount where the account, or that password, has ended since the proof.
     """
-    accounts.check_stands(session, subject_id)
+    accounts.check_stands(session, subject_id, password_hash=password_hash)
     is_trusted = two_steps and trusted_browsers.is_trusted(session, subject_id, browser.trusted, now=now)
     if two_steps and not is_trusted and second_step.is_missing(session, subject_id, amr):
         return Entry(subject_id, waiting=pending.begin(session, subject_id, amr=amr, now=now)[1])

@@ -3,6 +3,8 @@
 Each try is counted in a transaction of its own before it is heard; no connection is held while a password is hashed.
 """
 
+from datetime import datetime
+
 import structlog
 from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
 
@@ -99,13 +101,24 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
         throttle.count(session, attempt, now=present)
     if not passwords.is_right(account.usable_hash if account else None, password) or account is None:
         raise SigninRefused("no account" if account is None else "another password")
-    with transaction() as session:
-        throttle.give_back(session, attempt, now=present)
-        accounts.rehash(session, account, password=password)
-        entry = entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=callers.this_browser(), now=present)
+    entry = _enter(account, attempt, present)
+    if passwords.is_outdated(account.password_hash):
+        with transaction() as session:
+            accounts.rehash(session, account, password=password)
     if account.by_former_number:
         flash(str(NUMBER_CHANGED))
     return callers.let_in(entry, goal)
+
+
+def _enter(account: accounts.Account, attempt: throttle.Try, present: datetime) -> entering.Entry:
+    """Let in whose password was right, unless it was changed or made void since it was looked up: hashing takes its time."""
+    browser, kept = callers.this_browser(), account.password_hash
+    try:
+        with transaction() as session:
+            throttle.give_back(session, attempt, now=present)
+            return entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=browser, now=present, password_hash=kept)
+    except accounts.NoSuchAccount as ended:
+        raise SigninRefused("another password by now") from ended
 
 
 def _register(number: Number, form: RegistrationForm, goal: str) -> Response:

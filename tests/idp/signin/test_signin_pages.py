@@ -9,10 +9,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from idp.signin import destinations
+from idp.signin import accounts, destinations, passwords
 from idp.subjects import registries
 from idp.subjects.registries import RegistryUnavailable
+from runtime.clock import now
+from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
+from tests.idp.signin.proofs_at_hand import subject_of
 from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, credit_code, csrf_token, post_form, sign_in
 
 WRONG = "号码或密码不正确。"
@@ -58,6 +61,25 @@ def test_a_browser_is_brought_back_to_where_it_wanted_to_go(client: FlaskClient,
     kept = re.search(r'name="next"[^>]*value="([^"]*)"', page)
     assert kept is not None
     assert client.post("/signin", data={**form, "next": kept[1]}, headers=BROWSER).location == "/account"
+
+
+@pytest.mark.parametrize("ended", ["changed", "void"])
+def test_a_password_that_ends_while_it_is_compared_opens_nothing(
+    app: Flask, client: FlaskClient, person: Person, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject_id, is_right = subject_of(app, person), passwords.is_right
+
+    def compared(kept: str | None, password: str) -> bool:
+        with transaction() as session:
+            if ended == "void":
+                accounts.void_password(session, subject_id, now=now())
+            else:
+                accounts.set_password(session, subject_id, password_hash="another", now=now())
+        return is_right(kept, password)
+
+    monkeypatch.setattr(passwords, "is_right", compared)
+    assert sign_in(client, person).status_code == 422
+    assert client.get_cookie("kabao_session") is None
 
 
 def test_a_number_is_taken_as_people_write_it(client: FlaskClient, person: Person) -> None:
