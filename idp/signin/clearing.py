@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from idp.signin import contacts, devices, passkeys, pending, recovery, recovery_codes, sessions, totp, trusted_browsers
@@ -21,6 +22,16 @@ def clear_ways(session: Session, subject_id: UUID, *, now: datetime, since: date
         if since is None or (authenticator.confirmed_at or authenticator.added_at) >= since:
             totp.remove(session, subject_id, authenticator.id, now=now)
     recovery_codes.remove_all(session, subject_id, since=since)
+
+
+def move_ways(session: Session, subject_id: UUID, *, to: UUID) -> None:
+    """Let an account that goes over to another subject, which never had one, ask for the same proofs as before.
+
+    Recovery codes stay behind and are worth nothing: their hashes hold whose they are.
+    """
+    for table in (passkeys.PasskeyOwner, passkeys.Passkey, contacts.Contact, totp.TotpAuthenticator):
+        session.execute(update(table).where(table.subject_id == subject_id).values(subject_id=to))
+    recovery_codes.remove_all(session, subject_id)
 
 
 def end_sessions(session: Session, subject_id: UUID, *, now: datetime, but: UUID | None = None) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, matching, notices, passwords, proofs, sessions, stated
+from idp.signin import accounts, clearing, matching, notices, passwords, proofs, sessions, stated
 from idp.signin.accounts import Account
 from idp.signin.proofs import Method
 from idp.subjects import directory, guardians, registries
@@ -119,6 +119,7 @@ def _confirm(session: Session, subject: Subject, record: Record, now: datetime) 
     if accounts.find_opened_at(session, known.id) is not None:
         raise accounts.AccountExists(field="number")  # whose number became this one, and who had an account before
     session.execute(update(Account).where(Account.subject_id == subject.id).values(subject_id=known.id))
+    clearing.move_ways(session, subject.id, to=known.id)
     sessions.end_all(session, subject.id, now=now)
     sessions.cut(session, subject.id, now=now)
     ledger.record(session, "account.moved", actor=f"subject:{subject.id}", object_id=known.id, subject_id=known.id, now=now)

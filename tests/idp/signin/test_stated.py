@@ -3,16 +3,18 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from uuid import UUID
 
+import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, entering, proofs, registration, sessions, stated
+from idp.signin import accounts, contacts, entering, proofs, registration, sessions, stated, totp
 from idp.signin.accounts import AccountExists, NoSuchAccount, NotInRegistry
 from idp.signin.entering import Browser
 from idp.subjects import directory, mandates, registries, registry_import
@@ -22,6 +24,7 @@ from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
+from tests.idp.signin.proofs_at_hand import reached
 from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
 
 THIEF = "另一个口令 another one"
@@ -152,6 +155,23 @@ def test_an_account_goes_over_to_the_subject_that_was_met_meanwhile(context: Non
         assert account is not None
         assert registration.match(session, account.subject_id, now=now()) == met
     assert ial_of(met) == 2
+
+
+def test_an_account_that_goes_over_takes_its_second_step_along(context: None, registry: Away, newcomer: Person) -> None:
+    taken, before = state(newcomer), now() - timedelta(hours=1)
+    with transaction() as session:
+        enrolled = totp.begin(session, taken, name="手机", now=before)
+        assert totp.confirm(session, enrolled, pyotp.TOTP(enrolled.secret).at(before), now=before)
+        mobile = reached(session, taken, "13800138000").id
+    registry.is_away = False
+    with transaction() as session:
+        met = directory.ensure_subject(session, parse_number(newcomer.number), now=now()).id
+        assert registration.match(session, taken, now=now()) == met
+    with transaction() as session:
+        assert entering.enter(session, subject_id=met, amr=["pwd"], browser=Browser("192.0.2.1", ""), now=now()).waiting
+        assert [contact.id for contact in contacts.verified_of(session, met)] == [mobile]
+        (moved,) = totp.of(session, met)
+        assert totp.accept(session, met, pyotp.TOTP(moved.secret).at(now()), now=now())
 
 
 def test_of_two_who_state_a_number_the_second_is_refused(context: None, registry: Away, newcomer: Person) -> None:
