@@ -28,7 +28,7 @@ OF_SYSTEMS = MappingProxyType(
         "verifications": Text("核验持有人出示的证照", "Verify what a holder shows"),
         "draws": Text("依职权调用证照", "Draw licences on statutory authority"),
         "receipts": Text("查询核验回执", "Read receipts"),
-        "mandates": Text("核实谁可以代表组织办事", "Check who may act for an organisation"),
+        "mandates": Text("核实谁可以代表单位办事", "Check who may act for an organisation"),
         "events": Text("接收证照变更消息", "Hear of changes to licences"),
         "registry:updates": Text("推送人口和法人登记变更", "Tell of changes in the population and legal-person registries"),
     }

@@ -80,7 +80,7 @@ ACTS = MappingProxyType(
 # What an act is about, where nobody knows it by a name.
 SOMETHING = MappingProxyType(
     {
-        "acting": Text("一个组织", "an organisation"),
+        "acting": Text("一个单位", "an organisation"),
         "consent": Text("一个门户", "a portal"),
         "contact": Text("联系方式", "an address"),
         "draw": Text("证照", "licence"),

@@ -53,7 +53,7 @@ class NotRepresentative(NoMandate):
 
     code, status = "not-representative", 403
     title = Text(
-        "法人库登记的法定代表人不是您，或该组织尚未由您认领。", "The registry does not name you its representative, or you have not claimed it."
+        "法人库登记的法定代表人不是您，或该单位尚未由您认领。", "The registry does not name you its representative, or you have not claimed it."
     )
 
 
@@ -68,7 +68,7 @@ class AlreadyAppointed(Refusal):
     """The person may act for the organisation already."""
 
     code, status = "already-appointed", 409
-    title = Text("此人已有该组织的授权。如需调整，请变更原授权。", "They may act for the organisation already; change that mandate instead.")
+    title = Text("此人已有该单位的授权。如需调整，请变更原授权。", "They may act for the organisation already; change that mandate instead.")
 
 
 class TooManyManagers(Refusal):

@@ -55,7 +55,7 @@ class SubjectEnded(Refusal):
     code, status, title = "subject-ended", 422, Text("该主体已不能办理业务。", "Nothing can be done in this subject's name any more.")
     SHOWN = {  # noqa: RUF012 (a table of words)
         DECEASED: Text("登记库记载此人已去世。", "The registry says that this person has died."),
-        DISSOLVED: Text("登记库记载该组织已注销。", "The registry says that this organisation was dissolved."),
+        DISSOLVED: Text("登记库记载该单位已注销。", "The registry says that this organisation was dissolved."),
     }
 
     def __init__(self, state: str, *, field: str | None = None) -> None:

@@ -39,7 +39,7 @@ DEEPEST = 8  # a chain is never longer; see appointments
 class NoMandate(Refusal):
     """The person may not act for this organisation or child."""
 
-    code, status, title = "no-mandate", 403, Text("您没有代表该组织或个人办事的授权。", "You have no mandate to act for them.")
+    code, status, title = "no-mandate", 403, Text("您没有代表该单位或个人办事的授权。", "You have no mandate to act for them.")
 
 
 class NotWithinMandate(Refusal):

@@ -53,6 +53,22 @@ def live_url(live_app: Flask) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="session")
+def named_url(app: Flask, settings: Settings) -> Iterator[str]:
+    """The address of a server that is reached by a name, as passkeys ask for."""
+    port = free_port()
+    live = create_app(replace(settings, public_url=f"http://localhost:{port}"))
+    server = make_server("127.0.0.1", port, live, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="named-server", daemon=True)
+    thread.start()
+    yield f"http://localhost:{port}"
+    server.shutdown()
+    thread.join(timeout=5)
+    server.server_close()
+    live.extensions["kabao_cache"].stop()
+    live.extensions["kabao_engine"].dispose()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One chromium for a file of tests: while Playwright is open its event loop runs in this thread, and other files' tests run their own."""

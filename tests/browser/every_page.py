@@ -35,13 +35,14 @@ OF_A_LIBRARY = {"api_docs.page"}  # Swagger UI: its own weight, words and markup
 
 @dataclass(frozen=True)
 class Stop:
-    """A page to stop at. `path` may be a word of the cast's; `press` leads on to what a button answers."""
+    """A page to stop at. `path` may be a word of the cast's; `press` leads on to what a button answers; part of it may need a script."""
 
     endpoint: str
     viewer: str
     path: str
     press: tuple[str, ...] = ()
     status: int = 200
+    needs_script: bool = False
 
     @property
     def id(self) -> str:
@@ -61,19 +62,19 @@ def _stop(endpoint: str, viewers: str, path: str, *press: str, **more: Any) -> l
 STOPS = [
     *_stop("home.page", "stranger|owner|boss, acting", "/"),
     *_stop("no such page", "stranger|owner", "/nothing-here", status=404),
-    *_stop("signin.signin", "stranger|owner", "/signin"),
+    *_stop("signin.signin", "stranger|owner", "/signin", needs_script=True),
     *_stop("signin.signin", "stranger", "/signin", "#signin"),
     *_stop("signin.register", "stranger", "/account/new"),
     *_stop("signin.register", "stranger", "/account/new", "#register"),
     *_stop("code.ask", "stranger", "/signin/code"),
     *_stop("code.enter", "code sent", "/signin/code/enter"),
-    *_stop("second.second", "first step", "/signin/second"),
+    *_stop("second.second", "first step", "/signin/second", needs_script=True),
     *_stop("second.second", "first step", "/signin/second?way=recovery"),
     *_stop("second.second", "first step", "/signin/second", "#confirm"),
-    *_stop("step_up.step_up", "long ago", "/signin/step-up?aal=2&next=/wallet"),
+    *_stop("step_up.step_up", "long ago", "/signin/step-up?aal=2&next=/wallet", needs_script=True),
     *_stop("step_up.step_up", "long ago", "/signin/step-up?aal=1&next=/wallet&way=password"),
     *_stop("scan.desk", "stranger", "/signin/scan"),
-    *_stop("scan.desk", "stranger", "/signin/scan", "#new-code"),
+    *_stop("scan.desk", "stranger", "/signin/scan", "#new-code", needs_script=True),
     *_stop("scan.phone", "newcomer", "scan"),
     *_stop("scan.phone", "newcomer", "/scan/nothing", status=410),
     *_stop("recovery.ways", "stranger", "/recover"),
@@ -94,7 +95,7 @@ STOPS = [
     *_stop("ways.overview", "newcomer|owner", "/account/ways"),
     *_stop("ways.overview", "newcomer", "/account/ways?next=/wallet"),
     *_stop("ways.told", "newcomer|owner|boss", "/account/notices"),
-    *_stop("passkeys.own", "newcomer|owner", "/account/passkeys"),
+    *_stop("passkeys.own", "newcomer|owner", "/account/passkeys", needs_script=True),
     *_stop("passkeys.remove", "owner", "passkey"),
     *_stop("devices.show_devices", "newcomer|owner", "/account/devices"),
     *_stop("level.level", "newcomer|owner", "/account/level"),

@@ -22,8 +22,14 @@ class Browsers:
     browser: Browser
     url: str
     cast: Cast
+    scripts: bool = True
     pages: dict[tuple[str, str], Page] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close every browser that was opened."""
+        for page in self.pages.values():
+            page.context.close()
 
     def page(self, viewer: str, language: str) -> Page:
         """Return the page of a viewer who reads a language."""
@@ -31,7 +37,7 @@ class Browsers:
         if key not in self.pages:
             still = {"viewport": PHONE, "reduced_motion": "reduce"}  # colours that are on their way from light to dark cannot be judged
             locale = "en-GB" if language == "en" else "zh-CN"
-            context = self.browser.new_context(base_url=self.url, locale=locale, **still)  # type: ignore[arg-type]
+            context = self.browser.new_context(base_url=self.url, locale=locale, java_script_enabled=self.scripts, **still)  # type: ignore[arg-type]
             context.set_default_timeout(10_000)
             context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in self.cast.cookies[viewer].items()])
             page = self.pages[key] = context.new_page()
@@ -56,12 +62,19 @@ class Browsers:
 
 
 @pytest.fixture(scope="module")
-def browsers(app: Flask, browser: Browser, live_url: str) -> Iterator[Browsers]:
+def browsers(app: Flask, browser: Browser, named_url: str) -> Iterator[Browsers]:
     """Everybody, each before a browser of their own."""
-    browsers = Browsers(browser, live_url, gather(app))
+    browsers = Browsers(browser, named_url, gather(app))
     yield browsers
-    for page in browsers.pages.values():
-        page.context.close()
+    browsers.close()
+
+
+@pytest.fixture(scope="module")
+def plain_browsers(browsers: Browsers) -> Iterator[Browsers]:
+    """The same people, where no script runs."""
+    plain = Browsers(browsers.browser, browsers.url, browsers.cast, scripts=False)
+    yield plain
+    plain.close()
 
 
 def test_every_page_of_the_map_is_walked(app: Flask) -> None:
@@ -89,3 +102,11 @@ def faults_of(browsers: Browsers, page: Page, language: str) -> list[str]:
     page.set_viewport_size(DESK)  # type: ignore[arg-type]
     faults += [f"at a desk: {fault}" for fault in faults_of_shape(shape_of(page))]
     return faults + [f"at a desk: {found}" for found in (axe_finds(page) if language == "en" else [])]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("stop", [stop for stop in STOPS if stop.needs_script], ids=lambda stop: stop.id)
+def test_without_scripts_a_page_says_what_it_cannot_do(plain_browsers: Browsers, stop: Stop, language: str) -> None:
+    page = plain_browsers.stop_at(stop, language)
+    assert "JavaScript" in page.inner_text("main")
+    assert page.locator("button[type=button]:visible").count() == 0

@@ -1,39 +1,19 @@
 """Passkeys in chromium, with its virtual authenticator (CDP, WebAuthn): at a name, since no browser makes one for an IP address."""
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
-from werkzeug.serving import make_server
 
 from runtime.database import transaction
-from runtime.settings import Settings
-from tests.browser.conftest import DESK, PHONE, free_port
+from tests.browser.conftest import DESK, PHONE
 from tests.world_people import PASSWORD, Person, new_person, open_account
-from wsgi import create_app
 
 pytestmark = pytest.mark.browser
 LIST = "/account/passkeys"
-
-
-@pytest.fixture(scope="module")
-def named_url(app: Flask, settings: Settings) -> Iterator[str]:
-    """The address of a server that is reached by a name."""
-    port = free_port()
-    live = create_app(replace(settings, public_url=f"http://localhost:{port}"))
-    server = make_server("127.0.0.1", port, live, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="named-server", daemon=True)
-    thread.start()
-    yield f"http://localhost:{port}"
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
-    live.extensions["kabao_cache"].stop()
-    live.extensions["kabao_engine"].dispose()
 
 
 @dataclass
