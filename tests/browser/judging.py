@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 AXE = Path(__file__).parent.parent / "interop" / "node_modules" / "axe-core" / "axe.min.js"
 OTHER_LANGUAGE = "中文"  # the link that leads there
@@ -62,11 +62,15 @@ def chinese_left(words: str, data: list[str]) -> list[str]:
     return sorted(set(CHINESE.findall(re.sub(masked, "", words))) - {OTHER_LANGUAGE})
 
 
+def bring_axe(context: BrowserContext) -> None:
+    """Put axe-core into every page of a browser, past the pages' policy."""
+    if AXE.exists():
+        context.add_init_script(path=AXE)
+
+
 def axe_finds(page: Page, *only: str) -> list[str]:
-    """Return what axe-core finds wrong; `only` are rules, all of them unless said. The script is put in past the page's policy."""
+    """Return what axe-core finds wrong; `only` are rules, all of them unless said."""
     if not AXE.exists():
         pytest.skip("axe-core is not here: run `npm ci` in tests/interop")
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(f"() => {{ {AXE.read_text()} }}")
     found: list[str] = page.evaluate(RUN, list(only))
     return found

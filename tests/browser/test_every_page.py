@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.cast import Cast, gather
 from tests.browser.conftest import DESK, PHONE
 from tests.browser.every_page import NOT_PAGES, OF_A_LIBRARY, STOPS, Stop
-from tests.browser.judging import LIGHTEST, axe_finds, chinese_left, faults_of_shape, shape_of
+from tests.browser.judging import LIGHTEST, axe_finds, bring_axe, chinese_left, faults_of_shape, shape_of
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,7 @@ class Browsers:
             locale = "en-GB" if language == "en" else "zh-CN"
             context = self.browser.new_context(base_url=self.url, locale=locale, java_script_enabled=self.scripts, **still)  # type: ignore[arg-type]
             context.set_default_timeout(10_000)
+            bring_axe(context)
             context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in self.cast.cookies[viewer].items()])
             page = self.pages[key] = context.new_page()
             page.on("console", lambda message: self.complaints.append(message.text) if "Content Security Policy" in message.text else None)
