@@ -142,11 +142,12 @@ def appoint(session: Session, *, by: UUID, organisation_id: UUID, number: Number
 
 
 def reappoint(session: Session, *, by: UUID, organisation_id: UUID, mandate_id: UUID, now: datetime) -> UUID:
-    """Give a mandate that ended again, from now on, as it was; raises what `appoint` raises, and MandateNotFound."""
+    """Give a mandate that ended again, from now on, as it was; raises what `appoint` raises, MandateNotFound, and SubjectEnded."""
     former = session.get(GivenMandate, (organisation_id, mandate_id))
     if former is None or former.ended_at is None or former.role not in APPOINTS[LEGAL_REPRESENTATIVE]:
         raise MandateNotFound
     own = _check_giver(session, by, organisation_id, former.role, now=now)
+    directory.check_active(directory.get_subject(session, former.person_id))
     wanted = Appointment(former.role, replace(former.right, valid_from=now), former.may_delegate)
     return _appoint(session, own, by, former.person_id, wanted, now=now).id
 

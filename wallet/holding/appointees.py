@@ -70,7 +70,7 @@ def standing_of(session: Session, own: Mandate, *, viewer_id: UUID, now: datetim
 
 
 def ended_of(session: Session, own: Mandate, *, viewer_id: UUID, now: datetime) -> list[Appointee]:
-    """Return the latest appointments that ended; nothing for a handler."""
+    """Return the latest appointments that ended, and which may be given again; nothing for a handler."""
     if own.role == HANDLER:
         return []
     standing = {row.person_id for row in _rows(session, own.holder_id, ended=False)}
@@ -79,6 +79,7 @@ def ended_of(session: Session, own: Mandate, *, viewer_id: UUID, now: datetime) 
     shown = []
     for row in rows:
         may = row.role in APPOINTS.get(own.role, ()) and row.person_id not in standing | latest and _would_stand(row, now)
+        may = may and directory.get_subject(session, row.person_id).is_active
         latest.add(row.person_id)
         shown.append(_appointee(session, row, viewer_id, managed=False, may_return=may, now=now))
     return shown

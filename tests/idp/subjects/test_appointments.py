@@ -282,6 +282,16 @@ def test_a_mandate_ends_with_its_person_or_its_organisation(session: Session, fi
     assert role_of(session, firm, firm.boss_id) is None
 
 
+def test_who_has_died_is_not_appointed_again(session: Session, firm: Firm) -> None:
+    manager_id, mandate_id = firm.manager(session)
+    manager = directory.get_subject(session, manager_id)
+    manager.state = "deceased"
+    appointments.end_all_of(session, manager_id, now())
+    with pytest.raises(directory.SubjectEnded):
+        appointments.reappoint(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate_id, now=now())
+    assert role_of(session, firm, manager_id) is None
+
+
 def test_a_chain_is_never_deeper_than_it_is_read(session: Session, firm: Firm) -> None:
     by = firm.boss_id
     for _ in range(mandates.DEEPEST - 1):
