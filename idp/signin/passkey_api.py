@@ -19,7 +19,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 
 from idp.signin import browser_secrets, callers, entering, passkey_proofs, passkeys, pending, recency, second_step, sessions, throttle
 from idp.signin.callers import signed_in
-from idp.signin.destinations import local_path
+from idp.signin.destinations import HOME, local_path
 from idp.signin.passkey_challenges import REGISTER, SECOND, SIGN_IN, STEP_UP, ChallengeRefused
 from idp.signin.passkey_proofs import Asked, PasskeyCopied, PasskeyNotYours, PasskeyRefused, PasskeyUnknown
 from idp.signin.pending import PendingSignin
@@ -130,14 +130,15 @@ def registration_options() -> Response:
 @passkey_api.route("/account/passkeys/new", methods=["POST"])
 @allow(signed_in)
 def register() -> Response:
-    """Keep the new passkey of the person who is signed in."""
+    """Keep the new passkey of the person who is signed in, and say where to go on: where they were sent here from, if they were."""
     asked, document = _asked(REGISTER), _document(NewPasskeySchema())
     with _counted(asked.now), transaction() as session:
         recency.check_recent(session, g.signed_in, goal=LIST, now=asked.now)
         new = passkey_proofs.verify_registration(session, asked, document["credential"])
         passkeys.add(session, g.signed_in.subject_id, new, name=document["name"], now=asked.now)
     flash(str(Text("已添加通行密钥。", "The passkey was added.")), "success")
-    return jsonify(next=LIST)
+    goal = local_path(request.args.get("next"))
+    return jsonify(next=LIST if goal == HOME else goal)
 
 
 def _waiting(session: Session) -> PendingSignin:

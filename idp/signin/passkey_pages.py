@@ -1,13 +1,15 @@
 """The page of one's own passkeys: what there is, adding (its script talks to `passkey_api`), renaming, removing."""
 
+from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, flash, g, redirect, render_template
+from flask import Blueprint, Response, current_app, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from wtforms import StringField
 
 from idp.signin import passkey_proofs, passkeys, recency, second_step
 from idp.signin.callers import signed_in
+from idp.signin.destinations import HOME, local_path
 from idp.signin.forms import filled
 from idp.signin.passkey_proofs import RelyingParty
 from runtime.clock import now
@@ -39,12 +41,14 @@ def passkey_site() -> RelyingParty | None:
 @passkey_pages.route("/account/passkeys")
 @allow(signed_in)
 def own() -> str:
-    """Show the passkeys, and how to add one."""
+    """Show the passkeys, and how to add one; who was sent here for want of one goes on from here."""
     present, who = now(), g.signed_in
+    goal = local_path(request.args.get("next"))
+    onward: dict[str, Any] = {} if goal == HOME else {"next": goal}
     with transaction() as session:
         found = passkeys.of(session, who.subject_id)
-        go = recency.way_to_prove(session, who, goal=LIST, now=present)
-    return render_template("signin/passkeys.html", passkeys=found, most=passkeys.MOST, longest=LONGEST_NAME, go=go)
+        go = recency.way_to_prove(session, who, goal=url_for("passkeys.own", **onward), now=present)
+    return render_template("signin/passkeys.html", passkeys=found, most=passkeys.MOST, longest=LONGEST_NAME, go=go, onward=onward)
 
 
 @passkey_pages.route("/account/passkeys/<uuid:passkey_id>/name", methods=["POST"])

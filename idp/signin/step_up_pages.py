@@ -19,7 +19,10 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 step_up_pages = Blueprint("step_up", __name__, template_folder="templates")
-ADD_ONE = Text("这项操作需要两种验证方式。请先添加一种，添加后即可继续。", "This needs two ways to show that it is you. Add one, and you can go on.")
+ADD_ONE = Text(
+    "这项操作需要两种验证方式，邮件验证码不算在内。请先添加通行密钥或验证器应用，添加后即可继续。",
+    "This needs two ways to show that it is you, and a code by mail is not one. Add a passkey or an authenticator app, and you can go on.",
+)
 
 
 @step_up_pages.route("/signin/step-up", methods=["GET", "POST"])

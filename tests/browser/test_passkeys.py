@@ -111,6 +111,16 @@ def test_a_passkey_is_added_and_used_by_keyboard_alone(device: Device, person: P
     expect(page.locator("#passkey-list")).not_to_contain_text("尚未使用")
 
 
+def test_who_needs_a_second_way_adds_a_passkey_and_goes_on_to_where_they_wanted(device: Device, person: Person) -> None:
+    page = device.page
+    sign_in(page, person)
+    page.goto("/account/ways?next=/account/portals")
+    page.click("#passkeys")
+    page.fill("#passkey-name", "我的手机")
+    page.click("#passkey-use")
+    page.wait_for_url("**/account/portals")
+
+
 def test_the_number_field_offers_the_passkey_by_itself(device: Device, person: Person) -> None:
     page = device.page
     sign_in(page, person)
