@@ -4,7 +4,7 @@ WORKERS ?= 2
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour test check bench lock clean
+.PHONY: help install demo tour shell test check bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: install ## Start everything on this machine: service, worker, two portals,
 
 tour: install ## Walk the whole journey over HTTP against the running demo
 	@$(BIN)/kabao tour --url http://localhost:$(PORT)
+
+shell: install ## Open a shell in which `kabao` commands work on the demo
+	@$(BIN)/kabao demo --shell --port $(PORT)
 
 test: install ## Run every test, on a real PostgreSQL, and say at the end which were left out for want of what (WORKERS=4 takes more cores)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -r s

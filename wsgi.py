@@ -59,6 +59,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         mandate_notices,  # noqa: F401 (hears of mandates)
         mandate_words,  # noqa: F401 (names what mandates are about)
         pruning,  # noqa: F401 (declares a job)
+        senders,
         sending,  # noqa: F401 (declares jobs)
     )
     from idp.signin.account_pages import account_pages
@@ -127,6 +128,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
+    senders.init_app(app)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):

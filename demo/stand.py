@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from demo import data, people, postgres
+from demo.messages import Messages
 from demo.processes import ROOT, NotStarted, Processes, check_port
 from keys.sealing import SealBroken
 from runtime.settings import MASTER_KEY_BYTES, Settings, SettingsError
@@ -35,13 +37,17 @@ console = Console(stderr=True, soft_wrap=True, highlight=False)
     "--port", default=PORT, show_default=True, type=click.IntRange(1024, 65533), help="The service's port; the portals take the two after it."
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the data is kept; if not given, under var, for each port its own.")
+@click.option("--shell", is_flag=True, help="Open a shell in which every `kabao` command works on the demonstration's data.")
 @click.option("--forget", is_flag=True, help="Delete the data (if no folder is given: every demo's) and stop the databases that were left running.")
-def demo(port: int, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 - a flag of the command line
+def demo(port: int, folder: Path | None, shell: bool, forget: bool) -> None:  # noqa: FBT001 - flags of the command line
     """Start the demonstration and keep it running until Ctrl-C."""
     if forget:
         _forget(folder.resolve() if folder else None)
         return
     folder = (folder or folder_for(port)).resolve()
+    if shell:
+        _open_shell(port, folder)
+        return
     processes = Processes(folder / "logs")
     _end_in_order()
     try:
@@ -50,10 +56,13 @@ def demo(port: int, folder: Path | None, forget: bool) -> None:  # noqa: FBT001 
                 raise NotStarted("The demonstration needs the whole source tree: clone the repository, and run `make demo` there.")
             for each in (port, port + 1, port + 2):
                 check_port(each)
+            messages = Messages(folder / "logs" / "worker.log")
+            messages.skip()
             _stand(processes, port, folder)
             _print_welcome(port, folder)
             while True:
                 processes.check_alive()
+                messages.show(console)
                 time.sleep(0.5)
     except NotStarted as error:
         raise click.ClickException(str(error)) from error
@@ -141,6 +150,23 @@ def _end_in_order() -> None:
         signal.signal(number, interrupt)
 
 
+def _open_shell(port: int, folder: Path) -> None:
+    key = folder / "master.key"
+    if not key.exists():
+        raise click.ClickException(f"There is no demonstration under {folder} yet: run `make demo` first.")
+    try:
+        database_url = _database(folder)
+    except NotStarted as error:
+        raise click.ClickException(str(error)) from error
+    environ = {**os.environ, **environ_for(port, database_url, key.read_text().strip())}
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    console.print(
+        f"In this shell every [bold]kabao[/] command works on the demonstration at {environ['KABAO_PUBLIC_URL']}: try [bold]kabao --help[/]."
+    )
+    console.print("[bold]exit[/] leaves it.")
+    raise SystemExit(subprocess.run([environ.get("SHELL") or "/bin/sh"], env=environ, check=False).returncode)
+
+
 def _what(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
@@ -172,7 +198,8 @@ def _print_welcome(port: int, folder: Path) -> None:
         console.print(f"  {person.name}  [bold]{person.number}[/]  {person.role}")
     child = people.CHILD
     console.print(f"  {child.name}  [bold]{child.number}[/]  {child.role}")
-    console.print(f"  {newcomer.name}  [bold]{newcomer.number}[/]  has no account yet: register them with a password of your own\n")
+    console.print(f"  {newcomer.name}  [bold]{newcomer.number}[/]  has no account yet: register them with a password of your own")
+    console.print(f"  [dim]where they live, which a recovery by the registry asks for: {newcomer.address}[/]\n")
     for address, what in (
         (f"{here}:{port}", f"the wallet 卡包: sign in as {people.LIN.name}, open a card, show it"),
         (data.home_of(port + 1), "citizen service hall 市民办事大厅: sign in here ..."),
@@ -181,6 +208,9 @@ def _print_welcome(port: int, folder: Path) -> None:
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
         console.print(f"  [bold]{address:<31}[/] {what}")
-    tour = "make tour" if port == PORT else f"make tour PORT={port}"
-    console.print(f"\nIn another terminal, [bold]{tour}[/] walks the whole journey.")
+    where = "" if port == PORT else f" PORT={port}"
+    console.print(
+        f"\nIn another terminal, [bold]make tour{where}[/] walks the whole journey, and [bold]make shell{where}[/] is for `kabao` commands."
+    )
+    console.print("Mail and SMS do not leave: what they would say, codes and links with them, is shown here as it comes.")
     console.print(f"Ctrl-C stops everything; the data stays. Logs: {folder / 'logs'}")

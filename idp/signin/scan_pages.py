@@ -43,6 +43,7 @@ def desk() -> Response:
         state=state if kept else "none",
         number=shown["number"] if shown else None,
         picture=_picture(shown["qr"]) if shown else None,
+        address=_address(shown["qr"]) if shown and current_app.extensions["kabao_settings"].development else None,
         seconds=_seconds_left(shown) if shown else 0,
         signed_in=callers.find_signed_in(),
     )
@@ -131,10 +132,13 @@ def _seconds_left(kept: dict[str, Any]) -> int:
     return max(0, int((datetime.fromisoformat(kept["expires_at"]) - now()).total_seconds()))
 
 
-def _picture(qr: str) -> str:
+def _address(qr: str) -> str:
     settings: Settings = current_app.extensions["kabao_settings"]
-    content = settings.public_url + url_for("scan.phone", qr=qr)
-    return str(segno.make_qr(content, error="m").svg_data_uri(scale=8, border=2, dark="#000", light="#fff"))
+    return settings.public_url + url_for("scan.phone", qr=qr)
+
+
+def _picture(qr: str) -> str:
+    return str(segno.make_qr(_address(qr), error="m").svg_data_uri(scale=8, border=2, dark="#000", light="#fff"))
 
 
 def _see(goal: str) -> Response:

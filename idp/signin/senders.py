@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from flask import Flask
 
 from idp.signin import sms, smtp
 from idp.signin.contacts import EMAIL, KINDS, PHONE
@@ -35,6 +36,12 @@ def offered(settings: Settings) -> list[str]:
     """Return the kinds of address that can be written to here."""
     is_set = {EMAIL: bool(settings.smtp_url), PHONE: bool(settings.sms_url)}
     return [kind for kind in KINDS if is_set[kind] or settings.development]
+
+
+def init_app(app: Flask) -> None:
+    """Let pages say where to look for a message which, in development, ends in the log instead of with a person."""
+    settings: Settings = app.extensions["kabao_settings"]
+    app.jinja_env.globals["shows_messages"] = settings.development and not (settings.smtp_url and settings.sms_url)
 
 
 def send(message: Message, *, settings: Settings, now: datetime) -> None:

@@ -29,8 +29,8 @@ def kabao(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "wsgi", *arguments]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(kabao(*arguments), cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
+def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(kabao(*arguments), cwd=ROOT, env=ENVIRON, input=typed, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def three_free_ports() -> int:
@@ -96,6 +96,17 @@ def test_from_an_empty_folder_the_whole_journey_runs_and_again_with_its_data_kep
         tour = run("tour", "--url", f"http://localhost:{first_port}", "--folder", str(folder))
         assert tour.returncode == 0, tour.stdout + tour.stderr
         assert len(re.findall("✓", tour.stdout)) == 8
+        shell = run(
+            "demo",
+            "--shell",
+            "--folder",
+            str(folder),
+            "--port",
+            str(first_port),
+            typed=f"{sys.executable} -m wsgi mandate list 91379999MA3F0X7Q3P\nexit 7\n",
+        )
+        assert shell.returncode == 7, shell.stderr
+        assert "379***********0519" in shell.stdout
         second = run("demo", "--folder", str(folder), "--port", str(three_free_ports()))
         assert second.returncode == 1
         assert "runs already" in second.stderr
@@ -131,6 +142,13 @@ def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again_whatever_
         assert not postgres_of(folder)
     finally:
         assert run("demo", "--forget", "--folder", str(folder)).returncode == 0
+
+
+def test_a_shell_of_no_demo_says_how_to_start_one(tmp_path: Path) -> None:
+    done = run("demo", "--shell", "--folder", str(tmp_path / "nothing"))
+    assert done.returncode == 1
+    assert "make demo" in done.stderr
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_forgetting_a_demo_that_runs_is_refused(tmp_path: Path) -> None:

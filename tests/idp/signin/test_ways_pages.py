@@ -70,6 +70,7 @@ def test_an_address_is_added_by_the_code_that_reached_it(app: Flask, client: Fla
     page = client.get(at, headers=BROWSER).text
     assert "138****8000" in page
     assert "13800138000" not in page
+    assert 'id="not-sent-here"' in page, "in development, where to look for the code"
     right = code_that_reached(app, contact)  # type: ignore[arg-type]
     assert press(client, at, form_at=at, code="000000" if right != "000000" else "111111").status_code == 422
     assert press(client, at, form_at=at, code=right).location == WAYS
