@@ -4,6 +4,7 @@ for (const button of document.querySelectorAll(".js-print")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
 }
+document.querySelector(".account-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll(".js-copy")) {
     button.hidden = false;

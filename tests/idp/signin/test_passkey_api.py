@@ -50,10 +50,13 @@ def test_false_passkeys_are_slowed_where_they_come_from_and_a_right_one_from_the
     place = elsewhere(named_app)
     false = {"credential": Authenticator(ORIGIN, credentials=[*device.credentials]).use(options(place, SIGN_IN), origin="https://evil.example")}
     assert {post(place, SIGN_IN, false).status_code for _ in range(3)} == {422}
-    with named_app.app_context():
-        while is_heard(throttle.Try("passkey", "", place.environ_base["REMOTE_ADDR"])):
-            pass
-    slowed = post(place, SIGN_IN, false)
+    for _ in range(10):  # a bucket leaks while a busy machine is elsewhere
+        with named_app.app_context():
+            while is_heard(throttle.Try("passkey", "", place.environ_base["REMOTE_ADDR"])):
+                pass
+        slowed = post(place, SIGN_IN, false)
+        if slowed.status_code == 429:
+            break
     assert slowed.status_code == 429
     assert int(slowed.headers["Retry-After"]) > 0
     assert sign_in_by_passkey(place, device).status_code == 200

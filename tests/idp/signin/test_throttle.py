@@ -113,7 +113,7 @@ def test_the_table_holds_neither_number_nor_address_and_is_pruned(context: None)
             assert b"192.0.2.77" not in key
     throttle.forget(now=now() + timedelta(days=30))
     with transaction() as session:
-        assert session.scalars(select(throttle.ThrottleBucket.key)).all() == []
+        assert set(attempt.buckets()).isdisjoint(session.scalars(select(throttle.ThrottleBucket.key))), "others' may be of a clock far ahead"
 
 
 @pytest.mark.parametrize(
