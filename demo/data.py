@@ -10,12 +10,13 @@ from alembic import command
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
 from rich.console import Console
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from demo import city, people
 from idp.oauth import clients
 from idp.signin import contacts, registration
-from idp.subjects import appointments, directory, guardians, mandates, registry_import
+from idp.subjects import appointments, directory, guardians, mandates, registries, registry_import
 from idp.subjects.numbers import parse_number
 from idp.subjects.rights import Right
 from keys import suites
@@ -128,11 +129,20 @@ def _discard(_: Any) -> None:
 
 
 def _registries(session: Session, _: Settings) -> None:
-    citizens = [*people.CAST, people.CHILD, *people.crowd()]
+    """Enter whom the registries lack; what they were told since, by `kabao registry import`, stays."""
+    citizens = [person for person in (*people.CAST, people.CHILD, *people.crowd()) if not _is_registered(session, person.number)]
     registry_import.load_people(session, [_row_of(person) for person in citizens])
     firm = people.RESTAURANT
-    row = {"number": firm.code, "name": firm.name, "representative": firm.representative.number}
-    registry_import.load_organisations(session, [row])
+    if not _is_registered(session, firm.code):
+        row = {"number": firm.code, "name": firm.name, "representative": firm.representative.number}
+        registry_import.load_organisations(session, [row])
+
+
+def _is_registered(session: Session, number: str) -> bool:
+    try:
+        return registries.ImportedRegistry(session).find(parse_number(number)) is not None
+    except registries.RegistryUnavailable:  # nothing was imported yet
+        return False
 
 
 def _row_of(person: people.Citizen) -> dict[str, str]:
@@ -176,8 +186,8 @@ def _addresses(session: Session, _: Settings) -> None:
 def _appointments(session: Session, _: Settings) -> None:
     firm = directory.ensure_subject(session, parse_number(people.RESTAURANT.code), now=now())
     owner = directory.ensure_subject(session, parse_number(people.RESTAURANT.representative.number), now=now())
-    if appointments.find_representative(session, firm.id) is not None:
-        return
+    if session.scalar(select(mandates.GivenMandate.id).where(mandates.GivenMandate.holder_id == firm.id).limit(1)) is not None:
+        return  # whoever was removed since stays removed
     appointments.claim(session, person_id=owner.id, organisation_id=firm.id, now=now())
     kitchen = frozenset({catalogue.get_type("food-business-licence").code})
     for person, role, types in ((people.WU, mandates.LICENCE_MANAGER, None), (people.HE, mandates.HANDLER, kitchen)):
@@ -189,6 +199,9 @@ def _appointments(session: Session, _: Settings) -> None:
 
 def _children(session: Session, _: Settings) -> None:
     child = people.CHILD
+    entered = directory.find_subject(session, parse_number(child.number))
+    if entered is not None and guardians.guardians_of(session, entered.id):
+        return
     for guardian in child.guardians:
         subject = directory.ensure_subject(session, parse_number(guardian.number), now=now())
         guardians.add_child(session, guardian_id=subject.id, number=parse_number(child.number), name=child.name, now=now())

@@ -1,0 +1,28 @@
+"""The invented city, entered once: what was changed since stays when the demonstration starts again."""
+
+from sqlalchemy.orm import Session
+
+from demo import data, people
+from idp.subjects import directory, guardians, registries, registry_import
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
+from runtime.settings import Settings
+
+
+def test_what_the_registries_were_told_since_stays(session: Session, settings: Settings) -> None:
+    data._registries(session, settings)
+    lin, child = parse_number(people.LIN.number), parse_number(people.CHILD.number)
+    data._children(session, settings)
+    rows = [{"number": people.CHEN.number, "name": "陈建国"}, {"number": people.CHILD.number, "name": "陈安宁"}]
+    registry_import.load_people(session, rows)
+    entered = directory.find_subject(session, child)
+    assert entered is not None
+    (mine,) = [one for one in guardians.guardians_of(session, entered.id) if one.person_id == directory.ensure_subject(session, lin, now=now()).id]
+    mine.ended_at = now()
+    data._registries(session, settings)
+    data._children(session, settings)
+    found = registries.ImportedRegistry(session).find(parse_number(people.CHEN.number))
+    assert found is not None
+    assert found.name == "陈建国"
+    assert mine.ended_at is not None
+    assert len(guardians.guardians_of(session, entered.id)) == len(people.CHILD.guardians)
