@@ -8,7 +8,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
 from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -182,8 +182,8 @@ def main() -> None:
     except SealBroken:
         _give_up("KABAO_MASTER_KEY is not the one that this database was sealed under. Set the one that `kabao init` printed for it.", os.EX_CONFIG)
     except DBAPIError as error:
-        if isinstance(error.orig, UndefinedTable):
-            _give_up("The database lacks a table. Run `kabao init`: it makes what is missing.", os.EX_CONFIG)
+        if isinstance(error.orig, UndefinedTable | UndefinedColumn):
+            _give_up("The database lacks a table or a column. Run `kabao init`: it makes what is missing.", os.EX_CONFIG)
         if not isinstance(error.orig, OperationalError):
             raise
         _give_up(f"The database cannot be used; see KABAO_DATABASE_URL. It said: {str(error.orig).splitlines()[0]}", os.EX_UNAVAILABLE)
