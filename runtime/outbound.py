@@ -18,7 +18,7 @@ from functools import cache
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import certifi
 
 from runtime.settings import Settings
 
@@ -168,10 +168,10 @@ def _secured(connected: socket.socket, parts: SplitResult, deadline: float) -> s
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return what is trusted: the system's authorities (SSL_CERT_FILE may name others), else those that ship with requests."""
+    """Return what is trusted: the system's authorities (SSL_CERT_FILE may name others), else those that ship with certifi."""
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"]:
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        context.load_verify_locations(certifi.where())
     return context
 
 
