@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from http_message_signatures import HTTPMessageVerifier, InvalidSignature, MappingKeyResolver
 from http_message_signatures.algorithms import ECDSA_P256_SHA256, ED25519
-from jwt import PyJWK, PyJWKSet
+from jwt import PyJWK, PyJWKSet, PyJWKSetError
 from werkzeug.serving import make_server
 
 registry = Blueprint("registry", __name__)
@@ -60,9 +60,14 @@ class Desk:
         """Return Kabao's key of an id; its key set is read again after five minutes, or for an id that is not in it."""
         read_at, keys = self._keys
         if kid not in keys or read_at + KEYS_KEPT < time.monotonic():
-            keys = {key.key_id: key for key in PyJWKSet.from_dict(self.read_keys()).keys if key.key_id}
-            self._keys = (time.monotonic(), keys)
+            keys = self.refresh()
         return keys.get(kid)
+
+    def refresh(self) -> dict[str, PyJWK]:
+        """Read Kabao's key set again."""
+        keys = {key.key_id: key for key in PyJWKSet.from_dict(self.read_keys()).keys if key.key_id}
+        self._keys = (time.monotonic(), keys)
+        return keys
 
     def spend(self, nonce: str) -> bool:
         """Whether a nonce comes for the first time."""
@@ -126,6 +131,16 @@ def verified(desk: Desk, asked: Asked, body: bytes) -> bool:
     return found.nonce is not None and desk.spend(found.nonce)
 
 
+def read_ahead(desk: Desk) -> NoReturn:
+    """Keep Kabao's keys fresh between the questions: while one waits, the process that should give the keys may be the one that asks."""
+    while True:
+        try:
+            desk.refresh()
+            time.sleep(KEYS_KEPT / 2)
+        except (requests.RequestException, PyJWKSetError):
+            time.sleep(2)
+
+
 def answer(book: Book, question: str, number: str) -> dict[str, Any]:
     """Return the answer to a question."""
     if question == "represented_by":
@@ -156,4 +171,5 @@ if __name__ == "__main__":
         return found
 
     app = create_app(books_of(json.loads(options.file.read_text())), read_keys=read_keys, url=f"http://127.0.0.1:{options.port}")
+    threading.Thread(target=read_ahead, args=(app.extensions["desk"],), daemon=True).start()
     make_server("127.0.0.1", options.port, app, threaded=True).serve_forever()
