@@ -20,6 +20,7 @@ def main() -> None:
         code = _holder(chromium)
         _officer(chromium, code)
         _phone(chromium)
+        _account(chromium)
         chromium.close()
 
 
@@ -47,6 +48,19 @@ def _phone(chromium: Browser) -> None:
     page.screenshot(path=FOLDER / "wallet-phone.png")
     _show(page)
     page.screenshot(path=FOLDER / "code-phone.png")
+
+
+def _account(chromium: Browser) -> None:
+    page = _signed_in(chromium, people.LIN, width=1280, height=900, language="zh-CN")
+    page.goto(f"{HERE}/account/ways")
+    page.screenshot(path=FOLDER / "ways.png")
+    page = _signed_in(chromium, people.ZHOU, width=1280, height=900, language="zh-CN")
+    page.goto(f"{HERE}/enterprise")
+    page.locator("main a[href^='/enterprise/']").first.click()
+    page.screenshot(path=FOLDER / "mandates.png")
+    page = chromium.new_context(viewport={"width": 360, "height": 740}, locale="en-GB").new_page()
+    page.goto(f"{HERE}/signin")
+    page.screenshot(path=FOLDER / "signin-phone.png")
 
 
 def _signed_in(chromium: Browser, person: people.Citizen, *, width: int, height: int, language: str) -> Page:
