@@ -212,5 +212,5 @@ def _print_welcome(port: int, folder: Path) -> None:
     console.print(
         f"\nIn another terminal, [bold]make tour{where}[/] walks the whole journey, and [bold]make shell{where}[/] is for `kabao` commands."
     )
-    console.print("Mail and SMS do not leave: what they would say, codes and links with them, is shown here as it comes.")
+    console.print("Mail and SMS do not leave unless you set a sender: what they would say, codes and links with them, is shown here as it comes.")
     console.print(f"Ctrl-C stops everything; the data stays. Logs: {folder / 'logs'}")
