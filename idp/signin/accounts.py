@@ -57,8 +57,8 @@ class OrganisationsActThroughPeople(Refusal):
 
     code, status = "organisations-act-through-people", 422
     title = Text(
-        "这是统一社会信用代码。请法定代表人用本人号码登录，再选择代表该单位办理。",
-        "This is an organisation's code. Its legal representative signs in with their own number and then acts for it.",
+        "这是统一社会信用代码。请法定代表人或获授权的人员用本人号码登录，再选择代表该单位办理。",
+        "This is an organisation's code. Whoever has a mandate for it signs in with their own number and then acts for it.",
     )
 
 
