@@ -97,6 +97,8 @@ def _read(row: list[str]) -> tuple[Network, str, str]:
         raise ValueError("a line has three columns: range, 中文, English")
     network = ipaddress.ip_network(row[0].strip())
     zh, en = row[1].strip(), row[2].strip()
+    if read_address(zh) is not None:
+        raise ValueError("a range is written as one, such as 10.0.0.0/8, and not by its ends")
     if not (0 < len(zh) <= LONGEST_NAME and 0 < len(en) <= LONGEST_NAME):
         raise ValueError(f"both names must be given, of at most {LONGEST_NAME} characters")
     return network, zh, en

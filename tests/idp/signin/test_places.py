@@ -69,10 +69,11 @@ def test_the_command_takes_a_file_in_place_of_what_was_known_and_names_its_fault
     file = tmp_path / "places.csv"
     file.write_text(
         "range,中文,English\n198.51.100.0/24,济南市,Jinan\n198.51.100.1/24,错,Wrong\nnonsense,错,Wrong\n198.51.0.0/16,,\n198.51.1.0/24,只有中文\n"
+        "10.0.0.0,10.255.255.255,内网\n"
     )
     done = app.test_cli_runner().invoke(command, ["import", str(file)])
     assert done.exit_code == 1
-    assert "1 taken, 4 left out" in done.output
+    assert "1 taken, 5 left out" in done.output
     assert "places.csv:3:" in done.output
     with transaction() as session:
         assert places.find_place(session, "198.51.100.7").en == "Jinan"
