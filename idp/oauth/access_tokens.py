@@ -15,9 +15,11 @@ import jwt
 
 from idp.oauth import cutoffs
 from idp.oauth.authentication import Authentication
+from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import PERSON, Grantee
 from idp.oauth.pairwise import NotPairwise, pairwise_sid, session_of, subject_of
+from idp.oauth.terms import PLAIN, Terms
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
 from runtime import cache
@@ -55,6 +57,8 @@ class AccessToken:
     issued_ms: int = 0
     holder_kind: str | None = None
     session_id: UUID | None = None
+    binding: Binding | None = None
+    terms: Terms = PLAIN
 
     @property
     def grantee(self) -> Grantee | None:
@@ -70,9 +74,17 @@ def audience(settings: Settings) -> str:
 
 
 def sign_access_token(
-    client: Client, *, scopes: str, settings: Settings, now: datetime, grantee: Grantee | None = None, authentication: Authentication | None = None
+    client: Client,
+    *,
+    scopes: str,
+    settings: Settings,
+    now: datetime,
+    grantee: Grantee | None = None,
+    authentication: Authentication | None = None,
+    terms: Terms = PLAIN,
+    binding: Binding | None = None,
 ) -> str:
-    """Make an access token for a client, in its own name unless there is a grantee."""
+    """Make an access token for a client, in its own name unless there is a grantee; bound to a key or a certificate if one is given."""
     issued = int(now.timestamp())
     claims: dict[str, Any] = {
         "iss": settings.public_url,
@@ -89,6 +101,8 @@ def sign_access_token(
         claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
     if authentication is not None:
         claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
+    if binding is not None:
+        claims["cnf"] = binding.confirmation
     return ring.signer(ring.OIDC).sign(claims, typ=TYP)
 
 

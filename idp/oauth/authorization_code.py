@@ -1,8 +1,10 @@
 """A portal signs a person in: the authorization-code grant, with PKCE S256 for every client (RFC 6749 section 4.1, RFC 7636, RFC 9207)."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
@@ -16,7 +18,9 @@ from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
+from idp.oauth.requests import resolving
 from idp.oauth.server import OAuthRequest
+from idp.oauth.terms import Terms
 from idp.subjects import mandates
 from idp.subjects.mandates import NoMandate
 from runtime import ledger
@@ -24,6 +28,7 @@ from runtime.settings import Settings
 
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 NONCE = re.compile(r"[ -~]{1,512}")
+CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = ()
 REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
 
 
@@ -42,6 +47,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         if not redirect_uri or request.repeated & {"client_id", "redirect_uri"} or not client.check_redirect_uri(redirect_uri):
             raise InvalidRequestError("redirect_uri is not registered for this client.")
         check_parameters(request, redirect_uri)
+        check_asked(request, client, redirect_uri)
         return str(redirect_uri)
 
     def validate_requested_scope(self) -> None:
@@ -64,6 +70,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         if not portal_sessions.remember(request.session, **within, now=request.now):
             raise LoginRequiredError(redirect_uri=parameters["redirect_uri"])
         actor = f"subject:{request.user.person_id}"
+        resolving.spend(request.session, request.reference, now=request.now)
         ledger.record(request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=holder_id, now=request.now, scopes=allowed)
         return codes.issue(
             request.session,
@@ -77,6 +84,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             auth_time=signed_in.auth_time,
             amr=signed_in.amr,
             ial=request.reached.ial,
+            terms=request.terms,
             now=request.now,
         )
 
@@ -98,6 +106,11 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         """Return how the person signed in who was given the code."""
         return authentication_of(self.request.authorization_code)
 
+    def terms(self) -> Terms:
+        """Return the terms that the code was given on."""
+        code: AuthorizationCode = self.request.authorization_code
+        return code.terms
+
     def save_token(self, token: dict[str, Any]) -> None:
         """Begin the refresh family and add its first token, where `offline_access` was allowed."""
         request, code = self.request, self.request.authorization_code
@@ -111,6 +124,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
                 scopes=code.scopes,
                 auth_time=code.auth_time,
                 amr=code.amr,
+                terms=code.terms,
                 settings=request.settings,
                 now=request.now,
             )
@@ -180,6 +194,16 @@ def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:
         raise InvalidRequestError("response_mode is not supported.", redirect_uri=redirect_uri)
     if "nonce" in parameters and not NONCE.fullmatch(parameters["nonce"]):
         raise InvalidRequestError("nonce is too long, or not printable ASCII.", redirect_uri=redirect_uri)
+
+
+def check_asked(request: OAuthRequest, client: Client, redirect_uri: str) -> None:
+    """Let each part check, in this order, what is its own of a request, and add it to the request's terms; the portal is told what is wrong."""
+    try:
+        for check in CHECKS:
+            check(request, client)
+    except OAuth2Error as error:
+        error.redirect_uri = redirect_uri
+        raise
 
 
 def still_entitled(session: Session, grantee: Grantee, request: OAuthRequest) -> Grantee | None:

@@ -17,6 +17,7 @@ from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
+from idp.oauth.requests import resolving
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin import proofs
 from idp.signin.assurance import LEAST, Level, aal_of
@@ -71,9 +72,20 @@ def consent() -> Response:
 
 
 def _request(session: Session) -> OAuthRequest:
-    parameters, repeated = once(request.args)
-    settings = current_app.extensions["kabao_settings"]
-    return OAuthRequest("GET", parameters, session=session, settings=settings, now=now(), signed_in=find_signed_in(), repeated=repeated)
+    settings, moment = current_app.extensions["kabao_settings"], now()
+    asked = resolving.resolve(session, *once(request.args), settings=settings, now=moment)
+    return OAuthRequest(
+        "GET",
+        asked.parameters,
+        session=session,
+        settings=settings,
+        now=moment,
+        signed_in=find_signed_in(),
+        repeated=asked.repeated,
+        headers=request.headers,
+        path=request.path,
+        reference=asked.reference,
+    )
 
 
 def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = False) -> Response:

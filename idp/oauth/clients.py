@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import redirects, scopes
+from idp.oauth.client_metadata import NAMES, ClientMetadata, read_metadata
 from idp.signin.assurance import Level
 from keys import suites
 from runtime import cache, ledger
@@ -30,10 +31,14 @@ CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE = "private_key_jwt", "client_secret_basic", "none"
 AUTH_METHODS = (PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE)
 AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
+DEVICE_CODE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
+TOKEN_EXCHANGE, JWT_BEARER = "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"
+PRE_AUTHORIZED_CODE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 KEY_LIMIT = 5
 SECRET_BYTES = 32
 NO_LEVELS: Mapping[str, Level] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ClientRefused(Refusal):
@@ -68,6 +73,7 @@ class RegisteredClient(Base):
     added_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     levels: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    client_metadata: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Client(ClientMixin):
     sector: str
     first_party: bool
     levels: Mapping[str, Level]
+    metadata: ClientMetadata
 
     @property
     def can_be_posed_as(self) -> bool:
@@ -169,12 +176,13 @@ def register_client(
     sector: str | None = None,
     first_party: bool = False,
     levels: Mapping[str, Level] = NO_LEVELS,
+    metadata: Mapping[str, Any] = NOTHING,
 ) -> RegisteredClient:
     """Register a client.
 
     `jwks` is wanted for private_key_jwt and holds up to five public keys, P-256 or Ed25519; `client_secret` (from `new_secret`) for
     client_secret_basic, and only its hash is kept. `levels` are the demands of single scopes
-    that differ from the usual ones. Raises ClientRefused, ClientKnown.
+    that differ from the usual ones, `metadata` the members of `ClientMetadata` that differ from their defaults. Raises ClientRefused, ClientKnown.
     """
     row = RegisteredClient(
         client_id=client_id,
@@ -193,6 +201,7 @@ def register_client(
         added_at=now,
         disabled_at=None,
         levels={scope: level.as_json() for scope, level in levels.items()},
+        client_metadata=dict(metadata),
     )
     _check(row)
     if session.get(RegisteredClient, client_id) is not None:
@@ -251,6 +260,7 @@ def _check(row: RegisteredClient) -> None:
         or (row.auth_method == NONE and CLIENT_CREDENTIALS in row.grant_types),
         "scopes": not set(row.scopes) <= set(scopes.ALL),
         "levels": not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE),
+        "metadata": not set(row.client_metadata) <= NAMES,
     }
     for field, is_wrong in wrong.items():
         if is_wrong:
@@ -284,4 +294,5 @@ def _load(client_id: str) -> Client | None:
         sector=row.sector,
         first_party=row.first_party,
         levels=MappingProxyType({scope: Level(**level) for scope, level in row.levels.items()}),
+        metadata=read_metadata(row.client_metadata),
     )

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import refresh_tokens
 from idp.oauth.grantees import Grantee
+from idp.oauth.terms import PLAIN, Terms, read_terms
 from runtime.database import Base, prune
 from runtime.ids import new_id
 
@@ -39,6 +41,7 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
     issued_at: Mapped[datetime] = mapped_column(index=True)
     spent_at: Mapped[datetime | None]
     ial: Mapped[int] = mapped_column(SmallInteger, server_default="1", default=1)
+    agreed: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     code_challenge_method = "S256"
 
     def get_redirect_uri(self) -> str:
@@ -48,6 +51,11 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
     def get_scope(self) -> str:
         """Return the scopes that were allowed."""
         return " ".join(self.scopes)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms on which the code was given."""
+        return read_terms(self.agreed)
 
     @property
     def grantee(self) -> Grantee:
@@ -68,6 +76,7 @@ def issue(
     auth_time: datetime,
     amr: list[str],
     ial: int,
+    terms: Terms = PLAIN,
     now: datetime,
 ) -> str:
     """Make a code for what a person allowed, and return it; only its hash is kept."""
@@ -87,6 +96,7 @@ def issue(
             auth_time=auth_time,
             amr=amr,
             ial=ial,
+            agreed=terms.as_json(),
             issued_at=now,
             spent_at=None,
         )

@@ -3,6 +3,7 @@
 OpenID Connect Discovery 1.0 section 3, RFC 8414, RFC 9207; OpenID Connect Core section 5.3 (userinfo).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify
@@ -49,7 +50,15 @@ def who() -> Response:
 
 
 def metadata_of(settings: Settings) -> dict[str, Any]:
-    """Return the server's metadata: nothing but what answers."""
+    """Return the server's metadata, put together from what each part announces: nothing but what answers."""
+    whole: dict[str, Any] = {}
+    for announced in PARTS:
+        for name, value in announced(settings).items():
+            whole[name] = list(dict.fromkeys([*whole.get(name, []), *value])) if isinstance(value, list) else value
+    return whole
+
+
+def _core(settings: Settings) -> dict[str, Any]:
     at = settings.public_url
     algorithms = sorted(suites.SUITES)
     methods = list(clients.AUTH_METHODS)
@@ -97,3 +106,6 @@ def metadata_of(settings: Settings) -> dict[str, Any]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
+
+
+PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core,)

@@ -9,6 +9,7 @@ from idp.oauth.authentication import Authentication
 from idp.oauth.clients import AUTH_METHODS
 from idp.oauth.grantees import Grantee
 from idp.oauth.server import OAuthRequest
+from idp.oauth.terms import PLAIN, Terms
 
 
 class Grant(BaseGrant):
@@ -21,15 +22,26 @@ class Grant(BaseGrant):
         """Return how the person signed in whom the token is for; None for a client in its own name."""
         return None
 
+    def terms(self) -> Terms:
+        """Return the terms that the token is given on."""
+        return PLAIN
+
     def generate_token(self, user: Grantee | None = None, scope: str | None = None, **_: Any) -> dict[str, Any]:
         """Return the members of the token response, for a grantee or for the client itself."""
         request = self.request
         token = sign_access_token(
-            request.client, scopes=scope or "", settings=request.settings, now=request.now, grantee=user, authentication=self.authentication()
+            request.client,
+            scopes=scope or "",
+            settings=request.settings,
+            now=request.now,
+            grantee=user,
+            authentication=self.authentication(),
+            terms=self.terms(),
+            binding=request.binding,
         )
         return {
             "access_token": token,
-            "token_type": "Bearer",
+            "token_type": request.binding.token_type if request.binding else "Bearer",
             "expires_in": expires_in(request.settings, now=request.now, grantee=user),
             "scope": scope or "",
         }

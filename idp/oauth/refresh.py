@@ -10,6 +10,7 @@ from idp.oauth.authorization_code import still_entitled
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.refresh_tokens import Presented, RefreshFamily
+from idp.oauth.terms import Terms
 from idp.signin import proofs
 from idp.signin.assurance import Level, aal_of
 
@@ -48,6 +49,11 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
     def authentication(self) -> Authentication:
         """Return how the person signed in, and how well they are known by now."""
         return self.known
+
+    def terms(self) -> Terms:
+        """Return the terms that the family was begun on."""
+        family: RefreshFamily = self.request.refresh_token
+        return family.terms
 
     def _check_levels(self, family: RefreshFamily) -> None:
         request = self.request

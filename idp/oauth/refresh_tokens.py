@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
@@ -19,6 +20,7 @@ from sqlalchemy import Index, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.grantees import Grantee
+from idp.oauth.terms import PLAIN, Terms, read_terms
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.settings import Settings
@@ -44,6 +46,7 @@ class RefreshFamily(Base, TokenMixin):
     rotated_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
+    agreed: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     __table_args__ = (
         Index("ix_refresh_families_person", "person_id", postgresql_where=text("ended_at IS NULL")),
         Index("ix_refresh_families_session", "session_id", postgresql_where=text("ended_at IS NULL")),
@@ -56,6 +59,11 @@ class RefreshFamily(Base, TokenMixin):
     def get_scope(self) -> str:
         """Return the scopes that were allowed at the sign-in."""
         return " ".join(self.scopes)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms on which the tokens are given."""
+        return read_terms(self.agreed)
 
     @property
     def grantee(self) -> Grantee:
@@ -81,6 +89,7 @@ def begin_family(
     scopes: list[str],
     auth_time: datetime,
     amr: list[str],
+    terms: Terms = PLAIN,
     settings: Settings,
     now: datetime,
 ) -> str:
@@ -99,6 +108,7 @@ def begin_family(
             rotated_at=now,
             expires_at=now + settings.refresh_token_lifetime,
             ended_at=None,
+            agreed=terms.as_json(),
         )
     )
     return _write(family_id, 0, settings)

@@ -16,10 +16,11 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Response
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
 
-from idp.oauth import client_authentication
+from idp.oauth import bindings, client_authentication, terms
+from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
 from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
@@ -29,13 +30,16 @@ FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 LONGEST_QUERY = 8000
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 CHALLENGE = 'Basic realm="kabao"'
+NO_HEADERS = Headers()
 
 
 class OAuthRequest(OAuth2Request):
     """A request to an OAuth endpoint: its parameters, each once, the transaction and the moment.
 
-    `reached` is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. The parameters
-    are read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
+    `headers` are those of the HTTP request and `path` what it was sent to; `reference` is what an authorization request was pushed as.
+    `binding` is what the tokens are to be bound to, once the client is known; `terms` are what is asked for beyond scopes. `reached`
+    is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. The parameters are read from
+    the HTTP request once. Transport security is the settings' concern, not looked at again here.
     """
 
     def __init__(
@@ -49,6 +53,9 @@ class OAuthRequest(OAuth2Request):
         authorization: str | None = None,
         signed_in: SignedIn | None = None,
         repeated: frozenset[str] = frozenset(),
+        headers: Headers = NO_HEADERS,
+        path: str = "",
+        reference: str | None = None,
     ) -> None:
         super().__init__(method, "https://issuer")
         self.payload = BasicOAuth2Payload(parameters)
@@ -58,6 +65,11 @@ class OAuthRequest(OAuth2Request):
         self.authorization = authorization
         self.signed_in = signed_in
         self.repeated = repeated
+        self.headers = headers
+        self.path = path
+        self.reference = reference
+        self.binding: Binding | None = None
+        self.terms = terms.PLAIN
         self.reached = LEAST
 
     @property
@@ -124,7 +136,9 @@ class Server(AuthorizationServer):
 
     def authenticate_client(self, request: OAuthRequest, methods: Iterable[str], endpoint: str = "token") -> Client:
         """Return the client that the request proves to come from; raises InvalidClientError."""
-        return client_authentication.authenticate(request.form, authorization=request.authorization, settings=request.settings, now=request.now)
+        client = client_authentication.authenticate(request.form, authorization=request.authorization, settings=request.settings, now=request.now)
+        request.binding = bindings.read_binding(request, client)
+        return client
 
     def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Response:
         """Build the HTTP response."""

@@ -56,4 +56,7 @@ def _token(asked: OAuthRequest) -> Response:
 
 def _asked(parameters: dict[str, str], session: Session | None = None) -> OAuthRequest:
     settings = current_app.extensions["kabao_settings"]
-    return OAuthRequest("POST", parameters, session=session, settings=settings, now=now(), authorization=request.headers.get("Authorization"))
+    proof = request.headers.get("Authorization")
+    return OAuthRequest(
+        "POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=request.headers, path=request.path
+    )

@@ -39,6 +39,7 @@ def plain(request: pytest.FixtureRequest, browser: Browser, live_url: str) -> It
 
 def fits(page: Page) -> None:
     """Check that nothing is wider than the page, without JavaScript; what is within the account's menu scrolls in its row."""
+    page.wait_for_load_state()
     width = page.viewport_size["width"] if page.viewport_size else 0
     shown = page.locator("main *:visible:not(.account-nav *)").all()
     boxes = [box for box in (each.bounding_box() for each in shown) if box]
@@ -75,6 +76,7 @@ def test_all_ways_are_added_and_one_signs_in_by_them(app: Flask, plain: Page, pe
     page.click("#confirm")
     page.click("#make-codes")
     fits(page)
+    page.wait_for_load_state()
     codes = page.locator("#codes code").all_inner_texts()
     assert len(codes) == 10
     with page.expect_download() as download:

@@ -1,0 +1,36 @@
+"""What an authorization is good for beyond its scopes: for which resources and with which details, and who may use it. Pure.
+
+Kept with a code and with the refresh family that follows from it, so that every token is given on the same terms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of one authorization.
+
+    `resources` are those of RFC 8707, `authorization_details` what was allowed of RFC 9396, `claims` the parameter of OpenID Connect
+    Core section 5.5. `jkt` is the thumbprint of the DPoP key that a code, or a public client's refresh token, is bound to (RFC 9449).
+    """
+
+    resources: tuple[str, ...] = ()
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
+    claims: Mapping[str, Any] | None = None
+    jkt: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept: the members that say something."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value}
+
+
+NAMES = frozenset(field.name for field in fields(Terms))
+PLAIN = Terms()
+
+
+def read_terms(document: Mapping[str, Any]) -> Terms:
+    """Return the terms of a stored document."""
+    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items() if name in NAMES}
+    return Terms(**known)
