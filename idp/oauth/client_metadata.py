@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+WEB, NATIVE = "web", "native"
 PAIRWISE, PUBLIC = "pairwise", "public"
 FAPI2, FAPI2_MESSAGE_SIGNING = "fapi2", "fapi2-message-signing"
 
@@ -18,6 +19,7 @@ class ClientMetadata:
     An `_alg` of None is the service's own way: signed by the active key, not encrypted; for a userinfo or introspection response: plain JSON.
     """
 
+    application_type: str = WEB
     subject_type: str = PAIRWISE
     sector_identifier_uri: str | None = None
     security_profile: str | None = None

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -17,25 +17,32 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import redirects, scopes
-from idp.oauth.client_metadata import NAMES, ClientMetadata, read_metadata
+from idp.oauth import client_checks, redirects, scopes
+from idp.oauth.client_kinds import AUTH_METHODS as AUTH_METHODS
+from idp.oauth.client_kinds import AUTHORIZATION_CODE as AUTHORIZATION_CODE
+from idp.oauth.client_kinds import CIBA as CIBA
+from idp.oauth.client_kinds import CLIENT_CREDENTIALS as CLIENT_CREDENTIALS
+from idp.oauth.client_kinds import CLIENT_SECRET_BASIC as CLIENT_SECRET_BASIC
+from idp.oauth.client_kinds import DEVICE_CODE as DEVICE_CODE
+from idp.oauth.client_kinds import GRANT_TYPES as GRANT_TYPES
+from idp.oauth.client_kinds import JWT_BEARER as JWT_BEARER
+from idp.oauth.client_kinds import NONE as NONE
+from idp.oauth.client_kinds import PRE_AUTHORIZED_CODE as PRE_AUTHORIZED_CODE
+from idp.oauth.client_kinds import PRIVATE_KEY_JWT as PRIVATE_KEY_JWT
+from idp.oauth.client_kinds import REFRESH_TOKEN as REFRESH_TOKEN
+from idp.oauth.client_kinds import TOKEN_EXCHANGE as TOKEN_EXCHANGE
+from idp.oauth.client_metadata import ClientMetadata, read_metadata
+from idp.oauth.key_sets import ClientKey as ClientKey
+from idp.oauth.key_sets import keys_of as keys_of
 from idp.signin.assurance import Level
-from keys import suites
 from runtime import cache, ledger
+from runtime.clock import now
 from runtime.database import Base, transaction
 from runtime.languages import Text, text_of
 from runtime.problems import Refusal
 
 TOPIC = "clients"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
-PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE = "private_key_jwt", "client_secret_basic", "none"
-AUTH_METHODS = (PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE)
-AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
-DEVICE_CODE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
-TOKEN_EXCHANGE, JWT_BEARER = "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"
-PRE_AUTHORIZED_CODE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
-GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
-KEY_LIMIT = 5
 SECRET_BYTES = 32
 NO_LEVELS: Mapping[str, Level] = MappingProxyType({})
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -63,6 +70,9 @@ class RegisteredClient(Base):
     auth_method: Mapped[str]
     jwks: Mapped[dict[str, Any] | None]
     secret_hash: Mapped[bytes | None]
+    secret_expires_at: Mapped[datetime | None]
+    former_secret_hash: Mapped[bytes | None]
+    former_secret_expires_at: Mapped[datetime | None]
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
     backchannel_logout_uri: Mapped[str | None]
@@ -77,12 +87,15 @@ class RegisteredClient(Base):
 
 
 @dataclass(frozen=True, slots=True)
-class ClientKey:
-    """A key that a client signs its assertions with; the algorithm is the key's."""
+class Secret:
+    """A secret that a client may prove itself with: its hash, and until when if it ends."""
 
-    kid: str | None
-    algorithm: str
-    key: suites.PublicKey
+    hash: bytes
+    expires_at: datetime | None
+
+    def is_good(self, unverified: str, *, now: datetime) -> bool:
+        """Whether this is the secret, in constant time, and still good."""
+        return hmac.compare_digest(self.hash, hash_secret(unverified)) and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ class Client(ClientMixin):
     owner: str
     auth_method: str
     keys: tuple[ClientKey, ...]
-    secret_hash: bytes | None
+    secrets: tuple["Secret", ...]
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
     backchannel_logout_uri: str | None
@@ -126,8 +139,9 @@ class Client(ClientMixin):
         return redirects.is_registered(redirect_uri, self.redirect_uris)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Whether the secret is the client's, in constant time."""
-        return self.secret_hash is not None and hmac.compare_digest(self.secret_hash, hash_secret(client_secret))
+        """Whether the secret is the client's, or was until it was rotated a moment ago; in constant time."""
+        moment = now()
+        return any(secret.is_good(client_secret, now=moment) for secret in self.secrets)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Whether the client proves itself in this way; the same at every endpoint."""
@@ -190,7 +204,7 @@ def register_client(
         owner=owner,
         auth_method=auth_method,
         jwks=jwks,
-        secret_hash=hash_secret(client_secret) if client_secret else None,
+        secret_hash=None,
         redirect_uris=list(redirect_uris),
         post_logout_redirect_uris=list(post_logout_redirect_uris),
         backchannel_logout_uri=backchannel_logout_uri,
@@ -203,7 +217,9 @@ def register_client(
         levels={scope: level.as_json() for scope, level in levels.items()},
         client_metadata=dict(metadata),
     )
-    _check(row)
+    if client_secret:
+        give_secret(row, client_secret)
+    check(row)
     if session.get(RegisteredClient, client_id) is not None:
         raise ClientKnown(field="client_id")
     session.add(row)
@@ -222,6 +238,11 @@ def disable_client(session: Session, client_id: str, *, now: datetime) -> None:
     cache.changed(session, TOPIC)
 
 
+def give_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None = None) -> None:
+    """Give a client a secret in the place of the one it has."""
+    row.secret_hash, row.secret_expires_at = hash_secret(secret), expires_at
+
+
 def new_secret() -> str:
     """Return a fresh client secret of 256 bits."""
     return secrets.token_urlsafe(SECRET_BYTES)
@@ -232,46 +253,21 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def keys_of(jwks: dict[str, Any] | None) -> tuple[ClientKey, ...]:
-    """Import the public keys of a JWK set; raises ValueError."""
-    if jwks is None:
-        return ()
-    if not isinstance(jwks.get("keys"), list) or not 0 < len(jwks["keys"]) <= KEY_LIMIT:
-        raise ValueError("not a key set of one to five keys")
-    found = []
-    for jwk in jwks["keys"]:
-        key = suites.key_from_jwk(jwk)
-        found.append(ClientKey(jwk.get("kid"), suites.suite_of(key).name, key))
-    return tuple(found)
-
-
-def _check(row: RegisteredClient) -> None:
-    wrong = {
-        "client_id": not CLIENT_ID.fullmatch(row.client_id),
-        "auth_method": row.auth_method not in AUTH_METHODS,
-        "jwks": (row.auth_method == PRIVATE_KEY_JWT) != _has_keys(row.jwks),
-        "client_secret": (row.auth_method == CLIENT_SECRET_BASIC) != (row.secret_hash is not None),
-        "redirect_uris": not all(map(redirects.is_acceptable, row.redirect_uris))
-        or (AUTHORIZATION_CODE in row.grant_types) != bool(row.redirect_uris),
-        "post_logout_redirect_uris": not all(map(redirects.is_acceptable, row.post_logout_redirect_uris)),
-        "backchannel_logout_uri": row.backchannel_logout_uri is not None and not redirects.is_acceptable(row.backchannel_logout_uri),
-        "grant_types": not row.grant_types
-        or not set(row.grant_types) <= set(GRANT_TYPES)
-        or (row.auth_method == NONE and CLIENT_CREDENTIALS in row.grant_types),
-        "scopes": not set(row.scopes) <= set(scopes.ALL),
-        "levels": not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE),
-        "metadata": not set(row.client_metadata) <= NAMES,
-    }
-    for field, is_wrong in wrong.items():
-        if is_wrong:
-            raise ClientRefused(f"{field} is not acceptable", field=field)
-
-
-def _has_keys(jwks: dict[str, Any] | None) -> bool:
+def check(row: RegisteredClient) -> None:
+    """Check a registration by every rule (`client_checks.CHECKS`); raises ClientRefused, which names the member."""
+    if not CLIENT_ID.fullmatch(row.client_id):
+        raise ClientRefused("client_id is not acceptable: letters, digits and .-_~, at most 100", field="client_id")
     try:
-        return bool(keys_of(jwks))
-    except ValueError as error:
-        raise ClientRefused(str(error), field="jwks") from error
+        client_checks.check(row)
+    except client_checks.NotAcceptable as error:
+        raise ClientRefused(str(error), field=error.field) from error
+
+
+def _secrets_of(row: RegisteredClient) -> Iterator[Secret]:
+    if row.secret_hash is not None:
+        yield Secret(row.secret_hash, row.secret_expires_at)
+    if row.former_secret_hash is not None:
+        yield Secret(row.former_secret_hash, row.former_secret_expires_at)
 
 
 def _load(client_id: str) -> Client | None:
@@ -285,7 +281,7 @@ def _load(client_id: str) -> Client | None:
         owner=row.owner,
         auth_method=row.auth_method,
         keys=keys_of(row.jwks),
-        secret_hash=row.secret_hash,
+        secrets=tuple(_secrets_of(row)),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         backchannel_logout_uri=row.backchannel_logout_uri,

@@ -1,0 +1,12 @@
+"""The kinds of clients that there are: how they prove themselves and which grants they may use, by their registered names. Pure."""
+
+PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE = "private_key_jwt", "client_secret_basic", "none"
+AUTH_METHODS = (PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE)
+KEY_METHODS = (PRIVATE_KEY_JWT,)  # wants `jwks` or `jwks_uri`
+SECRET_METHODS = (CLIENT_SECRET_BASIC,)  # wants a secret
+AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
+DEVICE_CODE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
+TOKEN_EXCHANGE, JWT_BEARER = "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"
+PRE_AUTHORIZED_CODE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
+CONFIDENTIAL_GRANTS = frozenset({CLIENT_CREDENTIALS})  # never of a client that proves nothing
