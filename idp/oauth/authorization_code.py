@@ -18,7 +18,6 @@ from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
-from idp.oauth.requests import resolving
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import Terms
 from idp.subjects import mandates
@@ -70,7 +69,6 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         if not portal_sessions.remember(request.session, **within, now=request.now):
             raise LoginRequiredError(redirect_uri=parameters["redirect_uri"])
         actor = f"subject:{request.user.person_id}"
-        resolving.spend(request.session, request.reference, now=request.now)
         ledger.record(request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=holder_id, now=request.now, scopes=allowed)
         return codes.issue(
             request.session,

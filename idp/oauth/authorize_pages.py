@@ -49,7 +49,8 @@ class AuthorizationRefused(Refusal):
 def authorize() -> Response:
     """Let the person sign in and consent, as far as needed, and send the browser back to the portal."""
     with transaction() as session:
-        return _answer(_request(session), approved=False)
+        asked = _request(session)
+        return _see(_again(asked)) if asked.arrival.moved else _answer(asked, approved=False)
 
 
 @authorize_pages.route("/authorize", methods=["POST"])
@@ -73,24 +74,26 @@ def consent() -> Response:
 
 def _request(session: Session) -> OAuthRequest:
     settings, moment = current_app.extensions["kabao_settings"], now()
-    asked = resolving.resolve(session, *once(request.args), settings=settings, now=moment)
+    arrival = resolving.resolve(session, *once(request.args), settings=settings, now=moment)
     return OAuthRequest(
         "GET",
-        asked.parameters,
+        arrival.parameters,
         session=session,
         settings=settings,
         now=moment,
         signed_in=find_signed_in(),
-        repeated=asked.repeated,
+        repeated=arrival.repeated,
         headers=request.headers,
         path=request.path,
-        reference=asked.reference,
+        arrival=arrival,
     )
 
 
 def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = False) -> Response:
     grantee = _grantee(asked)
     try:
+        if asked.arrival.refusal is not None:
+            raise asked.arrival.refusal
         grant = server.get_consent_grant(asked, end_user=grantee)
         if refused:
             return _to_portal(asked, server.create_authorization_response(asked, grant_user=None, grant=grant))
@@ -100,9 +103,9 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
     if step is Step.SIGN_IN or grantee is None:
         return _sign_in(asked)
     if step is Step.PROVE:
-        return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": _again(dict(asked.payload.data))}))
+        return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": _again(asked)}))
     if step is Step.STEP_UP:
-        return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": _again(dict(asked.payload.data))}))
+        return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": _again(asked)}))
     if step is Step.CHOOSE:
         return _choice_page(asked, grantee)
     if step is Step.CONSENT and not approved:
@@ -164,7 +167,11 @@ def _refuse(asked: OAuthRequest, error: OAuth2Error) -> Response:
 
 
 def _to_portal(asked: OAuthRequest, response: Response) -> Response:
-    """Name ourselves in the answer, and send the browser on by GET, whatever brought it here (RFC 9700 section 4.12)."""
+    """Name ourselves in the answer, and send the browser on by GET, whatever brought it here (RFC 9700 section 4.12).
+
+    A request that is kept is used up by its answer, in the transaction that a code is made in: of two answers one alone leaves.
+    """
+    resolving.spend(asked.session, asked.reference, now=asked.now)
     Issuer(asked.settings).add_issuer_parameter(server, response)
     response.status_code = 303
     response.headers["Cache-Control"] = "no-store"
@@ -172,15 +179,15 @@ def _to_portal(asked: OAuthRequest, response: Response) -> Response:
 
 
 def _sign_in(asked: OAuthRequest) -> Response:
-    parameters = dict(asked.payload.data)
     if asked.signed_in is None:
-        return _see(url_for("signin.signin", next=_again(parameters)))
-    parameters[prompts.SINCE] = str(prompts.milliseconds(asked.now))
-    return _see(url_for("signin.signin", next=_again(parameters), again="1"))
+        return _see(url_for("signin.signin", next=_again(asked)))
+    since = {prompts.SINCE: str(prompts.milliseconds(asked.now))}
+    return _see(url_for("signin.signin", next=_again(asked, **since), again="1"))
 
 
-def _again(parameters: dict[str, str]) -> str:
-    return url_for("authorize.authorize") + "?" + urlencode(parameters)
+def _again(asked: OAuthRequest, **more: str) -> str:
+    """Return the address at which the browser comes back to the same request."""
+    return url_for("authorize.authorize") + "?" + urlencode({**asked.arrival.carried, **more})
 
 
 def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
@@ -192,9 +199,9 @@ def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
         holder=pairwise_sub(grantee.holder_id, asked.client.sector),
         is_acting=grantee.is_acting,
         name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)) if grantee.is_acting else None,
-        goal=url_for("authorize.consent") + "?" + urlencode(asked.payload.data),
+        goal=url_for("authorize.consent") + "?" + urlencode(asked.arrival.carried),
         others=_others(asked, grantee),
-        again=_again(dict(asked.payload.data)),
+        again=_again(asked),
         portal_host=urlsplit(asked.payload.redirect_uri).netloc,
     )
     return form_may_lead_to(make_response(page), redirects.origin_of(asked.payload.redirect_uri))
@@ -208,7 +215,7 @@ def _choice_page(asked: OAuthRequest, grantee: Grantee) -> Response:
         name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)),
         is_acting=True,
         others=_others(asked, grantee),
-        again=_again(dict(asked.payload.data)),
+        again=_again(asked),
     )
     return form_may_lead_to(make_response(page, 403), redirects.origin_of(asked.payload.redirect_uri))
 
@@ -225,16 +232,15 @@ def _see(goal: str) -> Response:
 
 
 def _origins_beyond(path: str) -> list[str]:
-    """Return where an authorization request may lead the browser: to the address it names, if that is the client's."""
+    """Return where an authorization request may lead the browser: to an address of the client's."""
     client, asked = _asking(path)
-    uri = asked.get("redirect_uri", "")
-    return [redirects.origin_of(uri)] if client is not None and client.check_redirect_uri(uri) else []
+    return resolving.origins_of(client, asked, settings=current_app.extensions["kabao_settings"]) if client is not None else []
 
 
 def _asker(path: str) -> Text | None:
     """Return the name of the portal that an authorization request is of."""
-    client, asked = _asking(path)
-    return client.name if client is not None and client.check_redirect_uri(asked.get("redirect_uri", "")) else None
+    client, _ = _asking(path)
+    return client.name if client is not None and _origins_beyond(path) else None
 
 
 def _asking(path: str) -> tuple[Client | None, dict[str, str]]:

@@ -22,6 +22,7 @@ from werkzeug.exceptions import RequestURITooLarge
 from idp.oauth import bindings, client_authentication, terms
 from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
+from idp.oauth.requests.arrival import Arrival, in_the_query
 from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
 from runtime.settings import Settings
@@ -36,7 +37,7 @@ NO_HEADERS = Headers()
 class OAuthRequest(OAuth2Request):
     """A request to an OAuth endpoint: its parameters, each once, the transaction and the moment.
 
-    `headers` are those of the HTTP request and `path` what it was sent to; `reference` is what an authorization request was pushed as.
+    `headers` are those of the HTTP request and `path` what it was sent to; `arrival` is how an authorization request came.
     `binding` is what the tokens are to be bound to, once the client is known; `terms` are what is asked for beyond scopes. `reached`
     is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. The parameters are read from
     the HTTP request once. Transport security is the settings' concern, not looked at again here.
@@ -55,7 +56,7 @@ class OAuthRequest(OAuth2Request):
         repeated: frozenset[str] = frozenset(),
         headers: Headers = NO_HEADERS,
         path: str = "",
-        reference: str | None = None,
+        arrival: Arrival | None = None,
     ) -> None:
         super().__init__(method, "https://issuer")
         self.payload = BasicOAuth2Payload(parameters)
@@ -67,7 +68,7 @@ class OAuthRequest(OAuth2Request):
         self.repeated = repeated
         self.headers = headers
         self.path = path
-        self.reference = reference
+        self.arrival = arrival or in_the_query(parameters, repeated)
         self.binding: Binding | None = None
         self.terms = terms.PLAIN
         self.reached = LEAST
@@ -77,6 +78,11 @@ class OAuthRequest(OAuth2Request):
         """The transaction; a system's token in its own name is asked for without one."""
         assert self._session is not None
         return self._session
+
+    @property
+    def reference(self) -> str | None:
+        """What the authorization request is kept under, None for one in the query."""
+        return self.arrival.reference
 
     @property
     def args(self) -> dict[str, str]:
