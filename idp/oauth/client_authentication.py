@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import jwt
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
-from idp.oauth import assertions
-from idp.oauth.clients import CLIENT_SECRET_BASIC, NONE, PRIVATE_KEY_JWT, Client, ClientKey, find_client
+from idp.oauth import assertions, client_keys
+from idp.oauth.clients import CLIENT_SECRET_BASIC, NONE, PRIVATE_KEY_JWT, Client, find_client
 from keys import suites
 from runtime.settings import Settings
 
@@ -72,7 +72,9 @@ def _verify(unverified: str) -> tuple[Client, dict[str, Any]]:
     signed, _, signature = unverified.encode("ascii").rpartition(b".")
     header, claims = (json.loads(_decode(segment)) for segment in signed.split(b".", 1))
     client = _claimed_client(claims)
-    key = _key(client, header)
+    if not isinstance(header, dict):
+        raise LookupError("no header")
+    key = client_keys.key_of(client, header.get("kid"))
     if header.get("alg") != key.algorithm or "crit" in header or "b64" in header:
         raise ValueError("another algorithm, or an extension")
     if not ALGORITHMS[key.algorithm].verify(signed, key.key, _decode(signature)):
@@ -92,17 +94,6 @@ def _claimed_client(claims: Any) -> Client:
     if client is None or client.auth_method != PRIVATE_KEY_JWT:
         raise LookupError("no such client")
     return client
-
-
-def _key(client: Client, header: Any) -> ClientKey:
-    if not isinstance(header, dict):
-        raise LookupError("no header")
-    named = [key for key in client.keys if "kid" in header and key.kid == header["kid"]]
-    if named:
-        return named[0]
-    if len(client.keys) == 1:
-        return client.keys[0]
-    raise LookupError("no such key")
 
 
 def _is_id(jti: Any) -> TypeGuard[str]:

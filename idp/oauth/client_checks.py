@@ -18,7 +18,7 @@ from idp.oauth.client_kinds import (
     SECRET_METHODS,
 )
 from idp.oauth.client_metadata import NAMES
-from idp.oauth.key_sets import keys_of
+from idp.oauth.key_sets import read_key_set
 
 if TYPE_CHECKING:
     from idp.oauth.clients import RegisteredClient
@@ -51,13 +51,13 @@ def check(row: "RegisteredClient") -> None:
 def _lacks_keys(row: "RegisteredClient") -> bool:
     """Whether there are no keys where the proof wants them, both kinds at once, or a set that cannot be read; unused keys are fine."""
     jwks_uri = row.client_metadata.get("jwks_uri")
-    if row.jwks is not None and jwks_uri is not None:
-        return True
+    if jwks_uri is not None:
+        return row.jwks is not None or not isinstance(jwks_uri, str) or not redirects.is_acceptable(jwks_uri)
     try:
-        keys = keys_of(row.jwks)
+        keys = read_key_set(row.jwks).signing
     except ValueError as error:
         raise NotAcceptable("jwks", str(error)) from error
-    return row.auth_method in KEY_METHODS and not keys and jwks_uri is None
+    return row.auth_method in KEY_METHODS and not keys
 
 
 def _redirects_badly(row: "RegisteredClient") -> bool:

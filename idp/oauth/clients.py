@@ -33,7 +33,7 @@ from idp.oauth.client_kinds import REFRESH_TOKEN as REFRESH_TOKEN
 from idp.oauth.client_kinds import TOKEN_EXCHANGE as TOKEN_EXCHANGE
 from idp.oauth.client_metadata import ClientMetadata, read_metadata
 from idp.oauth.key_sets import ClientKey as ClientKey
-from idp.oauth.key_sets import keys_of as keys_of
+from idp.oauth.key_sets import KeySet, read_key_set
 from idp.signin.assurance import Level
 from runtime import cache, ledger
 from runtime.clock import now
@@ -106,7 +106,7 @@ class Client(ClientMixin):
     name: Text
     owner: str
     auth_method: str
-    keys: tuple[ClientKey, ...]
+    key_set: KeySet
     secrets: tuple["Secret", ...]
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
@@ -194,7 +194,7 @@ def register_client(
 ) -> RegisteredClient:
     """Register a client.
 
-    `jwks` is wanted for private_key_jwt and holds up to five public keys, P-256 or Ed25519; `client_secret` (from `new_secret`) for
+    `jwks`, or `jwks_uri` among the metadata, is wanted for private_key_jwt; it holds up to ten public keys; `client_secret` (from `new_secret`) for
     client_secret_basic, and only its hash is kept. `levels` are the demands of single scopes
     that differ from the usual ones, `metadata` the members of `ClientMetadata` that differ from their defaults. Raises ClientRefused, ClientKnown.
     """
@@ -280,7 +280,7 @@ def _load(client_id: str) -> Client | None:
         name=text_of(row.name),
         owner=row.owner,
         auth_method=row.auth_method,
-        keys=keys_of(row.jwks),
+        key_set=read_key_set(row.jwks),
         secrets=tuple(_secrets_of(row)),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
