@@ -27,8 +27,10 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
 
 
 def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None:
-    """Give each use that rotates by itself its first key, if it never had one."""
-    present = {row.use for row in ring.listed(session)}
-    for use in ring.ROTATED_USES:
-        if use not in present:
-            ring.add(session, settings, use=use, suite=suites.ES256, state=ring.ACTIVE, now=now)
+    """Give each use that rotates by itself its first key of each of its suites, if it never had one."""
+    present = {(row.use, row.suite) for row in ring.listed(session)}
+    of_any = {use for use, _ in present if use not in ring.MANY_SUITES}
+    for use, usual in ring.USUAL_SUITES.items():
+        for suite in usual:
+            if use not in of_any and (use, suite) not in present:
+                ring.add(session, settings, use=use, suite=suites.ALL_SUITES[suite], state=ring.ACTIVE, now=now)

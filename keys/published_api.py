@@ -1,9 +1,11 @@
 """The public halves: key sets by use, and the root that departments' certificates chain to."""
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
-from keys import certificates, ring
+from keys import certificates, jwe, ring
 from runtime.guard import allow, anyone
 
 published = Blueprint("keys", __name__)
@@ -13,8 +15,8 @@ MAX_AGE = int(ring.PUBLISHED_FOR.total_seconds())
 @published.get("/jwks")
 @allow(anyone)
 def jwks() -> Response:
-    """Give the keys that verify ID tokens, access tokens and logout tokens (RFC 7517)."""
-    return _key_set(ring.OIDC)
+    """Give the keys that verify what clients are answered with, and those by which they write to us (RFC 7517)."""
+    return _key_set(ring.OIDC, *jwe.published())
 
 
 @published.get("/jwks/<use>")
@@ -33,8 +35,8 @@ def root() -> Response:
     return Response(certificates.root_pem(), content_type="application/x-pem-file", headers={"Cache-Control": f"public, max-age={MAX_AGE}"})
 
 
-def _key_set(use: str) -> Response:
+def _key_set(use: str, *others: dict[str, Any]) -> Response:
     keys = [{**key.jwk, "kid": key.kid, "alg": key.suite, "use": "sig"} for key in ring.verifying_keys(use).values()]
-    response = jsonify(keys=keys)
+    response = jsonify(keys=[*keys, *others])
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     return response

@@ -1,8 +1,11 @@
-"""The key ring: every signing key of the service, by use, with its state.
+"""The key ring: every key of the service, by use, with its state.
 
 A key is `next` (published, not yet signing), `active` (the one that signs for its use), `retired` (published, verifying only)
 or `gone` (its private part erased). Rotation publishes before it signs, so that a verifier with a cached key set never
 meets a key that it does not know. Private parts rest sealed under the master key.
+
+What clients are answered with (`oidc`) is signed by whichever suite a client registered, so that use has an active key of each suite, and each
+suite rotates by itself; so has `encryption`, by whose keys others write to us. Of every other use one key is active, whatever its suite.
 """
 
 from collections.abc import Iterable
@@ -24,10 +27,14 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
-OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS = "oidc", "receipt", "ledger", "status", "root", "requests"
+OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
 PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS)
-ROTATED_USES = (OIDC, REQUESTS)
+ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
+MANY_SUITES = (OIDC, ENCRYPTION)
+USUAL_SUITES = {OIDC: tuple(suites.SUITES), REQUESTS: (suites.ES256.name,), ENCRYPTION: tuple(suites.ENCRYPTION_SUITES)}
+PREFERRED = {name: place for place, name in enumerate((*suites.SUITES, *suites.ENCRYPTION_SUITES))}
 TOPIC = "signing_keys"
+OPERATOR = "operator"
 PUBLISHED_FOR = timedelta(minutes=5)
 
 
@@ -50,7 +57,10 @@ class SigningKey(Base):
     chain: Mapped[list[str] | None]
     made_at: Mapped[datetime]
     changed_at: Mapped[datetime]
-    __table_args__ = (Index("uq_signing_keys_active", "use", unique=True, postgresql_where=text("state = 'active'")),)
+    __table_args__ = (
+        Index("uq_signing_keys_active", "use", "suite", unique=True, postgresql_where=text("state = 'active'")),
+        Index("uq_signing_keys_alone", "use", unique=True, postgresql_where=text("state = 'active' AND use NOT IN ('oidc', 'encryption')")),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +89,17 @@ class VerifyingKey:
     jwk: dict[str, Any]
 
 
-def signer(use: str) -> Signer:
-    """Return the active key of a use; raises KeyNotReady."""
-    found = cache.get(TOPIC, ("signer", use), lambda: _load_signer(use))
+def signer(use: str, suite: str | None = None) -> Signer:
+    """Return the active key of a use and suite, of the usual one (ES256 where there is a choice) unless named; raises KeyNotReady."""
+    found = cache.get(TOPIC, ("signer", use, suite), lambda: _load_signer(use, suite))
     if found is None:
-        raise KeyNotReady(f"no active key for {use}")
+        raise KeyNotReady(f"no active key for {use}" + (f" by {suite}" if suite else ""))
     return found
+
+
+def signing_suites(use: str) -> tuple[str, ...]:
+    """Return the suites by which a use can sign now, the usual one first."""
+    return cache.get(TOPIC, ("suites", use), lambda: _load_suites(use)) or ()
 
 
 def verifying_keys(use: str) -> dict[str, VerifyingKey]:
@@ -123,6 +138,7 @@ def add(
     now: datetime,
     key: suites.PrivateKey | None = None,
     chain: list[str] | None = None,
+    actor: str = OPERATOR,
 ) -> SigningKey:
     """Put a key in the ring, a fresh one unless given."""
     key = key or suite.generate()
@@ -131,38 +147,38 @@ def add(
     row = SigningKey(kid=kid, use=use, suite=suite.name, state=state, public_jwk=jwk, chain=chain, made_at=now, changed_at=now)
     row.wrapped = wrap(settings, suites.to_der(key), name=kid)
     session.add(row)
-    ledger.record(session, "key.added", actor="operator", object_id=kid, now=now, use=use, suite=suite.name, state=state)
+    ledger.record(session, "key.added", actor=actor, object_id=kid, now=now, use=use, suite=suite.name, state=state)
     cache.changed(session, TOPIC)
     return row
 
 
-def activate_next(session: Session, use: str, *, now: datetime) -> SigningKey:
-    """Let the `next` key of a use sign from now on and retire the one before it.
+def activate_next(session: Session, use: str, *, now: datetime, suite: str | None = None, actor: str = OPERATOR) -> SigningKey:
+    """Let the `next` key of a use sign from now on and retire the one before it; of a suite, where the use has several.
 
     Raises KeyNotReady if there is none, or it was published less than `PUBLISHED_FOR` ago: verifiers would not know it yet.
     """
-    rows = {
-        row.state: row
-        for row in session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).with_for_update())
-    }
-    if NEXT not in rows:
+    found = select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).order_by(SigningKey.made_at.desc())
+    rows = list(session.scalars(found.with_for_update()))
+    following = next((row for row in rows if row.state == NEXT and suite in (None, row.suite)), None)
+    if following is None:
         raise KeyNotReady(f"no next key for {use}; run: kabao keys publish {use}")
-    if now - rows[NEXT].made_at < PUBLISHED_FOR:
+    if now - following.made_at < PUBLISHED_FOR:
         raise KeyNotReady("the next key was published less than five minutes ago; wait until caches of the key set have run out")
-    if ACTIVE in rows:
-        _move(session, rows[ACTIVE], RETIRED, now=now)
-        session.flush()
-    _move(session, rows[NEXT], ACTIVE, now=now)
-    return rows[NEXT]
+    for row in rows:
+        if row.state == ACTIVE and (use not in MANY_SUITES or row.suite == following.suite):
+            _move(session, row, RETIRED, now=now, actor=actor)
+    session.flush()
+    _move(session, following, ACTIVE, now=now, actor=actor)
+    return following
 
 
-def forget(session: Session, kid: str, *, now: datetime) -> None:
+def forget(session: Session, kid: str, *, now: datetime, actor: str = OPERATOR) -> None:
     """Withdraw a retired key and erase its private part; raises KeyNotReady if it is not retired."""
     row = session.get(SigningKey, kid, with_for_update=True)
     if row is None or row.state != RETIRED:
         raise KeyNotReady("only a retired key can go", field="kid")
     row.wrapped = None
-    _move(session, row, GONE, now=now)
+    _move(session, row, GONE, now=now, actor=actor)
 
 
 def listed(session: Session) -> Iterable[SigningKey]:
@@ -170,31 +186,45 @@ def listed(session: Session) -> Iterable[SigningKey]:
     return session.scalars(select(SigningKey).order_by(SigningKey.use, SigningKey.made_at))
 
 
-def load_private(session: Session, settings: Settings, use: str) -> tuple[SigningKey, suites.PrivateKey]:
-    """Return the active key of a use with its private part; for `keys/` alone."""
-    row = session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state == ACTIVE)).one_or_none()
+def load_private(session: Session, settings: Settings, use: str, suite: str | None = None) -> tuple[SigningKey, suites.PrivateKey]:
+    """Return the active key of a use (and suite) with its private part; for `keys/` alone."""
+    active = select(SigningKey).where(SigningKey.use == use, SigningKey.state == ACTIVE)
+    rows = [row for row in session.scalars(active) if suite in (None, row.suite)]
+    row = min(rows, key=lambda row: PREFERRED[row.suite], default=None)
     if row is None or row.wrapped is None:
         raise KeyNotReady(f"no active key for {use}")
-    return row, suites.from_der(unwrap(settings, row.wrapped, name=row.kid))
+    return row, open_private(settings, row)
 
 
-def _move(session: Session, row: SigningKey, state: str, *, now: datetime) -> None:
-    ledger.record(session, "key.moved", actor="operator", object_id=row.kid, now=now, use=row.use, before=row.state, after=state)
+def open_private(settings: Settings, row: SigningKey) -> suites.PrivateKey:
+    """Return the private part of a key that is not gone; for `keys/` alone."""
+    assert row.wrapped is not None
+    return suites.from_der(unwrap(settings, row.wrapped, name=row.kid))
+
+
+def _move(session: Session, row: SigningKey, state: str, *, now: datetime, actor: str) -> None:
+    ledger.record(session, "key.moved", actor=actor, object_id=row.kid, now=now, use=row.use, before=row.state, after=state)
     row.state, row.changed_at = state, now
     cache.changed(session, TOPIC)
 
 
-def _load_signer(use: str) -> Signer | None:
+def _load_signer(use: str, suite: str | None) -> Signer | None:
     settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         try:
-            row, key = load_private(session, settings, use)
+            row, key = load_private(session, settings, use, suite)
         except KeyNotReady:
             return None
     return Signer(row.kid, row.suite, key, row.chain)
 
 
+def _load_suites(use: str) -> tuple[str, ...]:
+    with transaction() as session:
+        found = session.scalars(select(SigningKey.suite).where(SigningKey.use == use, SigningKey.state == ACTIVE)).all()
+    return tuple(sorted(found, key=PREFERRED.__getitem__))
+
+
 def _load_verifying(use: str) -> dict[str, VerifyingKey]:
     with transaction() as session:
-        rows = session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state != GONE)).all()
+        rows = session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state != GONE).order_by(SigningKey.made_at)).all()
     return {row.kid: VerifyingKey(row.kid, row.use, row.suite, suites.key_from_jwk(row.public_jwk), row.public_jwk) for row in rows}

@@ -1,4 +1,8 @@
-"""Signature suites: what an algorithm name stands for. The algorithm comes from the key, never from a token."""
+"""Suites: what an algorithm name stands for. The algorithm comes from the key, never from a token.
+
+An Ed25519 key signs under one of two names: `Ed25519`, the fully specified one (RFC 9864), and `EdDSA`, which that document deprecates and
+which most clients still send. Each key of ours keeps to the name that it was made under; of others' keys both are taken.
+"""
 
 import base64
 import hashlib
@@ -8,13 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
-PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
+PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
+PublicKey = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
+RSA_BITS, LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 2048, 4096
+EXPONENT, MOST_EXPONENT = 65537, 2**32
+PUBLIC_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x"), "RSA": ("kty", "n", "e")}
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+LONGEST_MEMBER = 700  # a modulus of 4096 bits in base64url has 683 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,42 +36,79 @@ class Suite:
     generate: Callable[[], PrivateKey]
 
 
-ES256 = Suite("ES256", lambda: generate_private_key(SECP256R1()))
+def _rsa() -> RSAPrivateKey:
+    return rsa.generate_private_key(EXPONENT, RSA_BITS)
+
+
+def _p256() -> EllipticCurvePrivateKey:
+    return generate_private_key(SECP256R1())
+
+
+ES256 = Suite("ES256", _p256)
 EDDSA = Suite("EdDSA", Ed25519PrivateKey.generate)
-SUITES = {suite.name: suite for suite in (ES256, EDDSA)}
+ED25519 = Suite("Ed25519", Ed25519PrivateKey.generate)
+RS256 = Suite("RS256", _rsa)
+PS256 = Suite("PS256", _rsa)
+SUITES = {suite.name: suite for suite in (ES256, EDDSA, ED25519, PS256, RS256)}
+RSA_OAEP_256 = Suite("RSA-OAEP-256", _rsa)
+ECDH_ES = Suite("ECDH-ES", _p256)
+ENCRYPTION_SUITES = {suite.name: suite for suite in (ECDH_ES, RSA_OAEP_256)}
+ALL_SUITES = {**SUITES, **ENCRYPTION_SUITES}
+jwt.register_algorithm(ED25519.name, OKPAlgorithm())
 
 
 def suite_of(key: PrivateKey | PublicKey) -> Suite:
-    """Return the suite that a key belongs to; raises ValueError for any other kind of key."""
+    """Return the suite that a key belongs to, the one to take where it could be of several; raises ValueError for any other kind of key."""
+    return SUITES[algorithms_of(key)[0]]
+
+
+def algorithms_of(key: PrivateKey | PublicKey) -> tuple[str, ...]:
+    """Return the names under which a key may sign, the usual one first; raises ValueError for a kind of key that is not supported."""
     if isinstance(key, (Ed25519PrivateKey, Ed25519PublicKey)):
-        return EDDSA
+        return EDDSA.name, ED25519.name
+    if isinstance(key, (RSAPrivateKey, RSAPublicKey)):
+        return PS256.name, RS256.name
     if isinstance(key, (EllipticCurvePrivateKey, EllipticCurvePublicKey)) and isinstance(key.curve, SECP256R1):
-        return ES256
+        return (ES256.name,)
     raise ValueError("a key of a kind that is not supported")
 
 
 def public_jwk(key: PublicKey) -> dict[str, str]:
     """Return the public key as a bare JWK: only the members that its kind requires."""
-    jwk = OKPAlgorithm.to_jwk(key, as_dict=True) if isinstance(key, Ed25519PublicKey) else ECAlgorithm.to_jwk(key, as_dict=True)
-    return {name: jwk[name] for name in ("kty", "crv", "x", "y") if name in jwk}
+    if isinstance(key, RSAPublicKey):
+        jwk = RSAAlgorithm.to_jwk(key, as_dict=True)
+    else:
+        jwk = OKPAlgorithm.to_jwk(key, as_dict=True) if isinstance(key, Ed25519PublicKey) else ECAlgorithm.to_jwk(key, as_dict=True)
+    return {name: jwk[name] for name in PUBLIC_MEMBERS[jwk["kty"]]}
 
 
 def key_from_jwk(unverified_jwk: Any) -> PublicKey:
     """Read a public key from a JWK that someone sent.
 
-    Raises ValueError for what is not a P-256 or Ed25519 public key, one with private members included.
+    Raises ValueError for what is not a P-256, Ed25519 or RSA public key, one with private members included. An RSA key has 2048 to 4096
+    bits and an odd exponent from 65537 up to 32 bits: smaller ones are weak, greater ones cost more than a signature should (RFC 8725 section 3.5).
     """
-    if not isinstance(unverified_jwk, dict) or "d" in unverified_jwk:
+    if not isinstance(unverified_jwk, dict) or PRIVATE_MEMBERS & unverified_jwk.keys():
         raise ValueError("not a public JWK")
-    members = {name: unverified_jwk[name] for name in ("kty", "crv", "x", "y") if name in unverified_jwk}
+    kind = unverified_jwk.get("kty")
+    if not isinstance(kind, str) or kind not in PUBLIC_MEMBERS:
+        raise ValueError("a key of a kind that is not supported")
+    members = {name: unverified_jwk.get(name) for name in PUBLIC_MEMBERS[kind]}
+    if not all(isinstance(value, str) and len(value) <= LONGEST_MEMBER for value in members.values()):
+        raise ValueError("not a usable JWK")
     try:
-        key = OKPAlgorithm.from_jwk(members) if members.get("kty") == "OKP" else ECAlgorithm.from_jwk(members)
+        key = READERS[kind](members)
     except (jwt.InvalidKeyError, KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a usable JWK") from error
-    if not isinstance(key, (EllipticCurvePublicKey, Ed25519PublicKey)):
+    if not isinstance(key, (EllipticCurvePublicKey, Ed25519PublicKey, RSAPublicKey)):
         raise ValueError("a key of a kind that is not supported")
+    if isinstance(key, RSAPublicKey):
+        _check_sizes(key)
     suite_of(key)
     return key
+
+
+READERS: dict[str, Callable[[Any], Any]] = {"EC": ECAlgorithm.from_jwk, "OKP": OKPAlgorithm.from_jwk, "RSA": RSAAlgorithm.from_jwk}
 
 
 def thumbprint(jwk: dict[str, str]) -> str:
@@ -77,6 +125,14 @@ def to_der(key: PrivateKey) -> bytes:
 def from_der(der: bytes) -> PrivateKey:
     """Read a private key back from PKCS #8."""
     key = load_der_private_key(der, password=None)
-    if not isinstance(key, (EllipticCurvePrivateKey, Ed25519PrivateKey)):
+    if not isinstance(key, (EllipticCurvePrivateKey, Ed25519PrivateKey, RSAPrivateKey)):
         raise ValueError("a key of a kind that is not supported")
     return key
+
+
+def _check_sizes(key: RSAPublicKey) -> None:
+    numbers = key.public_numbers()
+    if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
+        raise ValueError("an RSA key of fewer than 2048 or more than 4096 bits")
+    if not EXPONENT <= numbers.e < MOST_EXPONENT or numbers.e % 2 == 0:
+        raise ValueError("an RSA key with an exponent that is not acceptable")

@@ -15,7 +15,7 @@ from idp.oauth.authentication import Authentication
 from idp.oauth.clients import Client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sid
-from keys import ring
+from keys import ring, suites
 from runtime.settings import Settings
 
 TYP = "JWT"
@@ -63,5 +63,5 @@ def read_hint(unverified: str, settings: Settings) -> dict[str, Any] | None:
 
 def half_hash(token: str, suite: str) -> str:
     """Return the left half of a token's hash, by the hash of the signature's suite (section 3.1.3.6; Ed25519 uses SHA-512)."""
-    digest = (hashlib.sha512 if suite == "EdDSA" else hashlib.sha256)(token.encode()).digest()
+    digest = (hashlib.sha512 if suite in (suites.EDDSA.name, suites.ED25519.name) else hashlib.sha256)(token.encode()).digest()
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from flask import Flask
 from sqlalchemy import select
 
@@ -125,4 +126,55 @@ def test_what_is_not_a_public_signing_key_is_refused(jwk: object) -> None:
 def test_a_public_key_reads_back(suite: suites.Suite) -> None:
     key = suite.generate().public_key()
     assert suites.key_from_jwk(suites.public_jwk(key)) == key
-    assert suites.suite_of(key) is suite
+    assert suite.name in suites.algorithms_of(key)
+
+
+def rsa(*, bits: int = 2048, exponent: int = 65537) -> dict[str, str]:
+    return suites.public_jwk(generate_private_key(exponent, bits).public_key())
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        pytest.param(rsa(bits=1024), id="too short"),
+        pytest.param(rsa(exponent=3), id="a small exponent"),
+        pytest.param({**rsa(), "e": "AQAA"}, id="an even exponent"),
+        pytest.param({**rsa(), "e": "A" * 700}, id="an exponent without end"),
+        pytest.param({**rsa(), "n": "_" * 690}, id="too long"),
+        pytest.param({**rsa(), "n": "_" * 100_000}, id="far too long"),
+        pytest.param({**rsa(), "n": 5}, id="a modulus of another type"),
+        pytest.param({**rsa(), "p": "AAAA"}, id="a private member"),
+        pytest.param({"kty": ["RSA"]}, id="a kind of another type"),
+    ],
+)
+def test_an_rsa_key_out_of_bounds_is_refused(jwk: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        suites.key_from_jwk(jwk)
+
+
+@pytest.mark.parametrize("suite", suites.SUITES)
+def test_clients_can_be_answered_by_each_suite(app: Flask, suite: str) -> None:
+    with app.app_context():
+        token = ring.signer(ring.OIDC, suite).sign({"n": 1}, typ="test+jwt")
+        assert jwt.get_unverified_header(token)["alg"] == suite
+        assert verify(token, ring.OIDC) == {"n": 1}
+        assert ring.signer(ring.OIDC).suite == "ES256"
+        assert set(ring.signing_suites(ring.OIDC)) == set(suites.SUITES)
+
+
+def test_a_key_of_one_name_verifies_nothing_under_the_other(app: Flask) -> None:
+    with app.app_context():
+        signer = ring.signer(ring.OIDC, "RS256")
+        token = jwt.encode({}, signer.key, algorithm="PS256", headers={"typ": "test+jwt", "kid": signer.kid})
+        with pytest.raises(jwt.InvalidTokenError):
+            verify(token, ring.OIDC)
+
+
+def test_each_suite_of_a_use_rotates_by_itself(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        before = {suite: ring.signer(ring.OIDC, suite).kid for suite in suites.SUITES}
+        with transaction() as session:
+            following = ring.add(session, settings, use=ring.OIDC, suite=suites.EDDSA, state=ring.NEXT, now=now()).kid
+        with transaction() as session:
+            ring.activate_next(session, ring.OIDC, suite="EdDSA", now=now() + timedelta(minutes=5))
+        assert {suite: ring.signer(ring.OIDC, suite).kid for suite in suites.SUITES} == {**before, "EdDSA": following}
