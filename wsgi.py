@@ -52,6 +52,10 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.discovery_api import discovery, userinfo
     from idp.oauth.logout_pages import logout_pages
     from idp.oauth.token_api import token_endpoints
+    from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
+    from idp.signals import pushing, telling  # noqa: F401 (declares jobs; hears of acts)
+    from idp.signals.polling_api import polls
+    from idp.signals.streams_api import signals
     from idp.signin import (
         account_menu,
         ended,  # noqa: F401 (ends what someone could do who has died)
@@ -94,6 +98,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.issuing import (
         departments_api,
         events_api,
+        licence_signals,  # noqa: F401 (declares a job)
         licence_types_api,
         licences_api,
         status_api,
@@ -124,7 +129,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
     for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
         app.register_blueprint(blueprint)
-    for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo):
+    for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
@@ -145,6 +150,7 @@ def commands() -> list[click.Command]:
     from demo.stand import demo
     from demo.tour import tour
     from idp.oauth.commands import client
+    from idp.signals.commands import signals
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
     from idp.subjects.mandate_commands import mandate
@@ -154,7 +160,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [demo, tour, init, migrate, serve, worker, keys, registry, mandate, places, client, licence_type, department, verify, ledger]
+    return [demo, tour, init, migrate, serve, worker, keys, registry, mandate, places, client, signals, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

@@ -1,6 +1,7 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
+from idp.signals import streams, tokens
 from idp.signin import (
     accounts,
     alarms,
@@ -74,6 +75,8 @@ OWNERS = (
     cutoffs,
     refresh_tokens,
     portal_sessions,
+    streams,
+    tokens,
     catalogue,
     departments,
     licences,

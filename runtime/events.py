@@ -64,6 +64,12 @@ def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> li
     return list(session.scalars(_following(topics, after).limit(limit)))
 
 
+def end(session: Session) -> Cursor:
+    """Return the end of what can be read now: whoever begins there reads what comes later."""
+    settled = session.scalar(text("SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint"))
+    return Cursor(int(settled or 1) - 1, 2**63 - 1)
+
+
 def _following(topics: set[str], after: Cursor) -> Select[Event]:
     later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
     settled = Event.transaction < text("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint")

@@ -85,6 +85,7 @@ class LedgerCheckpoint(Base):
 
 
 _RECORD = insert(LedgerEntry)  # made once: every act runs it
+hears: dict[str, list[Callable[[Session, dict[str, Any]], None]]] = {}  # by act: who hears of it, in the act's own transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def record(
     """
     entry = row_of(act, actor=actor, object_id=object_id, now=now, subject_id=subject_id, entry_id=entry_id, **detail)
     session.connection().execute(_RECORD, entry)
+    for hear in hears.get(act, ()):
+        hear(session, entry)
     found: UUID = entry["id"]
     return found
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from runtime.languages import Text
 
+SSF_MANAGE, SSF_READ = "ssf.manage", "ssf.read"
 OPENID, PROFILE, NUMBER, LICENCES, OFFLINE_ACCESS = "openid", "profile", "number", "licences", "offline_access"
 
 OF_PEOPLE = MappingProxyType(
@@ -30,6 +31,8 @@ OF_SYSTEMS = MappingProxyType(
         "receipts": Text("查询核验回执", "Read receipts"),
         "mandates": Text("核实谁可以代表单位办事", "Check who may act for an organisation"),
         "events": Text("接收证照变更消息", "Hear of changes to licences"),
+        SSF_MANAGE: Text("接收安全事件，并管理自己的事件流", "Receive security events, and manage one's own streams of them"),
+        SSF_READ: Text("接收安全事件，查看自己的事件流", "Receive security events, and see one's own streams of them"),
         "registry:updates": Text("推送人口和法人登记变更", "Tell of changes in the population and legal-person registries"),
     }
 )

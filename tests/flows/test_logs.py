@@ -38,7 +38,7 @@ from wallet.register.catalogue import get_type
 TYPE = "driving-licence"
 CONSOLE = "a message, shown here because no sender is set"
 NOT_WALKED = {"registry_answers": "only where a registry is asked over HTTP"}
-SCOPES = "licences:issue licences:read verifications draws receipts events"
+SCOPES = "licences:issue licences:read verifications draws receipts events ssf.manage"
 pytestmark = pytest.mark.slow
 
 
@@ -110,6 +110,7 @@ def walk_everywhere(walk: Walk) -> str:
     walk.ask_token(portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     token = walk.ask_token(system, grant_type="client_credentials", scope=SCOPES)["access_token"]
 
+    walk.listen(token)
     holder = {"number": person.number, "name": person.name}
     order = {"type": TYPE, "holder": holder, "fields": fields, **dates}
     licence = walk.post("licences", token, order, expect=201)

@@ -62,6 +62,16 @@ class Walk:
         assert answer.status == expect, answer.text
         return answer.json
 
+    def listen(self, token: str) -> None:
+        """Make a stream of signals that is pushed to where nobody listens, with a secret that the receiver wants to see."""
+        delivery = {"method": "urn:ietf:rfc:8935", "endpoint_url": "http://127.0.0.1:9/events"}
+        delivery["authorization_header"] = "Bearer " + self.note("authorization", secrets.token_urlsafe(24))
+        wanted = [f"{self.kabao.processes.public_url}/secevent/licence-{kind}" for kind in ("issued", "revoked")]
+        with self.kabao.processes.connection() as connection:
+            document = {"delivery": delivery, "events_requested": wanted}
+            answer = send(connection, "POST", "/signals/streams", document=document, headers=bearer(token))
+        assert answer.status == 201, answer.text
+
     def ask_token(self, system: System, **form: str) -> dict[str, Any]:
         """Ask for tokens, and note the proof and whatever comes back."""
         proof = system.proof()

@@ -1,0 +1,245 @@
+"""Streams: what a receiver wants to hear of, and how it hears (Shared Signals Framework 1.0 section 8.1).
+
+A receiver is a client that got a token of the scope `ssf.manage` in its own name. Which streams there are is kept in every process, so that an act
+of which nobody wants to hear costs nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.oauth.clients import find_client
+from idp.signals import event_types
+from keys import sealed_tables, sealing
+from runtime import cache, events, ledger
+from runtime.database import Base, transaction
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.problems import NotAllowed, Refusal, TooManyRequests
+from runtime.settings import Settings
+
+PUSH, POLL = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936"
+ENABLED, PAUSED, DISABLED = "enabled", "paused", "disabled"
+STATUSES = (ENABLED, PAUSED, DISABLED)
+MOST_STREAMS = 5
+LICENCE_SCOPE = "events"
+TOPIC = "signal streams"
+BETWEEN_VERIFICATIONS = timedelta(seconds=30)
+
+
+class StreamNotFound(Refusal):
+    """The receiver has no such stream; another's are as unknown as those that never were."""
+
+    code, status, title = "stream-not-found", 404, Text("没有这个事件流。", "There is no such stream.")
+
+
+class TooManyStreams(Refusal):
+    """The receiver has as many streams as it may have."""
+
+    code, status = "too-many-streams", 409
+    title = Text(f"每个接收方最多{MOST_STREAMS}个事件流。", f"A receiver has at most {MOST_STREAMS} streams.")
+
+
+class StreamRefused(Refusal):
+    """The configuration is not acceptable; `field` says where."""
+
+    code, status, title = "stream-refused", 400, Text("事件流的设置有误。", "The configuration of the stream is not acceptable.")
+
+
+class SignalStream(Base):
+    """One stream of a receiver. `cursor` is how far the licences' events were told; `leased_until` says that a worker is pushing."""
+
+    __tablename__ = "signal_streams"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(index=True)
+    method: Mapped[str]
+    endpoint_url: Mapped[str | None]
+    authorization_sealed: Mapped[bytes | None]
+    events_requested: Mapped[list[str]]
+    description: Mapped[str | None]
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    made_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    cursor_transaction: Mapped[int] = mapped_column(BigInteger)
+    cursor_sequence: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(server_default="0", default=0)
+    due_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+
+    @property
+    def authorization(self) -> str | None:
+        """What the receiver wants to be sent as its `Authorization` header."""
+        if self.authorization_sealed is None:
+            return None
+        return sealing.unseal(self.authorization_sealed, table="signal_streams", column="authorization", row=self.id)
+
+
+sealed_tables.declare(SignalStream, sealed={"authorization_sealed": "authorization"})
+
+
+class SignalExclusion(Base):
+    """A subject of whom a receiver does not want to hear on a stream."""
+
+    __tablename__ = "signal_exclusions"
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    stream_id: Mapped[UUID] = mapped_column(primary_key=True)
+    __table_args__ = (Index("ix_signal_exclusions_stream_id", "stream_id"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A stream that carries a type of event."""
+
+    stream_id: UUID
+    client_id: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a receiver supplies of a configuration."""
+
+    method: str = POLL
+    endpoint_url: str | None = None
+    authorization_header: str | None = None
+    events_requested: tuple[str, ...] = ()
+    description: str | None = None
+
+
+def supported_by(client_id: str, settings: Settings) -> list[str]:
+    """Return the types that a receiver can ask for: those of people as a portal, those of licences as a department's system."""
+    client = find_client(client_id)
+    if client is None:
+        return []
+    of_people = event_types.OF_PEOPLE if client.redirect_uris else ()
+    return [*of_people, *(event_types.licence_types(settings) if LICENCE_SCOPE in client.scopes else ())]
+
+
+def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settings, now: datetime) -> SignalStream:
+    """Make a stream; raises StreamRefused, NotAllowed where there is nothing to hear, TooManyStreams."""
+    if not supported_by(client_id, settings):
+        raise NotAllowed("there is no event of which the client may hear")
+    check_wanted(wanted, settings)
+    session.execute(select(text("pg_advisory_xact_lock(hashtextextended(:name, 0))")).params(name=f"signal streams of {client_id}"))
+    if len(streams_of(session, client_id)) >= MOST_STREAMS:
+        raise TooManyStreams()
+    end = events.end(session)
+    row = SignalStream(
+        id=new_id(), client_id=client_id, status=ENABLED, made_at=now, cursor_transaction=end.transaction, cursor_sequence=end.sequence
+    )
+    _set(row, wanted)
+    session.add(row)
+    ledger.record(session, "stream.made", actor=f"client:{client_id}", object_id=row.id, now=now, method=wanted.method)
+    changed(session)
+    return row
+
+
+def check_wanted(wanted: Wanted, settings: Settings) -> None:
+    """Check what a receiver supplies; raises StreamRefused."""
+    if wanted.method == POLL and (wanted.endpoint_url or wanted.authorization_header):
+        raise StreamRefused("polled streams have our address", field="delivery.endpoint_url")
+    if wanted.method != PUSH:
+        return
+    parts = urlsplit(wanted.endpoint_url or "")
+    is_secure = parts.scheme == "https" or (settings.development and parts.scheme == "http")
+    if not (is_secure and parts.hostname and parts.username is None and not parts.fragment):
+        raise StreamRefused("not an address to push to", field="delivery.endpoint_url")
+
+
+def replace(session: Session, row: SignalStream, wanted: Wanted, *, settings: Settings, now: datetime) -> None:
+    """Give a stream another configuration; raises StreamRefused."""
+    check_wanted(wanted, settings)
+    _set(row, wanted)
+    row.failures, row.due_at = 0, now
+    ledger.record(session, "stream.changed", actor=f"client:{row.client_id}", object_id=row.id, now=now, method=wanted.method)
+    changed(session)
+
+
+def _set(row: SignalStream, wanted: Wanted) -> None:
+    row.method, row.endpoint_url, row.description = wanted.method, wanted.endpoint_url, wanted.description
+    row.events_requested = list(wanted.events_requested)
+    header = wanted.authorization_header
+    row.authorization_sealed = sealing.seal(header, table="signal_streams", column="authorization", row=row.id) if header else None
+
+
+def supplied(row: SignalStream) -> Wanted:
+    """Return what the receiver supplied of a stream."""
+    return Wanted(row.method, row.endpoint_url, row.authorization, tuple(row.events_requested), row.description)
+
+
+def streams_of(session: Session, client_id: str) -> list[SignalStream]:
+    """Return the streams of a receiver, the oldest first."""
+    return list(session.scalars(select(SignalStream).where(SignalStream.client_id == client_id).order_by(SignalStream.id)))
+
+
+def get_stream(session: Session, stream_id: UUID, *, client_id: str | None = None, lock: bool = False) -> SignalStream:
+    """Return a stream, of a receiver if one is named; raises StreamNotFound."""
+    row = session.get(SignalStream, stream_id, with_for_update=lock or None)
+    if row is None or client_id not in (None, row.client_id):
+        raise StreamNotFound(field="stream_id")
+    return row
+
+
+def set_status(session: Session, row: SignalStream, status: str, *, reason: str | None, actor: str, now: datetime) -> None:
+    """Let a stream go on, wait or stop."""
+    row.status, row.reason, row.due_at = status, reason, now
+    ledger.record(session, "stream.status", actor=actor, object_id=row.id, now=now, status=status)
+    changed(session)
+
+
+def end_stream(session: Session, row: SignalStream, *, now: datetime) -> None:
+    """Delete a stream and what it has to say; the tokens go by `prune`."""
+    session.execute(delete(SignalExclusion).where(SignalExclusion.stream_id == row.id))
+    session.delete(row)
+    ledger.record(session, "stream.ended", actor=f"client:{row.client_id}", object_id=row.id, now=now)
+    changed(session)
+
+
+def exclude(session: Session, row: SignalStream, subject_id: UUID) -> None:
+    """Say nothing more of a subject on a stream."""
+    session.execute(insert(SignalExclusion).values(subject_id=subject_id, stream_id=row.id).on_conflict_do_nothing())
+
+
+def include(session: Session, row: SignalStream, subject_id: UUID) -> None:
+    """Speak of a subject on a stream again."""
+    session.execute(delete(SignalExclusion).where(SignalExclusion.subject_id == subject_id, SignalExclusion.stream_id == row.id))
+
+
+def excluded(session: Session, subject_id: UUID) -> set[UUID]:
+    """Return the streams on which nothing is said of a subject."""
+    return set(session.scalars(select(SignalExclusion.stream_id).where(SignalExclusion.subject_id == subject_id)))
+
+
+def may_verify(session: Session, row: SignalStream, *, now: datetime) -> None:
+    """Note that a verification was asked for; raises TooManyRequests within `min_verification_interval` of the last."""
+    is_due = SignalStream.verified_at.is_(None) | (SignalStream.verified_at <= now - BETWEEN_VERIFICATIONS)
+    noted = update(SignalStream).where(SignalStream.id == row.id, is_due).values(verified_at=now).returning(SignalStream.id)
+    if session.scalar(noted.execution_options(synchronize_session=False)) is None:
+        raise TooManyRequests("verifications too close together", retry_after=int(BETWEEN_VERIFICATIONS.total_seconds()))
+
+
+def listening(event_type: str) -> tuple[Listening, ...]:
+    """Return the streams that carry a type of event, from the process's memory; none for a client that is disabled."""
+    known = cache.get(TOPIC, "all", _load) or {}
+    return tuple(one for one in known.get(event_type, ()) if find_client(one.client_id) is not None)
+
+
+def changed(session: Session) -> None:
+    """Tell every process that a stream changed."""
+    cache.changed(session, TOPIC)
+
+
+def _load() -> dict[str, tuple[Listening, ...]]:
+    found: dict[str, tuple[Listening, ...]] = {}
+    with transaction() as session:
+        rows = session.scalars(select(SignalStream).where(SignalStream.status != DISABLED).order_by(SignalStream.id)).all()
+    for row in rows:
+        for event_type in row.events_requested:
+            found[event_type] = (*found.get(event_type, ()), Listening(row.id, row.client_id, row.method))
+    return found

@@ -1,0 +1,1 @@
+"""Shared signals: streams, what they say, and how it arrives."""

@@ -1,0 +1,76 @@
+"""Supervising departments hear of licences as security events, once and in order."""
+
+import time
+from typing import Any
+
+import jwt
+from flask import Flask
+from flask.testing import FlaskClient
+
+from runtime.database import transaction
+from tests.wallet.issuing.desks import Desk
+from tests.world_clients import ISSUER, bearer, new_system, token_of
+from tests.world_people import Person
+from tests.world_wallet import DEFINITIONS, example_fields
+from wallet.issuing.licence_signals import tell_of_licences
+
+ISSUED, REVOKED = f"{ISSUER}/secevent/licence-issued", f"{ISSUER}/secevent/licence-revoked"
+WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
+
+
+class Supervisor(Desk):
+    """A department that supervises driving licences, and listens by a stream."""
+
+    def __init__(self, app: Flask, client: FlaskClient, *events: str) -> None:
+        super().__init__(app, client, issue=(), supervise=["driving-licence"])
+        self.app = app
+        with app.app_context(), transaction() as session:
+            system = new_system(session, department=self.department, scopes=("events", "ssf.manage"))
+        self.receiver = bearer(token_of(client, system, "ssf.manage"))
+        answer = client.post("/signals/streams", json={"events_requested": list(events)}, headers=self.receiver)
+        assert answer.status_code == 201, answer.text
+        self.stream: dict[str, Any] = answer.json
+
+    def heard(self, *, wanted: int) -> list[dict[str, Any]]:
+        """Return what is heard, once there is as much as wanted: what other transactions hold back comes a moment later."""
+        found: list[dict[str, Any]] = []
+        for _ in range(50):
+            with self.app.app_context():
+                tell_of_licences()
+            answer = self.client.post(f"/signals/polls/{self.stream['stream_id']}", json={"returnImmediately": True}, headers=self.receiver)
+            found = [jwt.decode(token, options={"verify_signature": False}) for token in answer.json["sets"].values()]
+            if len(found) >= wanted:
+                break
+            time.sleep(0.1)
+        return found
+
+
+def test_a_supervisor_hears_of_each_issue_and_revocation_once_and_in_order(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    before = desk.issue(person)
+    supervisor = Supervisor(app, client, ISSUED, REVOKED)
+    assert supervisor.stream["events_delivered"] == [ISSUED, REVOKED]
+    issued = desk.issue(person)
+    desk.issue(person, type="marriage-certificate", fields=example_fields("marriage-certificate"), valid_until=None)
+    desk.post(f"/licences/{issued['id']}/revocation", WHY)
+    heard = supervisor.heard(wanted=2)
+    assert [list(one["events"]) for one in heard] == [[ISSUED], [REVOKED]]
+    assert {one["sub_id"]["uri"] for one in heard} == {f"{ISSUER}/api/v1/licences/{issued['id']}"}
+    told = heard[1]["events"][REVOKED]
+    assert (told["licence"], told["type"], told["state"]) == (issued["id"], DEFINITIONS["driving-licence"].code, "revoked")
+    assert person.number not in str(heard)
+    assert before["id"] not in str(heard), "a stream begins where it was made"
+    assert len(supervisor.heard(wanted=3)) == 2
+
+
+def test_only_what_was_asked_for_is_heard(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    supervisor = Supervisor(app, client, REVOKED)
+    issued = desk.issue(person)
+    desk.post(f"/licences/{issued['id']}/revocation", WHY)
+    assert [list(one["events"]) for one in supervisor.heard(wanted=1)] == [[REVOKED]]
+
+
+def test_a_token_for_streams_alone_makes_none_of_licences(app: Flask, client: FlaskClient, desk: Desk) -> None:
+    with app.app_context(), transaction() as session:
+        system = new_system(session, department=desk.department, scopes=("ssf.manage",))
+    answer = client.post("/signals/streams", json={"events_requested": [ISSUED]}, headers=bearer(token_of(client, system, "ssf.manage")))
+    assert answer.status_code == 403
