@@ -21,6 +21,7 @@ from runtime.ids import new_id
 from runtime.settings import Settings
 
 TYP = "secevent+jwt"
+RS256 = "RS256"  # the CAEP interoperability profile, section 2.6, asks for it
 KEPT = timedelta(days=7)
 PUSHING = "push_signals"
 ALWAYS = (event_types.VERIFICATION, event_types.STREAM_UPDATED)
@@ -93,7 +94,7 @@ def replay(session: Session, row: SignalStream) -> int:
 def sign(row: SignalToken, *, client_id: str, settings: Settings) -> str:
     """Return the event as a signed token for its receiver; it never expires (section 4.1.7) and has no `sub` (section 4.1.2)."""
     claims = {"iss": settings.public_url, "jti": str(row.id), "iat": int(row.made_at.timestamp()), "aud": client_id, **row.claims}
-    return ring.signer(ring.OIDC).sign(claims, typ=TYP)
+    return ring.signer(ring.OIDC, RS256 if RS256 in ring.signing_suites(ring.OIDC) else None).sign(claims, typ=TYP)
 
 
 def forget(*, now: datetime) -> None:
