@@ -2,7 +2,7 @@
 
 Every text that a person reads is a `Text` with both of its forms, written beside each other where it is used,
 so that none can be missing and a reader sees at once whether they say the same thing. The choice, in order:
-`?lang=` (remembered in a cookie), the cookie, Accept-Language, Chinese.
+`?lang=` (remembered in a cookie), the cookie, what was suggested (by who sent the browser here, for half an hour), Accept-Language, Chinese.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_request_context, request
-from flask_babel import Babel
+from flask_babel import Babel, refresh
 
 CHINESE, ENGLISH = "zh", "en"
 COOKIE = "kabao_lang"
 COOKIE_LIFETIME = 365 * 24 * 3600
+SUGGESTION = "kabao_suggested_lang"
+SUGGESTION_LIFETIME = 30 * 60
+MOST_TAGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,17 @@ def language() -> str:
     return str(g.language)
 
 
+def suggest(tags: str) -> None:
+    """Take the first of some BCP 47 tags that is ours for this page and those that follow, unless the browser has made its own choice."""
+    spoken = (tag.split("-")[0].lower() for tag in tags.split()[:MOST_TAGS])
+    first = next((language for language in spoken if language in (CHINESE, ENGLISH)), None)
+    if first is not None and not {request.args.get("lang"), request.cookies.get(_cookie_name())} & {CHINESE, ENGLISH}:
+        g.language = g.suggested_language = first
+        refresh()
+
+
 def _choose() -> str:
-    for choice in (request.args.get("lang"), request.cookies.get(_cookie_name())):
+    for choice in (request.args.get("lang"), request.cookies.get(_cookie_name()), request.cookies.get(_cookie_name(SUGGESTION))):
         if choice in (CHINESE, ENGLISH):
             return choice
     return request.accept_languages.best_match([CHINESE, ENGLISH], CHINESE) or CHINESE
@@ -60,10 +72,17 @@ def _choose() -> str:
 def _remember(response: Response) -> Response:
     choice = request.args.get("lang")
     if choice in (CHINESE, ENGLISH) and request.cookies.get(_cookie_name()) != choice:
-        secure = current_app.config["SESSION_COOKIE_SECURE"]
-        response.set_cookie(_cookie_name(), choice, max_age=COOKIE_LIFETIME, path="/", samesite="Lax", secure=secure, httponly=True)
+        _set_cookie(response, COOKIE, str(choice), lifetime=COOKIE_LIFETIME)
+    suggested = g.get("suggested_language")
+    if suggested is not None and request.cookies.get(_cookie_name(SUGGESTION)) != suggested:
+        _set_cookie(response, SUGGESTION, suggested, lifetime=SUGGESTION_LIFETIME)
     response.headers.add("Vary", "Accept-Language")
     return response
+
+
+def _set_cookie(response: Response, name: str, choice: str, *, lifetime: int) -> None:
+    secure = current_app.config["SESSION_COOKIE_SECURE"]
+    response.set_cookie(_cookie_name(name), choice, max_age=lifetime, path="/", samesite="Lax", secure=secure, httponly=True)
 
 
 def _widely_spaced(form: Callable[..., str]) -> Callable[..., str]:
@@ -75,9 +94,9 @@ def _widely_spaced(form: Callable[..., str]) -> Callable[..., str]:
     return spaced
 
 
-def _cookie_name() -> str:
-    """Return the name of the cookie; over HTTPS its prefix binds it to this host."""
-    return f"__Host-{COOKIE}" if current_app.config["SESSION_COOKIE_SECURE"] else COOKIE
+def _cookie_name(name: str = COOKIE) -> str:
+    """Return the name of a cookie; over HTTPS its prefix binds it to this host."""
+    return f"__Host-{name}" if current_app.config["SESSION_COOKIE_SECURE"] else name
 
 
 def init_app(app: Flask) -> None:

@@ -57,6 +57,12 @@ def form_may_lead_to(response: Response, *origins: str) -> Response:
     return response
 
 
+def form_may_lead_only_to(response: Response, origin: str) -> Response:
+    """Let this page's form lead to one other origin, and nowhere else."""
+    response.headers["Content-Security-Policy"] = POLICY.format(form_action=origin)
+    return response
+
+
 def _headers(response: Response) -> Response:
     policy = DOCS_POLICY if request.path == "/api/docs" else POLICY
     response.headers.setdefault("Content-Security-Policy", policy.format(form_action="'self'"))

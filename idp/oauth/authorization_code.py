@@ -7,12 +7,11 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
-from authlib.oauth2.rfc9207 import IssuerParameter
 from authlib.oidc.core.errors import LoginRequiredError
 from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
-from idp.oauth import codes, id_tokens, portal_sessions, refresh_tokens, scopes
+from idp.oauth import codes, hints, id_tokens, portal_sessions, refresh_tokens, response_modes, scopes
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
@@ -23,11 +22,10 @@ from idp.oauth.terms import Terms
 from idp.subjects import mandates
 from idp.subjects.mandates import NoMandate
 from runtime import ledger
-from runtime.settings import Settings
 
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 NONCE = re.compile(r"[ -~]{1,512}")
-CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = ()
+CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (response_modes.check_mode, hints.check_id_token_hint)
 REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
 
 
@@ -57,6 +55,11 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
 
     def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
         """Keep nothing more: `generate_authorization_code` has kept the hash."""
+
+    def respond(self, grantee: Grantee) -> dict[str, str]:
+        """Return the parameters of the response to a request that was allowed; raises LoginRequiredError where the session has just ended."""
+        self.request.user = grantee
+        return {"code": self.generate_authorization_code()}
 
     def generate_authorization_code(self) -> str:
         """Make the code, for the session that the request was allowed in."""
@@ -160,17 +163,6 @@ class OpenId(OpenIDCode):
         )
 
 
-class Issuer(IssuerParameter):
-    """`iss` in every answer that goes through the browser (RFC 9207)."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def get_issuer(self) -> str:
-        """Return our issuer."""
-        return self.settings.public_url
-
-
 def authentication_of(code: AuthorizationCode) -> Authentication:
     """Return how the person signed in who was given a code, and how well they were known then."""
     return Authentication(code.session_id, code.auth_time, code.amr, code.ial, code.nonce)
@@ -188,8 +180,6 @@ def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:
         raise InvalidRequestError("response_type is missing.", redirect_uri=redirect_uri)
     if request.payload.response_type != "code":
         raise UnsupportedResponseTypeError("this", redirect_uri=redirect_uri)
-    if parameters.get("response_mode", "query") != "query":
-        raise InvalidRequestError("response_mode is not supported.", redirect_uri=redirect_uri)
     if "nonce" in parameters and not NONCE.fullmatch(parameters["nonce"]):
         raise InvalidRequestError("nonce is too long, or not printable ASCII.", redirect_uri=redirect_uri)
 

@@ -1,18 +1,19 @@
-"""The authorization endpoint, and the page on which a person consents (OpenID Connect Core section 3.1.2).
+"""The authorization endpoint: what a browser is given for a request, from the sign-in to the response (OpenID Connect Core section 3.1.2).
 
-The request stays in the query from beginning to end: the consent page posts nothing but the answer, so each step reads and checks
-the whole request afresh.
+The request stays in the query from beginning to end: the pages post nothing but the answer, so each step reads and checks the whole request afresh.
 """
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oidc.core.errors import AccountSelectionRequiredError
-from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
+from authlib.oauth2.rfc6749 import AccessDeniedError
+from authlib.oidc.core.errors import AccountSelectionRequiredError, LoginRequiredError
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
-from idp.oauth import consents, demands, prompts, redirects, scopes
-from idp.oauth.authorization_code import AuthorizationCodeGrant, Issuer, OpenId, RequireS256
+from idp.oauth import authorization_screens, consents, demands, hints, prompts, response_modes, scopes, waymarks
+from idp.oauth.authorization_code import AuthorizationCodeGrant, OpenId, RequireS256
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
@@ -23,13 +24,13 @@ from idp.signin import proofs
 from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import askers, origins_beyond
-from idp.subjects import directory
-from idp.subjects.mandates import Mandate, all_of
+from idp.subjects import mandates
+from runtime import languages
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
-from runtime.pages import csrf, form_may_lead_to
+from runtime.pages import csrf
 from runtime.problems import Refusal
 
 authorize_pages = Blueprint("authorize", __name__, template_folder="templates")
@@ -47,10 +48,10 @@ class AuthorizationRefused(Refusal):
 @authorize_pages.route("/authorize", methods=["GET"])
 @allow(anyone)
 def authorize() -> Response:
-    """Let the person sign in and consent, as far as needed, and send the browser back to the portal."""
+    """Let the person sign in, choose and consent, as far as needed, and send the browser back to the portal."""
     with transaction() as session:
         asked = _request(session)
-        return _see(_again(asked)) if asked.arrival.moved else _answer(asked, approved=False)
+        return _see(again(asked)) if asked.arrival.moved else _answer(asked, approved=False)
 
 
 @authorize_pages.route("/authorize", methods=["POST"])
@@ -58,7 +59,8 @@ def authorize() -> Response:
 @csrf.exempt
 def authorize_posted() -> Response:
     """Take a request that a portal posted, as OpenID Connect wants, and go on as if it had come in the query."""
-    return _see(url_for("authorize.authorize") + "?" + as_query(request.form))
+    spoken = [(name, value) for name, value in request.form.items(multi=True) if hints.speakable({name: value})]
+    return _see(url_for("authorize.authorize") + "?" + as_query(MultiDict(spoken)))
 
 
 @authorize_pages.route("/authorize/consent", methods=["POST"])
@@ -74,7 +76,9 @@ def consent() -> Response:
 
 def _request(session: Session) -> OAuthRequest:
     settings, moment = current_app.extensions["kabao_settings"], now()
-    arrival = resolving.resolve(session, *once(request.args), settings=settings, now=moment)
+    brought, repeated = once(request.args)
+    arrival = resolving.resolve(session, waymarks.without(hints.speakable(brought)), repeated - waymarks.OWN, settings=settings, now=moment)
+    languages.suggest(arrival.parameters.get("ui_locales", ""))
     return OAuthRequest(
         "GET",
         arrival.parameters,
@@ -86,6 +90,7 @@ def _request(session: Session) -> OAuthRequest:
         headers=request.headers,
         path=request.path,
         arrival=arrival,
+        marks=waymarks.read(brought, carried=arrival.carried, settings=settings, now=moment),
     )
 
 
@@ -95,38 +100,59 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
         if asked.arrival.refusal is not None:
             raise asked.arrival.refusal
         grant = server.get_consent_grant(asked, end_user=grantee)
-        if refused:
-            return _to_portal(asked, server.create_authorization_response(asked, grant_user=None, grant=grant))
-        step = _next_step(asked, grantee, approved=approved)
     except OAuth2Error as error:
         return _refuse(asked, error)
+    try:
+        if refused:
+            raise AccessDeniedError() if _is_whom_was_meant(asked, grantee) else LoginRequiredError()
+        step = _next_step(asked, grantee, approved=approved)
+        if step is Step.GRANT and grantee is not None:
+            return _grant(asked, grantee, grant, approved=approved)
+    except OAuth2Error as error:
+        return _tell(asked, error)
+    return _lead(asked, grantee, step)
+
+
+def _grant(asked: OAuthRequest, grantee: Grantee, grant: AuthorizationCodeGrant, *, approved: bool) -> Response:
+    if approved:
+        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
+    return _leave(asked, grant.respond(grantee))
+
+
+def _lead(asked: OAuthRequest, grantee: Grantee | None, step: Step) -> Response:
+    """Give the browser the page of a step, or lead it to where the step is taken, from where it comes back."""
     if step is Step.SIGN_IN or grantee is None:
         return _sign_in(asked)
     if step is Step.PROVE:
-        return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": _again(asked)}))
+        return _see("/account/level?" + urlencode({"ial": _goal(asked).ial, "next": again(asked)}))
     if step is Step.STEP_UP:
-        return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": _again(asked)}))
+        return _see("/signin/step-up?" + urlencode({"aal": _goal(asked).aal, "next": again(asked)}))
+    if step is Step.SELECT:
+        return authorization_screens.select_page(asked, grantee, again=again(asked, waymarks.CHOSEN), answer_at=_answer_at(asked))
     if step is Step.CHOOSE:
-        return _choice_page(asked, grantee)
-    if step is Step.CONSENT and not approved:
-        return _consent_page(asked, grantee)
-    if approved:
-        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
-    return _to_portal(asked, server.create_authorization_response(asked, grant_user=grantee, grant=grant))
+        return authorization_screens.choice_page(asked, grantee, again=again(asked))
+    return authorization_screens.consent_page(asked, grantee, again=again(asked), answer_at=_answer_at(asked))
 
 
 def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) -> Step:
-    try:
-        wanted = prompts.read(asked.payload.data)
-        known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
-        auth_time = asked.signed_in.auth_time if asked.signed_in else None
-        asked.reached = _reached(asked)
-        demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
-        step = prompts.next_step(wanted, auth_time=auth_time, consented=known or approved, now=asked.now, reached=asked.reached, demand=demand)
-        return _within_mandate(asked, wanted, step)
-    except OAuth2Error as error:
-        error.redirect_uri, error.state = asked.payload.redirect_uri, asked.payload.state
-        raise
+    """Return what comes next; raises what the portal is told instead."""
+    wanted, asked.reached = _wanted(asked), _reached(asked)
+    known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
+    is_meant = _is_whom_was_meant(asked, grantee)
+    if wanted.is_silent and not is_meant:
+        _check_cannot_be_selected(asked)
+    step = prompts.next_step(
+        wanted,
+        auth_time=asked.signed_in.auth_time if asked.signed_in else None,
+        consented=known or approved,
+        now=asked.now,
+        reached=asked.reached,
+        demand=demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope)),
+        is_whom_was_meant=is_meant,
+        is_whom_was_expected=_is_whom_was_expected(asked, grantee),
+        has_others=prompts.SELECT_ACCOUNT in wanted.prompts and _has_others(asked),
+    )
+    return _within_mandate(asked, wanted, step)
 
 
 def _within_mandate(asked: OAuthRequest, wanted: prompts.Asked, step: Step) -> Step:
@@ -138,6 +164,40 @@ def _within_mandate(asked: OAuthRequest, wanted: prompts.Asked, step: Step) -> S
     return Step.CHOOSE
 
 
+def _is_whom_was_meant(asked: OAuthRequest, grantee: Grantee | None) -> bool:
+    wanted = hints.wanted_subs(asked)
+    return wanted is None or grantee is None or sub_of(asked, grantee) in wanted
+
+
+def _is_whom_was_expected(asked: OAuthRequest, grantee: Grantee | None) -> bool:
+    expected = hints.expected_sub(asked)
+    return expected is None or grantee is None or sub_of(asked, grantee) == expected
+
+
+def _check_cannot_be_selected(asked: OAuthRequest) -> None:
+    """Check that no mandate of the person's makes them whom the portal means; raises AccountSelectionRequiredError (section 3.1.2.6)."""
+    wanted, who = hints.wanted_subs(asked) or frozenset(), asked.signed_in
+    if who is None:
+        return
+    holders = [who.subject_id, *(one.holder_id for one in mandates.acted_for(asked.session, person_id=who.subject_id, now=asked.now))]
+    if any(sub_of(asked, Grantee(holder_id, who.subject_id)) in wanted for holder_id in holders):
+        raise AccountSelectionRequiredError()
+
+
+def _has_others(asked: OAuthRequest) -> bool:
+    who = asked.signed_in
+    return who is not None and bool(who.acting_for or mandates.acted_for(asked.session, person_id=who.subject_id, now=asked.now))
+
+
+def sub_of(asked: OAuthRequest, grantee: Grantee) -> str:
+    """Return what the portal calls somebody."""
+    return str(grantee.claims(asked.client.sector)["sub"])
+
+
+def _wanted(asked: OAuthRequest) -> prompts.Asked:
+    return prompts.read(asked.payload.data, marks=asked.marks, metadata=asked.client.metadata)
+
+
 def _reached(asked: OAuthRequest) -> Level:
     """Return how well the person who is signed in is known, and how strongly they signed in, by one query."""
     if asked.signed_in is None:
@@ -147,7 +207,7 @@ def _reached(asked: OAuthRequest) -> Level:
 
 def _goal(asked: OAuthRequest) -> Level:
     demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
-    return demands.missing(asked.reached, demand=demand, alternatives=prompts.read(asked.payload.data).levels) or demand
+    return demands.missing(asked.reached, demand=demand, alternatives=_wanted(asked).levels) or demand
 
 
 def _grantee(asked: OAuthRequest) -> Grantee | None:
@@ -160,70 +220,47 @@ def _is_whom_the_page_was_for(asked: OAuthRequest) -> bool:
 
 
 def _refuse(asked: OAuthRequest, error: OAuth2Error) -> Response:
-    if not error.redirect_uri:
-        shown = Text("请返回门户重试，并把以下说明告诉门户：{}", "Go back to the portal and try again; tell it: {}").format(describe(error))
-        raise AuthorizationRefused(str(error.error), shown=shown)
-    return _to_portal(asked, server.handle_error_response(asked, error))
+    """Tell what is wrong with a request: the portal, once client and address are sure, else the person."""
+    if error.redirect_uri:
+        return _tell(asked, error)
+    raise _refusal(error)
 
 
-def _to_portal(asked: OAuthRequest, response: Response) -> Response:
-    """Name ourselves in the answer, and send the browser on by GET, whatever brought it here (RFC 9700 section 4.12).
+def _refusal(error: OAuth2Error) -> AuthorizationRefused:
+    shown = Text("请返回门户重试，并把以下说明告诉门户：{}", "Go back to the portal and try again; tell it: {}").format(describe(error))
+    return AuthorizationRefused(str(error.error), shown=shown)
 
-    A request that is kept is used up by its answer, in the transaction that a code is made in: of two answers one alone leaves.
-    """
-    resolving.spend(asked.session, asked.reference, now=asked.now)
-    Issuer(asked.settings).add_issuer_parameter(server, response)
-    response.status_code = 303
-    response.headers["Cache-Control"] = "no-store"
-    return response
+
+def _tell(asked: OAuthRequest, error: OAuth2Error) -> Response:
+    said = describe(error)
+    return _leave(asked, {"error": str(error.error), **({"error_description": said} if said else {})})
+
+
+def _leave(asked: OAuthRequest, parameters: dict[str, str]) -> Response:
+    """Use the request up, in the transaction that a code is made in, and answer it: of two answers to one that is kept here one alone leaves."""
+    try:
+        resolving.spend(asked.session, asked.reference, now=asked.now)
+        return response_modes.answer(asked, parameters)
+    except OAuth2Error as error:  # it was answered already, or the client cannot be written to: nothing more goes to the portal
+        raise _refusal(error) from error
 
 
 def _sign_in(asked: OAuthRequest) -> Response:
+    goal = again(asked, waymarks.LOGIN_ASKED)
     if asked.signed_in is None:
-        return _see(url_for("signin.signin", next=_again(asked)))
-    since = {prompts.SINCE: str(prompts.milliseconds(asked.now))}
-    return _see(url_for("signin.signin", next=_again(asked, **since), again="1"))
+        return _see(url_for("signin.signin", next=goal))
+    return _see(url_for("signin.signin", next=goal, again="1"))
 
 
-def _again(asked: OAuthRequest, **more: str) -> str:
-    """Return the address at which the browser comes back to the same request."""
+def again(asked: OAuthRequest, *marks: str) -> str:
+    """Return the address at which the browser comes back to the same request, with its marks and some more of ours."""
+    more = asked.marks.sealed(*marks, carried=asked.arrival.carried, settings=asked.settings, now=asked.now)
     return url_for("authorize.authorize") + "?" + urlencode({**asked.arrival.carried, **more})
 
 
-def _consent_page(asked: OAuthRequest, grantee: Grantee) -> Response:
-    wanted = [(scope, scopes.OF_PEOPLE[scope]) for scope in scopes.scopes_of(asked.scope)]
-    page = render_template(
-        "oauth/consent.html",
-        client=asked.client,
-        wanted=wanted,
-        holder=pairwise_sub(grantee.holder_id, asked.client.sector),
-        is_acting=grantee.is_acting,
-        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)) if grantee.is_acting else None,
-        goal=url_for("authorize.consent") + "?" + urlencode(asked.arrival.carried),
-        others=_others(asked, grantee),
-        again=_again(asked),
-        portal_host=urlsplit(asked.payload.redirect_uri).netloc,
-    )
-    return form_may_lead_to(make_response(page), redirects.origin_of(asked.payload.redirect_uri))
-
-
-def _choice_page(asked: OAuthRequest, grantee: Grantee) -> Response:
-    """Say that the mandate does not cover the portal, and offer to go on as somebody else."""
-    page = render_template(
-        "oauth/choose.html",
-        client=asked.client,
-        name=directory.name_of(directory.get_subject(asked.session, grantee.holder_id)),
-        is_acting=True,
-        others=_others(asked, grantee),
-        again=_again(asked),
-    )
-    return form_may_lead_to(make_response(page, 403), redirects.origin_of(asked.payload.redirect_uri))
-
-
-def _others(asked: OAuthRequest, grantee: Grantee) -> list[Mandate]:
-    """Return for whom else the person could go on to the portal: those whose mandate covers it."""
-    mandates = all_of(asked.session, person_id=grantee.person_id, now=asked.now)
-    return [one for one in mandates if one.holder_id != grantee.holder_id and one.allows_portal(asked.client.client_id)]
+def _answer_at(asked: OAuthRequest) -> str:
+    """Return where the person's answer is posted to: the request goes along as the browser carries it."""
+    return url_for("authorize.consent") + "?" + urlsplit(again(asked)).query
 
 
 def _see(goal: str) -> Response:

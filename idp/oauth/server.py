@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
 
-from idp.oauth import bindings, client_authentication, terms
+from idp.oauth import bindings, client_authentication, terms, waymarks
 from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
 from idp.oauth.requests.arrival import Arrival, in_the_query
+from idp.oauth.waymarks import Marks
 from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
 from runtime.settings import Settings
@@ -39,7 +40,8 @@ class OAuthRequest(OAuth2Request):
 
     `headers` are those of the HTTP request and `path` what it was sent to; `arrival` is how an authorization request came.
     `binding` is what the tokens are to be bound to, once the client is known; `terms` are what is asked for beyond scopes. `reached`
-    is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. The parameters are read from
+    is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. `hinted_sub` is whom an
+    `id_token_hint` names, `marks` what our own pages added to what the browser carries. The parameters are read from
     the HTTP request once. Transport security is the settings' concern, not looked at again here.
     """
 
@@ -57,6 +59,7 @@ class OAuthRequest(OAuth2Request):
         headers: Headers = NO_HEADERS,
         path: str = "",
         arrival: Arrival | None = None,
+        marks: Marks = waymarks.NONE,
     ) -> None:
         super().__init__(method, "https://issuer")
         self.payload = BasicOAuth2Payload(parameters)
@@ -69,6 +72,8 @@ class OAuthRequest(OAuth2Request):
         self.headers = headers
         self.path = path
         self.arrival = arrival or in_the_query(parameters, repeated)
+        self.marks = marks
+        self.hinted_sub: str | None = None
         self.binding: Binding | None = None
         self.terms = terms.PLAIN
         self.reached = LEAST
@@ -152,10 +157,7 @@ class Server(AuthorizationServer):
         return Response(body, status=status_code, headers=dict(headers))
 
     def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Response:
-        """Build the HTTP response for an error: a redirect where it has a place to go to, else JSON."""
-        if error.redirect_uri:
-            clean = OAuth2Error(redirect_uri=error.redirect_uri, error=error.error, state=error.state, description=describe(error))
-            return self.handle_response(*clean())
+        """Build the HTTP response for an error; those of the authorization endpoint leave by `response_modes`."""
         return refuse(error.error, description=describe(error), status=401 if error.error == "invalid_client" else 400)
 
 

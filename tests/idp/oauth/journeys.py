@@ -81,9 +81,10 @@ def answer_consent(browser: FlaskClient, page: TestResponse, answer: str = "appr
 
 
 def answer_of(response: TestResponse) -> dict[str, str]:
-    """Return the parameters that the browser carries back to the portal."""
+    """Return the parameters that the browser carries back to the portal, in the query, or in the fragment where there is one."""
     assert response.status_code == 303
-    return {name: values[0] for name, values in parse_qs(urlsplit(response.location).query).items()}
+    goal = urlsplit(response.location)
+    return {name: values[0] for name, values in parse_qs(goal.fragment or goal.query).items()}
 
 
 def signed_in_browser(browser: FlaskClient, person: Person) -> FlaskClient:

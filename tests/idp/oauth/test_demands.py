@@ -14,7 +14,8 @@ from sqlalchemy import event, update
 
 from idp.oauth import demands, prompts
 from idp.oauth.demands import Unmet
-from idp.oauth.prompts import DECLINED, Step
+from idp.oauth.prompts import Step
+from idp.oauth.waymarks import DECLINED, Marks
 from idp.signin import sessions, totp
 from idp.signin.assurance import Level, acr_of
 from idp.signin.proofs import IdentityProof
@@ -59,8 +60,9 @@ ERRORS: dict[str, tuple[dict[str, str], type[Exception]]] = {
 
 @pytest.mark.parametrize(("asked", "error"), ERRORS.values(), ids=ERRORS)
 def test_what_cannot_be_reached_is_said(asked: dict[str, str], error: type[Exception]) -> None:
+    marks = Marks(declined=DECLINED in asked)
     with pytest.raises(error):
-        prompts.next_step(prompts.read(asked), auth_time=NOW, consented=True, now=NOW, reached=Level(2, 1), demand=Level(2, 1))
+        prompts.next_step(prompts.read(asked, marks=marks), auth_time=NOW, consented=True, now=NOW, reached=Level(2, 1), demand=Level(2, 1))
 
 
 DEMANDS: dict[str, tuple[dict[str, Level], str, Level]] = {

@@ -97,7 +97,9 @@ TO_THE_PORTAL = {
     "max_age": ({"max_age": "soon"}, "invalid_request"),
     "request object": ({"request": "x.y.z"}, "request_not_supported"),
     "request_uri": ({"request_uri": "https://portal.example/r"}, "request_uri_not_supported"),
-    "response_mode": ({"response_mode": "form_post"}, "invalid_request"),
+    "response_mode": ({"response_mode": "web_message"}, "invalid_request"),
+    "two response_modes": ({"response_mode": ["query", "fragment"]}, "invalid_request"),
+    "a hint of nobody's": ({"id_token_hint": "x.y.z"}, "invalid_request"),
 }
 
 
@@ -106,7 +108,9 @@ def test_other_errors_go_to_the_portal(browser: FlaskClient, portal: System, cha
     journey = Journey(portal)
     response = journey.authorize(browser, **changes)
     answer = answer_of(response)
-    assert response.location.startswith(portal.redirect_uri + "?")
+    assert response.location.startswith(
+        portal.redirect_uri + ("#" if "response_type" in changes and "token" in str(changes["response_type"]) else "?")
+    )
     assert (answer["error"], answer["iss"]) == (error, ISSUER)
     assert answer["state"] == (journey.state if "state" not in changes else "a")
     assert_plain(answer.get("error_description", ""))
