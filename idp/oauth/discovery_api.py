@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, g, jsonify
 from idp.oauth import clients, oauth_errors, person_claims, scopes
 from idp.oauth.access_tokens import AccessToken, InvalidToken
 from idp.oauth.callers import bearer
+from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.signin.assurance import ACRS
 from keys import suites
@@ -108,4 +109,4 @@ def _core(settings: Settings) -> dict[str, Any]:
     }
 
 
-PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core,)
+PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core, pre_authorized_grant.announced)

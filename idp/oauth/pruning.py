@@ -1,12 +1,13 @@
 """What the OAuth tables need not remember any more is forgotten, every minute."""
 
 from idp.oauth import assertions, codes, cutoffs, portal_sessions, refresh_tokens
+from idp.oauth.exchange import pre_authorized
 from runtime import jobs
 from runtime.clock import now
 
 
 @jobs.every("* * * * *")
 def prune_oauth() -> None:
-    """Forget expired assertions, codes, cutoffs, refresh families and portals of sessions."""
-    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions):
+    """Forget what has expired: of each table a few seconds' worth, and the rest a minute later."""
+    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions, pre_authorized):
         kept.forget(now=now())
