@@ -47,6 +47,10 @@ def _join(app: Flask, api: openapi.Api) -> None:
     import migrations.tables  # noqa: F401 (every table is known in every process: a rotation of the data keys leaves none out)
     from idp.oauth import account_parts  # noqa: F401 (gives accounts their portals)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
+    from idp.oauth.apart.backchannel_api import backchannel
+    from idp.oauth.apart.device_api import device_endpoint
+    from idp.oauth.apart.device_pages import device_pages
+    from idp.oauth.apart.inbox_pages import inbox_pages
     from idp.oauth.authorize_pages import authorize_pages
     from idp.oauth.consent_pages import consent_pages
     from idp.oauth.discovery_api import discovery, userinfo
@@ -122,7 +126,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
 
     for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, enterprise):
         app.register_blueprint(blueprint)
-    for blueprint in (devices_pages, scan_pages, level_pages):
+    for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
         app.register_blueprint(blueprint)
     for blueprint in (closing_pages, export_pages, history_pages, recovery_pages):
         app.register_blueprint(blueprint)
@@ -150,7 +154,6 @@ def commands() -> list[click.Command]:
     from demo.stand import demo
     from demo.tour import tour
     from idp.oauth.commands import client
-    from idp.oauth.exchange.trust_commands import trust
     from idp.signals.commands import signals
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
@@ -161,8 +164,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, client, trust, signals, licence_type, department, verify, ledger]
-    return [demo, tour, *ours]
+    return [demo, tour, init, migrate, serve, worker, keys, registry, mandate, places, client, signals, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

@@ -1,7 +1,7 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
-from idp.oauth.exchange import issuers, pre_authorized
+from idp.oauth.apart import inbox, waiting
 from idp.signals import streams, tokens
 from idp.signin import (
     accounts,
@@ -78,8 +78,8 @@ OWNERS = (
     portal_sessions,
     streams,
     tokens,
-    pre_authorized,
-    issuers,
+    waiting,
+    inbox,
     catalogue,
     departments,
     licences,

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.oauth import acquaintances, consents
+from idp.oauth.apart import inbox
 from idp.oauth.clients import find_client
 from idp.oauth.grantees import Grantee
-from idp.signin import closing, export, history
+from idp.signin import account_menu, closing, export, history
 from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 
@@ -47,7 +48,8 @@ def withdraw_consents(session: Session, subject_id: UUID, now: datetime) -> None
         consents.withdraw(session, Grantee(subject_id, subject_id), given.client_id, now=now)
 
 
-history.namers |= {"portal": portal_of, "consent": portal_of, "exchange": portal_of, "refresh": portal_that_acted}
+history.namers |= {"portal": portal_of, "asking": portal_of, "consent": portal_of, "refresh": portal_that_acted}
 history.actor_namers["client"] = name_of
+account_menu.waiting["/account/requests"] = inbox.count
 export.sections["portals"] = portals
-closing.on_account_close.append(withdraw_consents)
+closing.on_account_close += [withdraw_consents, inbox.forget_muted]

@@ -11,13 +11,15 @@ from idp.oauth import redirects, scopes
 from idp.oauth.client_kinds import (
     AUTH_METHODS,
     AUTHORIZATION_CODE,
+    CIBA,
     CONFIDENTIAL_GRANTS,
+    DEVICE_CODE,
     GRANT_TYPES,
     KEY_METHODS,
     NONE,
     SECRET_METHODS,
 )
-from idp.oauth.client_metadata import NAMES
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES
 from idp.oauth.key_sets import read_key_set
 
 if TYPE_CHECKING:
@@ -64,6 +66,14 @@ def _redirects_badly(row: "RegisteredClient") -> bool:
     return not all(map(redirects.is_acceptable, row.redirect_uris)) or (AUTHORIZATION_CODE in row.grant_types) != bool(row.redirect_uris)
 
 
+def _delivers_badly(row: "RegisteredClient") -> bool:
+    """Whether a client of the back channel does not say how it hears of answers (CIBA Core section 4): by asking, or by being told to ask."""
+    if CIBA not in row.grant_types:
+        return False
+    mode, uri = (row.client_metadata.get(f"backchannel_{name}") for name in ("token_delivery_mode", "client_notification_endpoint"))
+    return mode not in ("poll", "ping") or (mode == "ping" and not (isinstance(uri, str) and redirects.is_acceptable(uri)))
+
+
 def _is_address(uri: str | None) -> bool:
     return uri is None or redirects.is_acceptable(uri)
 
@@ -84,6 +94,17 @@ CHECKS = (
         "grant_types",
         lambda row: row.auth_method == NONE and not CONFIDENTIAL_GRANTS.isdisjoint(row.grant_types),
         "a client that proves nothing cannot have this grant",
+    ),
+    Check(
+        "grant_types",
+        lambda row: DEVICE_CODE in row.grant_types and row.client_metadata.get("security_profile") in (FAPI2, FAPI2_MESSAGE_SIGNING),
+        "a client under FAPI 2.0 cannot have the device grant",
+    ),
+    Check("backchannel_token_delivery_mode", _delivers_badly, "poll, or ping with a backchannel_client_notification_endpoint"),
+    Check(
+        "backchannel_user_code_parameter",
+        lambda row: bool(row.client_metadata.get("backchannel_user_code_parameter")),
+        "false: no user codes are kept",
     ),
     Check("scopes", lambda row: not set(row.scopes) <= set(scopes.ALL), "some of " + ", ".join(scopes.ALL)),
     Check("levels", lambda row: not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE), "only of scopes of people that it has"),

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import codes, refresh_tokens, scopes
+from idp.oauth.apart import waiting
 from idp.oauth.clients import Client
 from idp.oauth.grantees import Grantee
 from idp.subjects.mandates import GUARDIAN, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate
@@ -74,6 +75,7 @@ def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetim
     if session.scalar(gone) is None:
         return
     codes.end_codes_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)  # first: a code redeemed meanwhile has begun its family
+    waiting.take_back(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
 

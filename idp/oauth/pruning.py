@@ -1,13 +1,13 @@
 """What the OAuth tables need not remember any more is forgotten, every minute."""
 
 from idp.oauth import assertions, codes, cutoffs, portal_sessions, refresh_tokens
-from idp.oauth.exchange import pre_authorized
+from idp.oauth.apart import waiting
 from runtime import jobs
 from runtime.clock import now
 
 
 @jobs.every("* * * * *")
 def prune_oauth() -> None:
-    """Forget what has expired: of each table a few seconds' worth, and the rest a minute later."""
-    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions, pre_authorized):
+    """Forget expired assertions, codes, cutoffs, refresh families, portals of sessions and requests that waited."""
+    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions, waiting):
         kept.forget(now=now())

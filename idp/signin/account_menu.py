@@ -4,10 +4,16 @@ A page that belongs to the account includes `signin/account_nav.html` as the fir
 marked. A room that this installation does not have is left out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
+from sqlalchemy.orm import Session
 
+from runtime.clock import now
+from runtime.database import transaction
 from runtime.languages import Text
 
 
@@ -38,11 +44,16 @@ ROOMS = (
     Room("/account/level", Text("实名等级", "Real-name level")),
     Room("/enterprise", Text("单位办事", "Organisations")),
     Room("/account/children", Text("未成年子女", "Children")),
+    Room("/account/requests", Text("登录请求", "Requests")),
     Room("/account/portals", Text("门户授权", "Portals")),
     Room("/account/history", Text("账号记录", "Account history")),
     Room("/account/download", Text("下载数据", "Download my data")),
     Room("/account/close", Text("注销账号", "Close the account")),
 )
+
+
+# How much waits for the person in a room, as `(session, subject id, now)`; a part adds what it knows.
+waiting: dict[str, Callable[[Session, UUID, datetime], int]] = {}
 
 
 def rooms() -> list[Room]:
@@ -51,6 +62,14 @@ def rooms() -> list[Room]:
     return [room for room in ROOMS if routes.test(room.path, "GET")]
 
 
+def how_much_waits(path: str) -> int:
+    """Return how much waits in a room for whoever is signed in."""
+    if path not in waiting:
+        return 0
+    with transaction() as session:
+        return waiting[path](session, g.signed_in.subject_id, now())
+
+
 def init_app(app: Flask) -> None:
     """Let the account's pages show the menu."""
-    app.jinja_env.globals["account_rooms"] = rooms
+    app.jinja_env.globals.update(account_rooms=rooms, account_waiting=how_much_waits)

@@ -60,6 +60,13 @@ DOORS = {
     "notice": Door(
         ACCOUNT, ADDRESS, Bucket(10, timedelta(minutes=30)), EVERYONE
     ),  # messages of a kind to one address; the pair's bucket alone counts
+    "device": Door(ACCOUNT, Bucket(200, timedelta(seconds=3)), PAIR, EVERYONE),  # a device asks for its codes; many in one hall have one address
+    "device code": Door(
+        ACCOUNT, Bucket(20, timedelta(seconds=15)), PAIR, Bucket(250, timedelta(seconds=1))
+    ),  # eight letters are typed: 34 bits, ten minutes
+    "backchannel": Door(
+        Bucket(20, timedelta(minutes=3)), Bucket(2000, timedelta(milliseconds=100)), Bucket(6, timedelta(minutes=5)), EVERYONE
+    ),  # a client asks a person: all clients of one person, one client of all, one client of one person
     "link": USUAL,  # a link with a secret that we sent
     "scan": Door(Bucket(20, timedelta(seconds=15)), Bucket(40, timedelta(seconds=10)), Bucket(10, timedelta(seconds=15)), EVERYONE),
 }

@@ -148,6 +148,15 @@ NOTICES: dict[str, NoticeText] = {
             "You said that a sign-in was not yours. It ended, ways to sign in that were added since are gone, and the password is void. Set another.",
         ),
     ),
+    "request-waits": NoticeText(
+        Text("有一项登录请求等您答复", "A request waits for your answer"),
+        Text(
+            "“{portal}”请求您确认登录或授权。如果不是您本人正在办理，请登录后拒绝；任何人向您索要验证码或催您同意，都是诈骗。",
+            "“{portal}” asks you to confirm a sign-in or to allow something. If you are not doing anything there now, sign in and refuse. "
+            "Whoever urges you to approve is a fraud.",
+        ),
+        Text("登录后查看", "Sign in and look at it"),
+    ),
     "mandate-given": NoticeText(
         Text("您获得了一项授权", "You were given a mandate"),
         Text(
