@@ -154,6 +154,7 @@ def commands() -> list[click.Command]:
     from demo.stand import demo
     from demo.tour import tour
     from idp.oauth.commands import client
+    from idp.oauth.exchange.trust_commands import trust
     from idp.signals.commands import signals
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
@@ -164,7 +165,8 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    return [demo, tour, init, migrate, serve, worker, keys, registry, mandate, places, client, signals, licence_type, department, verify, ledger]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, client, trust, signals, licence_type, department, verify, ledger]
+    return [demo, tour, *ours]
 
 
 class CommandLine(FlaskGroup):

@@ -2,6 +2,7 @@
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
 from idp.oauth.apart import inbox, waiting
+from idp.oauth.exchange import issuers, pre_authorized
 from idp.signals import streams, tokens
 from idp.signin import (
     accounts,
@@ -78,6 +79,8 @@ OWNERS = (
     portal_sessions,
     streams,
     tokens,
+    pre_authorized,
+    issuers,
     waiting,
     inbox,
     catalogue,

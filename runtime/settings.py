@@ -31,6 +31,8 @@ class Settings:
 
     `public_url` is the issuer: scheme, host and port, without a closing slash. `master_key` seals every private
     key and every data key; whoever has it and the database has everything. `outbound_hosts` may be asked at inner addresses.
+    A refresh token is good for `refresh_token_lifetime` from the sign-in, unless it is not used for `refresh_token_idle`. Wallets that nobody
+    registered get tokens as `anonymous_wallet_client`, a public client of the operator's; without one they get none.
     `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
     Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
     `former_master_key` still opens what is sealed under it.
@@ -48,6 +50,8 @@ class Settings:
     session_lifetime: timedelta = timedelta(hours=12)
     access_token_lifetime: timedelta = timedelta(minutes=10)
     refresh_token_lifetime: timedelta = timedelta(days=30)
+    refresh_token_idle: timedelta = timedelta(days=14)
+    anonymous_wallet_client: str = ""
     qr_lifetime: timedelta = timedelta(minutes=5)
     outbound_hosts: frozenset[str] = frozenset()
     people_registry_url: str | None = None
@@ -121,6 +125,9 @@ class _Reader:
             pool_size=self.whole("KABAO_POOL_SIZE", 8, least=1, most=500),  # 0 is no bound at all to SQLAlchemy
             session_idle=timedelta(seconds=self.whole("KABAO_SESSION_IDLE_SECONDS", 900, least=60, most=DAY)),
             session_lifetime=timedelta(seconds=self.whole("KABAO_SESSION_LIFETIME_SECONDS", 43200, least=60, most=DAY)),
+            refresh_token_lifetime=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_DAYS", 30, least=1, most=366)),
+            refresh_token_idle=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_IDLE_DAYS", 14, least=1, most=366)),
+            anonymous_wallet_client=self.environ.get("KABAO_ANONYMOUS_WALLET_CLIENT", "").strip(),
             people_registry_url=self.other_url("KABAO_PEOPLE_REGISTRY_URL", development=development),
             organisations_registry_url=self.other_url("KABAO_ORGANISATIONS_REGISTRY_URL", development=development),
             registry_timeout=timedelta(seconds=self.whole("KABAO_REGISTRY_TIMEOUT_SECONDS", 3, least=1, most=10)),

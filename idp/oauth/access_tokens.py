@@ -6,6 +6,7 @@ and `act` names the person (RFC 8693 section 4.1). Such a token ends with the ma
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,8 @@ import jwt
 from idp.oauth import cutoffs
 from idp.oauth.authentication import Authentication
 from idp.oauth.bindings import Binding
-from idp.oauth.clients import Client, find_client
+from idp.oauth.clients import NOTHING, Client, find_client
+from idp.oauth.exchange import actors
 from idp.oauth.grantees import PERSON, Grantee
 from idp.oauth.pairwise import NotPairwise, pairwise_sid, session_of, subject_of
 from idp.oauth.terms import PLAIN, Terms
@@ -44,6 +46,7 @@ class AccessToken:
     `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
     is for (None for a system in its own name); `acting_person` is who acts, where that is another. `level` is how well the person was
     known, and how strongly they signed in, when the token was given: `issued_ms`, in milliseconds, in the session `session_id`.
+    `actors` are the systems that it was passed on to, the present one first.
     """
 
     client_id: str
@@ -59,6 +62,7 @@ class AccessToken:
     session_id: UUID | None = None
     binding: Binding | None = None
     terms: Terms = PLAIN
+    actors: tuple[str, ...] = ()
 
     @property
     def grantee(self) -> Grantee | None:
@@ -83,8 +87,12 @@ def sign_access_token(
     authentication: Authentication | None = None,
     terms: Terms = PLAIN,
     binding: Binding | None = None,
+    also: Mapping[str, Any] = NOTHING,
 ) -> str:
-    """Make an access token for a client, in its own name unless there is a grantee; bound to a key or a certificate if one is given."""
+    """Make an access token for a client, in its own name unless there is a grantee; bound to a key or a certificate if one is given.
+
+    `also` are claims that differ from the usual ones, where a token was exchanged.
+    """
     issued = int(now.timestamp())
     claims: dict[str, Any] = {
         "iss": settings.public_url,
@@ -103,6 +111,7 @@ def sign_access_token(
         claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
     if binding is not None:
         claims["cnf"] = binding.confirmation
+    claims.update(also)
     return ring.signer(ring.OIDC).sign(claims, typ=TYP)
 
 
@@ -148,7 +157,8 @@ def _read(claims: dict[str, Any]) -> AccessToken:
     if "sub_type" not in claims:
         return AccessToken(client.client_id, claims["department"], scopes, expires_at=claims["exp"])
     holder_id = subject_of(claims["sub"], client.sector)
-    person = subject_of(claims["act"]["sub"], client.sector) if "act" in claims else None
+    chain = actors.read(claims)
+    person = subject_of(chain.person, client.sector) if chain.person is not None else None
     return AccessToken(
         client_id=client.client_id,
         department=claims["department"],
@@ -161,6 +171,7 @@ def _read(claims: dict[str, Any]) -> AccessToken:
         issued_ms=claims.get("iat_ms", claims["iat"] * 1000),
         holder_kind=claims["sub_type"],
         session_id=session_of(claims["sid"], client.client_id) if "sid" in claims else None,
+        actors=chain.systems,
     )
 
 

@@ -125,7 +125,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
                 scopes=code.scopes,
                 auth_time=code.auth_time,
                 amr=code.amr,
-                terms=code.terms,
+                terms=self.lasting(code.terms),
                 settings=request.settings,
                 now=request.now,
             )

@@ -14,7 +14,8 @@ FAPI2, FAPI2_MESSAGE_SIGNING = "fapi2", "fapi2-message-signing"
 
 @dataclass(frozen=True, slots=True)
 class ClientMetadata:
-    """The members, by their registered names; `security_profile`, `resources` and `may_exchange_for` are ours.
+    """The members, by their registered names; `security_profile`, `resources`, `may_exchange_for` (clients that
+    tokens are exchanged for) and `may_exchange_from` (clients whose tokens are brought) are ours.
 
     An `_alg` of None is the service's own way: signed by the active key, not encrypted; for a userinfo or introspection response: plain JSON.
     """
@@ -53,6 +54,7 @@ class ClientMetadata:
     authorization_details_types: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     may_exchange_for: tuple[str, ...] = ()
+    may_exchange_from: tuple[str, ...] = ()
     default_max_age: int | None = None
     default_acr_values: tuple[str, ...] = ()
     require_auth_time: bool = False

@@ -10,7 +10,9 @@ from flask import Blueprint, Response, current_app, g, jsonify
 
 from idp.oauth import clients, oauth_errors, person_claims, scopes
 from idp.oauth.access_tokens import AccessToken, InvalidToken
+from idp.oauth.apart import backchannel, device
 from idp.oauth.callers import bearer
+from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.signin.assurance import ACRS
 from keys import suites
@@ -108,16 +110,4 @@ def _core(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _apart(settings: Settings) -> dict[str, Any]:
-    """What is approved on another device (RFC 8628 section 4, CIBA Core section 4)."""
-    at = settings.public_url
-    return {
-        "device_authorization_endpoint": f"{at}/device_authorization",
-        "backchannel_authentication_endpoint": f"{at}/backchannel-authentication",
-        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
-        "backchannel_authentication_request_signing_alg_values_supported": sorted(suites.SUITES),
-        "backchannel_user_code_parameter_supported": False,
-    }
-
-
-PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core, _apart)
+PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core, pre_authorized_grant.announced, device.announced, backchannel.announced)

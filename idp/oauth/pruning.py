@@ -2,12 +2,13 @@
 
 from idp.oauth import assertions, codes, cutoffs, portal_sessions, refresh_tokens
 from idp.oauth.apart import waiting
+from idp.oauth.exchange import pre_authorized
 from runtime import jobs
 from runtime.clock import now
 
 
 @jobs.every("* * * * *")
 def prune_oauth() -> None:
-    """Forget expired assertions, codes, cutoffs, refresh families, portals of sessions and requests that waited."""
-    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions, waiting):
+    """Forget what has expired: of each table a few seconds' worth, and the rest a minute later."""
+    for kept in (assertions, codes, cutoffs, refresh_tokens, portal_sessions, pre_authorized, waiting):
         kept.forget(now=now())

@@ -26,7 +26,12 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         """Return the family that the token may still refresh, or None."""
         request = self.request
         found = refresh_tokens.find_family(
-            request.session, refresh_token, client_id=request.client.client_id, settings=request.settings, now=request.now
+            request.session,
+            refresh_token,
+            client_id=request.client.client_id,
+            binding=request.binding,
+            settings=request.settings,
+            now=request.now,
         )
         if found is None:
             return None
@@ -71,12 +76,9 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
     def issue_token(self, user: Grantee, refresh_token: RefreshFamily) -> dict[str, Any]:
         """Rotate, before anything is signed, and return the token response."""
         request = self.request
-        successor = refresh_tokens.rotate(request.session, self.presented, settings=request.settings, now=request.now)
-        if successor is None:
-            raise InvalidGrantError()
+        kept = self._go_on()
         asked = self._asked(refresh_token)
-        token = self.generate_token(user=user, scope=scopes.scope_from(asked))
-        token["refresh_token"] = successor
+        token = {**self.generate_token(user=user, scope=scopes.scope_from(asked)), **kept}
         if scopes.OPENID in asked:
             token["id_token"] = id_tokens.sign_id_token(
                 request.client,
@@ -87,6 +89,21 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
                 now=request.now,
             )
         return token
+
+    def _go_on(self) -> dict[str, str]:
+        """Use the token up and return its successor; a client held to FAPI 2.0 keeps the one that it has (Security Profile section 5.3.2.1).
+
+        Its tokens are good for nobody else: it proves who it is, and has the key. Raises InvalidGrantError if the family has ended.
+        """
+        request = self.request
+        if request.client.metadata.is_fapi2:
+            if not refresh_tokens.use(request.session, self.presented, now=request.now):
+                raise InvalidGrantError()
+            return {}
+        successor = refresh_tokens.rotate(request.session, self.presented, settings=request.settings, now=request.now)
+        if successor is None:
+            raise InvalidGrantError()
+        return {"refresh_token": successor}
 
     def revoke_old_credential(self, refresh_token: RefreshFamily) -> None:
         """Do nothing more: the rotation has used the token up."""

@@ -4,6 +4,9 @@ A token names its family and its generation and proves both by an HMAC; nothing 
 does not grow with use. The row holds the generation that may be used. An older one that turns up ends the family, for either
 its bearer or the client was robbed; save that for ten seconds the generation before is answered like its first use, with the very
 same successor, so that a second tab does not sign a person out. RFC 9700 section 4.14.
+
+A family ends at a set time, and before it when it was not used for long. One that was begun with a key of a public client's is of no use
+without that key, and cannot even be ended by whoever lacks it.
 """
 
 import base64
@@ -16,9 +19,10 @@ from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
-from sqlalchemy import Index, or_, select, text, update
+from sqlalchemy import Index, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.oauth.bindings import Binding
 from idp.oauth.grantees import Grantee
 from idp.oauth.terms import PLAIN, Terms, read_terms
 from runtime import ledger
@@ -49,6 +53,7 @@ class RefreshFamily(Base, TokenMixin):
     agreed: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     __table_args__ = (
         Index("ix_refresh_families_person", "person_id", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_refresh_families_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_refresh_families_session", "session_id", postgresql_where=text("ended_at IS NULL")),
     )
 
@@ -115,15 +120,17 @@ def begin_family(
 
 
 def find_family(
-    session: Session, unverified_token: str, *, client_id: str, settings: Settings, now: datetime
+    session: Session, unverified_token: str, *, client_id: str, binding: Binding | None = None, settings: Settings, now: datetime
 ) -> tuple[RefreshFamily, Presented] | None:
     """Return the family that a client may still refresh with a token; a token that was used before ends it.
 
-    Returns None if the token is not one of ours, is another client's, or its family has ended or expired.
+    Returns None if the token is not one of ours, is another client's, is bound to another key, or its family has ended or expired.
     """
     presented = read(unverified_token, settings)
     family = session.get(RefreshFamily, presented.family_id) if presented else None
-    if presented is None or family is None or family.client_id != client_id or family.ended_at or family.expires_at <= now:
+    if presented is None or family is None or family.client_id != client_id or not family.terms.is_for(binding):
+        return None
+    if family.ended_at or family.expires_at <= now or family.rotated_at <= now - settings.refresh_token_idle:
         return None
     if not _is_usable(family, presented, now=now):
         end_family(session, family.id, why="refresh token reused", now=now)
@@ -143,6 +150,12 @@ def rotate(session: Session, presented: Presented, *, settings: Settings, now: d
         if family.ended_at or not _is_usable(family, presented, now=now):
             return None
     return _write(presented.family_id, presented.generation + 1, settings)
+
+
+def use(session: Session, presented: Presented, *, now: datetime) -> bool:
+    """Note that a token was used that is not rotated; False if its family has ended (FAPI 2.0 Security Profile section 5.3.2.1)."""
+    used = update(RefreshFamily).where(RefreshFamily.id == presented.family_id, RefreshFamily.ended_at.is_(None)).values(rotated_at=now)
+    return session.execute(used.returning(RefreshFamily.id).execution_options(synchronize_session=False)).first() is not None
 
 
 def end_family(session: Session, family_id: UUID, *, why: str, now: datetime) -> None:
@@ -176,7 +189,8 @@ def read(unverified_token: str, settings: Settings) -> Presented | None:
 def forget(*, now: datetime) -> None:
     """Forget families that ended or expired a day ago."""
     before = now - REMEMBERED
-    prune(RefreshFamily, or_(RefreshFamily.expires_at < before, RefreshFamily.ended_at < before))
+    prune(RefreshFamily, RefreshFamily.expires_at < before)  # one after the other: an index for each
+    prune(RefreshFamily, RefreshFamily.ended_at < before)
 
 
 def _is_usable(family: RefreshFamily, presented: Presented, *, now: datetime) -> bool:

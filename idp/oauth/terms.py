@@ -4,8 +4,11 @@ Kept with a code and with the refresh family that follows from it, so that every
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from idp.oauth.bindings import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +16,27 @@ class Terms:
     """The terms of one authorization.
 
     `resources` are those of RFC 8707, `authorization_details` what was allowed of RFC 9396, `claims` the parameter of OpenID Connect
-    Core section 5.5. `jkt` is the thumbprint of the DPoP key that a code, or a public client's refresh token, is bound to (RFC 9449).
+    Core section 5.5. `jkt` is the thumbprint of the DPoP key that a code, or a public client's refresh token, is bound to (RFC 9449),
+    `x5t` that of the certificate (RFC 8705 section 7.1).
     """
 
     resources: tuple[str, ...] = ()
     authorization_details: tuple[Mapping[str, Any], ...] = ()
     claims: Mapping[str, Any] | None = None
     jkt: str | None = None
+    x5t: str | None = None
+
+    def bound_to(self, binding: "Binding | None") -> "Terms":
+        """Return the same terms for whoever has a key or certificate only; for anyone if there is none."""
+        thumbprints = {binding.method: binding.thumbprint} if binding is not None else {}
+        return replace(self, jkt=thumbprints.get("jkt"), x5t=thumbprints.get("x5t#S256"))
+
+    def is_for(self, binding: "Binding | None") -> bool:
+        """Whether whoever proves to have a key or certificate, or none, may use what was given on these terms."""
+        if self.jkt is None and self.x5t is None:
+            return True
+        bound = self.bound_to(binding)
+        return (bound.jkt, bound.x5t) == (self.jkt, self.x5t)
 
     def as_json(self) -> dict[str, Any]:
         """Return what is kept: the members that say something."""

@@ -12,6 +12,9 @@ from idp.oauth.apart.backchannel import BackchannelGrant
 from idp.oauth.apart.device import DeviceGrant
 from idp.oauth.client_credentials import ClientCredentials
 from idp.oauth.clients import CLIENT_CREDENTIALS
+from idp.oauth.exchange.jwt_bearer import JwtBearer
+from idp.oauth.exchange.pre_authorized_grant import PreAuthorizedCodeGrant
+from idp.oauth.exchange.token_exchange import TokenExchange
 from idp.oauth.refresh import RefreshGrant
 from idp.oauth.revocation import Revocation
 from idp.oauth.server import OAuthRequest, server, single
@@ -25,6 +28,9 @@ csrf.exempt(token_endpoints)
 oauth_errors.init_blueprint(token_endpoints)
 server.register_grant(ClientCredentials)
 server.register_grant(RefreshGrant)
+server.register_grant(TokenExchange)
+server.register_grant(JwtBearer)
+server.register_grant(PreAuthorizedCodeGrant)
 server.register_grant(DeviceGrant)
 server.register_grant(BackchannelGrant)
 server.register_endpoint(Revocation)

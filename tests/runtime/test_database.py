@@ -35,12 +35,12 @@ def test_every_thread_may_hold_three_connections_at_once(app: Flask, settings: S
             held.result()
 
 
-@pytest.mark.parametrize(("batch", "rounds", "left"), [(2, 9, 0), (2, 2, 1), (5, 1, 0), (9, 1, 0)])
+@pytest.mark.parametrize(("batch", "seconds", "left"), [(2, 9.0, 0), (2, -1.0, 3), (5, 9.0, 0), (9, -1.0, 0)])
 def test_what_is_over_is_pruned_in_batches_and_nothing_else(
-    context: None, monkeypatch: pytest.MonkeyPatch, batch: int, rounds: int, left: int
+    context: None, monkeypatch: pytest.MonkeyPatch, batch: int, seconds: float, left: int
 ) -> None:
     monkeypatch.setattr(database, "PRUNE_BATCH", batch)
-    monkeypatch.setattr(database, "PRUNE_ROUNDS", rounds)
+    monkeypatch.setattr(database, "PRUNE_SECONDS", seconds)
     caller, moment = secrets.token_hex(8), now()
     rows = [{"key": str(age), "made_at": moment - timedelta(days=age)} for age in (0, 3, 4, 5, 6, 7)]
     with transaction() as session:

@@ -18,9 +18,10 @@ from idp.oauth.apart.redeeming import ApartGrant
 from idp.oauth.apart.waiting import TABLE, Kind, Wanted
 from idp.oauth.clients import AUTH_METHODS, CIBA, NONE, Client
 from idp.oauth.server import OAuthRequest
-from keys import sealing
+from keys import sealing, suites
 from runtime import jobs
 from runtime.ids import new_id
+from runtime.settings import Settings
 
 POLL, PING = "poll", "ping"
 MODES = (POLL, PING)
@@ -96,6 +97,16 @@ class BackchannelGrant(ApartGrant):
             raise InvalidRequestError("auth_req_id is missing.")
         self.authenticate_token_endpoint_client()
         self.request.user = self.validate_device_credential(self.query_device_credential(unverified_id))
+
+
+def announced(settings: Settings) -> dict[str, Any]:
+    """Return what the metadata say of the endpoint (section 4)."""
+    return {
+        "backchannel_authentication_endpoint": f"{settings.public_url}/backchannel-authentication",
+        "backchannel_token_delivery_modes_supported": list(MODES),
+        "backchannel_authentication_request_signing_alg_values_supported": sorted(suites.SUITES),
+        "backchannel_user_code_parameter_supported": False,
+    }
 
 
 def _only(parameters: dict[str, str], client: Client) -> dict[str, str]:

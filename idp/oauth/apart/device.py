@@ -19,6 +19,7 @@ from idp.oauth.server import OAuthRequest
 from idp.signin import devices, throttle
 from keys import sealing
 from runtime.ids import new_id
+from runtime.settings import Settings
 
 LIFETIME = timedelta(minutes=10)
 DOOR, START = "device code", "device"
@@ -85,6 +86,11 @@ def find_by_code(session: Session, user_code: str, *, now: datetime) -> ApartReq
     table = ApartRequest
     row = session.query(table).filter(table.user_code_index.in_(sealing.indexes_of(_named(user_code)))).one_or_none()
     return row if row is not None and row.answered_at is None and row.expires_at > now else None
+
+
+def announced(settings: Settings) -> dict[str, Any]:
+    """Return what the metadata say of the endpoint (section 4)."""
+    return {"device_authorization_endpoint": f"{settings.public_url}/device_authorization"}
 
 
 def _index(user_code: str) -> bytes:

@@ -33,6 +33,8 @@ OF_NOBODY = {
         "client.disabled",
         "client.registered",
         "department.added",
+        "issuer.distrusted",
+        "issuer.trusted",
         "licence-type.applied",
         "registry.told",
     ),
