@@ -55,6 +55,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.consent_pages import consent_pages
     from idp.oauth.discovery_api import discovery, userinfo
     from idp.oauth.logout_pages import logout_pages
+    from idp.oauth.requests.pushed_api import pushed_api
     from idp.oauth.token_api import token_endpoints
     from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
     from idp.signals import pushing, telling  # noqa: F401 (declares jobs; hears of acts)
@@ -133,7 +134,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
     for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
         app.register_blueprint(blueprint)
-    for blueprint in (token_endpoints, authorize_pages, consent_pages, logout_pages, discovery, userinfo, signals, polls):
+    for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
     account_menu.init_app(app)

@@ -3,6 +3,7 @@
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
 from idp.oauth.apart import inbox, waiting
 from idp.oauth.exchange import issuers, pre_authorized
+from idp.oauth.requests import pushed
 from idp.signals import streams, tokens
 from idp.signin import (
     accounts,
@@ -83,6 +84,7 @@ OWNERS = (
     issuers,
     waiting,
     inbox,
+    pushed,
     catalogue,
     departments,
     licences,

@@ -52,6 +52,8 @@ class Settings:
     refresh_token_lifetime: timedelta = timedelta(days=30)
     refresh_token_idle: timedelta = timedelta(days=14)
     anonymous_wallet_client: str = ""
+    pushed_request_lifetime: timedelta = timedelta(seconds=90)
+    pushed_requests_required: bool = False
     qr_lifetime: timedelta = timedelta(minutes=5)
     outbound_hosts: frozenset[str] = frozenset()
     people_registry_url: str | None = None
@@ -128,6 +130,8 @@ class _Reader:
             refresh_token_lifetime=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_DAYS", 30, least=1, most=366)),
             refresh_token_idle=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_IDLE_DAYS", 14, least=1, most=366)),
             anonymous_wallet_client=self.environ.get("KABAO_ANONYMOUS_WALLET_CLIENT", "").strip(),
+            pushed_request_lifetime=timedelta(seconds=self.whole("KABAO_PUSHED_REQUEST_SECONDS", 90, least=5, most=599)),  # FAPI 2.0: less than 600
+            pushed_requests_required=self.one_of("KABAO_PUSHED_REQUESTS", ("allow", "require")) == "require",
             people_registry_url=self.other_url("KABAO_PEOPLE_REGISTRY_URL", development=development),
             organisations_registry_url=self.other_url("KABAO_ORGANISATIONS_REGISTRY_URL", development=development),
             registry_timeout=timedelta(seconds=self.whole("KABAO_REGISTRY_TIMEOUT_SECONDS", 3, least=1, most=10)),

@@ -11,7 +11,7 @@ from authlib.oidc.core.errors import LoginRequiredError
 from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
-from idp.oauth import codes, hints, id_tokens, portal_sessions, refresh_tokens, response_modes, scopes
+from idp.oauth import codes, hints, id_tokens, portal_sessions, profiles, refresh_tokens, response_modes, scopes
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
@@ -25,7 +25,7 @@ from runtime import ledger
 
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 NONCE = re.compile(r"[ -~]{1,512}")
-CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (response_modes.check_mode, hints.check_id_token_hint)
+CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (response_modes.check_mode, profiles.check_request, hints.check_id_token_hint)
 REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from idp.oauth import redirects, scopes
+from idp.oauth import profiles, redirects, scopes
 from idp.oauth.client_kinds import (
     AUTH_METHODS,
     AUTHORIZATION_CODE,
@@ -109,4 +109,5 @@ CHECKS = (
     Check("scopes", lambda row: not set(row.scopes) <= set(scopes.ALL), "some of " + ", ".join(scopes.ALL)),
     Check("levels", lambda row: not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE), "only of scopes of people that it has"),
     Check("metadata", lambda row: not set(row.client_metadata) <= NAMES, "only members that are known"),
+    *(Check(rule.field, rule.is_wrong, rule.wanted) for rule in profiles.RULES),
 )

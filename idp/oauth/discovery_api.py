@@ -14,6 +14,7 @@ from idp.oauth.apart import backchannel, device
 from idp.oauth.callers import bearer
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
+from idp.oauth.requests import pushed_api
 from idp.signin.assurance import ACRS
 from keys import suites
 from runtime.database import transaction
@@ -105,9 +106,13 @@ def _core(settings: Settings) -> dict[str, Any]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
     }
 
 
-PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (_core, pre_authorized_grant.announced, device.announced, backchannel.announced)
+PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
+    _core,
+    pre_authorized_grant.announced,
+    device.announced,
+    backchannel.announced,
+    pushed_api.announced,
+)

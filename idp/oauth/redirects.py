@@ -39,6 +39,12 @@ def origin_of(uri: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def origins_covering(uri: str) -> str:
+    """Return the origin of a registered address as a page's policy names it: with any port, where the port is free."""
+    match = LOOPBACK.fullmatch(uri)
+    return f"http://{match[1]}:*" if match else origin_of(uri)
+
+
 def sector_of(uris: Iterable[str], *, client_id: str) -> str:
     """Return the sector that a client belongs to unless it names one: the host of its first address, or itself on a loopback."""
     first = next(iter(uris), None)

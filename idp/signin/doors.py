@@ -40,6 +40,7 @@ USUAL = Door(ACCOUNT, ADDRESS, PAIR, EVERYONE)
 # What costs us a message, or is guessed from few possibilities, is slower.
 SENDING = Door(Bucket(6, timedelta(minutes=10)), Bucket(30, timedelta(minutes=1)), Bucket(4, timedelta(minutes=5)), Bucket(250, timedelta(seconds=2)))
 GUESSING = Door(Bucket(15, timedelta(minutes=2)), ADDRESS, Bucket(6, timedelta(minutes=2)), EVERYONE)
+PUSHING = Bucket(6000, timedelta(milliseconds=20))
 
 DOORS = {
     "signin": USUAL,  # a password
@@ -69,4 +70,5 @@ DOORS = {
     ),  # a client asks a person: all clients of one person, one client of all, one client of one person
     "link": USUAL,  # a link with a secret that we sent
     "scan": Door(Bucket(20, timedelta(seconds=15)), Bucket(40, timedelta(seconds=10)), Bucket(10, timedelta(seconds=15)), EVERYONE),
+    "push": Door(PUSHING, PUSHING, PUSHING, PUSHING),  # a portal's system, for everyone who signs in there
 }

@@ -70,14 +70,14 @@ class Journey:
         return dict(response.json or {})
 
 
-def answer_consent(browser: FlaskClient, page: TestResponse, answer: str = "approve") -> TestResponse:
+def answer_consent(browser: FlaskClient, page: TestResponse, answer: str = "approve", headers: dict[str, str] = BROWSER) -> TestResponse:
     """Press a button of the consent page."""
     text = page.text
     found = re.search(r'action="(/authorize/consent[^"]*)"', text)
     assert found is not None
     goal = html.unescape(found[1])
     holder = text.split('name="holder" value="')[1].split('"')[0]
-    return browser.post(goal, data={"csrf_token": csrf_token(text), "holder": holder, "answer": answer}, headers=BROWSER)
+    return browser.post(goal, data={"csrf_token": csrf_token(text), "holder": holder, "answer": answer}, headers=headers)
 
 
 def answer_of(response: TestResponse) -> dict[str, str]:

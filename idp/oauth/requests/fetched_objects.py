@@ -1,0 +1,42 @@
+"""Request objects that a client keeps at an address of its own (RFC 9101 section 5.2, OpenID Connect Core section 6.2).
+
+Only an address that the client registered is asked, as it stands there: nobody can send us anywhere else by a link.
+"""
+
+import base64
+import hashlib
+import hmac
+
+from authlib.oauth2.rfc9101.errors import InvalidRequestUriError
+
+from idp.oauth.clients import Client
+from idp.oauth.requests.request_objects import LONGEST
+from runtime import outbound
+from runtime.outbound import NoAnswer
+from runtime.settings import Settings
+
+LONGEST_URI = 512
+TIMEOUT = 3.0
+HEADERS = {"Accept": "application/oauth-authz-req+jwt, application/jwt"}
+
+
+def fetch(client: Client, unverified_uri: str, *, settings: Settings) -> str:
+    """Return the request object at one of the client's registered addresses, still to be verified; raises InvalidRequestUriError."""
+    address, _, digest = unverified_uri.partition("#")
+    if len(unverified_uri) > LONGEST_URI or not {unverified_uri, address} & set(client.metadata.request_uris):
+        raise InvalidRequestUriError(description="The request_uri is not registered for this client.")
+    try:
+        answer = outbound.fetch("GET", address, headers=HEADERS, allowed=outbound.allowed_by(settings), timeout=TIMEOUT, limit=LONGEST)
+        if answer.status != 200:
+            raise NoAnswer("not 200")
+        found = answer.body.decode("ascii").strip()
+    except (NoAnswer, ValueError) as error:
+        raise InvalidRequestUriError(description="There is no request object at the request_uri.") from error
+    if digest and not hmac.compare_digest(digest.encode(), _digest(answer.body)):
+        raise InvalidRequestUriError(description="What is at the request_uri is not what its fragment says.")
+    return found
+
+
+def _digest(body: bytes) -> bytes:
+    """Return what the fragment of a `request_uri` says of its contents (OpenID Connect Core section 6.2.1)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=")
