@@ -100,6 +100,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
+    from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
     from wallet.issuing import (
         departments_api,
         events_api,
@@ -123,6 +124,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying import licence_details as _licence_details  # noqa: F401 (declares a type of authorization details)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, enterprise):
@@ -156,6 +158,7 @@ def commands() -> list[click.Command]:
     from demo.tour import tour
     from idp.oauth.commands import client
     from idp.oauth.exchange.trust_commands import trust
+    from idp.oauth.resource_commands import resource
     from idp.signals.commands import signals
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
@@ -166,8 +169,8 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, client, trust, signals, licence_type, department, verify, ledger]
-    return [demo, tour, *ours]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, client, resource, trust, signals]
+    return [demo, tour, *ours, licence_type, department, verify, ledger]
 
 
 class CommandLine(FlaskGroup):

@@ -1,6 +1,6 @@
 """Imports every module that owns a table, so that the metadata is whole."""
 
-from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens
+from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens, resources, revoked_tokens
 from idp.oauth.apart import inbox, waiting
 from idp.oauth.exchange import issuers, pre_authorized
 from idp.oauth.requests import pushed
@@ -78,6 +78,8 @@ OWNERS = (
     cutoffs,
     refresh_tokens,
     portal_sessions,
+    resources,
+    revoked_tokens,
     streams,
     tokens,
     pre_authorized,

@@ -1,26 +1,28 @@
-"""Access tokens: signed JWTs of ten minutes (RFC 9068), written to no table.
+"""Access tokens: signed JWTs of ten minutes (RFC 9068), written to no table, each for the resources that its `aud` names (RFC 8707).
 
 For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation or a child, `sub` is theirs
-and `act` names the person (RFC 8693 section 4.1). Such a token ends with the mandate: by its time, and by `cutoffs`.
+and `act` names the person (RFC 8693 section 4.1). Such a token ends with the mandate: by its time, and by `cutoffs`;
+so it does with the refresh family of its grant, which `gid` stands for. `revoked_tokens` knows the single ones that were given back.
 """
 
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import jwt
 
-from idp.oauth import cutoffs
+from idp.oauth import cutoffs, resources, revoked_tokens
 from idp.oauth.authentication import Authentication
-from idp.oauth.bindings import Binding
+from idp.oauth.bindings import CERTIFICATE, DPOP, Binding
 from idp.oauth.clients import NOTHING, Client, find_client
 from idp.oauth.exchange import actors
 from idp.oauth.grantees import PERSON, Grantee
-from idp.oauth.pairwise import NotPairwise, pairwise_sid, session_of, subject_of
+from idp.oauth.pairwise import NotPairwise, grant_of, opaque_gid, pairwise_sid, session_of, subject_of
+from idp.oauth.requests import authorization_details
 from idp.oauth.terms import PLAIN, Terms
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
@@ -30,7 +32,7 @@ from runtime.problems import NotSignedIn
 from runtime.settings import Settings
 
 TYP = "at+jwt"
-LONGEST = 4096
+LONGEST = 8192
 
 
 class InvalidToken(NotSignedIn):
@@ -46,7 +48,7 @@ class AccessToken:
     `department` is the credit code of the client's owner. `subject_id` and `holder_id` are the person or organisation that the token
     is for (None for a system in its own name); `acting_person` is who acts, where that is another. `level` is how well the person was
     known, and how strongly they signed in, when the token was given: `issued_ms`, in milliseconds, in the session `session_id`.
-    `actors` are the systems that it was passed on to, the present one first.
+    `actors` are the systems that it was passed on to, the present one first. `terms.resources` are whom it is for, `claims` what it says.
     """
 
     client_id: str
@@ -63,6 +65,9 @@ class AccessToken:
     binding: Binding | None = None
     terms: Terms = PLAIN
     actors: tuple[str, ...] = ()
+    grant_id: UUID | None = None
+    jti: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def grantee(self) -> Grantee | None:
@@ -72,9 +77,12 @@ class AccessToken:
         return Grantee(self.holder_id, self.acting_person or self.holder_id, self.acting_person is not None and self.holder_kind == PERSON)
 
 
-def audience(settings: Settings) -> str:
-    """Return the `aud` of every access token: the API."""
-    return f"{settings.public_url}/api"
+def details_of(terms: Terms, settings: Settings) -> list[dict[str, Any]]:
+    """Return the authorization details that go with a token on these terms."""
+    if not terms.authorization_details:
+        return []
+    own = resources.own(settings)
+    return authorization_details.given(terms.authorization_details, audience=terms.resources or (own,), own=own)
 
 
 def sign_access_token(
@@ -88,15 +96,18 @@ def sign_access_token(
     terms: Terms = PLAIN,
     binding: Binding | None = None,
     also: Mapping[str, Any] = NOTHING,
+    grant_id: UUID | None = None,
 ) -> str:
     """Make an access token for a client, in its own name unless there is a grantee; bound to a key or a certificate if one is given.
 
-    `also` are claims that differ from the usual ones, where a token was exchanged.
+    It is for the resources of the terms, for our own API if they name none; `grant_id` is what it ends with. `also` are claims that
+    differ from the usual ones, where a token was exchanged.
     """
     issued = int(now.timestamp())
+    audience = terms.resources or (resources.own(settings),)
     claims: dict[str, Any] = {
         "iss": settings.public_url,
-        "aud": audience(settings),
+        "aud": audience[0] if len(audience) == 1 else list(audience),
         "sub": client.client_id,
         "client_id": client.client_id,
         "department": client.owner,
@@ -109,17 +120,38 @@ def sign_access_token(
         claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
     if authentication is not None:
         claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
+    if grant_id is not None:
+        claims["gid"] = opaque_gid(grant_id, client.client_id)
+    if details := details_of(terms, settings):
+        claims["authorization_details"] = details
     if binding is not None:
         claims["cnf"] = binding.confirmation
     claims.update(also)
-    return ring.signer(ring.OIDC).sign(claims, typ=TYP)
+    return ring.signer(ring.OIDC, _suite_for(audience, settings)).sign(claims, typ=TYP)
+
+
+def _suite_for(audience: tuple[str, ...], settings: Settings) -> str | None:
+    """Return the suite that a resource server wants its tokens signed by; ours, and several at once, take the usual one."""
+    resource = resources.find_resource(audience[0], settings) if len(audience) == 1 else None
+    return resource.signing_alg if resource is not None else None
 
 
 def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -> AccessToken:
     """Return what a token says once its signature, issuer, audience, time and client are checked; raises InvalidToken.
 
+    One that is for other resources alone is refused, good as it may be (RFC 9068 section 4).
+    """
+    token = read_access_token(unverified, settings=settings, now=now)
+    if resources.own(settings) not in token.terms.resources:
+        raise InvalidToken("for another resource")
+    return token
+
+
+def read_access_token(unverified: str, *, settings: Settings, now: datetime) -> AccessToken:
+    """Return what a token says, whomever it is for; raises InvalidToken.
+
     A verified token is kept for at most a minute, and no longer than the keys stay as they are: a system sends the same one many
-    times. A client that was disabled is refused at once.
+    times. A client that was disabled, a token that was revoked and one whose grant has ended are refused at once, and no table is asked.
     """
     if len(unverified) > LONGEST:
         raise InvalidToken("too long")
@@ -131,19 +163,25 @@ def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -
         raise InvalidToken("the client is disabled")
     grantee = token.grantee
     if grantee is not None and _is_cut(token, grantee):
-        raise InvalidToken("the person's sessions, or the mandate, ended")
+        raise InvalidToken("the person's sessions, the mandate or the grant ended")
+    if revoked_tokens.is_revoked(token.jti):
+        raise InvalidToken("revoked")
     return token
 
 
 def _is_cut(token: AccessToken, grantee: Grantee) -> bool:
     return cutoffs.is_cut(
-        person_id=grantee.person_id, holder_id=grantee.holder_id, session_id=token.session_id or cutoffs.WHOEVER, issued_ms=token.issued_ms
+        person_id=grantee.person_id,
+        holder_id=grantee.holder_id,
+        session_id=token.session_id or cutoffs.WHOEVER,
+        grant_id=token.grant_id or cutoffs.WHOEVER,
+        issued_ms=token.issued_ms,
     )
 
 
 def _verify(unverified: str, settings: Settings) -> AccessToken:
     try:
-        claims = ring.verify(unverified, use=ring.OIDC, typ=TYP, audience=audience(settings), issuer=settings.public_url)
+        claims = ring.verify(unverified, use=ring.OIDC, typ=TYP, audience=None, issuer=settings.public_url)
         return _read(claims)
     except (jwt.InvalidTokenError, NotPairwise) as error:
         raise InvalidToken(type(error).__name__) from error
@@ -155,7 +193,7 @@ def _read(claims: dict[str, Any]) -> AccessToken:
         raise InvalidToken("the client is disabled")
     scopes = frozenset(claims["scope"].split())
     if "sub_type" not in claims:
-        return AccessToken(client.client_id, claims["department"], scopes, expires_at=claims["exp"])
+        return AccessToken(client.client_id, claims["department"], scopes, expires_at=claims["exp"], **_terms_of(claims))
     holder_id = subject_of(claims["sub"], client.sector)
     chain = actors.read(claims)
     person = subject_of(chain.person, client.sector) if chain.person is not None else None
@@ -172,7 +210,21 @@ def _read(claims: dict[str, Any]) -> AccessToken:
         holder_kind=claims["sub_type"],
         session_id=session_of(claims["sid"], client.client_id) if "sid" in claims else None,
         actors=chain.systems,
+        grant_id=grant_of(claims["gid"], client.client_id) if "gid" in claims else None,
+        **_terms_of(claims),
     )
+
+
+def _terms_of(claims: dict[str, Any]) -> dict[str, Any]:
+    """Return what every token says, whoever it is given to."""
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    terms = Terms(resources=tuple(audience), authorization_details=tuple(claims.get("authorization_details", ())))
+    return {"terms": terms, "jti": claims["jti"], "binding": _binding_of(claims.get("cnf", {})), "claims": claims}
+
+
+def _binding_of(confirmation: Mapping[str, str]) -> Binding | None:
+    """Return what a token is bound to, by its `cnf` (RFC 7800)."""
+    return next((Binding(method, confirmation[method]) for method in (DPOP, CERTIFICATE) if method in confirmation), None)
 
 
 def expires_in(settings: Settings, *, now: datetime, grantee: Grantee | None = None) -> int:

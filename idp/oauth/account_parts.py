@@ -48,7 +48,8 @@ def withdraw_consents(session: Session, subject_id: UUID, now: datetime) -> None
         consents.withdraw(session, Grantee(subject_id, subject_id), given.client_id, now=now)
 
 
-history.namers |= {"portal": portal_of, "asking": portal_of, "consent": portal_of, "exchange": portal_of, "refresh": portal_that_acted}
+THEIR_OWN = dict.fromkeys(("portal", "asking", "consent", "exchange", "token"), portal_of)
+history.namers |= {**THEIR_OWN, "refresh": portal_that_acted}
 history.actor_namers["client"] = name_of
 account_menu.waiting["/account/requests"] = inbox.count
 export.sections["portals"] = portals

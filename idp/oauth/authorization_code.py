@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
@@ -17,6 +18,7 @@ from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
+from idp.oauth.requests import authorization_details, resource_indicators
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import Terms
 from idp.subjects import mandates
@@ -25,7 +27,13 @@ from runtime import ledger
 
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 NONCE = re.compile(r"[ -~]{1,512}")
-CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (response_modes.check_mode, profiles.check_request, hints.check_id_token_hint)
+CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (
+    response_modes.check_mode,
+    profiles.check_request,
+    hints.check_id_token_hint,
+    resource_indicators.check,
+    authorization_details.check,
+)
 REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
 
 
@@ -111,6 +119,11 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         """Return the terms that the code was given on."""
         code: AuthorizationCode = self.request.authorization_code
         return code.terms
+
+    def grant_id(self) -> UUID:
+        """Return what the access tokens of this sign-in have in common with its refresh family."""
+        code: AuthorizationCode = self.request.authorization_code
+        return code.family_id
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Begin the refresh family and add its first token, where `offline_access` was allowed."""

@@ -4,9 +4,10 @@ from urllib.parse import urlsplit
 
 from flask import Response, make_response, render_template, url_for
 
-from idp.oauth import hints, redirects, scopes
+from idp.oauth import hints, redirects, resources, scopes
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
+from idp.oauth.requests import authorization_details
 from idp.oauth.server import OAuthRequest
 from idp.subjects import directory
 from idp.subjects.mandates import Mandate, all_of
@@ -19,6 +20,8 @@ def consent_page(asked: OAuthRequest, grantee: Grantee, *, again: str, answer_at
         "oauth/consent.html",
         client=asked.client,
         wanted=[(scope, scopes.OF_PEOPLE[scope]) for scope in scopes.scopes_of(asked.scope)],
+        details=authorization_details.words_of(asked.terms.authorization_details),
+        goals=resources.names_of(asked.terms.resources, asked.settings),
         holder=pairwise_sub(grantee.holder_id, asked.client.sector),
         is_acting=grantee.is_acting,
         name=_name(asked, grantee) if grantee.is_acting else None,

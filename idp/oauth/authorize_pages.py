@@ -115,7 +115,7 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
 
 def _grant(asked: OAuthRequest, grantee: Grantee, grant: AuthorizationCodeGrant, *, approved: bool) -> Response:
     if approved:
-        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
+        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now, terms=asked.terms)
     return _leave(asked, grant.respond(grantee))
 
 
@@ -137,7 +137,9 @@ def _lead(asked: OAuthRequest, grantee: Grantee | None, step: Step) -> Response:
 def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) -> Step:
     """Return what comes next; raises what the portal is told instead."""
     wanted, asked.reached = _wanted(asked), _reached(asked)
-    known = grantee is not None and consents.is_given(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now)
+    known = grantee is not None and consents.is_given(
+        asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now, terms=asked.terms
+    )
     is_meant = _is_whom_was_meant(asked, grantee)
     if wanted.is_silent and not is_meant:
         _check_cannot_be_selected(asked)

@@ -7,7 +7,12 @@ from idp.oauth.grants import Grant
 
 
 class ClientCredentials(Grant, grants.ClientCredentialsGrant):
-    """The client-credentials grant; scopes are those of systems, all that the client has unless it names some."""
+    """The client-credentials grant; scopes are those of systems, all that the client has unless it names some.
+
+    Nobody was asked, so that resources and authorization details are what the client is registered for.
+    """
+
+    ASKED_SOMEBODY = False
 
     def validate_requested_scope(self) -> None:
         """Settle the scopes of the token; raises InvalidScopeError."""

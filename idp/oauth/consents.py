@@ -1,5 +1,8 @@
 """Consent: what a holder allowed a client, remembered until they are asked for more.
 
+Authorization details are asked of everyone, by every client, unless they are the very same that were allowed before: another licence or
+another cause is another matter. So is a resource server that was not named before, save for a first-party portal.
+
 A first-party portal (the government's own) asks for none, save for the full number and for licences, which a person always allows
 themselves: a draw is attested as made with their consent. A portal that others can pose as is allowed nothing lastingly.
 
@@ -20,11 +23,13 @@ from idp.oauth import codes, refresh_tokens, scopes
 from idp.oauth.apart import waiting
 from idp.oauth.clients import Client
 from idp.oauth.grantees import Grantee
+from idp.oauth.terms import PLAIN, Terms, read_terms
 from idp.subjects.mandates import GUARDIAN, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate
 from runtime import ledger
 from runtime.database import Base
 
 LASTING = (LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GUARDIAN)
+MOST_REMEMBERED = 50
 ALWAYS_ASKED = frozenset({scopes.NUMBER, scopes.LICENCES})
 
 
@@ -37,21 +42,31 @@ class Consent(Base):
     given_by: Mapped[UUID] = mapped_column(primary_key=True)
     scopes: Mapped[list[str]]
     given_at: Mapped[datetime]
+    agreed: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+
+    @property
+    def terms(self) -> Terms:
+        """What was allowed beyond scopes."""
+        return read_terms(self.agreed)
 
 
-def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str], *, now: datetime) -> bool:
+def is_given(session: Session, grantee: Grantee, client: Client, asked: Iterable[str], *, now: datetime, terms: Terms = PLAIN) -> bool:
     """Whether a holder has allowed a client all that it asks, or needs not be asked."""
     if client.can_be_posed_as:
         return False
     wanted = {scope for scope in asked if scope in ALWAYS_ASKED or not client.first_party}
-    return not wanted or wanted <= _allowed(session, grantee, client.client_id, now=now)
+    to = () if client.first_party else terms.resources
+    if not wanted and not to and not terms.authorization_details:
+        return True
+    allowed, before = _allowed(session, grantee, client.client_id, now=now)
+    return wanted <= allowed and set(to) <= set(before.resources) and all(one in before.authorization_details for one in terms.authorization_details)
 
 
-def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[str], *, now: datetime) -> None:
-    """Remember that a holder allows a client some scopes, besides those of before."""
+def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[str], *, now: datetime, terms: Terms = PLAIN) -> None:
+    """Remember that a holder allows a client some scopes, resources and details, besides those of before; the oldest details are forgotten."""
     before = session.get(Consent, (grantee.holder_id, client.client_id, grantee.person_id))
     together = sorted({*allowed, *(before.scopes if before else [])})
-    values = {"scopes": together, "given_at": now}
+    values = {"scopes": together, "given_at": now, "agreed": _together([before.terms] if before else [], terms).as_json()}
     row = insert(Consent).values(holder_id=grantee.holder_id, client_id=client.client_id, given_by=grantee.person_id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["holder_id", "client_id", "given_by"], set_=values))
     _record(session, "consent.given", grantee, client.client_id, now=now, scopes=together)
@@ -63,8 +78,9 @@ def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
     for row in session.scalars(select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc())):
         newest = found.setdefault(row.client_id, row)
         together = sorted({*newest.scopes, *row.scopes})
+        agreed = newest.agreed if row is newest else _together([row.terms], newest.terms).as_json()
         found[row.client_id] = Consent(
-            holder_id=holder_id, client_id=row.client_id, given_by=newest.given_by, scopes=together, given_at=newest.given_at
+            holder_id=holder_id, client_id=row.client_id, given_by=newest.given_by, scopes=together, given_at=newest.given_at, agreed=agreed
         )
     return list(found.values())
 
@@ -84,7 +100,17 @@ def _record(session: Session, act: str, grantee: Grantee, client_id: str, *, now
     ledger.record(session, act, actor=f"subject:{grantee.person_id}", object_id=client_id, subject_id=grantee.holder_id, now=now, **detail)
 
 
-def _allowed(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> set[str]:
+def _together(before: Iterable[Terms], terms: Terms) -> Terms:
+    """Return the resources and details of several, those allowed last at the end; no more of the details than are worth remembering."""
+    everyone = [*before, terms]
+    details: list[Any] = []
+    for each in [detail for one in everyone for detail in one.authorization_details]:
+        details = [kept for kept in details if kept != each] + [each]
+    named = sorted({resource for one in everyone for resource in one.resources})
+    return Terms(resources=tuple(named), authorization_details=tuple(details[-MOST_REMEMBERED:]))
+
+
+def _allowed(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> tuple[set[str], Terms]:
     counts = Consent.given_by == grantee.person_id
     if grantee.is_acting:
         counts = counts | exists().where(
@@ -95,5 +121,8 @@ def _allowed(session: Session, grantee: Grantee, client_id: str, *, now: datetim
             GivenMandate.valid_from <= now,
             or_(GivenMandate.valid_until.is_(None), GivenMandate.valid_until > now),
         )
-    found = session.scalars(select(Consent.scopes).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id, counts))
-    return {scope for scopes_of_one in found for scope in scopes_of_one}
+    found = session.scalars(select(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id, counts)).all()
+    terms = [row.terms for row in found]
+    details = tuple(one for each in terms for one in each.authorization_details)
+    whole = Terms(resources=tuple(one for each in terms for one in each.resources), authorization_details=details)
+    return {scope for row in found for scope in row.scopes}, whole

@@ -1,4 +1,6 @@
-"""Access tokens end before their time: from a moment on, those issued earlier to a person, to who acts for a holder, or in a session are refused.
+"""Access tokens end before their time: from a moment on, those issued earlier are refused.
+
+Those of a person, of who acts for a holder, of one session, or of one grant.
 
 A token is written to no table, so what is written is the cut: one row a person and holder, kept only as long as a token could live.
 Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. Codes and refresh families end with them, in this order:
@@ -14,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import portal_sessions
+from idp.oauth import portal_sessions, refresh_tokens
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.refresh_tokens import RefreshFamily
 from idp.signin import sessions
@@ -35,7 +37,8 @@ Cuts = MappingProxyType[tuple[UUID, UUID], int]
 class TokenCutoff(Base):
     """Tokens of a person for a holder that were issued until `cut_at` are refused; `holder_id` is WHOEVER where all of the person's are.
 
-    Where only what was given in one session is refused, `person_id` is that session's id and `holder_id` WHOEVER: ids are never given twice.
+    Where only what was given in one session, or by one grant, is refused, `person_id` is the id of that session or refresh family and
+    `holder_id` WHOEVER: ids are never given twice.
     """
 
     __tablename__ = "token_cutoffs"
@@ -68,10 +71,16 @@ def cut_session(session: Session, session_id: UUID, *, now: datetime) -> None:
     _write(session, session_id, WHOEVER, now=now)
 
 
-def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int) -> bool:
+def cut_grant(session: Session, grant_id: UUID, *, now: datetime) -> None:
+    """Refuse from now on the access tokens that go with a refresh family, whose id they carry; other sign-ins' tokens go on."""
+    _write(session, grant_id, WHOEVER, now=now)
+
+
+def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER) -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
     cuts = cache.get(TOPIC, "all", _load) or MappingProxyType({})
-    return issued_ms <= max(cuts.get(whose, -1) for whose in ((person_id, holder_id), (person_id, WHOEVER), (session_id, WHOEVER)))
+    whose = ((person_id, holder_id), (person_id, WHOEVER), (session_id, WHOEVER), (grant_id, WHOEVER))
+    return issued_ms <= max(cuts.get(each, -1) for each in whose)
 
 
 def forget(*, now: datetime) -> None:
@@ -109,6 +118,11 @@ def _on_session_cut(session: Session, session_id: UUID, now: datetime) -> None:
     cut_session(session, session_id, now=now)
 
 
+def _on_family_end(session: Session, family_id: UUID, now: datetime) -> None:
+    cut_grant(session, family_id, now=now)
+
+
 mandates.on_mandate_end.append(_on_mandate_end)
 sessions.on_person_cut.append(_on_person_cut)
 sessions.on_session_cut.append(_on_session_cut)
+refresh_tokens.on_family_end.append(_on_family_end)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify
 
-from idp.oauth import clients, oauth_errors, person_claims, scopes
+from idp.oauth import clients, introspection, oauth_errors, person_claims, scopes
 from idp.oauth.access_tokens import AccessToken, InvalidToken
 from idp.oauth.apart import backchannel, device
 from idp.oauth.callers import bearer
@@ -115,4 +115,5 @@ PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     device.announced,
     backchannel.announced,
     pushed_api.announced,
+    introspection.announced,
 )

@@ -1,14 +1,18 @@
 """What our grants share: how a token response is put together."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
-from idp.oauth.access_tokens import expires_in, sign_access_token
+from idp.oauth import resources, scopes
+from idp.oauth.access_tokens import details_of, expires_in, sign_access_token
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import AUTH_METHODS, NONE, Client
 from idp.oauth.grantees import Grantee
+from idp.oauth.requests import authorization_details, resource_indicators
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import PLAIN, Terms
 
@@ -17,7 +21,9 @@ class Grant(BaseGrant):
     """A grant whose access token is ours."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    ASKED_SOMEBODY = True
     request: OAuthRequest
+    settled: Terms | None = None
 
     def authorized_client(self) -> Client:
         """Return the client that the request proves to come from, if it may use this grant; raises InvalidClientError, UnauthorizedClientError."""
@@ -34,31 +40,52 @@ class Grant(BaseGrant):
         """Return the terms that the token is given on."""
         return PLAIN
 
+    def grant_id(self) -> UUID | None:
+        """Return the id that ties the access tokens of one grant together, so that they can end together; None for a system's own."""
+        return None
+
+    def settle(self) -> Terms:
+        """Return the terms of this very token: those of the grant, or as much of them as the request asks for (RFC 8707, RFC 9396).
+
+        To be called before anything is used up that the client could bring again. Raises InvalidTarget, InvalidAuthorizationDetails.
+        """
+        if self.settled is None:
+            request, whole = self.request, self.terms()
+            audience = resource_indicators.settle(request, request.client, granted=whole.resources if self.ASKED_SOMEBODY else None)
+            details = authorization_details.settle(request, request.client, granted=whole.authorization_details if self.ASKED_SOMEBODY else None)
+            self.settled = replace(whole, resources=audience, authorization_details=details)
+        return self.settled
+
+    def _scope(self, asked: str | None) -> str:
+        """Return the scopes that the resources of the token take, without those that go only with details that were left out."""
+        terms, request = self.settle(), self.request
+        within = authorization_details.scopes_within(
+            scopes.scopes_of(asked), granted=self.terms().authorization_details, kept=terms.authorization_details
+        )
+        return scopes.scope_from(resources.scopes_for(terms.resources, within, request.settings))
+
     def generate_token(self, user: Grantee | None = None, scope: str | None = None, **_: Any) -> dict[str, Any]:
         """Return the members of the token response, for a grantee or for the client itself."""
-        request = self.request
+        request, terms, scope = self.request, self.settle(), self._scope(scope)
         token = sign_access_token(
             request.client,
-            scopes=scope or "",
+            scopes=scope,
             settings=request.settings,
             now=request.now,
             grantee=user,
             authentication=self.authentication(),
-            terms=self.terms(),
+            terms=terms,
+            grant_id=self.grant_id(),
             binding=request.binding,
         )
+        details = details_of(terms, request.settings)
         return {
             "access_token": token,
             "token_type": request.binding.token_type if request.binding else "Bearer",
             "expires_in": expires_in(request.settings, now=request.now, grantee=user),
-            "scope": scope or "",
-            **self.agreed_details(),
+            "scope": scope,
+            **({"authorization_details": details} if details else {}),
         }
-
-    def agreed_details(self) -> dict[str, Any]:
-        """Return what the response says of the details that were allowed (RFC 9396 section 7)."""
-        details = self.terms().authorization_details
-        return {"authorization_details": list(details)} if details else {}
 
     def lasting(self, terms: Terms) -> Terms:
         """Return the terms of a refresh family that this request begins.

@@ -40,6 +40,16 @@ def session_of(sid: str, client_id: str) -> UUID:
     return _decode(sid, b"sid", client_id)
 
 
+def opaque_gid(grant_id: UUID, client_id: str) -> str:
+    """Return the `gid` by which a client's tokens say which grant they are of."""
+    return _encode(_cipher().encrypt(grant_id.bytes, [b"gid", client_id.encode()]))
+
+
+def grant_of(gid: str, client_id: str) -> UUID:
+    """Return the grant that a `gid` of a client stands for; raises NotPairwise."""
+    return _decode(gid, b"gid", client_id)
+
+
 def _encode(sealed: bytes) -> str:
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 

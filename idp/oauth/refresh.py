@@ -1,6 +1,7 @@
 """A portal goes on after the person has left: the refresh grant (RFC 6749 section 6, OpenID Connect Core section 12)."""
 
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 
@@ -20,6 +21,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
 
     INCLUDE_NEW_REFRESH_TOKEN = True
     presented: Presented
+    family: RefreshFamily
     known: Authentication
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshFamily | None:
@@ -35,8 +37,8 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         )
         if found is None:
             return None
-        family, self.presented = found
-        return family
+        self.family, self.presented = found
+        return self.family
 
     def authenticate_user(self, refresh_token: RefreshFamily) -> Grantee:
         """Return whom the family stands for.
@@ -49,6 +51,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
             refresh_tokens.end_family(self.request.session, refresh_token.id, why="mandate ended", now=self.request.now)
             raise InvalidGrantError()
         self._check_levels(refresh_token)
+        self.settle()  # before the token is used up: what was asked for wrongly can be asked for again
         return grantee
 
     def authentication(self) -> Authentication:
@@ -57,8 +60,11 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
 
     def terms(self) -> Terms:
         """Return the terms that the family was begun on."""
-        family: RefreshFamily = self.request.refresh_token
-        return family.terms
+        return self.family.terms
+
+    def grant_id(self) -> UUID:
+        """Return the family's id, which its access tokens carry."""
+        return self.family.id
 
     def _check_levels(self, family: RefreshFamily) -> None:
         request = self.request

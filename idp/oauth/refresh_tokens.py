@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +33,9 @@ from runtime.settings import Settings
 GRACE = timedelta(seconds=10)
 REMEMBERED = timedelta(days=1)
 HEAD = 20
+
+
+on_family_end: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 class RefreshFamily(Base, TokenMixin):
@@ -74,6 +78,10 @@ class RefreshFamily(Base, TokenMixin):
     def grantee(self) -> Grantee:
         """Whom the family stands for."""
         return Grantee(self.holder_id, self.person_id)
+
+    def is_good_for(self, presented: "Presented", *, now: datetime) -> bool:
+        """Whether a token of this family could be used now; unlike its use, asking ends nothing."""
+        return self.ended_at is None and self.expires_at > now and _is_usable(self, presented, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +167,13 @@ def use(session: Session, presented: Presented, *, now: datetime) -> bool:
 
 
 def end_family(session: Session, family_id: UUID, *, why: str, now: datetime) -> None:
-    """End a family, if it has begun and not ended."""
+    """End a family, if it has begun and not ended, and the access tokens of the same sign-in: also where it never began (RFC 7009 section 2.1)."""
     ended = update(RefreshFamily).where(RefreshFamily.id == family_id, RefreshFamily.ended_at.is_(None)).values(ended_at=now)
     found = session.execute(ended.returning(RefreshFamily.client_id, RefreshFamily.holder_id)).one_or_none()
     if found is not None:
         ledger.record(session, "refresh.ended", actor=f"client:{found.client_id}", object_id=family_id, subject_id=found.holder_id, now=now, why=why)
+    for listener in on_family_end:
+        listener(session, family_id, now)
 
 
 def end_families_of(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:

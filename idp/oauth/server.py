@@ -22,6 +22,7 @@ from werkzeug.exceptions import RequestURITooLarge
 from idp.oauth import bindings, client_authentication, profiles, terms, waymarks
 from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
+from idp.oauth.requests import resource_indicators
 from idp.oauth.requests.arrival import Arrival, in_the_query
 from idp.oauth.waymarks import Marks
 from idp.signin.assurance import LEAST
@@ -34,6 +35,7 @@ TOKENS = "/token"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 CHALLENGE = 'Basic realm="kabao"'
 NO_HEADERS = Headers()
+MAY_REPEAT = frozenset({resource_indicators.PARAMETER})
 
 
 class OAuthRequest(OAuth2Request):
@@ -102,7 +104,10 @@ class OAuthRequest(OAuth2Request):
 
 
 def single(unverified: MultiDict[str, str]) -> dict[str, str]:
-    """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2)."""
+    """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2).
+
+    All but `resource`, which may (RFC 8707 section 2): its values come as one text.
+    """
     found, repeated = once(unverified)
     if repeated:
         raise InvalidRequestError("A parameter is given more than once.")
@@ -114,6 +119,8 @@ def once(unverified: MultiDict[str, str]) -> tuple[dict[str, str], frozenset[str
     found: dict[str, str] = {}
     repeated: set[str] = set()
     for name, values in unverified.lists():
+        if name in MAY_REPEAT:
+            values = [resource_indicators.joined(values)]
         if len(values) > 1:
             repeated.add(name)
         if values[0]:

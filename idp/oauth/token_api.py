@@ -1,4 +1,4 @@
-"""The token and revocation endpoints (RFC 6749 section 3.2, RFC 7009).
+"""The token, revocation and introspection endpoints (RFC 6749 section 3.2, RFC 7009, RFC 7662).
 
 The transaction is kept even where the answer is a refusal, so that what is spent stays spent and what is ended stays ended.
 """
@@ -15,8 +15,9 @@ from idp.oauth.clients import CLIENT_CREDENTIALS
 from idp.oauth.exchange.jwt_bearer import JwtBearer
 from idp.oauth.exchange.pre_authorized_grant import PreAuthorizedCodeGrant
 from idp.oauth.exchange.token_exchange import TokenExchange
+from idp.oauth.introspection import Introspection
 from idp.oauth.refresh import RefreshGrant
-from idp.oauth.revocation import Revocation
+from idp.oauth.revocation import Revocation, is_access_token
 from idp.oauth.server import OAuthRequest, server, single
 from runtime.clock import now
 from runtime.database import transaction
@@ -34,6 +35,7 @@ server.register_grant(PreAuthorizedCodeGrant)
 server.register_grant(DeviceGrant)
 server.register_grant(BackchannelGrant)
 server.register_endpoint(Revocation)
+server.register_endpoint(Introspection)
 
 
 @token_endpoints.route("/token", methods=["POST"])
@@ -52,11 +54,27 @@ def token() -> Response:
 @token_endpoints.route("/revoke", methods=["POST"])
 @allow(anyone)
 def revoke() -> Response:
-    """Take a refresh token back."""
+    """Take a token back."""
     parameters = single(request.form)
     with transaction() as session:
         response: Response = server.create_endpoint_response(Revocation.ENDPOINT_NAME, _asked(parameters, session))
         return response
+
+
+@token_endpoints.route("/introspect", methods=["POST"])
+@allow(anyone)
+def introspect() -> Response:
+    """Say whether a token is good, to whom it concerns."""
+    parameters = single(request.form)
+    if is_access_token(parameters.get("token", "")):
+        return _introspect(_asked(parameters))  # no table, again
+    with transaction() as session:
+        return _introspect(_asked(parameters, session))
+
+
+def _introspect(asked: OAuthRequest) -> Response:
+    response: Response = server.create_endpoint_response(Introspection.ENDPOINT_NAME, asked)
+    return response
 
 
 def _token(asked: OAuthRequest) -> Response:

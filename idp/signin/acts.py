@@ -78,6 +78,7 @@ ACTS = MappingProxyType(
         "subject.renamed": Text("登记的姓名或名称变更", "The registered name changed"),
         "subject.renumbered": Text("登记的号码变更", "The registered number changed"),
         "subject.restored": Text("登记恢复", "Restored in the registry"),
+        "token.revoked": Text("门户“{what}”交还了访问凭证", "{what} gave an access token back"),
         "tokens.cut": Text("收回了发给门户的全部访问凭证", "Took back every access token that portals held"),
         "totp.added": Text("新增动态验证码验证器", "Added an authenticator"),
         "totp.removed": Text("移除动态验证码验证器", "Removed an authenticator"),
@@ -96,6 +97,7 @@ SOMETHING = MappingProxyType(
         "licence": Text("证照", "licence"),
         "portal": Text("一个门户", "a portal"),
         "refresh": Text("一个门户", "a portal"),
+        "token": Text("一个门户", "a portal"),
         "verification": Text("证照", "licence"),
     }
 )

@@ -5,6 +5,7 @@ Either way a cause is given, a receipt is made, and the holder sees the use. Wha
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, check_authority
 from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of
 from wallet.verifying.attesting import Asker, Finding, attest
+from wallet.verifying.licence_details import fields_within
 from wallet.verifying.receipts import VALID
 from wallet.verifying.verification import summary_of
 
@@ -43,12 +45,16 @@ class FieldUnknown(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class DrawRequest:
-    """Which licence, why, and which of its fields (None: all). `number` is the holder's; None with the holder's own token."""
+    """Which licence, why, and which of its fields (None: all). `number` is the holder's; None with the holder's own token.
+
+    `limits` are the authorization details of the token that this type is within, None where it has none.
+    """
 
     type: str
     cause: dict[str, str]
     number: str | None = field(default=None, repr=False)
     fields: list[str] | None = None
+    limits: list[Mapping[str, Any]] | None = None
 
 
 def draw_by_authority(session: Session, settings: Settings, request: DrawRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
@@ -96,7 +102,8 @@ def _draw(
     now: datetime,
 ) -> dict[str, Any]:
     licence = _current(session, licence_type, holder_id=holder_id, now=now)
-    fields = _chosen(licence_type, licence, request.fields)
+    wanted = request.fields if request.limits is None else fields_within(request.limits, request.fields, identifier=licence.identifier)
+    fields = _chosen(licence_type, licence, wanted)
     state = licence.state_at(now).value
     summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
     answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES), **({"holder": holder} if holder else {})}

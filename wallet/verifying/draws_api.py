@@ -23,6 +23,7 @@ from wallet.register.catalogue import get_type
 from wallet.register.departments import get_department
 from wallet.verifying.attesting import Asker
 from wallet.verifying.draws import DrawRequest, draw_by_authority, draw_for_holder
+from wallet.verifying.licence_details import limits_of
 from wallet.verifying.receipts import answered_before
 
 draws = ApiBlueprint("draws", __name__, description="Drawing licences, on statutory authority or with the holder's consent.")
@@ -40,18 +41,20 @@ HOLDER_GIVEN = Text("使用本人授权时不得另写持证主体。", "With a 
 def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Draw the valid licence of a type, with a cause; the holder sees the use.
 
-    With a system's token (scope `draws`) the department's own authority counts; with a person's (scope `licences`), the person's consent.
+    With a system's token (scope `draws`) the department's own authority counts; with a person's (scope `licences`), the person's consent. A token
+    with authorization details of type `licence` draws just what these say.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id = now(), new_id()
     _check_holder(body)
     _check_mandate(body, moment)
+    limits = limits_of(g.token.terms.authorization_details, get_type(body["type"]).code)
     digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
         before = claim(session, caller=_caller(), key=headers["key"], digest=digest, result_id=receipt_id, now=moment)
         if before is not None:
             return answered_before(session, before)
-        request = DrawRequest(body["type"], body["cause"], body.get("holder", {}).get("number"), body.get("fields"))
+        request = DrawRequest(body["type"], body["cause"], body.get("holder", {}).get("number"), body.get("fields"), limits)
         asker, holder_id = Asker(g.token.department, get_department(g.token.department).name), g.token.holder_id
         if holder_id is None:
             return draw_by_authority(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)

@@ -44,6 +44,7 @@ class JwtBearer(Grant, TokenEndpointMixin):
         vouched = assertion_grants.verify(unverified, client=client, settings=self.request.settings, now=self.request.now)
         self.grantee = self._person(vouched, client) if vouched.sub != client.client_id else None
         self.allowed = self._settle_scopes(vouched, client)
+        self.settle()
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         """Write the act down and return the token; there is no refresh token: another assertion is as good (RFC 7521 section 4.1)."""
@@ -60,6 +61,7 @@ class JwtBearer(Grant, TokenEndpointMixin):
             settings=request.settings,
             now=request.now,
             grantee=grantee,
+            terms=self.settle(),
             binding=request.binding,
             also=also,
         )

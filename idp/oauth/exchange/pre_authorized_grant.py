@@ -77,6 +77,10 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
         """Return the details of the offer, or those among them that were asked for."""
         return self.agreed
 
+    def settle(self) -> Terms:
+        """Return the same: what is asked of the offer was settled before its code was used up."""
+        return self.agreed
+
     def _settle_client(self) -> None:
         request = self.request
         if request.authorization is None and not any(name in request.form for name in IDENTIFYING):

@@ -60,6 +60,7 @@ class TokenExchange(Grant, TokenEndpointMixin):
             grantee=self.grantee,
             terms=Terms(authorization_details=self.proof.token.terms.authorization_details),
             binding=request.binding,
+            grant_id=self.proof.token.grant_id,
             also={**self._claims(), "exp": expires},
         )
         response = {

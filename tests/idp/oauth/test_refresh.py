@@ -118,7 +118,10 @@ def test_anothers_token_is_refused_and_not_harmed(app: Flask, browser: FlaskClie
     with app.app_context(), transaction() as session:
         other = new_portal(session, scopes=SCOPES)
     assert refresh(browser, other, tokens["refresh_token"]).json["error"] == "invalid_grant"
-    assert browser.post("/revoke", data={**other.proof(), "token": tokens["refresh_token"]}).status_code == 200
+    assert browser.post("/revoke", data={**other.proof(), "token": tokens["refresh_token"]}).json == {
+        "error": "invalid_grant",
+        "error_description": "The token was issued to another client.",
+    }
     assert refresh(browser, portal, tokens["refresh_token"]).status_code == 200
 
 
@@ -130,7 +133,6 @@ def test_a_token_given_back_ends_its_family(browser: FlaskClient, portal: System
 
 BAD_REVOCATIONS = {
     "no token": ({}, 400, "invalid_request"),
-    "an access token": ({"token": "a.b.c"}, 400, "unsupported_token_type"),
     "twice": ({"token": ["x", "y"]}, 400, "invalid_request"),
     "no proof": ({"token": "x", "client_assertion": None}, 401, "invalid_client"),
     "huge": ({"token": "x" * 2_000_000}, 413, "invalid_request"),
