@@ -39,9 +39,9 @@ def claims_of(token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
-def exchange(http_client: FlaskClient, system: System, subject_token: str, **changes: Any) -> Any:
+def exchange(http_client: FlaskClient, system: System, token: str, **changes: Any) -> Any:
     """Send a token exchange; a change to None takes a parameter away."""
-    form = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject_token, "subject_token_type": ACCESS_TOKEN, **changes}
+    form = {"grant_type": TOKEN_EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN, **changes}
     return ask(http_client, system, **{name: value for name, value in form.items() if value is not None})
 
 
