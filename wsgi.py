@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import click
 from flask import Flask
@@ -17,13 +18,21 @@ from runtime import cache, database, guard, hosts, languages, openapi, pages, pr
 from runtime.settings import Settings, SettingsError
 
 
+class Application(Flask):
+    """A Flask whose views are all plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function: to look at each one, at each request, whether it is a coroutine takes longer than some of them do."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application: the runtime first, then each part, from the inside out.
 
     Raises SettingsError if the environment is not usable.
     """
     settings = settings or Settings.from_environ()
-    app = Flask("runtime")
+    app = Application("runtime")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.extensions["kabao_settings"] = settings

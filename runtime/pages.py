@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Request, Response, request, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 from flask_wtf import CSRFProtect
@@ -18,11 +19,36 @@ from runtime.guard import anyone, declare
 from runtime.settings import Settings
 
 csrf = CSRFProtect()
+ONE_PACKET = 1400  # what fits in one gains nothing by being compressed
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
 )
-DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+OWN_POLICY = POLICY.format(form_action="'self'")
+OWN_DOCS_POLICY = OWN_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+HEADERS = tuple(
+    (name, name.lower(), value)
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
+        "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }.items()
+)
+
+
+class FormSessions(SecureCookieSessionInterface):
+    """The cookie of forms, which most requests do not have: for them nothing is set up, and nothing read or written."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request."""
+        return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write a session back that was looked at or changed."""
+        if session or session.modified or session.accessed:
+            super().save_session(app, session, response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +90,21 @@ def form_may_lead_only_to(response: Response, origin: str) -> Response:
 
 
 def _headers(response: Response) -> Response:
-    policy = DOCS_POLICY if request.path == "/api/docs" else POLICY
-    response.headers.setdefault("Content-Security-Policy", policy.format(form_action="'self'"))
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Frame-Options", "DENY")
-    response.headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(), microphone=()")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    if request.endpoint not in ("static", "bootstrap.static"):
-        response.headers.setdefault("Cache-Control", "no-store")
+    """Add what every answer says to a browser, unless the view has said something else."""
+    said = {name.lower() for name, _ in response.headers}
+    for name, key, value in HEADERS:
+        if key not in said:
+            response.headers.add(name, value)
+    if "content-security-policy" not in said:
+        response.headers.add("Content-Security-Policy", OWN_DOCS_POLICY if request.path == "/api/docs" else OWN_POLICY)
+    if "cache-control" not in said and request.endpoint not in ("static", "bootstrap.static"):
+        response.headers.add("Cache-Control", "no-store")
     return response
+
+
+def _is_short(response: Response) -> bool:
+    length = response.calculate_content_length() if response.is_sequence else None
+    return length is not None and length < ONE_PACKET
 
 
 def _https_only(response: Response) -> Response:
@@ -94,13 +125,16 @@ def init_app(app: Flask, settings: Settings) -> None:
         BOOTSTRAP_SERVE_LOCAL=True,
         COMPRESS_MIMETYPES=["text/html", "text/css", "application/javascript", "text/javascript", "image/svg+xml", "application/json"],
         COMPRESS_ALGORITHM=["br", "gzip"],
-        COMPRESS_MIN_SIZE=1400,  # what fits in one packet gains nothing
+        COMPRESS_MIN_SIZE=ONE_PACKET,
+        COMPRESS_REGISTER=False,  # for a short answer there is nothing to think about
         SEND_FILE_MAX_AGE_DEFAULT=86400,
     )
+    app.session_interface = FormSessions()
     Bootstrap5(app)
     declare(app, "bootstrap.static", anyone)
     csrf.init_app(app)
-    Compress(app)
+    compress = Compress(app)
+    app.after_request(lambda response: response if _is_short(response) else compress.after_request(response))
     app.after_request(_headers)
     if settings.is_https:
         app.after_request(_https_only)

@@ -78,8 +78,13 @@ def _is_unicode(text: str) -> bool:
 
 
 def _refuse_nul() -> None:
-    if NUL in request.path or any(NUL in text for pair in (*request.args.items(multi=True), *request.form.items(multi=True)) for text in pair):
+    query = request.environ.get("QUERY_STRING", "")
+    if NUL in request.path or NUL in query or "%00" in query or (request.method != "GET" and _form_holds_nul()):
         raise BadRequest
+
+
+def _form_holds_nul() -> bool:
+    return any(NUL in text for pair in request.form.items(multi=True) for text in pair)
 
 
 def init_app(app: Flask) -> None:

@@ -4,10 +4,13 @@ A log line names the route's rule, never its path or query; a last filter masks 
 number or a token.
 """
 
+import json
 import logging
 import re
 import sys
 import time
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import structlog
@@ -17,7 +20,7 @@ from prometheus_client import Counter, Histogram
 from runtime.ids import new_id
 from runtime.settings import Settings
 
-log = structlog.get_logger("kabao.request")
+REQUEST_LOG = logging.getLogger("kabao.request")
 REQUESTS = Counter("kabao_requests_total", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram("kabao_request_seconds", "Time to answer", ["route"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10))
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -88,11 +91,25 @@ def _end(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "-"
     method = request.method if request.method in METHODS else "-"  # callers make methods up, and a counter is kept for each
     seconds = time.perf_counter() - g.began
-    REQUESTS.labels(route, method, response.status_code).inc()
-    SECONDS.labels(route).observe(seconds)
+    count, times = _counters(route, method, response.status_code)
+    count.inc()
+    times.observe(seconds)
     response.headers["X-Request-ID"] = g.correlation_id
-    log.info("answered", route=route, method=method, status=response.status_code, ms=round(seconds * 1000, 2))
+    if REQUEST_LOG.isEnabledFor(logging.INFO):
+        _write_answered(route, method, response.status_code, round(seconds * 1000, 2))
     return response
+
+
+@cache
+def _counters(route: str, method: str, status: int) -> tuple[Any, Any]:
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route)
+
+
+def _write_answered(route: str, method: str, status: int, ms: float) -> None:
+    """Write the line that every request leaves, by itself: the general chain would cost a tenth of a short request."""
+    line = {"route": route, "method": method, "status": status, "ms": ms, "event": "answered", "correlation_id": _masked(g.correlation_id)}
+    line |= {"level": "info", "logger": REQUEST_LOG.name, "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+    sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
