@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keys.sealing import SealBroken
-from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, rough_input, telemetry
+from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, quick, rough_input, telemetry
 from runtime.settings import Settings, SettingsError
 
 
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     telemetry.init_app(app, settings)
     hosts.init_app(app)
     database.init_app(app, settings)
+    quick.init_app(app, settings)
     cache.init_app(app, settings)
     languages.init_app(app)
     problems.init_app(app)

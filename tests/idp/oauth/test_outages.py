@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth import assertions
+from runtime.quick import Statement
 from runtime.settings import Settings
 from tests.idp.oauth.journeys import Journey
 from tests.world_clients import System
@@ -59,7 +60,7 @@ def test_pages_say_so_to_people(dark: Flask, portal: System, path: str) -> None:
 
 def test_an_assertion_whose_use_cannot_be_written_is_not_honoured(app: Flask, client: FlaskClient, portal: System, monkeypatch: Any) -> None:
     assert client.post("/token", data={"grant_type": "refresh_token", "refresh_token": "x", **portal.proof()}).json["error"] == "invalid_grant"
-    monkeypatch.setattr(assertions, "USE", "SELECT 1 / 0 + length(%s::text || %s::text)")
+    monkeypatch.setattr(assertions, "USE", Statement("fails", "SELECT 1 / (length($1::text) - length($1::text)), $2::timestamptz"))
     response = client.post("/token", data={"grant_type": "refresh_token", "refresh_token": "x", **portal.proof()})
     assert response.status_code == 503
     monkeypatch.undo()

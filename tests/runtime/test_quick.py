@@ -1,0 +1,62 @@
+"""Statements that stand alone: what they wrote is there for everyone, and a server that was away is found again."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy.exc import DBAPIError
+
+from runtime import quick
+from runtime.quick import Quick, Statement
+
+KEEP = Statement("keep", "INSERT INTO quick_things (name, at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING")
+MOMENT = datetime(2026, 11, 23, 4, 5, 6, 789012, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def lines(app: Flask, database_url: str) -> Iterator[Quick]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE quick_things (name bytea PRIMARY KEY, at timestamptz)")
+    lines = Quick(database_url)
+    yield lines
+    lines.close()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE quick_things")
+
+
+def test_a_row_is_written_once_and_seen_by_others_at_once(lines: Quick, database_url: str) -> None:
+    assert [lines.run(KEEP, b"one", quick.moment(MOMENT)) for _ in range(3)] == [1, 0, 0]
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT at FROM quick_things WHERE name = %s", (b"one",)).fetchone() == (MOMENT,)
+
+
+@pytest.mark.parametrize("when", [MOMENT, datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)])
+def test_a_moment_is_the_one_that_is_kept(lines: Quick, database_url: str, when: datetime) -> None:
+    name = when.isoformat().encode()
+    lines.run(KEEP, name, quick.moment(when))
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT at FROM quick_things WHERE name = %s", (name,)).fetchone() == (when,)
+
+
+def test_of_many_at_once_one_writes(lines: Quick) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        wrote = list(threads.map(lambda _: lines.run(KEEP, b"at once", quick.moment(MOMENT)), range(200)))
+    assert sorted(wrote) == [0] * 199 + [1]
+
+
+def test_a_server_that_was_away_is_found_again(lines: Quick, database_url: str) -> None:
+    lines.run(KEEP, b"before", quick.moment(MOMENT))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kabao quick' AND datname = current_database()"
+        )
+    assert lines.run(KEEP, b"after", quick.moment(MOMENT)) == 1
+
+
+def test_a_statement_that_fails_says_so_and_the_next_goes_on(lines: Quick) -> None:
+    with pytest.raises(DBAPIError):
+        lines.run(Statement("wrong", "SELECT 1 / (length($1::text) - length($1::text))"), b"x")
+    assert lines.run(KEEP, b"the next", quick.moment(MOMENT)) == 1
