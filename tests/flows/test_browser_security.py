@@ -22,7 +22,8 @@ from wsgi import create_app
 PUBLIC, EVIL = "https://id.example.gov.cn", "evil.example"
 VALUES = {"uuid": "01900000-0000-7000-8000-000000000000", "int": "1"}
 # A system proves itself in the request; a portal's request to sign someone in or out only leads to a page that asks.
-NO_COOKIE_COUNTS = re.compile(r"/(api/v1/.*|token|introspect|revoke|userinfo|authorize|logout|par|device_authorization|register)$")
+OAUTH_ENDPOINTS = "token|introspect|revoke|userinfo|authorize|logout|par|device_authorization|backchannel-authentication|register(?:/.*)?"
+NO_COOKIE_COUNTS = re.compile(rf"/(api/v1/.*|signals/.*|{OAUTH_ENDPOINTS})$")
 LED_ELSEWHERE = re.compile(r'="(?!\?)[^"]*(evil|javascript:)')  # an attribute, but for the links to the same page in another language
 ELSEWHERE = [
     "https://evil.example/",
