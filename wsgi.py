@@ -65,6 +65,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.consent_pages import consent_pages
     from idp.oauth.discovery_api import discovery, userinfo
     from idp.oauth.logout_pages import logout_pages
+    from idp.oauth.registration.registration_api import registration
     from idp.oauth.requests.pushed_api import pushed_api
     from idp.oauth.token_api import token_endpoints
     from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
@@ -148,6 +149,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
+    app.register_blueprint(registration)
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
     senders.init_app(app)
@@ -170,6 +172,7 @@ def commands() -> list[click.Command]:
     from idp.oauth.exchange.trust_commands import trust
     from idp.oauth.resource_commands import resource
     from idp.signals.commands import signals
+    from idp.signin.operator_commands import operator
     from idp.signin.places_commands import places
     from idp.subjects.commands import registry
     from idp.subjects.mandate_commands import mandate
@@ -179,7 +182,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, client, resource, trust, signals]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
     return [demo, tour, *ours, licence_type, department, verify, ledger]
 
 

@@ -3,6 +3,7 @@
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens, resources, revoked_tokens
 from idp.oauth.apart import inbox, waiting
 from idp.oauth.exchange import issuers, pre_authorized
+from idp.oauth.registration import initial_tokens, policies, registering, software_statements
 from idp.oauth.requests import pushed
 from idp.signals import streams, tokens
 from idp.signin import (
@@ -13,6 +14,7 @@ from idp.signin import (
     devices,
     notices,
     one_time_codes,
+    operators,
     passkey_challenges,
     passkeys,
     pending,
@@ -87,6 +89,11 @@ OWNERS = (
     waiting,
     inbox,
     pushed,
+    policies,
+    initial_tokens,
+    registering,
+    software_statements,
+    operators,
     catalogue,
     departments,
     licences,

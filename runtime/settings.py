@@ -34,6 +34,7 @@ class Settings:
     A refresh token is good for `refresh_token_lifetime` from the sign-in, unless it is not used for `refresh_token_idle`. Wallets that nobody
     registered get tokens as `anonymous_wallet_client`, a public client of the operator's; without one they get none.
     `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
+    `open_registration` is the policy under which clients may register without a token, None for no open registration.
     Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
     `former_master_key` still opens what is sealed under it.
     """
@@ -69,6 +70,7 @@ class Settings:
     sms_url: str = field(default="", repr=False)
     former_master_key: bytes | None = field(default=None, repr=False)
     derivation_key: bytes | None = field(default=None, repr=False)
+    open_registration: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -143,6 +145,7 @@ class _Reader:
             level_1_accounts=self.one_of("KABAO_LEVEL_1_ACCOUNTS", ("allow", "refuse")) == "allow",
             smtp_url=self.sender("KABAO_SMTP_URL", ("smtps", "smtp")),
             mail_from=self.mail_from(),
+            open_registration=self.environ.get("KABAO_OPEN_REGISTRATION", "").strip() or None,
             sms_url=self.sender("KABAO_SMS_URL", ("https", "http") if development else ("https",)),
         )
         if self.faults:

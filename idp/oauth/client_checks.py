@@ -3,7 +3,7 @@
 One line a rule: the member that is at fault and when it is. Whoever adds a grant, a way of proof or a member adds its line here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ from idp.oauth.client_kinds import (
     NONE,
     SECRET_METHODS,
 )
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, WEB
 from idp.oauth.key_sets import read_key_set
+from keys import jwe, suites
 
 if TYPE_CHECKING:
     from idp.oauth.clients import RegisteredClient
@@ -54,7 +55,7 @@ def _lacks_keys(row: "RegisteredClient") -> bool:
     """Whether there are no keys where the proof wants them, both kinds at once, or a set that cannot be read; unused keys are fine."""
     jwks_uri = row.client_metadata.get("jwks_uri")
     if jwks_uri is not None:
-        return row.jwks is not None or not isinstance(jwks_uri, str) or not redirects.is_acceptable(jwks_uri)
+        return row.jwks is not None
     try:
         keys = read_key_set(row.jwks).signing
     except ValueError as error:
@@ -63,7 +64,10 @@ def _lacks_keys(row: "RegisteredClient") -> bool:
 
 
 def _redirects_badly(row: "RegisteredClient") -> bool:
-    return not all(map(redirects.is_acceptable, row.redirect_uris)) or (AUTHORIZATION_CODE in row.grant_types) != bool(row.redirect_uris)
+    is_native = row.client_metadata.get("application_type") == NATIVE
+    if not all(redirects.is_acceptable(uri) or (is_native and redirects.is_private_use(uri)) for uri in row.redirect_uris):
+        return True
+    return (AUTHORIZATION_CODE in row.grant_types) != bool(row.redirect_uris)
 
 
 def _delivers_badly(row: "RegisteredClient") -> bool:
@@ -74,14 +78,42 @@ def _delivers_badly(row: "RegisteredClient") -> bool:
     return mode not in ("poll", "ping") or (mode == "ping" and not (isinstance(uri, str) and redirects.is_acceptable(uri)))
 
 
-def _is_address(uri: str | None) -> bool:
-    return uri is None or redirects.is_acceptable(uri)
+def _is_address(uri: object) -> bool:
+    return uri is None or (isinstance(uri, str) and redirects.is_acceptable(uri))
 
 
+def _unknown(name: str, known: Collection[str]) -> Check:
+    return Check(name, lambda row: row.client_metadata.get(name) not in (None, *known), "one of " + ", ".join(known))
+
+
+def _without_alg(answer: str) -> Check:
+    """An encryption method means nothing without the algorithm that its key is written by."""
+    alg, enc = f"{answer}_alg", f"{answer}_enc"
+    return Check(enc, lambda row: enc in row.client_metadata and alg not in row.client_metadata, f"only with {alg}")
+
+
+def _is_written_to_nobody(row: "RegisteredClient") -> bool:
+    is_encrypted = any(row.client_metadata.get(f"{answer}_alg") for answer in ENCRYPTED)
+    return is_encrypted and row.jwks is None and "jwks_uri" not in row.client_metadata
+
+
+SIGNED = (
+    "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
+    "authorization_signed_response_alg",
+    "introspection_signed_response_alg",
+)
+HMACS = ("HS256", "HS384", "HS512")  # of client_secret_jwt
+BY_THE_CLIENT = ("request_object_signing_alg", "backchannel_authentication_request_signing_alg")
+ENCRYPTED = ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response", "introspection_encrypted_response")
+TO_US = "request_object_encryption"
+CALLED = ("frontchannel_logout_uri", "initiate_login_uri", "backchannel_client_notification_endpoint", "sector_identifier_uri")
 CHECKS = (
     Check("auth_method", lambda row: row.auth_method not in AUTH_METHODS, "one of " + ", ".join(AUTH_METHODS)),
+    Check("jwks_uri", lambda row: not _is_address(row.client_metadata.get("jwks_uri")), "https, without fragment and user name"),
     Check("jwks", _lacks_keys, "private_key_jwt wants jwks or jwks_uri, not both"),
     Check("client_secret", lambda row: (row.auth_method in SECRET_METHODS) != (row.secret_hash is not None), "just where the proof is a secret"),
+    Check("grant_types", lambda row: not row.grant_types or not set(row.grant_types) <= set(GRANT_TYPES), "some of " + ", ".join(GRANT_TYPES)),
     Check("redirect_uris", _redirects_badly, "https, or http to a loopback literal, without fragment; just for authorization_code"),
     Check(
         "post_logout_redirect_uris",
@@ -89,7 +121,6 @@ CHECKS = (
         "https, or http to a loopback literal, without fragment",
     ),
     Check("backchannel_logout_uri", lambda row: not _is_address(row.backchannel_logout_uri), "https, without fragment"),
-    Check("grant_types", lambda row: not row.grant_types or not set(row.grant_types) <= set(GRANT_TYPES), "some of " + ", ".join(GRANT_TYPES)),
     Check(
         "grant_types",
         lambda row: row.auth_method == NONE and not CONFIDENTIAL_GRANTS.isdisjoint(row.grant_types),
@@ -108,6 +139,16 @@ CHECKS = (
     ),
     Check("scopes", lambda row: not set(row.scopes) <= set(scopes.ALL), "some of " + ", ".join(scopes.ALL)),
     Check("levels", lambda row: not set(row.levels) <= set(row.scopes) & set(scopes.OF_PEOPLE), "only of scopes of people that it has"),
+    *(_unknown(name, tuple(suites.SUITES)) for name in (*SIGNED, *BY_THE_CLIENT)),
+    _unknown("token_endpoint_auth_signing_alg", (*suites.SUITES, *HMACS)),
+    *(_unknown(f"{answer}_alg", jwe.ALGS) for answer in (*ENCRYPTED, TO_US)),
+    *(_unknown(f"{answer}_enc", jwe.ENCS) for answer in (*ENCRYPTED, TO_US)),
+    *map(_without_alg, (*ENCRYPTED, TO_US)),
+    Check("jwks", _is_written_to_nobody, "answers are encrypted to a key in jwks or jwks_uri"),
+    _unknown("application_type", (WEB, NATIVE)),
+    _unknown("subject_type", (PAIRWISE, PUBLIC)),
+    _unknown("security_profile", (FAPI2, FAPI2_MESSAGE_SIGNING)),
+    *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
     Check("metadata", lambda row: not set(row.client_metadata) <= NAMES, "only members that are known"),
     *(Check(rule.field, rule.is_wrong, rule.wanted) for rule in profiles.RULES),
 )

@@ -121,7 +121,7 @@ class Client(ClientMixin):
     @property
     def can_be_posed_as(self) -> bool:
         """Whether any program on a person's machine could take the answer meant for this client, and use it (RFC 8252 section 8.6)."""
-        return self.auth_method == NONE and any(redirects.LOOPBACK.fullmatch(uri) for uri in self.redirect_uris)
+        return self.auth_method == NONE and any(not redirects.is_of_a_host(uri) for uri in self.redirect_uris)
 
     def get_client_id(self) -> str:
         """Return the client's id."""
@@ -228,19 +228,30 @@ def register_client(
     return row
 
 
-def disable_client(session: Session, client_id: str, *, now: datetime) -> None:
-    """Close a client's registration at once; raises ClientRefused if there is none."""
+def get_row(session: Session, client_id: str) -> RegisteredClient:
+    """Return a registration to change, kept from others until the transaction ends; raises ClientRefused if there is none."""
     row = session.get(RegisteredClient, client_id, with_for_update=True)
     if row is None:
         raise ClientRefused("no such client", field="client_id")
+    return row
+
+
+def disable_client(session: Session, client_id: str, *, now: datetime, actor: str = "operator") -> None:
+    """Close a client's registration at once; raises ClientRefused if there is none."""
+    row = get_row(session, client_id)
     row.disabled_at = row.disabled_at or now
-    ledger.record(session, "client.disabled", actor="operator", object_id=client_id, now=now)
+    ledger.record(session, "client.disabled", actor=actor, object_id=client_id, now=now)
     cache.changed(session, TOPIC)
 
 
 def give_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None = None) -> None:
     """Give a client a secret in the place of the one it has."""
     row.secret_hash, row.secret_expires_at = hash_secret(secret), expires_at
+
+
+def take_secrets(row: RegisteredClient) -> None:
+    """Leave a client without a secret: it proves itself otherwise now."""
+    row.secret_hash = row.secret_expires_at = row.former_secret_hash = row.former_secret_expires_at = None
 
 
 def new_secret() -> str:

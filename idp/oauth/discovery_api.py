@@ -14,6 +14,7 @@ from idp.oauth.apart import backchannel, device
 from idp.oauth.callers import bearer
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
+from idp.oauth.registration import registration_api
 from idp.oauth.requests import pushed_api
 from idp.signin.assurance import ACRS
 from keys import suites
@@ -116,4 +117,5 @@ PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     backchannel.announced,
     pushed_api.announced,
     introspection.announced,
+    registration_api.announced,
 )

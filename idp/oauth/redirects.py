@@ -1,6 +1,7 @@
 """Where a browser may be sent: exact addresses, registered beforehand. Pure.
 
-RFC 9700 section 2.1 (exact match) with the one exception of RFC 8252 section 7.3: the port of a loopback IP literal.
+RFC 9700 section 2.1 (exact match) with the one exception of RFC 8252 section 7.3: the port of a loopback IP literal. A native application
+may have a scheme of its own, named by a domain turned round (section 7.1).
 """
 
 import re
@@ -8,6 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(/[!-~]*)?")
+PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/(?!/)[!-~]*")
 PRINTABLE = re.compile(r"[!-~]{1,500}")
 
 
@@ -24,6 +26,16 @@ def is_acceptable(uri: str) -> bool:
         return False
 
 
+def is_private_use(uri: str) -> bool:
+    """Whether this is an address within a native application's own scheme, such as `cn.gov.example.app:/callback`."""
+    return bool(PRINTABLE.fullmatch(uri) and PRIVATE_USE.fullmatch(uri)) and "#" not in uri and "\\" not in uri
+
+
+def is_of_a_host(uri: str) -> bool:
+    """Whether an acceptable address is some host's, rather than this machine's own."""
+    return not LOOPBACK.fullmatch(uri) and not is_private_use(uri)
+
+
 def is_registered(unverified_uri: str, registered: Iterable[str]) -> bool:
     """Whether an address is one of the registered ones."""
     known = list(registered)
@@ -34,8 +46,10 @@ def is_registered(unverified_uri: str, registered: Iterable[str]) -> bool:
 
 
 def origin_of(uri: str) -> str:
-    """Return scheme, host and port of a registered address."""
+    """Return scheme, host and port of a registered address; of one that no host has, the scheme."""
     parts = urlsplit(uri)
+    if not parts.netloc:
+        return f"{parts.scheme}:"
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -48,7 +62,7 @@ def origins_covering(uri: str) -> str:
 def sector_of(uris: Iterable[str], *, client_id: str) -> str:
     """Return the sector that a client belongs to unless it names one: the host of its first address, or itself on a loopback."""
     first = next(iter(uris), None)
-    if first is None or LOOPBACK.fullmatch(first):
+    if first is None or not is_of_a_host(first):
         return client_id
     return urlsplit(first).hostname or client_id
 

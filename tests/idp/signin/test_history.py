@@ -30,13 +30,23 @@ OF_NOBODY = {
     *(
         "authority.granted",
         "authority.withdrawn",
+        "client.changed",
+        "client.deleted",
         "client.disabled",
+        "client.enabled",
         "client.registered",
+        "client.secret-rotated",
         "department.added",
         "issuer.distrusted",
         "issuer.trusted",
         "licence-type.applied",
+        "registration-policy.applied",
+        "registration-policy.removed",
+        "registration-token.issued",
+        "registration-token.revoked",
         "registry.told",
+        "statement-issuer.distrusted",
+        "statement-issuer.trusted",
     ),
 }
 FIRST_WORDS = {act.partition(".")[0] for act in ACTS} - {"code"}

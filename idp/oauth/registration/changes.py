@@ -1,0 +1,130 @@
+"""What is done to a client that stands: its secret changes, it is changed, closed, opened again, and its grants end."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from marshmallow import ValidationError
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from idp.oauth import clients
+from idp.oauth.client_kinds import SECRET_METHODS
+from idp.oauth.clients import ClientKnown, ClientRefused, RegisteredClient
+from idp.oauth.codes import AuthorizationCode
+from idp.oauth.refresh_tokens import RefreshFamily
+from idp.oauth.registration.documents import fill_as_operator, new_row
+from runtime import cache, ledger
+from schemas.clients import OperatorClientSchema
+
+OVERLAP = timedelta(days=7)
+PAGE = 50
+
+
+def read_document(unverified: Any) -> dict[str, Any]:
+    """Return the checked form of what an operator says of a client; raises ClientRefused, which names the member."""
+    try:
+        document: dict[str, Any] = OperatorClientSchema().load(unverified)
+    except ValidationError as error:
+        field, said = first_fault(error.messages)
+        raise ClientRefused(f"{field}: {said}", field=field) from error
+    return document
+
+
+def first_fault(messages: Any) -> tuple[str, str]:
+    """Return the member that the first of marshmallow's messages is about, and what it says."""
+    field, said = next(iter(messages.items())) if isinstance(messages, dict) else ("", messages)
+    while isinstance(said, dict | list):
+        said = next(iter(said.values() if isinstance(said, dict) else said), "")
+    return str(field), str(said)
+
+
+def add(session: Session, unverified: Mapping[str, Any], *, client_id: str, now: datetime, actor: str) -> tuple[RegisteredClient, str | None]:
+    """Register a client as an operator describes it; returns its secret, this once, if it proves itself by one. Raises ClientRefused, ClientKnown."""
+    document = read_document({**unverified, "client_id": client_id})
+    row = new_row(document, client_id=client_id, owner=document["owner"], now=now)
+    fill_as_operator(row, document)
+    secret = clients.new_secret() if row.auth_method in SECRET_METHODS else None
+    if secret is not None:
+        clients.give_secret(row, secret)
+    clients.check(row)
+    if session.get(RegisteredClient, client_id) is not None:
+        raise ClientKnown(field="client_id")
+    session.add(row)
+    _done(session, "client.registered", row, now=now, actor=actor)
+    return row, secret
+
+
+def change(session: Session, client_id: str, unverified: Mapping[str, Any], *, now: datetime, actor: str) -> tuple[RegisteredClient, str | None]:
+    """Replace all that an operator says of a client; returns a secret, this once, if it begins to want one. Raises ClientRefused."""
+    row = clients.get_row(session, client_id)
+    fill_as_operator(row, read_document({**unverified, "client_id": client_id}))
+    secret = None
+    if row.auth_method not in SECRET_METHODS:
+        clients.take_secrets(row)
+    elif row.secret_hash is None:
+        secret = clients.new_secret()
+        clients.give_secret(row, secret)
+    clients.check(row)
+    _done(session, "client.changed", row, now=now, actor=actor)
+    return row, secret
+
+
+def rotate_secret(
+    session: Session, client_id: str, *, now: datetime, actor: str, overlap: timedelta = OVERLAP, lifetime: timedelta | None = None
+) -> str:
+    """Give a client a further secret and return it, this once; the one before stays good for `overlap`. Raises ClientRefused."""
+    row = clients.get_row(session, client_id)
+    if row.auth_method not in SECRET_METHODS:
+        raise ClientRefused("the client proves itself without a secret", field="token_endpoint_auth_method")
+    secret = clients.new_secret()
+    put_secret(row, secret, expires_at=now + lifetime if lifetime else None, now=now, overlap=overlap)
+    _done(session, "client.secret-rotated", row, now=now, actor=actor)
+    return secret
+
+
+def put_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None, now: datetime, overlap: timedelta = OVERLAP) -> None:
+    """Put a secret in the place of the one that a client has, which ends with the overlap, or before if it had to."""
+    if row.secret_hash is not None:
+        row.former_secret_hash = row.secret_hash
+        row.former_secret_expires_at = min(now + overlap, row.secret_expires_at or now + overlap)
+    clients.give_secret(row, secret, expires_at=expires_at)
+
+
+def disable(session: Session, client_id: str, *, now: datetime, actor: str) -> None:
+    """Close a client's registration at once; raises ClientRefused if there is none."""
+    clients.disable_client(session, client_id, now=now, actor=actor)
+
+
+def enable(session: Session, client_id: str, *, now: datetime, actor: str) -> None:
+    """Open a client's registration again, with the grants that it still has; raises ClientRefused if there is none."""
+    row = clients.get_row(session, client_id)
+    row.disabled_at = None
+    _done(session, "client.enabled", row, now=now, actor=actor)
+
+
+def end_grants(session: Session, client_id: str, *, now: datetime) -> None:
+    """End all that people allowed a client to have: codes that were not redeemed, and refresh tokens."""
+    session.execute(delete(AuthorizationCode).where(AuthorizationCode.client_id == client_id, AuthorizationCode.spent_at.is_(None)))
+    session.execute(update(RefreshFamily).where(RefreshFamily.client_id == client_id, RefreshFamily.ended_at.is_(None)).values(ended_at=now))
+
+
+def count_grants(session: Session, client_id: str, *, now: datetime) -> int:
+    """Return how many lasting grants a client holds."""
+    living = (RefreshFamily.client_id == client_id, RefreshFamily.ended_at.is_(None), RefreshFamily.expires_at > now)
+    return session.scalar(select(func.count()).select_from(RefreshFamily).where(*living)) or 0
+
+
+def page_of(session: Session, *, query: str = "", after: str = "", limit: int = PAGE) -> list[RegisteredClient]:
+    """Return clients whose id, name, owner or address holds a text, by id, beginning after one."""
+    found = select(RegisteredClient).order_by(RegisteredClient.client_id).where(RegisteredClient.client_id > after).limit(limit)
+    if query:
+        in_names = (RegisteredClient.name[language].astext.icontains(query, autoescape=True) for language in ("zh", "en"))
+        by_id = RegisteredClient.client_id.icontains(query, autoescape=True)
+        found = found.where(or_(by_id, RegisteredClient.owner == query, RegisteredClient.sector == query, *in_names))
+    return list(session.scalars(found))
+
+
+def _done(session: Session, act: str, row: RegisteredClient, *, now: datetime, actor: str) -> None:
+    ledger.record(session, act, actor=actor, object_id=row.client_id, now=now)
+    cache.changed(session, clients.TOPIC)

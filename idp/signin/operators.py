@@ -1,0 +1,80 @@
+"""Operators: the people who run the service, by name of their subject. Added by command alone; what they do is in the ledger as theirs."""
+
+from datetime import datetime
+from uuid import UUID
+
+from flask import g
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.signin.assurance import MATCHED, TWO_FACTORS
+from idp.signin.callers import at_least, signed_in
+from runtime import ledger
+from runtime.database import Base, transaction
+from runtime.languages import Text
+from runtime.problems import NotAllowed, Refusal
+
+
+class NotAnOperator(NotAllowed):
+    """Someone signed in who does not run the service, or who acts for somebody else just now."""
+
+    code, status, title = "not-an-operator", 403, Text("仅限系统运营人员使用。", "This is for operators of the service.")
+
+
+class NoSuchOperator(Refusal):
+    """The person is no operator."""
+
+    code, status, title = "no-such-operator", 404, Text("此人不是运营人员。", "The person is no operator.")
+
+
+class Operator(Base):
+    """A person who runs the service."""
+
+    __tablename__ = "operators"
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    added_at: Mapped[datetime]
+
+
+def add_operator(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let a person run the service; doing it again changes nothing."""
+    row = insert(Operator).values(subject_id=subject_id, added_at=now).on_conflict_do_nothing().returning(Operator.subject_id)
+    if session.execute(row).first() is not None:
+        ledger.record(session, "operator.added", actor="operator", object_id=subject_id, subject_id=subject_id, now=now)
+
+
+def remove_operator(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let a person run the service no longer, from their next request on; raises NoSuchOperator."""
+    gone = delete(Operator).where(Operator.subject_id == subject_id).returning(Operator.subject_id)
+    if session.execute(gone).first() is None:
+        raise NoSuchOperator
+    ledger.record(session, "operator.removed", actor="operator", object_id=subject_id, subject_id=subject_id, now=now)
+
+
+def operators(session: Session) -> list[Operator]:
+    """Return every operator, the first first."""
+    return list(session.scalars(select(Operator).order_by(Operator.added_at)))
+
+
+def is_operator(session: Session, subject_id: UUID) -> bool:
+    """Whether a person runs the service."""
+    return session.get(Operator, subject_id) is not None
+
+
+class OperatorCaller:
+    """An operator in their own name, known to the registry, who signed in by two factors."""
+
+    name = "operator"
+
+    def admit(self) -> None:
+        """Leave who it is in `g.signed_in`; raises NotAnOperator, or leads a browser to sign in or to raise its level."""
+        signed_in.admit()
+        with transaction() as session:
+            known = is_operator(session, g.signed_in.subject_id)
+        if not known or g.signed_in.acting_for is not None:
+            raise NotAnOperator("runs nothing here")
+        strong.admit()
+
+
+strong = at_least(ial=MATCHED, aal=TWO_FACTORS)
+operator = OperatorCaller()

@@ -1,0 +1,1 @@
+"""idp/oauth/registration: tests."""
