@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keys.sealing import SealBroken
 from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, quick, rough_input, telemetry
+from runtime.client_certificates import ClientCertificates
 from runtime.settings import Settings, SettingsError
 
 
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["kabao_settings"] = settings
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
     telemetry.init_app(app, settings)
     hosts.init_app(app)
     database.init_app(app, settings)

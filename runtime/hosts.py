@@ -27,9 +27,10 @@ class UnknownHost(Refusal):
 def is_ours(unverified_host: str, settings: Settings) -> bool:
     """Whether a name, with its port if it has one, is this service's."""
     host = unverified_host.lower()
-    scheme = settings.public_url.partition("://")[0]
-    if settings.host.lower() in (host, host.removesuffix(DEFAULT_PORTS[scheme])):
-        return True
+    for url in (settings.public_url, settings.mtls_url or settings.public_url):
+        scheme, _, own = url.lower().partition("://")
+        if own in (host, host.removesuffix(DEFAULT_PORTS[scheme])):
+            return True
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return settings.development and name in OWN_NAMES
 

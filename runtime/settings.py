@@ -5,7 +5,9 @@ Everything that is missing or unsafe is reported together. Secrets do not show i
 
 import base64
 import binascii
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +21,20 @@ MASTER_KEY_BYTES = 32
 DAY = 24 * 3600
 LONGEST_WHOLE = 10
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+CLIENT_AUTHENTICATION = (
+    "private_key_jwt",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+)
+HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 
 
 class SettingsError(Exception):
@@ -36,7 +52,8 @@ class Settings:
     `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
     `open_registration` is the policy under which clients may register without a token, None for no open registration.
     Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
-    `former_master_key` still opens what is sealed under it.
+    `former_master_key` still opens what is sealed under it. A client's TLS certificate is believed only where `client_certificate_header`
+    is set, and only from one of `client_certificate_proxies`; `mtls_url` is where clients with one reach us, if elsewhere.
     """
 
     database_url: str = field(repr=False)
@@ -71,6 +88,13 @@ class Settings:
     former_master_key: bytes | None = field(default=None, repr=False)
     derivation_key: bytes | None = field(default=None, repr=False)
     open_registration: str | None = None
+    mtls_url: str | None = None
+    client_certificate_header: str | None = None
+    client_certificate_format: str = "pem"
+    client_certificate_verified_header: str | None = None
+    client_certificate_proxies: tuple[Network, ...] = LOOPBACK
+    client_authentication: frozenset[str] = frozenset(CLIENT_AUTHENTICATION)
+    dpop_nonces_always: bool = False
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -147,6 +171,13 @@ class _Reader:
             mail_from=self.mail_from(),
             open_registration=self.environ.get("KABAO_OPEN_REGISTRATION", "").strip() or None,
             sms_url=self.sender("KABAO_SMS_URL", ("https", "http") if development else ("https",)),
+            mtls_url=self.mtls_url(development=development),
+            client_certificate_header=self.header("KABAO_CLIENT_CERTIFICATE_HEADER"),
+            client_certificate_format=self.one_of("KABAO_CLIENT_CERTIFICATE_FORMAT", ("pem", "rfc9440")),
+            client_certificate_verified_header=self.header("KABAO_CLIENT_CERTIFICATE_VERIFIED_HEADER"),
+            client_certificate_proxies=self.networks("KABAO_CLIENT_CERTIFICATE_PROXIES"),
+            client_authentication=self.client_authentication(),
+            dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -230,6 +261,35 @@ class _Reader:
         elif parts.scheme != "https" and not (development and parts.scheme == "http"):
             self.faults.append(f"{name} must be https outside KABAO_ENVIRONMENT=development.")
         return url
+
+    def header(self, name: str) -> str | None:
+        text = self.environ.get(name, "").strip()
+        if text and not HEADER_NAME.fullmatch(text):
+            self.faults.append(f"{name} must be the name of a header: letters, digits and hyphens.")
+        if text and not self.environ.get("KABAO_TRUSTED_PROXIES", "").strip("0 "):
+            self.faults.append(f"{name} needs KABAO_TRUSTED_PROXIES: without a proxy before the service, anyone could send that header.")
+        return text or None
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        """Return networks, or single addresses, separated by spaces or commas; this machine's own if none is named."""
+        text = self.environ.get(name, "").replace(",", " ")
+        try:
+            return tuple(map(ipaddress.ip_network, text.split())) or LOOPBACK
+        except ValueError:
+            self.faults.append(f"{name} must be addresses or networks, such as 10.1.2.3 or 10.1.0.0/16.")
+            return LOOPBACK
+
+    def client_authentication(self) -> frozenset[str]:
+        chosen = frozenset(self.environ.get("KABAO_CLIENT_AUTHENTICATION", "").replace(",", " ").split())
+        if not chosen <= set(CLIENT_AUTHENTICATION):
+            self.faults.append(f"KABAO_CLIENT_AUTHENTICATION must be some of {', '.join(CLIENT_AUTHENTICATION)}.")
+        return chosen or frozenset(CLIENT_AUTHENTICATION)
+
+    def mtls_url(self, *, development: bool) -> str | None:
+        url = self.other_url("KABAO_MTLS_URL", development=development)
+        if url is not None and urlsplit(url.rstrip("/")).path:
+            self.faults.append("KABAO_MTLS_URL must be scheme, host and port alone, such as https://mtls.id.example.gov.cn.")
+        return url.rstrip("/") if url else None
 
     def public_url(self, *, development: bool) -> str:
         url = self.environ.get("KABAO_PUBLIC_URL", "http://127.0.0.1:8000" if development else "").rstrip("/")

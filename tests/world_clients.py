@@ -54,8 +54,14 @@ def new_portal(session: Session, *, scopes: Iterable[str] = ("openid", "profile"
     key = suites.ES256.generate()
     redirect_uri = f"https://{client_id}.example.gov.cn/callback"
     grant_types = [clients.AUTHORIZATION_CODE, clients.REFRESH_TOKEN]
-    registration = {"redirect_uris": [redirect_uri], "grant_types": grant_types, "name": Text("测试门户", "Test portal"), **rest}
-    clients.register_client(session, client_id=client_id, owner=owner, jwks=jwks_of(key), scopes=list(scopes), now=now(), **registration)
+    registration = {
+        "redirect_uris": [redirect_uri],
+        "grant_types": grant_types,
+        "name": Text("测试门户", "Test portal"),
+        "jwks": jwks_of(key),
+        **rest,
+    }
+    clients.register_client(session, client_id=client_id, owner=owner, scopes=list(scopes), now=now(), **registration)
     return System(client_id, key, redirect_uri)
 
 

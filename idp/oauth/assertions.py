@@ -1,6 +1,6 @@
-"""Assertions that were used: a client's signed proof of itself is good once (RFC 7523 section 3, `jti`).
+"""Assertions that were used: a client's signed proof of itself is good once (RFC 7523 section 3, `jti`), and so is its proof of a key (RFC 9449).
 
-One row an assertion, kept until it has expired. It is written in a transaction of its own, before anything else is done with the
+One row an assertion or a proof, kept until it has expired. It is written in a transaction of its own, before anything else is done with the
 request, and not flushed to disk at once (`runtime.quick`): a crash of the database's machine may forget the last half second, in
 exchange for a tenth of the cost.
 """
@@ -19,16 +19,16 @@ USE = quick.Statement(
 
 
 class ClientAssertion(Base):
-    """An assertion that was used, by the digest of its client and `jti`."""
+    """An assertion that was used, by the digest of its signer (a client, or `dpop:` and a key's thumbprint) and `jti`."""
 
     __tablename__ = "client_assertions"
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime]
 
 
-def use_once(client_id: str, jti: str, *, expires_at: datetime) -> bool:
+def use_once(signer: str, jti: str, *, expires_at: datetime) -> bool:
     """Mark an assertion as used; returns False if it was used before."""
-    digest = hashlib.sha256(f"{client_id}\0{jti}".encode()).digest()
+    digest = hashlib.sha256(f"{signer}\0{jti}".encode()).digest()
     return quick.run(USE, digest, quick.moment(expires_at)) == 1
 
 

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, UnsupportedResponseTypeError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core.errors import LoginRequiredError
 from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
-from idp.oauth import codes, hints, id_tokens, portal_sessions, profiles, refresh_tokens, response_modes, scopes
+from idp.oauth import bindings, codes, hints, id_tokens, portal_sessions, profiles, refresh_tokens, response_modes, scopes
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
@@ -33,6 +33,7 @@ CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (
     hints.check_id_token_hint,
     resource_indicators.check,
     authorization_details.check,
+    bindings.check_code_key,
 )
 REFUSED_PARAMETERS = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
 
@@ -98,8 +99,11 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         )
 
     def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode | None:
-        """Spend the code and return what it stands for, or None."""
-        return codes.redeem(self.request.session, code, client_id=client.client_id, now=self.request.now)
+        """Spend the code and return what it stands for, or None; raises InvalidGrantError where the request lacks the key that it is bound to."""
+        found = codes.redeem(self.request.session, code, client_id=client.client_id, now=self.request.now)
+        if found is not None and not found.terms.is_for(self.request.binding):
+            raise InvalidGrantError("The code is bound to a key that the request does not prove.")
+        return found
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
         """Delete nothing: a spent code is remembered, so that a replay is noticed."""

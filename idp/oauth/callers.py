@@ -1,16 +1,28 @@
-"""Callers with an access token: departments' systems, and portals for a person (RFC 6750)."""
+"""Callers with an access token: departments' systems, and portals for a person (RFC 6750, RFC 9449 section 7, RFC 8705 section 3, RFC 9470)."""
 
 import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from authlib.oauth2 import OAuth2Error
 from flask import current_app, g, request
 
-from idp.oauth.access_tokens import InvalidToken, verify_access_token
+from idp.oauth import bindings
+from idp.oauth.access_tokens import AccessToken, InvalidToken, verify_access_token
+from idp.oauth.binding import dpop, mutual_tls, nonces
+from idp.oauth.bindings import CERTIFICATE, DPOP
+from idp.oauth.clients import find_client
+from idp.signin.assurance import ACRS, LEAST, Level, read_acr
 from runtime.clock import now
 from runtime.guard import Caller
 from runtime.languages import Text
-from runtime.problems import NotAllowed, NotSignedIn
+from runtime.problems import NotAllowed, NotSignedIn, Refusal
+from runtime.settings import Settings
 
-BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
+CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+REALM = 'realm="kabao"'
+ALGS = f'algs="{" ".join(dpop.ALGORITHMS)}"'
+IN_BODY = "access_token"
 
 
 class InsufficientScope(NotAllowed):
@@ -19,29 +31,129 @@ class InsufficientScope(NotAllowed):
     code, status, title = "insufficient-scope", 403, Text("访问令牌的授权范围不足。", "The access token does not have the scope for this.")
 
 
-class Bearer:
-    """Someone with an access token of one of some scopes; records it as `g.token`."""
+class InsufficientAuthentication(NotSignedIn):
+    """The person must be known better, or sign in more strongly or anew, before this is done for them (RFC 9470)."""
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
+    code, status = "insufficient-user-authentication", 401
+    title = Text("本操作需要更高等级或更近的登录，请重新授权。", "This needs a stronger or more recent sign-in: authorize again.")
+
+
+class InvalidProof(NotSignedIn):
+    """The DPoP proof that came with the token is not valid, or lacks our nonce (RFC 9449 sections 7.1 and 9)."""
+
+    code, status, title = "invalid-dpop-proof", 401, Text("访问令牌的持有证明无效。", "The proof that came with the access token is not valid.")
+
+
+class TwoTokens(Refusal):
+    """The token is there more than once (RFC 6750 section 3.1: invalid_request)."""
+
+    code, status, title = "invalid-request", 400, Text("访问令牌只能以一种方式出示。", "Show the access token in one way.")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A token as it was shown: by which scheme, in the spelling of the registry."""
+
+    scheme: str
+    unverified: str
+
+    def challenge(self, error: str, more: str = "") -> dict[str, str]:
+        """Return the challenge that goes with a refusal, by the scheme that was tried."""
+        algorithms = f", {ALGS}" if self.scheme == "DPoP" else ""
+        return {"WWW-Authenticate": f'{self.scheme} {REALM}, error="{error}"{more}{algorithms}'}
+
+
+class Bearer:
+    """Someone with an access token of one of some scopes; records it as `g.token`.
+
+    With a `level`, or an age that the sign-in may have, a person's token must have been given for one; `in_body` lets a form carry the token.
+    """
+
+    def __init__(self, scopes: tuple[str, ...], level: Level = LEAST, max_age: timedelta | None = None, *, in_body: bool = False) -> None:
         self.scopes = scopes
+        self.level, self.max_age, self.in_body = level, max_age, in_body
         self.name = "bearer:" + "|".join(scopes)
 
     def admit(self) -> None:
-        """Record the token of the request; raises NotSignedIn, InvalidToken or InsufficientScope, each with its challenge."""
-        match = BEARER.fullmatch(request.headers.get("Authorization", ""))
-        if match is None:
-            raise NotSignedIn("no bearer token", headers={"WWW-Authenticate": 'Bearer realm="kabao"'})
+        """Record the token of the request; raises NotSignedIn, InvalidToken, InvalidProof or InsufficientScope, each with its challenge."""
+        shown, settings, moment = self._shown(), current_app.extensions["kabao_settings"], now()
         try:
-            token = verify_access_token(match[1], settings=current_app.extensions["kabao_settings"], now=now())
+            token = verify_access_token(shown.unverified, settings=settings, now=moment)
+            _check_holder(token, shown, settings, moment)
         except InvalidToken as error:
-            error.headers["WWW-Authenticate"] = 'Bearer realm="kabao", error="invalid_token"'
+            error.headers.update(shown.challenge("invalid_token"))
             raise
         if token.scopes.isdisjoint(self.scopes):
-            challenge = f'Bearer realm="kabao", error="insufficient_scope", scope="{" ".join(self.scopes)}"'
-            raise InsufficientScope("the token lacks the scope", headers={"WWW-Authenticate": challenge})
+            challenge = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
+            raise InsufficientScope("the token lacks the scope", headers=challenge)
         g.token = token
+        g.token_scheme = shown.scheme
+        check_authentication(self.level, self.max_age)
+
+    def _shown(self) -> Shown:
+        header = request.headers.get("Authorization")
+        body = request.form.get(IN_BODY) if self.in_body and request.method == "POST" else None
+        if header is not None and body is not None:
+            raise TwoTokens("a token in the header and in the body", headers={"WWW-Authenticate": f'Bearer {REALM}, error="invalid_request"'})
+        match = CREDENTIALS.fullmatch(header or "")
+        if match is not None:
+            return Shown("DPoP" if match[1].lower() == "dpop" else "Bearer", match[2])
+        if body is None:
+            raise NotSignedIn("no access token", headers={"WWW-Authenticate": f"Bearer {REALM}, DPoP {REALM}, {ALGS}"})
+        return Shown("Bearer", body)
 
 
-def bearer(*scopes: str) -> Caller:
+def bearer(*scopes: str, level: Level = LEAST, max_age: timedelta | None = None, in_body: bool = False) -> Caller:
     """Return the caller with a token of this scope; of several scopes, one is enough."""
-    return Bearer(scopes)
+    return Bearer(scopes, level, max_age, in_body=in_body)
+
+
+def check_authentication(level: Level, max_age: timedelta | None = None) -> None:
+    """Check that the person of the present token was known, and signed in, well and recently enough; raises InsufficientAuthentication.
+
+    Its challenge says what to ask of the person at the authorization endpoint (RFC 9470 section 3). A system's own token has no person.
+    """
+    token: AccessToken = g.token
+    if token.holder_id is None:
+        return
+    is_old = max_age is not None and now().timestamp() - token.claims.get("auth_time", 0) > max_age.total_seconds()
+    if token.level.covers(level) and not is_old:
+        return
+    enough = [acr for acr in ACRS if (read_acr(acr) or LEAST).covers(level)]
+    more = f', error_description="A stronger or more recent sign-in is needed", acr_values="{" ".join(enough)}"'
+    if max_age is not None:
+        more += f', max_age="{int(max_age.total_seconds())}"'
+    challenge = Shown(g.token_scheme, "").challenge("insufficient_user_authentication", more)
+    raise InsufficientAuthentication("the sign-in is not strong or recent enough", headers=challenge)
+
+
+def _check_holder(token: AccessToken, shown: Shown, settings: Settings, moment: datetime) -> None:
+    """Check that whoever shows a bound token has what it is bound to, and that each kind of token comes by its own scheme."""
+    binding = token.binding
+    is_bound_to_key = binding is not None and binding.method == DPOP
+    if is_bound_to_key != (shown.scheme == "DPoP"):
+        raise InvalidToken("the token is not for this scheme")
+    if binding is None:
+        return
+    if binding.method == CERTIFICATE:
+        presented = mutual_tls.read(request.headers, settings)
+        if presented is None or presented.thumbprint != binding.thumbprint:
+            raise InvalidToken("another certificate")
+    elif _prove(token, shown, settings, moment) != binding.thumbprint:
+        raise InvalidToken("another key")
+
+
+def _prove(token: AccessToken, shown: Shown, settings: Settings, moment: datetime) -> str:
+    """Return the thumbprint of the key that the request's proof is by; raises InvalidProof with its challenge."""
+    client = find_client(token.client_id)
+    needs_nonce = client is None or bindings.needs_nonce(client, settings)
+    expected = dpop.Expected(request.method, request.path, shown.unverified, needs_nonce)
+    try:
+        proved = dpop.check(request.headers.get(dpop.HEADER, ""), expected=expected, settings=settings, now=moment)
+    except OAuth2Error as error:
+        if isinstance(error, dpop.UseNonce):
+            nonces.hand_out(settings, now=moment)
+        raise InvalidProof(str(error.error), headers=shown.challenge(str(error.error))) from error
+    if proved.had_nonce:
+        nonces.hand_out(settings, now=moment)
+    return proved.jkt

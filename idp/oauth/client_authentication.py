@@ -1,99 +1,115 @@
-"""How a client proves who it is at the token and revocation endpoints (RFC 6749 section 2.3, RFC 7523, OpenID Connect Core section 9).
+"""How a client proves who it is (RFC 6749 section 2.3, RFC 7521, RFC 7523, RFC 8705 section 2, OpenID Connect Core section 9).
 
-One way a client, the one that it was registered with; two proofs in one request are refused. The algorithm of an assertion is its
-registered key's, never the one that its header names.
+One way a client, the one that it was registered with; two proofs in one request are refused. The algorithm of an assertion is its key's, never
+the one that its header names. Whatever is wrong with a proof, the answer is the same as for a client that is not known.
 """
 
 import base64
 import binascii
-import json
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
-import jwt
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from idp.oauth import assertions, client_keys
-from idp.oauth.clients import CLIENT_SECRET_BASIC, NONE, PRIVATE_KEY_JWT, Client, find_client
-from keys import suites
+from idp.oauth.binding import mutual_tls
+from idp.oauth.binding.mutual_tls import Headers
+from idp.oauth.client_kinds import (
+    AUTH_METHODS,
+    CLIENT_SECRET_BASIC,
+    CLIENT_SECRET_JWT,
+    CLIENT_SECRET_POST,
+    NONE,
+    PRIVATE_KEY_JWT,
+    SELF_SIGNED_TLS_CLIENT_AUTH,
+    TLS_CLIENT_AUTH,
+)
+from idp.oauth.clients import Client, find_client
+from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from runtime.settings import Settings
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-LONGEST_LIFE = timedelta(minutes=5)
+LONGEST_LIFE = timedelta(hours=1)
 LEEWAY = timedelta(seconds=30)
-LONGEST = 4096
+LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
-ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in suites.SUITES}
+FAPI_ALGORITHMS = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
+BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
+NO_HEADERS: dict[str, str] = {}
 
 
-def authenticate(form: dict[str, str], *, authorization: str | None, settings: Settings, now: datetime) -> Client:
-    """Return the client that a request proves to come from.
+def authenticate(
+    form: dict[str, str], *, authorization: str | None, settings: Settings, now: datetime, path: str = "/token", headers: Headers = NO_HEADERS
+) -> Client:
+    """Return the client that a request proves to come from; `path` is what it was sent to, which an assertion may be for.
 
     Raises InvalidClientError, which does not say what was wrong with a proof, and InvalidRequestError for two proofs at once.
     """
-    ways = [way for way, offered in ((PRIVATE_KEY_JWT, "client_assertion" in form), (CLIENT_SECRET_BASIC, authorization is not None)) if offered]
-    if len(ways) > 1 or "client_secret" in form:
-        raise InvalidRequestError("One way of client authentication, and not client_secret in the body.")
-    if ways == [PRIVATE_KEY_JWT]:
-        client = _by_assertion(form, settings=settings, now=now)
-    elif ways == [CLIENT_SECRET_BASIC]:
-        client = _by_secret(authorization or "")
+    offered = [authorization is not None, "client_secret" in form, "client_assertion" in form]
+    if sum(offered) > 1:
+        raise InvalidRequestError("Prove the client in one way.")
+    if "client_assertion" in form:
+        client = _by_assertion(form, path=path, settings=settings, now=now)
+    elif authorization is not None:
+        client = _by_basic(authorization)
+    elif "client_secret" in form:
+        client = _by_secret(form.get("client_id", ""), form["client_secret"], CLIENT_SECRET_POST)
     else:
-        client = _by_name(form.get("client_id", ""))
+        client = _by_name(form.get("client_id", ""), headers=headers, settings=settings)
+    if client.auth_method not in methods_offered(settings):
+        raise _refused()
     if "client_id" in form and form["client_id"] != client.client_id:
-        raise _refused("client_id is another client's.")
+        raise _refused()
     return client
 
 
-def _by_assertion(form: dict[str, str], *, settings: Settings, now: datetime) -> Client:
-    unverified = form["client_assertion"]
-    if form.get("client_assertion_type") != ASSERTION_TYPE or len(unverified) > LONGEST:
-        raise _refused("The client assertion is not acceptable.")
+def methods_offered(settings: Settings) -> list[str]:
+    """Return the methods that the operator leaves on; those by certificate need a proxy that says what it saw, and what it made of it."""
+    needs = {TLS_CLIENT_AUTH: settings.client_certificate_verified_header, SELF_SIGNED_TLS_CLIENT_AUTH: True}
+    seen = settings.client_certificate_header is not None
+    return [one for one in AUTH_METHODS if one in settings.client_authentication and (one not in needs or (seen and needs[one]))]
+
+
+def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime) -> Client:
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise _refused()
     try:
-        client, claims = _verify(unverified)
-    except (LookupError, ValueError, RecursionError) as error:
-        raise _refused("The client assertion is not acceptable.") from error
-    if claims.get("sub") != client.client_id or not _names_us(claims.get("aud"), settings):
-        raise _refused("The client assertion is not acceptable.")
+        assertion = take_apart(form["client_assertion"], longest=LONGEST)
+        client = _claimed_client(assertion.claims)
+        _check_signature(client, assertion)
+    except (LookupError, NotCompact) as error:
+        raise _refused() from error
+    claims = assertion.claims
+    if claims.get("sub") != client.client_id or not _names_us(claims.get("aud"), client, path=path, settings=settings):
+        raise _refused()
     expires_at = _check_times(claims, now=now)
     jti = claims.get("jti")
     if not _is_id(jti) or not assertions.use_once(client.client_id, jti, expires_at=expires_at):
-        raise _refused("The client assertion was used before.")
+        raise _refused()
     return client
 
 
-def _verify(unverified: str) -> tuple[Client, dict[str, Any]]:
-    """Return the client that `iss` names and the claims, once the signature is known to be that client's (RFC 7515 section 5.2).
-
-    Taken apart here, once, and verified by PyJWT's algorithm: `jwt.decode` would cost half as much again as the signature itself.
-    Raises LookupError or ValueError.
-    """
-    signed, _, signature = unverified.encode("ascii").rpartition(b".")
-    header, claims = (json.loads(_decode(segment)) for segment in signed.split(b".", 1))
-    client = _claimed_client(claims)
-    if not isinstance(header, dict):
-        raise LookupError("no header")
-    key = client_keys.key_of(client, header.get("kid"))
-    if header.get("alg") != key.algorithm or "crit" in header or "b64" in header:
-        raise ValueError("another algorithm, or an extension")
-    if not ALGORITHMS[key.algorithm].verify(signed, key.key, _decode(signature)):
-        raise ValueError("another's signature")
-    return client, claims
-
-
-def _decode(segment: bytes) -> bytes:
-    if b"=" in segment:
-        raise ValueError("padded")
-    return base64.b64decode(segment + b"=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-
-
-def _claimed_client(claims: Any) -> Client:
-    issuer = claims.get("iss") if isinstance(claims, dict) else None
+def _claimed_client(claims: dict[str, Any]) -> Client:
+    issuer = claims.get("iss")
     client = find_client(issuer) if isinstance(issuer, str) else None
-    if client is None or client.auth_method != PRIVATE_KEY_JWT:
+    if client is None or client.auth_method not in BY_ASSERTION:
         raise LookupError("no such client")
     return client
+
+
+def _check_signature(client: Client, assertion: Compact) -> None:
+    """Check the signature, or the HMAC, by the client's own key or secret and the algorithms of that; raises LookupError."""
+    named, wanted = assertion.algorithm, client.metadata.token_endpoint_auth_signing_alg
+    if wanted not in (None, named) or (client.metadata.is_fapi2 and named not in FAPI_ALGORITHMS):
+        raise LookupError("an algorithm that is not the client's")
+    if client.auth_method == CLIENT_SECRET_JWT:
+        if named != "HS256" or not any(assertion.is_authenticated_by(secret) for secret in client.hmac_secrets):
+            raise LookupError("another secret")
+        return
+    key = client_keys.key_of(client, assertion.header.get("kid"))
+    if named not in key.algorithms or not assertion.is_signed_by(key.key, named):
+        raise LookupError("another's signature")
 
 
 def _is_id(jti: Any) -> TypeGuard[str]:
@@ -101,40 +117,57 @@ def _is_id(jti: Any) -> TypeGuard[str]:
     return isinstance(jti, str) and 0 < len(jti) <= LONGEST_JTI and jti.isprintable()
 
 
-def _names_us(audience: Any, settings: Settings) -> bool:
-    named = audience if isinstance(audience, list) else [audience]
-    return settings.public_url in named or f"{settings.public_url}/token" in named
+def _names_us(audience: Any, client: Client, *, path: str, settings: Settings) -> bool:
+    """Whether the assertion is for us: our issuer, the token endpoint, or where it was sent; under FAPI 2.0 our issuer and nothing else."""
+    if client.metadata.is_fapi2:
+        return bool(audience == settings.public_url)
+    bases = (settings.public_url, *([settings.mtls_url] if settings.mtls_url else []))
+    ours = {settings.public_url, *(f"{base}{at}" for base in bases for at in ("/token", path))}
+    return any(isinstance(one, str) and one in ours for one in (audience if isinstance(audience, list) else [audience]))
 
 
 def _check_times(claims: dict[str, Any], *, now: datetime) -> datetime:
-    """Return until when the assertion must be remembered; its times are at most five minutes ahead."""
+    """Return until when the assertion must be remembered; it expires at most an hour ahead."""
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
-    expires, begins = claims.get("exp"), claims.get("nbf", 0)
-    if not isinstance(expires, int | float) or not isinstance(begins, int | float):
-        raise _refused("The client assertion is not acceptable.")
-    if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway or begins > moment + leeway:
-        raise _refused("The client assertion has expired, or expires more than five minutes ahead.")
-    return now + LONGEST_LIFE + 3 * LEEWAY
+    expires, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
+    if not (is_moment(expires) and is_moment(begins) and is_moment(issued)):
+        raise _refused()
+    if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway or max(begins, issued) > moment + leeway:
+        raise _refused()
+    return now + timedelta(seconds=expires - moment) + 2 * LEEWAY
 
 
-def _by_secret(authorization: str) -> Client:
+def _by_basic(authorization: str) -> Client:
+    """Know a client by HTTP Basic, whose parts are form-encoded before they are put together (RFC 6749 section 2.3.1)."""
     scheme, _, encoded = authorization.partition(" ")
     try:
-        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        name, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
-        raise _refused("The client is not known by this proof.") from error
-    client = find_client(unquote(name)) if scheme.lower() == "basic" else None
-    if client is None or client.auth_method != CLIENT_SECRET_BASIC or not client.check_client_secret(unquote(secret)):
-        raise _refused("The client is not known by this proof.")
-    return client
+        raise _refused() from error
+    if scheme.lower() != "basic":
+        raise _refused()
+    return _by_secret(unquote_plus(name), unquote_plus(secret), CLIENT_SECRET_BASIC)
 
 
-def _by_name(client_id: str) -> Client:
+def _by_secret(client_id: str, secret: str, method: str) -> Client:
     client = find_client(client_id)
-    if client is None or client.auth_method != NONE:
-        raise _refused("The client must prove who it is.")
+    if client is None or client.auth_method != method or len(secret) > LONGEST_SECRET or not client.check_client_secret(secret):
+        raise _refused()
     return client
 
 
-def _refused(description: str) -> InvalidClientError:
-    return InvalidClientError(description=description, status_code=401)
+def _by_name(client_id: str, *, headers: Headers, settings: Settings) -> Client:
+    """Know a client by its name alone, or by its name and the certificate of its connection."""
+    client = find_client(client_id)
+    if client is None:
+        raise _refused()
+    if client.auth_method == NONE:
+        return client
+    presented = mutual_tls.read(headers, settings) if client.auth_method in BY_CERTIFICATE else None
+    if presented is None or not mutual_tls.is_client(client, presented):
+        raise _refused()
+    return client
+
+
+def _refused() -> InvalidClientError:
+    return InvalidClientError(description="The client is not known by this proof.", status_code=401)

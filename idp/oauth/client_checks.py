@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from idp.oauth import profiles, redirects, scopes
+from idp.oauth.certificate_names import SUBJECTS, is_readable
 from idp.oauth.client_kinds import (
     AUTH_METHODS,
     AUTHORIZATION_CODE,
     CIBA,
+    CLIENT_SECRET_JWT,
     CONFIDENTIAL_GRANTS,
     DEVICE_CODE,
     GRANT_TYPES,
     KEY_METHODS,
     NONE,
+    PRIVATE_KEY_JWT,
     SECRET_METHODS,
+    SELF_SIGNED_TLS_CLIENT_AUTH,
+    TLS_CLIENT_AUTH,
 )
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, WEB
 from idp.oauth.key_sets import read_key_set
@@ -57,10 +62,29 @@ def _lacks_keys(row: "RegisteredClient") -> bool:
     if jwks_uri is not None:
         return row.jwks is not None
     try:
-        keys = read_key_set(row.jwks).signing
+        key_set = read_key_set(row.jwks)
     except ValueError as error:
         raise NotAcceptable("jwks", str(error)) from error
-    return row.auth_method in KEY_METHODS and not keys
+    usable = key_set.public_key_hashes if row.auth_method == SELF_SIGNED_TLS_CLIENT_AUTH else key_set.signing
+    return row.auth_method in KEY_METHODS and not usable
+
+
+def _lacks_subject(row: "RegisteredClient") -> bool:
+    """Whether a client known by a name in its certificate has not exactly one, or another client has one (RFC 8705 section 2.1.2)."""
+    named = {member: row.client_metadata[member] for member in SUBJECTS if row.client_metadata.get(member) is not None}
+    readable = all(isinstance(name, str) and is_readable(member, name) for member, name in named.items())
+    return not readable or len(named) != (1 if row.auth_method == TLS_CLIENT_AUTH else 0)
+
+
+def _signs_otherwise(row: "RegisteredClient") -> bool:
+    algorithm = row.client_metadata.get("token_endpoint_auth_signing_alg")
+    if row.auth_method == PRIVATE_KEY_JWT:
+        return algorithm is not None and algorithm not in suites.SUITES
+    return algorithm not in ((None, "HS256") if row.auth_method == CLIENT_SECRET_JWT else (None,))
+
+
+def _is_bound_twice(row: "RegisteredClient") -> bool:
+    return all(row.client_metadata.get(member) is True for member in ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"))
 
 
 def _redirects_badly(row: "RegisteredClient") -> bool:
@@ -111,7 +135,10 @@ CALLED = ("frontchannel_logout_uri", "initiate_login_uri", "backchannel_client_n
 CHECKS = (
     Check("auth_method", lambda row: row.auth_method not in AUTH_METHODS, "one of " + ", ".join(AUTH_METHODS)),
     Check("jwks_uri", lambda row: not _is_address(row.client_metadata.get("jwks_uri")), "https, without fragment and user name"),
-    Check("jwks", _lacks_keys, "private_key_jwt wants jwks or jwks_uri, not both"),
+    Check("jwks", _lacks_keys, "private_key_jwt and self_signed_tls_client_auth want jwks or jwks_uri, not both"),
+    Check("tls_client_auth_subject_dn", _lacks_subject, "tls_client_auth, and no other, wants just one name of its certificate"),
+    Check("token_endpoint_auth_signing_alg", _signs_otherwise, "HS256 for client_secret_jwt; for private_key_jwt one of " + ", ".join(suites.SUITES)),
+    Check("dpop_bound_access_tokens", _is_bound_twice, "tokens are bound to a key or to a certificate, not to both"),
     Check("client_secret", lambda row: (row.auth_method in SECRET_METHODS) != (row.secret_hash is not None), "just where the proof is a secret"),
     Check("grant_types", lambda row: not row.grant_types or not set(row.grant_types) <= set(GRANT_TYPES), "some of " + ", ".join(GRANT_TYPES)),
     Check("redirect_uris", _redirects_badly, "https, or http to a loopback literal, without fragment; just for authorization_code"),

@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +23,7 @@ from idp.oauth.client_kinds import AUTHORIZATION_CODE as AUTHORIZATION_CODE
 from idp.oauth.client_kinds import CIBA as CIBA
 from idp.oauth.client_kinds import CLIENT_CREDENTIALS as CLIENT_CREDENTIALS
 from idp.oauth.client_kinds import CLIENT_SECRET_BASIC as CLIENT_SECRET_BASIC
+from idp.oauth.client_kinds import CLIENT_SECRET_JWT
 from idp.oauth.client_kinds import DEVICE_CODE as DEVICE_CODE
 from idp.oauth.client_kinds import GRANT_TYPES as GRANT_TYPES
 from idp.oauth.client_kinds import JWT_BEARER as JWT_BEARER
@@ -35,6 +36,7 @@ from idp.oauth.client_metadata import ClientMetadata, read_metadata
 from idp.oauth.key_sets import ClientKey as ClientKey
 from idp.oauth.key_sets import KeySet, read_key_set
 from idp.signin.assurance import Level
+from keys import sealed_tables, sealing
 from runtime import cache, ledger
 from runtime.clock import now
 from runtime.database import Base, transaction
@@ -44,6 +46,7 @@ from runtime.problems import Refusal
 TOPIC = "clients"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 SECRET_BYTES = 32
+PLACE = "secret"
 NO_LEVELS: Mapping[str, Level] = MappingProxyType({})
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -73,6 +76,8 @@ class RegisteredClient(Base):
     secret_expires_at: Mapped[datetime | None]
     former_secret_hash: Mapped[bytes | None]
     former_secret_expires_at: Mapped[datetime | None]
+    secret_sealed: Mapped[bytes | None]
+    former_secret_sealed: Mapped[bytes | None]
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
     backchannel_logout_uri: Mapped[str | None]
@@ -86,12 +91,16 @@ class RegisteredClient(Base):
     client_metadata: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
 
+sealed_tables.declare(RegisteredClient, row="client_id", sealed={"secret_sealed": PLACE, "former_secret_sealed": PLACE})
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that a client may prove itself with: its hash, and until when if it ends."""
+    """A secret that a client may prove itself with: its hash, and until when if it ends. `plain` is there where it is a key (client_secret_jwt)."""
 
     hash: bytes
     expires_at: datetime | None
+    plain: bytes | None = field(default=None, repr=False)
 
     def is_good(self, unverified: str, *, now: datetime) -> bool:
         """Whether this is the secret, in constant time, and still good."""
@@ -142,6 +151,12 @@ class Client(ClientMixin):
         """Whether the secret is the client's, or was until it was rotated a moment ago; in constant time."""
         moment = now()
         return any(secret.is_good(client_secret, now=moment) for secret in self.secrets)
+
+    @property
+    def hmac_secrets(self) -> list[bytes]:
+        """The secrets that the client's assertions may be authenticated with."""
+        moment = now()
+        return [secret.plain for secret in self.secrets if secret.plain is not None and (secret.expires_at is None or moment < secret.expires_at)]
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Whether the client proves itself in this way; the same at every endpoint."""
@@ -245,8 +260,12 @@ def disable_client(session: Session, client_id: str, *, now: datetime, actor: st
 
 
 def give_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None = None) -> None:
-    """Give a client a secret in the place of the one it has."""
-    row.secret_hash, row.secret_expires_at = hash_secret(secret), expires_at
+    """Give a client a secret in the place of the one it has; kept sealed where it is the key of an HMAC, and else only as its hash."""
+    row.secret_hash, row.secret_expires_at, row.secret_sealed = hash_secret(secret), expires_at, None
+    if row.auth_method == CLIENT_SECRET_JWT:
+        if len(secret.encode()) < SECRET_BYTES:
+            raise ClientRefused("a key for HS256 has at least 32 bytes (RFC 7518 section 3.2)", field="client_secret")
+        row.secret_sealed = sealing.seal(secret, table=RegisteredClient.__tablename__, column=PLACE, row=row.client_id)
 
 
 def take_secrets(row: RegisteredClient) -> None:
@@ -276,9 +295,13 @@ def check(row: RegisteredClient) -> None:
 
 def _secrets_of(row: RegisteredClient) -> Iterator[Secret]:
     if row.secret_hash is not None:
-        yield Secret(row.secret_hash, row.secret_expires_at)
+        yield Secret(row.secret_hash, row.secret_expires_at, _opened(row, row.secret_sealed))
     if row.former_secret_hash is not None:
-        yield Secret(row.former_secret_hash, row.former_secret_expires_at)
+        yield Secret(row.former_secret_hash, row.former_secret_expires_at, _opened(row, row.former_secret_sealed))
+
+
+def _opened(row: RegisteredClient, sealed: bytes | None) -> bytes | None:
+    return None if sealed is None else sealing.unseal(sealed, table=row.__tablename__, column=PLACE, row=row.client_id).encode()
 
 
 def _load(client_id: str) -> Client | None:

@@ -8,10 +8,12 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify
 
-from idp.oauth import clients, introspection, oauth_errors, person_claims, scopes
+from idp.oauth import bindings, client_authentication, clients, introspection, oauth_errors, person_claims, scopes
 from idp.oauth.access_tokens import AccessToken, InvalidToken
 from idp.oauth.apart import backchannel, device
+from idp.oauth.binding import mutual_tls
 from idp.oauth.callers import bearer
+from idp.oauth.client_kinds import CLIENT_SECRET_JWT
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.oauth.registration import registration_api
@@ -41,7 +43,7 @@ def metadata() -> Response:
 
 
 @userinfo.route("/userinfo", methods=["GET", "POST"])
-@allow(bearer(scopes.OPENID))
+@allow(bearer(scopes.OPENID, in_body=True))
 def who() -> Response:
     """Give the claims that the token's scopes allow: name and number, which no ID token carries, too."""
     token: AccessToken = g.token
@@ -59,13 +61,14 @@ def metadata_of(settings: Settings) -> dict[str, Any]:
     for announced in PARTS:
         for name, value in announced(settings).items():
             whole[name] = list(dict.fromkeys([*whole.get(name, []), *value])) if isinstance(value, list) else value
-    return whole
+    return {**whole, **mutual_tls.announced(whole, settings)}
 
 
 def _core(settings: Settings) -> dict[str, Any]:
     at = settings.public_url
     algorithms = sorted(suites.SUITES)
-    methods = list(clients.AUTH_METHODS)
+    methods = client_authentication.methods_offered(settings)
+    assertion_algorithms = [*algorithms, *(["HS256"] if CLIENT_SECRET_JWT in methods else [])]
     return {
         "issuer": at,
         "authorization_endpoint": f"{at}/authorize",
@@ -80,9 +83,9 @@ def _core(settings: Settings) -> dict[str, Any]:
         "grant_types_supported": list(clients.GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": algorithms,
         "claims_supported": [
@@ -112,6 +115,7 @@ def _core(settings: Settings) -> dict[str, Any]:
 
 PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     _core,
+    bindings.announced,
     pre_authorized_grant.announced,
     device.announced,
     backchannel.announced,

@@ -29,11 +29,16 @@ ENCRYPTION_CURVES = ("P-256", "P-384", "P-521", "X25519")
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """A key that a client signs with; the algorithm is the key's."""
+    """A key that a client signs with, and the algorithms that it is for: those of its kind, or the one that its JWK names."""
 
     kid: str | None
-    algorithm: str
+    algorithms: tuple[str, ...]
     key: suites.PublicKey
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm to take where the key could be used with several."""
+        return self.algorithms[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,8 @@ def _imported(members: dict[str, str]) -> Any:
 def _signing(kid: str | None, algorithm: str | None, members: dict[str, str]) -> Iterator[ClientKey]:
     try:
         key = suites.key_from_jwk(members)
-        suite = suites.suite_of(key)
     except ValueError:
         return
-    if algorithm in (None, suite.name):
-        yield ClientKey(kid, suite.name, key)
+    algorithms = tuple(name for name in suites.algorithms_of(key) if algorithm in (None, name))
+    if algorithms:
+        yield ClientKey(kid, algorithms, key)

@@ -155,7 +155,14 @@ class Server(AuthorizationServer):
 
     def authenticate_client(self, request: OAuthRequest, methods: Iterable[str], endpoint: str = "token") -> Client:
         """Return the client that the request proves to come from; raises InvalidClientError."""
-        client = client_authentication.authenticate(request.form, authorization=request.authorization, settings=request.settings, now=request.now)
+        client = client_authentication.authenticate(
+            request.form,
+            authorization=request.authorization,
+            settings=request.settings,
+            now=request.now,
+            path=request.path,
+            headers=request.headers,
+        )
         request.binding = bindings.read_binding(request, client)
         if request.path == TOKENS:
             profiles.check_binding(client, request.binding)

@@ -107,7 +107,7 @@ def claims_of(system: System) -> dict[str, Any]:
 
 BAD_ASSERTIONS = {
     "expired": lambda s: s.assertion(exp=int(time.time()) - 60),
-    "too far ahead": lambda s: s.assertion(exp=int(time.time()) + 3600),
+    "too far ahead": lambda s: s.assertion(exp=int(time.time()) + 7200),
     "not yet valid": lambda s: s.assertion(nbf=int(time.time()) + 300),
     "exp is text": lambda s: s.assertion(exp="soon"),
     "exp is infinite": lambda s: s.assertion(exp=float("inf")),
@@ -253,7 +253,7 @@ BAD_REGISTRATIONS = {
     "javascript": {"grant_types": ["authorization_code"], "redirect_uris": ["javascript:alert(1)"]},
     "unknown grant": {"grant_types": ["password"]},
     "unknown scope": {"scopes": ["all"]},
-    "unknown method": {"auth_method": "client_secret_post"},
+    "unknown method": {"auth_method": "magic"},
     "a public system": {"auth_method": "none", "jwks": None},
 }
 

@@ -1,0 +1,100 @@
+"""A signed token in its compact form, taken apart strictly: whatever two readers could read differently is no token. Pure.
+
+RFC 7515 sections 2, 4 and 5.2, RFC 8725. Nothing that a header carries is ever used as a key or fetched here; extensions (`crit`, `b64`) are
+not understood and so refused. A member that comes twice, a number that is none, an alphabet that is not base64url: refused.
+"""
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeGuard
+
+import jwt
+
+from keys import suites
+
+FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in suites.SUITES}
+HMAC = {"HS256": jwt.get_algorithm_by_name("HS256")}
+
+
+class NotCompact(ValueError):
+    """The text is not one well-formed signed token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """The parts of a token, none of them verified."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that the header names, empty if that is no text."""
+        named = self.header.get("alg")
+        return named if isinstance(named, str) else ""
+
+    def is_signed_by(self, key: suites.PublicKey, algorithm: str) -> bool:
+        """Whether the signature is the key's, under an algorithm that was chosen for the key."""
+        return bool(ALGORITHMS[algorithm].verify(self.signed, key, self.signature))
+
+    def is_authenticated_by(self, secret: bytes) -> bool:
+        """Whether the token carries the HMAC (HS256) of a secret, in constant time."""
+        return bool(HMAC["HS256"].verify(self.signed, secret, self.signature))
+
+
+def take_apart(unverified: str, *, longest: int) -> Compact:
+    """Return the parts of a token; raises NotCompact."""
+    if len(unverified) > longest or not FORM.fullmatch(unverified):
+        raise NotCompact("not three parts of base64url, or too long")
+    signed, _, signature = unverified.encode("ascii").rpartition(b".")
+    header, claims = (read_object(_decode(segment)) for segment in signed.split(b"."))
+    if "crit" in header or "b64" in header:
+        raise NotCompact("an extension that is not understood")
+    return Compact(header, claims, signed, _decode(signature))
+
+
+def read_object(document: bytes) -> dict[str, Any]:
+    """Read one JSON object; raises NotCompact."""
+    try:
+        read = DECODER.decode(document.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise NotCompact("not one JSON object") from error
+    if not isinstance(read, dict):
+        raise NotCompact("not a JSON object")
+    return read
+
+
+def is_moment(value: object) -> TypeGuard[float]:
+    """Whether a claim is a NumericDate: a number, which true and false are not, and neither is what is beyond all numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
+
+
+def _decode(segment: bytes) -> bytes:
+    """Decode base64url whose last character holds no bits that are thrown away: each value has one spelling."""
+    try:
+        decoded = base64.b64decode(segment + b"=" * (-len(segment) % 4), altchars=b"-_")
+    except binascii.Error as error:
+        raise NotCompact("not base64url") from error
+    if len(segment) % 4 and base64.urlsafe_b64encode(decoded[-(len(decoded) % 3) :]).rstrip(b"=") != segment[-(len(segment) % 4) :]:
+        raise NotCompact("not base64url")
+    return decoded
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise NotCompact("a member twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise NotCompact(f"{constant} is no JSON")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
