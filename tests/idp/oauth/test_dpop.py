@@ -420,7 +420,7 @@ def test_a_key_that_is_no_thumbprint_is_refused(browser: FlaskClient, portals: P
 
 def test_the_refresh_token_of_a_public_client_is_bound_to_its_key(browser: FlaskClient, portals: Portals, prover: Prover) -> None:
     journey = Journey(portals.public, scope="openid offline_access")
-    given = public_exchange(browser, journey, journey.code(browser, prompt="consent"), prover.headers())
+    given = public_exchange(browser, journey, journey.code(browser), prover.headers())
     assert given.status_code == 200, given.text
     form = {"grant_type": "refresh_token", "client_id": portals.public.client_id, "refresh_token": given.json["refresh_token"]}
     for headers in ({}, Prover().headers()):
@@ -432,7 +432,7 @@ def test_the_refresh_token_of_a_public_client_is_bound_to_its_key(browser: Flask
 
 def test_the_refresh_token_of_a_confidential_client_is_bound_to_the_client_alone(browser: FlaskClient, portals: Portals, prover: Prover) -> None:
     journey, another = Journey(portals.confidential, scope="openid offline_access"), Prover()
-    code = journey.code(browser, prompt="consent", dpop_jkt=prover.jkt)
+    code = journey.code(browser, dpop_jkt=prover.jkt)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": journey.portal.redirect_uri, "code_verifier": journey.verifier}
     given = browser.post("/token", data={**form, **journey.portal.proof()}, headers=prover.headers())
     form = {"grant_type": "refresh_token", "refresh_token": given.json["refresh_token"], **journey.portal.proof()}
