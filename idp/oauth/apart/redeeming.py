@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749.grants import TokenEndpointMixin
 from authlib.oauth2.rfc6749.hooks import hooked
 from authlib.oauth2.rfc8628 import AuthorizationPendingError, ExpiredTokenError, SlowDownError
 
-from idp.oauth import bindings, id_tokens, portal_sessions, refresh_tokens, scopes
+from idp.oauth import id_tokens, portal_sessions, refresh_tokens, scopes
 from idp.oauth.apart import waiting
 from idp.oauth.apart.waiting import Answer, ApartRequest, Kind
 from idp.oauth.authentication import Authentication
@@ -92,7 +92,7 @@ class ApartGrant(Grant, TokenEndpointMixin):
                 scopes=asked.scopes,
                 auth_time=known.auth_time,
                 amr=known.amr,
-                terms=bindings.family_terms(asked.terms, request=request),
+                terms=self.lasting(asked.terms),
                 settings=request.settings,
                 now=request.now,
             )
