@@ -7,7 +7,6 @@ that prove themselves by nothing else; refresh tokens of all others are bound to
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
