@@ -1,0 +1,123 @@
+"""Back-channel requests that are signed (CIBA Core section 7.1.1): each MUST, and each way to get around one."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+
+from idp.oauth.clients import CIBA, REFRESH_TOKEN
+from keys import suites
+from runtime.clock import now, shifted
+from runtime.database import transaction
+from runtime.ids import new_id
+from tests.idp.oauth.apart.steps import SCOPES, Counter, error_of, good
+from tests.world_clients import ISSUER, new_portal
+from tests.world_people import Person
+
+
+@pytest.fixture
+def signer(app: Flask) -> Counter:
+    """A counter that signs its requests."""
+    metadata = {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "ES256"}
+    with app.app_context(), transaction() as session:
+        system = new_portal(session, scopes=SCOPES, redirect_uris=[], grant_types=[CIBA, REFRESH_TOKEN], metadata=metadata)
+    return Counter(app.test_client(), system)
+
+
+def request_of(counter: Counter, person: Person, *, key: Any = None, algorithm: str = "ES256", **changes: Any) -> str:
+    moment = int(now().timestamp())
+    claims = {
+        "iss": counter.system.client_id,
+        "aud": ISSUER,
+        "iat": moment,
+        "nbf": moment,
+        "exp": moment + 300,
+        "jti": str(new_id()),
+        "scope": "openid profile",
+        "login_hint": person.number,
+        "requested_expiry": 120,
+        **changes,
+    }
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(claims, counter.system.private_key if key is None else key, algorithm=algorithm)
+
+
+def send(counter: Counter, signed: str, **beside: Any) -> Any:
+    return counter.send("/backchannel-authentication", request=signed, **beside)
+
+
+def test_a_signed_request_is_taken_with_numbers_as_numbers(signer: Counter, person: Person) -> None:
+    assert good(send(signer, request_of(signer, person)))["expires_in"] == 120
+
+
+def test_the_audience_may_be_one_of_several(signer: Counter, person: Person) -> None:
+    assert good(send(signer, request_of(signer, person, aud=["https://elsewhere.example", ISSUER])))
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "exp", "iat", "nbf", "jti"])
+def test_every_claim_of_the_table_is_required(signer: Counter, person: Person, name: str) -> None:
+    assert error_of(send(signer, request_of(signer, person, **{name: None}))) == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "somebody-else"},
+        {"aud": "https://elsewhere.example"},
+        {"exp": 1},
+        {"exp": "soon"},
+        {"nbf": 9_999_999_999, "exp": 9_999_999_999},
+        {"exp": 9_999_999_999},
+        {"jti": ""},
+        {"jti": 7},
+        {"jti": "x" * 300},
+    ],
+    ids=["another issuer", "another audience", "expired", "no time", "not yet", "hours long", "an empty jti", "a jti that is no text", "a huge jti"],
+)
+def test_wrong_claims_are_refused(signer: Counter, person: Person, changes: dict[str, Any]) -> None:
+    assert error_of(send(signer, request_of(signer, person, **changes))) == "invalid_request"
+
+
+def test_another_key_does_not_sign_for_the_client(signer: Counter, person: Person) -> None:
+    assert error_of(send(signer, request_of(signer, person, key=suites.ES256.generate()))) == "invalid_request"
+
+
+def test_nothing_signed_by_none_or_by_a_secret_is_taken(signer: Counter, person: Person) -> None:
+    unsigned = request_of(signer, person, key="", algorithm="none")
+    by_secret = request_of(signer, person, key="the public key, taken as a secret", algorithm="HS256")
+    for forged in (unsigned, by_secret, "x", "..", "a.b.c", "x" * 20_000):
+        assert error_of(send(signer, forged)) == "invalid_request", forged[:10]
+
+
+def test_a_request_is_good_once(signer: Counter, person: Person) -> None:
+    signed = request_of(signer, person)
+    good(send(signer, signed))
+    assert error_of(send(signer, signed)) == "invalid_request"
+
+
+def test_a_client_that_signs_sends_nothing_unsigned(signer: Counter, person: Person) -> None:
+    assert error_of(signer.ask(login_hint=person.number)) == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ["scope", "login_hint", "binding_message", "acr_values", "requested_expiry"])
+def test_no_parameter_stands_beside_the_jwt(signer: Counter, person: Person, name: str) -> None:
+    assert error_of(send(signer, request_of(signer, person), **{name: "openid"})) == "invalid_request"
+
+
+def test_an_algorithm_that_was_not_registered_is_refused(app: Flask, person: Person) -> None:
+    metadata = {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "PS256"}
+    with app.app_context(), transaction() as session:
+        system = new_portal(session, scopes=SCOPES, redirect_uris=[], grant_types=[CIBA], metadata=metadata)
+    other = Counter(app.test_client(), system)
+    assert error_of(send(other, request_of(other, person))) == "invalid_request"
+
+
+def test_clocks_may_differ_by_half_a_minute(signer: Counter, person: Person) -> None:
+    signed = request_of(signer, person)
+    with shifted(timedelta(seconds=-25)):
+        good(send(signer, signed))
+    late = request_of(signer, person, exp=int(now().timestamp()))
+    with shifted(timedelta(seconds=25)):
+        good(send(signer, late))
