@@ -65,11 +65,12 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.apart.inbox_pages import inbox_pages
     from idp.oauth.authorize_pages import authorize_pages
     from idp.oauth.consent_pages import consent_pages
-    from idp.oauth.discovery_api import discovery, userinfo
+    from idp.oauth.discovery_api import discovery
     from idp.oauth.logout_pages import logout_pages
     from idp.oauth.registration.registration_api import registration
     from idp.oauth.requests.pushed_api import pushed_api
     from idp.oauth.token_api import token_endpoints
+    from idp.oauth.userinfo_api import userinfo
     from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
     from idp.signals import pushing, telling  # noqa: F401 (declares jobs; hears of acts)
     from idp.signals.polling_api import polls

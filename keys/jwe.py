@@ -1,20 +1,22 @@
 """Encrypted tokens (RFC 7516): what is written for a client's eyes alone, and what a client writes for ours.
 
-Public keys only: RSA-OAEP-256, and ECDH-ES by itself or with an AES key wrap, over P-256. No symmetric keys (`dir`, AES wraps under a client
+Public keys only: RSA-OAEP-256, and ECDH-ES by itself or with an AES key wrap, over P-256
+(a client's key may be of another curve). No symmetric keys (`dir`, AES wraps under a client
 secret, PBES2): secrets are kept as hashes. No compression: a few bytes could stand for a great many, and lengths would tell what is inside
 (RFC 8725 section 3.6). The key decides the family of the algorithm, never the token.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flask import current_app
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import json_b64decode
 from sqlalchemy import select
 
@@ -31,6 +33,7 @@ USUAL_ENC = "A128CBC-HS256"
 HEADER_MEMBERS = frozenset({"alg", "enc", "kid", "typ", "cty", "epk", "apu", "apv"})
 LONGEST = 64 * 1024
 PARTS = 5
+KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = MappingProxyType({"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey})
 
 
 class NotDecrypted(ValueError):
@@ -47,6 +50,11 @@ class DecryptionKey:
     jwk: dict[str, Any]
     key: suites.PrivateKey
 
+    @property
+    def algs(self) -> tuple[str, ...]:
+        """By which algorithms one can write to it."""
+        return RSA_ALGS if isinstance(self.key, RSAPrivateKey) else EC_ALGS
+
 
 class _Registry(jwe.JWERegistry):
     """The library's own bounds, with the ciphertext's drawn to what a form may hold."""
@@ -54,18 +62,15 @@ class _Registry(jwe.JWERegistry):
     max_ciphertext_length = LONGEST
 
 
-def algs_of(key: suites.PublicKey | suites.PrivateKey) -> tuple[str, ...]:
-    """Return by which algorithms one can write to a key; none to one that only signs."""
-    if isinstance(key, (RSAPublicKey, RSAPrivateKey)):
-        return RSA_ALGS
-    return EC_ALGS if isinstance(key, (EllipticCurvePublicKey, EllipticCurvePrivateKey)) else ()
-
-
-def encrypt(plain: bytes, *, key: suites.PublicKey, alg: str, enc: str, headers: Mapping[str, Any]) -> str:
-    """Return a compact JWE for whoever has the private part of a key; raises ValueError if that cannot be by this algorithm."""
-    if alg not in algs_of(key) or enc not in ENCS:
+def encrypt(plain: bytes, *, jwk: Mapping[str, str], alg: str, enc: str, headers: Mapping[str, Any]) -> str:
+    """Return a compact JWE for whoever has the private part of a key; raises ValueError if it cannot be written to by this algorithm."""
+    kind = jwk["kty"]
+    if alg not in (RSA_ALGS if kind == "RSA" else EC_ALGS) or enc not in ENCS:
         raise ValueError("the key cannot be written to by this algorithm")
-    return jwe.encrypt_compact({**headers, "alg": alg, "enc": enc}, plain, _imported(key), registry=_registry())
+    try:
+        return jwe.encrypt_compact({**headers, "alg": alg, "enc": enc}, plain, KINDS[kind].import_key(dict(jwk)), registry=_registry())
+    except (JoseError, KeyError) as error:
+        raise ValueError("the key cannot be written to") from error
 
 
 def decrypt(unverified: str, *, algs: tuple[str, ...] = ALGS, encs: tuple[str, ...] = ENCS) -> bytes:
@@ -79,9 +84,9 @@ def decrypt(unverified: str, *, algs: tuple[str, ...] = ALGS, encs: tuple[str, .
         raise NotDecrypted("not decrypted")
     named = header.get("kid")
     for known in decryption_keys().values():
-        if header["alg"] in algs_of(known.key) and named in (None, known.kid):
+        if header["alg"] in known.algs and named in (None, known.kid):
             try:
-                found = jwe.decrypt_compact(unverified, _imported(known.key), registry=_registry())
+                found = jwe.decrypt_compact(unverified, _private(known.key), registry=_registry())
             except (JoseError, ValueError, TypeError, KeyError, AssertionError):
                 continue
             return found.plaintext or b""
@@ -121,10 +126,10 @@ def _read_header(unverified: str) -> dict[str, Any]:
     return dict(header)
 
 
-def _imported(key: suites.PublicKey | suites.PrivateKey) -> RSAKey | ECKey:
-    if isinstance(key, (RSAPublicKey, RSAPrivateKey)):
+def _private(key: suites.PrivateKey) -> RSAKey | ECKey:
+    if isinstance(key, RSAPrivateKey):
         return RSAKey.import_key(key)
-    assert isinstance(key, (EllipticCurvePublicKey, EllipticCurvePrivateKey))
+    assert isinstance(key, EllipticCurvePrivateKey)
     return ECKey.import_key(key)
 
 

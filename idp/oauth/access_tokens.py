@@ -126,6 +126,8 @@ def sign_access_token(
         claims["authorization_details"] = details
     if binding is not None:
         claims["cnf"] = binding.confirmation
+    if asked := (terms.claims or {}).get("userinfo") if grantee is not None and resources.own(settings) in audience else None:
+        claims["claims"] = {"userinfo": asked}
     claims.update(also)
     return ring.signer(ring.OIDC, _suite_for(audience, settings)).sign(claims, typ=TYP)
 
@@ -218,7 +220,7 @@ def _read(claims: dict[str, Any]) -> AccessToken:
 def _terms_of(claims: dict[str, Any]) -> dict[str, Any]:
     """Return what every token says, whoever it is given to."""
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-    terms = Terms(resources=tuple(audience), authorization_details=tuple(claims.get("authorization_details", ())))
+    terms = Terms(resources=tuple(audience), authorization_details=tuple(claims.get("authorization_details", ())), claims=claims.get("claims"))
     return {"terms": terms, "jti": claims["jti"], "binding": _binding_of(claims.get("cnf", {})), "claims": claims}
 
 

@@ -18,7 +18,7 @@ from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
-from idp.oauth.requests import authorization_details, resource_indicators
+from idp.oauth.requests import authorization_details, claims, resource_indicators
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import Terms
 from idp.subjects import mandates
@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[OAuthRequest, Client], None], ...] = (
     response_modes.check_mode,
     profiles.check_request,
     hints.check_id_token_hint,
+    claims.check,
     resource_indicators.check,
     authorization_details.check,
     bindings.check_code_key,
@@ -177,6 +178,7 @@ class OpenId(OpenIDCode):
             access_token=token["access_token"],
             settings=request.settings,
             now=request.now,
+            terms=code.terms,
         )
 
 

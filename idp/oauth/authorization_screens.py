@@ -7,7 +7,7 @@ from flask import Response, make_response, render_template, url_for
 from idp.oauth import hints, redirects, resources, scopes
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
-from idp.oauth.requests import authorization_details
+from idp.oauth.requests import authorization_details, claims
 from idp.oauth.server import OAuthRequest
 from idp.subjects import directory
 from idp.subjects.mandates import Mandate, all_of
@@ -19,7 +19,7 @@ def consent_page(asked: OAuthRequest, grantee: Grantee, *, again: str, answer_at
     page = render_template(
         "oauth/consent.html",
         client=asked.client,
-        wanted=[(scope, scopes.OF_PEOPLE[scope]) for scope in scopes.scopes_of(asked.scope)],
+        wanted=[(scope, scopes.OF_PEOPLE[scope]) for scope in claims.wanted_scopes(asked)],
         details=authorization_details.words_of(asked.terms.authorization_details),
         goals=resources.names_of(asked.terms.resources, asked.settings),
         holder=pairwise_sub(grantee.holder_id, asked.client.sector),

@@ -12,13 +12,13 @@ from flask import Blueprint, Response, current_app, redirect, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from idp.oauth import authorization_screens, consents, demands, hints, prompts, response_modes, scopes, waymarks
+from idp.oauth import authorization_screens, consents, demands, hints, prompts, response_modes, waymarks
 from idp.oauth.authorization_code import AuthorizationCodeGrant, OpenId, RequireS256
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
-from idp.oauth.requests import resolving
+from idp.oauth.requests import claims, resolving
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin import proofs
 from idp.signin.assurance import LEAST, Level, aal_of
@@ -115,7 +115,7 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
 
 def _grant(asked: OAuthRequest, grantee: Grantee, grant: AuthorizationCodeGrant, *, approved: bool) -> Response:
     if approved:
-        consents.give(asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now, terms=asked.terms)
+        consents.give(asked.session, grantee, asked.client, claims.wanted_scopes(asked), now=asked.now, terms=asked.terms)
     return _leave(asked, grant.respond(grantee))
 
 
@@ -138,7 +138,7 @@ def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) 
     """Return what comes next; raises what the portal is told instead."""
     wanted, asked.reached = _wanted(asked), _reached(asked)
     known = grantee is not None and consents.is_given(
-        asked.session, grantee, asked.client, scopes.scopes_of(asked.scope), now=asked.now, terms=asked.terms
+        asked.session, grantee, asked.client, claims.wanted_scopes(asked), now=asked.now, terms=asked.terms
     )
     is_meant = _is_whom_was_meant(asked, grantee)
     if wanted.is_silent and not is_meant:
@@ -149,7 +149,7 @@ def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) 
         consented=known or approved,
         now=asked.now,
         reached=asked.reached,
-        demand=demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope)),
+        demand=demands.demanded(asked.client.levels, claims.wanted_scopes(asked)),
         is_whom_was_meant=is_meant,
         is_whom_was_expected=_is_whom_was_expected(asked, grantee),
         has_others=prompts.SELECT_ACCOUNT in wanted.prompts and _has_others(asked),
@@ -208,7 +208,7 @@ def _reached(asked: OAuthRequest) -> Level:
 
 
 def _goal(asked: OAuthRequest) -> Level:
-    demand = demands.demanded(asked.client.levels, scopes.scopes_of(asked.scope))
+    demand = demands.demanded(asked.client.levels, claims.wanted_scopes(asked))
     return demands.missing(asked.reached, demand=demand, alternatives=_wanted(asked).levels) or demand
 
 

@@ -26,6 +26,7 @@ from idp.oauth.client_kinds import (
 )
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, WEB
 from idp.oauth.key_sets import read_key_set
+from idp.oauth.pairwise import PUBLIC_SECTOR
 from keys import jwe, suites
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ CHECKS = (
     _unknown("subject_type", (PAIRWISE, PUBLIC)),
     _unknown("security_profile", (FAPI2, FAPI2_MESSAGE_SIGNING)),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
+    Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("metadata", lambda row: not set(row.client_metadata) <= NAMES, "only members that are known"),
     *(Check(rule.field, rule.is_wrong, rule.wanted) for rule in profiles.RULES),
 )

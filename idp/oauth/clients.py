@@ -32,9 +32,10 @@ from idp.oauth.client_kinds import PRE_AUTHORIZED_CODE as PRE_AUTHORIZED_CODE
 from idp.oauth.client_kinds import PRIVATE_KEY_JWT as PRIVATE_KEY_JWT
 from idp.oauth.client_kinds import REFRESH_TOKEN as REFRESH_TOKEN
 from idp.oauth.client_kinds import TOKEN_EXCHANGE as TOKEN_EXCHANGE
-from idp.oauth.client_metadata import ClientMetadata, read_metadata
+from idp.oauth.client_metadata import PUBLIC, ClientMetadata, read_metadata
 from idp.oauth.key_sets import ClientKey as ClientKey
 from idp.oauth.key_sets import KeySet, read_key_set
+from idp.oauth.pairwise import PUBLIC_SECTOR
 from idp.signin.assurance import Level
 from keys import sealed_tables, sealing
 from runtime import cache, ledger
@@ -321,7 +322,7 @@ def _load(client_id: str) -> Client | None:
         backchannel_logout_uri=row.backchannel_logout_uri,
         grant_types=frozenset(row.grant_types),
         scopes=tuple(row.scopes),
-        sector=row.sector,
+        sector=PUBLIC_SECTOR if row.client_metadata.get("subject_type") == PUBLIC else row.sector,
         first_party=row.first_party,
         levels=MappingProxyType({scope: Level(**level) for scope, level in row.levels.items()}),
         metadata=read_metadata(row.client_metadata),

@@ -1,7 +1,7 @@
 """How well known, and how strongly signed in, a person must be for what a portal asks. Pure.
 
 Each scope has its own demand. A registration may ask for more, and for `openid` and `profile` for less: a portal that takes people whom nobody
-has matched yet says so. A full number and licences are never given to those.
+has matched yet says so. A full number, what follows from it, and licences are never given to those.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,8 +13,9 @@ from idp.oauth import scopes
 from idp.signin.assurance import LEAST, MATCHED, Level, together
 
 MATCHED_PERSON = Level(ial=MATCHED)
-USUAL = MappingProxyType(dict.fromkeys((scopes.OPENID, scopes.PROFILE, scopes.NUMBER, scopes.LICENCES), MATCHED_PERSON))
-NEVER_LESS = MappingProxyType(dict.fromkeys((scopes.NUMBER, scopes.LICENCES), MATCHED_PERSON))
+BY_REGISTRY = (scopes.NUMBER, scopes.BIRTHDATE, scopes.LICENCES)
+USUAL = MappingProxyType(dict.fromkeys((scopes.OPENID, scopes.PROFILE, scopes.ASSURANCE, *BY_REGISTRY), MATCHED_PERSON))
+NEVER_LESS = MappingProxyType(dict.fromkeys(BY_REGISTRY, MATCHED_PERSON))
 
 
 class Unmet(OAuth2Error):

@@ -1,34 +1,25 @@
-"""What a client may find out by itself: the server's metadata, and who a token stands for.
-
-OpenID Connect Discovery 1.0 section 3, RFC 8414, RFC 9207; OpenID Connect Core section 5.3 (userinfo).
-"""
+"""What a client may find out by itself: the server's metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414, RFC 9207)."""
 
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 
-from idp.oauth import bindings, client_authentication, clients, introspection, oauth_errors, person_claims, scopes
-from idp.oauth.access_tokens import AccessToken, InvalidToken
+from idp.oauth import bindings, client_authentication, clients, introspection, person_claims, scopes
 from idp.oauth.apart import backchannel, device
 from idp.oauth.binding import mutual_tls
-from idp.oauth.callers import bearer
 from idp.oauth.client_kinds import CLIENT_SECRET_JWT
+from idp.oauth.client_metadata import PAIRWISE, PUBLIC
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.oauth.registration import registration_api
 from idp.oauth.requests import pushed_api
 from idp.signin.assurance import ACRS
 from keys import suites
-from runtime.database import transaction
 from runtime.guard import allow, anyone
-from runtime.pages import csrf
 from runtime.settings import Settings
 
 discovery = Blueprint("discovery", __name__)
-userinfo = Blueprint("userinfo", __name__)
-csrf.exempt(userinfo)
-oauth_errors.init_blueprint(userinfo)
 MAX_AGE = 300
 
 
@@ -40,19 +31,6 @@ def metadata() -> Response:
     response = jsonify(metadata_of(current_app.extensions["kabao_settings"]))
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     return response
-
-
-@userinfo.route("/userinfo", methods=["GET", "POST"])
-@allow(bearer(scopes.OPENID, in_body=True))
-def who() -> Response:
-    """Give the claims that the token's scopes allow: name and number, which no ID token carries, too."""
-    token: AccessToken = g.token
-    client = clients.find_client(token.client_id)
-    if token.grantee is None or client is None:
-        raise InvalidToken("not a person's")
-    with transaction() as session:
-        claims = person_claims.claims_of(session, token.grantee, allowed=token.scopes, sector=client.sector)
-    return jsonify({**claims, "ial": str(token.level.ial)})
 
 
 def metadata_of(settings: Settings) -> dict[str, Any]:
@@ -86,36 +64,20 @@ def _core(settings: Settings) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": algorithms,
-        "claims_supported": [
-            "sub",
-            "sub_type",
-            "act",
-            "auth_time",
-            "acr",
-            "amr",
-            "ial",
-            "aal",
-            "sid",
-            "nonce",
-            "at_hash",
-            "name",
-            "number",
-            "number_type",
-        ],
+        "subject_types_supported": [PAIRWISE, PUBLIC],
         "acr_values_supported": list(ACRS),
         "prompt_values_supported": list(PROMPTS),
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
     }
 
 
 PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     _core,
     bindings.announced,
+    person_claims.announced,
     pre_authorized_grant.announced,
     device.announced,
     backchannel.announced,

@@ -78,7 +78,8 @@ def read_key_set(unverified: Any) -> KeySet:
     if not isinstance(listed, list) or not 0 < len(listed) <= KEY_LIMIT:
         raise ValueError("not a key set of one to ten keys")
     signing: list[ClientKey] = []
-    encryption: list[EncryptionKey] = []
+    meant: list[EncryptionKey] = []
+    usable: list[EncryptionKey] = []
     hashes: set[bytes] = set()
     for jwk, members, key in _known(listed):
         kid, use, algorithm = jwk.get("kid"), jwk.get("use"), jwk.get("alg")
@@ -86,8 +87,8 @@ def read_key_set(unverified: Any) -> KeySet:
             hashes.add(hash_of(key))
             signing.extend(_signing(kid, algorithm, members))
         if use != "sig" and not isinstance(key, Ed25519PublicKey):
-            encryption.append(EncryptionKey(kid, algorithm, members))
-    return KeySet(tuple(signing), tuple(encryption), frozenset(hashes))
+            (meant if use == "enc" else usable).append(EncryptionKey(kid, algorithm, members))
+    return KeySet(tuple(signing), (*meant, *usable), frozenset(hashes))
 
 
 def hash_of(public_key: Any) -> bytes:

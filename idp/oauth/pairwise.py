@@ -1,7 +1,8 @@
-"""Pairwise subjects: what a portal calls a person or an organisation, another name in every sector (OpenID Connect Core section 8.1).
+"""Subjects: what a portal calls a person or an organisation, another name in every sector (OpenID Connect Core section 8.1).
 
 AES-SIV (RFC 5297) over the subject's id, with the sector as associated data: the same answer each time, no table, and only this
-service can turn it back.
+service can turn it back. A public subject (section 8) is the name in the one sector that all clients with public subjects share, which no
+client can be registered in: it is written and turned back like any other.
 """
 
 import base64
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from flask import current_app
 
 from runtime.settings import Settings
+
+PUBLIC_SECTOR = "*"
 
 
 class NotPairwise(ValueError):

@@ -93,6 +93,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
                 access_token=token["access_token"],
                 settings=request.settings,
                 now=request.now,
+                terms=refresh_token.terms,
             )
         return token
 

@@ -10,12 +10,17 @@ from runtime.languages import Text
 
 SSF_MANAGE, SSF_READ = "ssf.manage", "ssf.read"
 OPENID, PROFILE, NUMBER, LICENCES, OFFLINE_ACCESS = "openid", "profile", "number", "licences", "offline_access"
+EMAIL, PHONE, BIRTHDATE, ASSURANCE = "email", "phone", "birthdate", "assurance"
 
 OF_PEOPLE = MappingProxyType(
     {
         OPENID: Text("确认您已登录，并识别您是同一位用户", "Know that you are signed in, and that you are the same person each time"),
         PROFILE: Text("查看您的姓名或单位名称", "See your name, or your organisation's name"),
         NUMBER: Text("查看您的完整证件号码或统一社会信用代码", "See your full citizen number or credit code"),
+        BIRTHDATE: Text("查看您的出生日期和性别", "See your date of birth and your gender"),
+        EMAIL: Text("查看您的电子邮箱", "See your e-mail address"),
+        PHONE: Text("查看您的手机号码", "See your mobile number"),
+        ASSURANCE: Text("查看以上身份信息由谁、在何时、以何种方式核实", "See who verified what is told of who you are, when and how"),
         LICENCES: Text(
             "办事时代您调取所需的电子证照，每次调取都会留下记录", "Draw the e-licences that your matter needs; each use is recorded for you"
         ),
@@ -37,6 +42,16 @@ OF_SYSTEMS = MappingProxyType(
     }
 )
 ALL = MappingProxyType({**OF_PEOPLE, **OF_SYSTEMS})
+CLAIMS = MappingProxyType(
+    {
+        PROFILE: ("name",),
+        NUMBER: ("number", "number_type"),
+        BIRTHDATE: ("birthdate", "gender"),
+        EMAIL: ("email", "email_verified"),
+        PHONE: ("phone_number", "phone_number_verified"),
+    }
+)
+SCOPE_OF = MappingProxyType({claim: scope for scope, claims in CLAIMS.items() for claim in claims})
 
 
 def scopes_of(scope: str | None) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 
-from idp.oauth.clients import Client, ClientKey
+from idp.oauth import client_keys
+from idp.oauth.clients import Client
 from keys import jwe, ring
 from runtime.settings import Settings
 
@@ -51,14 +52,10 @@ def encrypt_claims(client: Client, claims: Mapping[str, Any], *, encryption_alg:
     return _encrypt(client, json.dumps(dict(claims)).encode(), alg=encryption_alg, enc=encryption_enc, headers={"typ": typ})
 
 
-def find_key(client: Client, alg: str) -> ClientKey | None:
-    """Return the client's key to write to by an algorithm, or None."""
-    return next((known for known in client.keys if alg in jwe.algs_of(known.key)), None)
-
-
 def _encrypt(client: Client, plain: bytes, *, alg: str, enc: str | None, headers: Mapping[str, Any]) -> str:
-    found = find_key(client, alg)
-    if found is None:
-        raise NoKeyToWriteTo()
-    named = {"kid": found.kid} if found.kid else {}
-    return jwe.encrypt(plain, key=found.key, alg=alg, enc=enc or jwe.USUAL_ENC, headers={**headers, **named})
+    try:
+        found = client_keys.encryption_key_of(client, alg)
+        named = {"kid": found.kid} if found.kid else {}
+        return jwe.encrypt(plain, jwk=found.jwk, alg=alg, enc=enc or jwe.USUAL_ENC, headers={**headers, **named})
+    except (LookupError, ValueError) as error:
+        raise NoKeyToWriteTo() from error

@@ -44,7 +44,7 @@ def test_what_is_written_to_us_opens(app: Flask, published: dict[str, Any], alg:
 @pytest.mark.parametrize("alg", jwe.ALGS)
 def test_what_we_write_opens_for_whom_it_is_meant(app: Flask, alg: str) -> None:
     key = (suites.RSA_OAEP_256 if alg in jwe.RSA_ALGS else suites.ECDH_ES).generate()
-    token = jwe.encrypt(b"inside", key=key.public_key(), alg=alg, enc="A256GCM", headers={"cty": "JWT"})
+    token = jwe.encrypt(b"inside", jwk=suites.public_jwk(key.public_key()), alg=alg, enc="A256GCM", headers={"cty": "JWT"})
     opened = theirs.decrypt_compact(token, (RSAKey if alg in jwe.RSA_ALGS else ECKey).import_key(key), algorithms=[alg, "A256GCM"])
     assert opened.plaintext == b"inside"
     assert opened.protected["cty"] == "JWT"
@@ -56,7 +56,7 @@ def test_what_we_write_opens_for_whom_it_is_meant(app: Flask, alg: str) -> None:
 )
 def test_nothing_is_written_by_other_algorithms(alg: str, enc: str) -> None:
     with pytest.raises(ValueError, match="by this algorithm"):
-        jwe.encrypt(b"inside", key=suites.ECDH_ES.generate().public_key(), alg=alg, enc=enc, headers={})
+        jwe.encrypt(b"inside", jwk=suites.public_jwk(suites.ECDH_ES.generate().public_key()), alg=alg, enc=enc, headers={})
 
 
 def changed(token: str, **header: Any) -> str:
