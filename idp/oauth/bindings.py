@@ -49,7 +49,7 @@ def read_binding(request: "OAuthRequest", client: Client) -> Binding | None:
     there out of habit is not looked at. Raises InvalidProof, UseNonce or InvalidRequestError.
     """
     if request.path == PUSHED:
-        return _bind_pushed(request, client)
+        return _proved(request, client)
     if request.path != TOKENS:
         return None
     binding = _proved(request, client) or _connected(request, client)
@@ -90,14 +90,6 @@ def _proved(request: "OAuthRequest", client: Client) -> Binding | None:
     if proved.had_nonce:
         nonces.hand_out(request.settings, now=request.now)
     return Binding(DPOP, proved.jkt)
-
-
-def _bind_pushed(request: "OAuthRequest", client: Client) -> Binding | None:
-    """Let the code be bound to the key of the proof that a request is pushed with, as if `dpop_jkt` had named it."""
-    binding = _proved(request, client)
-    if binding is not None and request.form.setdefault("dpop_jkt", binding.thumbprint) != binding.thumbprint:
-        raise InvalidRequestError("dpop_jkt is not the thumbprint of the proof's key.")
-    return binding
 
 
 def _connected(request: "OAuthRequest", client: Client) -> Binding | None:

@@ -9,7 +9,21 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from idp.oauth.client_metadata import ClientMetadata
 
 LONGEST = 1000
-NAMES: Mapping[str, ObjectIdentifier] = {"emailAddress": NameOID.EMAIL_ADDRESS, "E": NameOID.EMAIL_ADDRESS, "SERIALNUMBER": NameOID.SERIAL_NUMBER}
+STANDARD: Mapping[str, ObjectIdentifier] = {
+    "CN": NameOID.COMMON_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "C": NameOID.COUNTRY_NAME,
+    "STREET": NameOID.STREET_ADDRESS,
+    "DC": NameOID.DOMAIN_COMPONENT,
+    "UID": NameOID.USER_ID,
+    "E": NameOID.EMAIL_ADDRESS,
+    "EMAILADDRESS": NameOID.EMAIL_ADDRESS,
+    "SERIALNUMBER": NameOID.SERIAL_NUMBER,
+}
+NAMES = {written: oid for name, oid in STANDARD.items() for written in (name, name.lower())} | {"emailAddress": NameOID.EMAIL_ADDRESS}
 SUBJECTS = (
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
@@ -51,7 +65,7 @@ def _has_subject(expected: str, certificate: x509.Certificate) -> bool:
 
 def _read_dn(text: str) -> list[frozenset[tuple[str, str]]]:
     """Read a distinguished name as RFC 4514 writes it, the last part first; raises ValueError."""
-    return _canonical(x509.Name.from_rfc4514_string(text, dict(NAMES)))
+    return _canonical(x509.Name.from_rfc4514_string(text, NAMES))
 
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[str, str]]]:

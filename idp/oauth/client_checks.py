@@ -140,6 +140,9 @@ CHECKS = (
     Check("tls_client_auth_subject_dn", _lacks_subject, "tls_client_auth, and no other, wants just one name of its certificate"),
     Check("token_endpoint_auth_signing_alg", _signs_otherwise, "HS256 for client_secret_jwt; for private_key_jwt one of " + ", ".join(suites.SUITES)),
     Check("dpop_bound_access_tokens", _is_bound_twice, "tokens are bound to a key or to a certificate, not to both"),
+    Check(
+        "client_secret", lambda row: row.auth_method == CLIENT_SECRET_JWT and row.secret_sealed is None, "a new one, kept to be the key of an HMAC"
+    ),
     Check("client_secret", lambda row: (row.auth_method in SECRET_METHODS) != (row.secret_hash is not None), "just where the proof is a secret"),
     Check("grant_types", lambda row: not row.grant_types or not set(row.grant_types) <= set(GRANT_TYPES), "some of " + ", ".join(GRANT_TYPES)),
     Check("redirect_uris", _redirects_badly, "https, or http to a loopback literal, without fragment; just for authorization_code"),

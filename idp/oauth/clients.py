@@ -272,6 +272,7 @@ def give_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | No
 def take_secrets(row: RegisteredClient) -> None:
     """Leave a client without a secret: it proves itself otherwise now."""
     row.secret_hash = row.secret_expires_at = row.former_secret_hash = row.former_secret_expires_at = None
+    row.secret_sealed = row.former_secret_sealed = None
 
 
 def new_secret() -> str:

@@ -86,7 +86,7 @@ def rotate_secret(
 def put_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None, now: datetime, overlap: timedelta = OVERLAP) -> None:
     """Put a secret in the place of the one that a client has, which ends with the overlap, or before if it had to."""
     if row.secret_hash is not None:
-        row.former_secret_hash = row.secret_hash
+        row.former_secret_hash, row.former_secret_sealed = row.secret_hash, row.secret_sealed
         row.former_secret_expires_at = min(now + overlap, row.secret_expires_at or now + overlap)
     clients.give_secret(row, secret, expires_at=expires_at)
 
