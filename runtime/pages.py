@@ -89,6 +89,13 @@ def form_may_lead_only_to(response: Response, origin: str) -> Response:
     return response
 
 
+def page_may_frame(response: Response, *origins: str) -> Response:
+    """Let this page hold frames of these origins, and of no other."""
+    framed = f"; frame-src {' '.join(origins)}" if origins else ""
+    response.headers["Content-Security-Policy"] = POLICY.format(form_action="'self'") + framed
+    return response
+
+
 def _headers(response: Response) -> Response:
     """Add what every answer says to a browser, unless the view has said something else."""
     said = {name.lower() for name, _ in response.headers}

@@ -177,6 +177,7 @@ def _is_cut(token: AccessToken, grantee: Grantee) -> bool:
         holder_id=grantee.holder_id,
         session_id=token.session_id or cutoffs.WHOEVER,
         grant_id=token.grant_id or cutoffs.WHOEVER,
+        client_id=token.client_id,
         issued_ms=token.issued_ms,
     )
 

@@ -9,7 +9,7 @@ whoever redeems one at the same moment is waited for, and what they were given i
 
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select, update
@@ -39,6 +39,7 @@ class TokenCutoff(Base):
 
     Where only what was given in one session, or by one grant, is refused, `person_id` is the id of that session or refresh family and
     `holder_id` WHOEVER: ids are never given twice.
+    Where only what one portal was given in one session is, it is a name computed from both.
     """
 
     __tablename__ = "token_cutoffs"
@@ -76,10 +77,23 @@ def cut_grant(session: Session, grant_id: UUID, *, now: datetime) -> None:
     _write(session, grant_id, WHOEVER, now=now)
 
 
-def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER) -> bool:
+def cut_portal(session: Session, session_id: UUID, client_id: str, *, now: datetime) -> None:
+    """Refuse from now on what one portal was given in one session; what other portals were given there goes on."""
+    codes = update(AuthorizationCode).where(AuthorizationCode.session_id == session_id, AuthorizationCode.client_id == client_id)
+    session.execute(codes.where(AuthorizationCode.spent_at.is_(None)).values(spent_at=now))
+    families = update(RefreshFamily).where(RefreshFamily.session_id == session_id, RefreshFamily.client_id == client_id)
+    session.execute(families.where(RefreshFamily.ended_at.is_(None)).values(ended_at=now).execution_options(synchronize_session=False))
+    _write(session, _visit(session_id, client_id), WHOEVER, now=now)
+
+
+def is_cut(
+    *, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = ""
+) -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
-    cuts = cache.get(TOPIC, "all", _load) or MappingProxyType({})
-    whose = ((person_id, holder_id), (person_id, WHOEVER), (session_id, WHOEVER), (grant_id, WHOEVER))
+    cuts = cache.get(TOPIC, "all", _load)
+    if not cuts:
+        return False
+    whose = ((person_id, holder_id), *((one, WHOEVER) for one in (person_id, session_id, grant_id, _visit(session_id, client_id))))
     return issued_ms <= max(cuts.get(each, -1) for each in whose)
 
 
@@ -92,6 +106,11 @@ def _write(session: Session, whose: UUID, holder_id: UUID, *, now: datetime) -> 
     row = insert(TokenCutoff).values(person_id=whose, holder_id=holder_id, cut_at=func.greatest(now, func.clock_timestamp()))
     session.execute(row.on_conflict_do_update(index_elements=["person_id", "holder_id"], set_={"cut_at": row.excluded.cut_at}))
     cache.changed(session, TOPIC)
+
+
+def _visit(session_id: UUID, client_id: str) -> UUID:
+    """Return the name of what one portal was given in one session."""
+    return uuid5(session_id, client_id)
 
 
 def _theirs(table: type[AuthorizationCode | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:

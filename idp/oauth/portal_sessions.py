@@ -78,12 +78,19 @@ def tell_portals_of(session: Session, session_ids: Select[UUID], *, holder_id: U
     _tell_all(session, PortalSession.session_id.in_(session_ids), PortalSession.holder_id == holder_id)
 
 
-def _tell_all(session: Session, *which: ColumnElement[bool]) -> None:
+def tell_portal(session: Session, session_id: UUID, client_id: str) -> bool:
+    """Do the same for one portal of a session, which goes on; returns whether it was signed in to there."""
+    return bool(_tell_all(session, PortalSession.session_id == session_id, PortalSession.client_id == client_id))
+
+
+def _tell_all(session: Session, *which: ColumnElement[bool]) -> list[str]:
     gone = delete(PortalSession).where(*which).returning(PortalSession.session_id, PortalSession.client_id)
-    for session_id, client_id in session.execute(gone.execution_options(synchronize_session=False)).all():
+    told = session.execute(gone.execution_options(synchronize_session=False)).all()
+    for session_id, client_id in told:
         client = find_client(client_id)
         if client is not None and client.backchannel_logout_uri is not None:
             jobs.defer(session, "send_logout_token", client_id=client_id, session_id=str(session_id))
+    return [client_id for _, client_id in told]
 
 
 def portals_of(session: Session, session_id: UUID) -> list[str]:

@@ -53,6 +53,7 @@ ACTS = MappingProxyType(
         "password.changed": Text("修改密码", "Changed the password"),
         "password.voided": Text("密码已作废", "The password was made void"),
         "portal.signed_in": Text("登录门户“{what}”", "Signed in to {what}"),
+        "portal.signed_out": Text("退出门户“{what}”", "Signed out of {what}"),
         "presentation.made": Text("生成亮码，准备出示证照", "Made a code to show licences with"),
         "recovery-code.used": Text("使用了一个恢复码", "Used a recovery code"),
         "recovery-codes.made": Text("生成了一组新的恢复码", "Made new recovery codes"),

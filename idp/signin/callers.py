@@ -123,6 +123,11 @@ def forget_cookie(response: Response) -> None:
     response.delete_cookie(cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
 
 
+def forget_here() -> None:
+    """Let nobody be signed in for the rest of this request: for a page that says so."""
+    request.environ[KEPT] = g.signed_in = None
+
+
 def this_browser() -> Browser:
     """Return what is known of the browser that asks."""
     address, agent, trusted = request.remote_addr or "", request.user_agent.string, browser_secrets.held(browser_secrets.TRUSTED)

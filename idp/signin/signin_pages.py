@@ -3,14 +3,17 @@
 Each try is counted in a transaction of its own before it is heard; no connection is held while a password is hashed.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
 from idp.signin.destinations import local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
+from idp.signin.sessions import SignedIn
 from idp.subjects import guardians
 from idp.subjects.numbers import Number, parse_number
 from idp.subjects.registries import RegistryUnavailable
@@ -23,6 +26,8 @@ from runtime.problems import Refusal
 
 log = structlog.get_logger(__name__)
 signin_pages = Blueprint("signin", __name__, template_folder="templates")
+farewells: list[Callable[[Session, SignedIn], Response | None]] = []
+"""What shows a page of its own to whoever signs out, while the session still stands: such as the portals that are told through the browser."""
 
 
 NUMBER_CHANGED = Text(
@@ -79,13 +84,14 @@ def register() -> Response:
 @allow(anyone)
 def signout() -> Response:
     """End the session of this browser, if there is one."""
-    before = callers.find_signed_in()
+    before, response = callers.find_signed_in(), None
     if before is not None:
         with transaction() as session:
+            response = next((page for farewell in farewells if (page := farewell(session, before)) is not None), None)
             sessions.end(session, before, now=now())
-    response = _see("/signin")
+    response, is_told = response or _see("/signin"), response is not None
     callers.forget_cookie(response)
-    if before is not None:
+    if before is not None and not is_told:
         flash(str(Text("您已退出登录。", "You are signed out.")))
     return response
 
