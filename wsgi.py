@@ -32,6 +32,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises SettingsError if the environment is not usable.
     """
+    from idp.oauth import cross_origin
+
     settings = settings or Settings.from_environ()
     app = Application("runtime")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -48,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     languages.init_app(app)
     problems.init_app(app)
     rough_input.init_app(app)
+    cross_origin.init_app(app)
     guard.init_app(app)
     pages.init_app(app, settings)
     api = openapi.init_app(app)
@@ -66,6 +69,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.authorize_pages import authorize_pages
     from idp.oauth.consent_pages import consent_pages
     from idp.oauth.discovery_api import discovery
+    from idp.oauth.launcher_pages import launcher_pages
     from idp.oauth.logout_pages import logout_pages
     from idp.oauth.registration.registration_api import registration
     from idp.oauth.requests.pushed_api import pushed_api
@@ -150,7 +154,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
     for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
         app.register_blueprint(blueprint)
-    for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, logout_pages, discovery, userinfo, signals, polls):
+    for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, launcher_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
     app.register_blueprint(registration)
     pages.greet(app, find_visitor)

@@ -133,6 +133,22 @@ BY_THE_CLIENT = ("request_object_signing_alg", "backchannel_authentication_reque
 ENCRYPTED = ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response", "introspection_encrypted_response")
 TO_US = "request_object_encryption"
 CALLED = ("frontchannel_logout_uri", "initiate_login_uri", "backchannel_client_notification_endpoint", "sector_identifier_uri")
+
+
+def _is_elsewhere(row: "RegisteredClient") -> bool:
+    """Whether the address that a frame loads is not at the origin of one that the browser is sent to (Front-Channel Logout 1.0 section 2)."""
+    uri = row.client_metadata.get("frontchannel_logout_uri")
+    if uri is None:
+        return False
+    return not redirects.is_acceptable(uri) or redirects.origin_of(uri) not in map(redirects.origin_of, row.redirect_uris)
+
+
+def _is_no_age(row: "RegisteredClient") -> bool:
+    age = row.client_metadata.get("default_max_age")
+    return age is not None and not (isinstance(age, int) and not isinstance(age, bool) and 0 <= age < LONGEST_AGE)
+
+
+LONGEST_AGE = 10**9
 CHECKS = (
     Check("auth_method", lambda row: row.auth_method not in AUTH_METHODS, "one of " + ", ".join(AUTH_METHODS)),
     Check("jwks_uri", lambda row: not _is_address(row.client_metadata.get("jwks_uri")), "https, without fragment and user name"),
@@ -181,6 +197,8 @@ CHECKS = (
     _unknown("security_profile", (FAPI2, FAPI2_MESSAGE_SIGNING)),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
+    Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),
+    Check("default_max_age", _is_no_age, "a whole number of seconds"),
     Check("metadata", lambda row: not set(row.client_metadata) <= NAMES, "only members that are known"),
     *(Check(rule.field, rule.is_wrong, rule.wanted) for rule in profiles.RULES),
 )

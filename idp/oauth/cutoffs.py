@@ -86,9 +86,7 @@ def cut_portal(session: Session, session_id: UUID, client_id: str, *, now: datet
     _write(session, _visit(session_id, client_id), WHOEVER, now=now)
 
 
-def is_cut(
-    *, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = ""
-) -> bool:
+def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = "") -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
     cuts = cache.get(TOPIC, "all", _load)
     if not cuts:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from idp.oauth import bindings, client_authentication, clients, introspection, person_claims, scopes
+from idp.oauth import bindings, client_authentication, clients, front_channel, introspection, person_claims, response_modes, scopes
 from idp.oauth.apart import backchannel, device
 from idp.oauth.binding import mutual_tls
 from idp.oauth.client_kinds import CLIENT_SECRET_JWT
@@ -57,7 +57,6 @@ def _core(settings: Settings) -> dict[str, Any]:
         "jwks_uri": f"{at}/jwks",
         "scopes_supported": list(scopes.ALL),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
         "grant_types_supported": list(clients.GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
@@ -84,4 +83,6 @@ PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     pushed_api.announced,
     introspection.announced,
     registration_api.announced,
+    response_modes.announced,
+    front_channel.announced,
 )

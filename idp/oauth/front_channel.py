@@ -5,6 +5,7 @@ The page may frame exactly the origins of these portals. It works without a scri
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from authlib.common.urls import add_params_to_uri
@@ -27,6 +28,11 @@ class Frame:
 
     name: Text
     address: str
+
+
+def announced(_: Settings) -> dict[str, Any]:
+    """Return what discovery says of it."""
+    return {"frontchannel_logout_supported": True, "frontchannel_logout_session_supported": True}
 
 
 def frames_of(client_ids: Iterable[str], session_id: UUID, *, settings: Settings) -> list[Frame]:

@@ -7,6 +7,7 @@ was asked for, too; where that is none that there is, or is asked for twice, the
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.common.urls import add_params_to_uri
@@ -16,7 +17,9 @@ from flask import Response, make_response, redirect, render_template
 from idp.oauth import redirects, signed_answers
 from idp.oauth.clients import Client, find_client
 from idp.oauth.server import NO_STORE, OAuthRequest
+from keys import jwe, ring
 from runtime.pages import form_may_lead_only_to
+from runtime.settings import Settings
 
 QUERY, FRAGMENT, FORM_POST = "query", "fragment", "form_post"
 CARRIERS = (QUERY, FRAGMENT, FORM_POST)
@@ -33,6 +36,18 @@ class Mode:
 
     carrier: str
     is_signed: bool = False
+
+
+def announced(settings: Settings) -> dict[str, Any]:
+    """Return what discovery says of the authorization endpoint's answers and pages; these fit a window, a popup and a finger alike."""
+    return {
+        "response_modes_supported": list(MODES),
+        "authorization_signing_alg_values_supported": list(ring.signing_suites(ring.OIDC)),
+        "authorization_encryption_alg_values_supported": list(jwe.ALGS),
+        "authorization_encryption_enc_values_supported": list(jwe.ENCS),
+        "display_values_supported": ["page", "touch"],
+        "ui_locales_supported": ["zh-CN", "en"],
+    }
 
 
 def mode_of(parameters: Mapping[str, str]) -> Mode:

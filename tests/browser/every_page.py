@@ -87,6 +87,7 @@ STOPS = [
     *_stop("devices.not_me", "stranger", "/signin/not-me/nothing", status=410),
     *_stop("oauth_logout.end_session", "newcomer", "/logout"),
     *_stop("oauth_logout.ended", "stranger", "/logout/ended"),
+    *_stop("launcher.launcher", "owner|boss, acting", "/portals"),
     *_stop("oauth_logout.left", "newcomer", "/logout/left"),
     *_stop("authorize.authorize", "owner", "authorize"),
     *_stop("authorize.authorize", "boss", "authorize"),
