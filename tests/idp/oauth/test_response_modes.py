@@ -9,9 +9,12 @@ import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from joserfc import jwe
+from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
 from idp.oauth import response_modes
+from idp.oauth.clients import RegisteredClient
 from idp.oauth.response_modes import MODES, Mode
 from keys import ring
 from runtime.clock import now
@@ -112,3 +115,25 @@ def test_a_response_is_signed_as_the_client_registered(app: Flask, browser: Flas
     _, parameters = carried(Journey(portal).approve(browser, response_mode="jwt"))
     assert jwt.get_unverified_header(parameters["response"])["alg"] == suite
     assert opened(app, portal, parameters)["code"]
+
+
+def test_a_response_is_encrypted_to_the_key_of_the_client(app: Flask, browser: FlaskClient) -> None:
+    key = ECKey.generate_key("P-256", private=True)
+    encryption = {**key.as_dict(private=False), "kid": "enc", "use": "enc", "alg": "ECDH-ES"}
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, metadata={"authorization_encrypted_response_alg": "ECDH-ES", "authorization_encrypted_response_enc": "A128GCM"})
+        row = session.get_one(RegisteredClient, portal.client_id)
+        row.jwks = {"keys": [*(row.jwks or {})["keys"], encryption]}
+    page = Journey(portal).approve(browser, response_mode="jwt")
+    _, parameters = carried(page)
+    inner = jwe.decrypt_compact(parameters["response"], key, algorithms=["ECDH-ES", "A128GCM"]).plaintext
+    assert inner is not None
+    assert opened(app, portal, {"response": inner.decode()})["code"]
+
+
+def test_who_cannot_be_written_to_is_told_nothing(app: Flask, browser: FlaskClient) -> None:
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, metadata={"authorization_encrypted_response_alg": "RSA-OAEP-256"}, first_party=True, scopes=("openid",))
+    answer = Journey(portal, scope="openid").authorize(browser, response_mode="jwt")
+    assert answer.status_code == 400
+    assert "Location" not in answer.headers
