@@ -110,7 +110,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signin.totp_pages import totp_pages
     from idp.signin.ways_pages import ways_pages
     from idp.subjects.registry_updates_api import registry_updates_api
-    from keys import rotation_jobs  # noqa: F401 (declares a job)
+    from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home

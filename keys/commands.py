@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from keys import ring, suites
+from keys.key_schedule_commands import add, schedule
 from keys.rewrapping_commands import derivation, rewrap
 from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
@@ -18,6 +19,8 @@ keys.add_command(rotate_data)
 keys.add_command(rotation)
 keys.add_command(derivation)
 keys.add_command(rewrap)
+keys.add_command(schedule)
+keys.add_command(add)
 
 
 @keys.command("list")
@@ -32,21 +35,25 @@ def list_keys() -> None:
 
 @keys.command()
 @click.argument("use", type=click.Choice(ring.ROTATED_USES))
-@click.option("--suite", type=click.Choice(sorted(suites.SUITES)), default=suites.ES256.name, show_default=True)
-def publish(use: str, suite: str) -> None:
+@click.option("--suite", type=click.Choice(sorted(suites.ALL_SUITES)), help="By default the first of the use: ES256, ECDH-ES.")
+def publish(use: str, suite: str | None) -> None:
     """Make the next key of a use and publish it; it does not sign yet."""
+    named = suite or ring.USUAL_SUITES[use][0]
+    if (named in suites.ENCRYPTION_SUITES) != (use == ring.ENCRYPTION):
+        raise click.ClickException(f"{named} is not for {use}.")
     with transaction() as session:
-        row = ring.add(session, current_app.extensions["kabao_settings"], use=use, suite=suites.SUITES[suite], state=ring.NEXT, now=now())
+        row = ring.add(session, current_app.extensions["kabao_settings"], use=use, suite=suites.ALL_SUITES[named], state=ring.NEXT, now=now())
     click.echo(f"Published {row.kid}. Once caches of the key set have run out (5 minutes), run: kabao keys rotate {use}")
 
 
 @keys.command()
 @click.argument("use", type=click.Choice(ring.ROTATED_USES))
-def rotate(use: str) -> None:
+@click.option("--suite", type=click.Choice(sorted(suites.ALL_SUITES)), help="Of which suite, where several next keys wait.")
+def rotate(use: str, suite: str | None) -> None:
     """Let the published next key sign, and retire the one before it."""
     with transaction() as session:
         try:
-            row = ring.activate_next(session, use, now=now())
+            row = ring.activate_next(session, use, suite=suite, now=now())
         except Refusal as refusal:
             raise click.ClickException(refusal.reason) from refusal
     click.echo(f"{row.kid} signs for {use} from now on.")

@@ -54,6 +54,8 @@ class Settings:
     Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
     `former_master_key` still opens what is sealed under it. A client's TLS certificate is believed only where `client_certificate_header`
     is set, and only from one of `client_certificate_proxies`; `mtls_url` is where clients with one reach us, if elsewhere.
+    Signing keys are rotated every `key_rotation` (0: by command alone), published `key_published_ahead` of it, and kept for verifying for
+    `key_retired`.
     """
 
     database_url: str = field(repr=False)
@@ -82,6 +84,9 @@ class Settings:
     registry_proof_lifetime: timedelta = timedelta(days=730)
     person_proof_lifetime: timedelta = timedelta(days=1826)
     level_1_accounts: bool = True
+    key_rotation: timedelta = timedelta(days=90)
+    key_published_ahead: timedelta = timedelta(hours=1)
+    key_retired: timedelta = timedelta(days=30)
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     sms_url: str = field(default="", repr=False)
@@ -166,6 +171,9 @@ class _Reader:
             throttle_enforced=self.one_of("KABAO_THROTTLE", ("enforce", "track")) == "enforce",
             registry_proof_lifetime=timedelta(days=self.whole("KABAO_REGISTRY_PROOF_DAYS", 730, least=1, most=7305)),
             person_proof_lifetime=timedelta(days=self.whole("KABAO_PERSON_PROOF_DAYS", 1826, least=1, most=7305)),
+            key_rotation=timedelta(days=self.whole("KABAO_KEY_ROTATION_DAYS", 90, least=0, most=3650)),
+            key_published_ahead=timedelta(minutes=self.whole("KABAO_KEY_AHEAD_MINUTES", 60, least=10, most=10080)),
+            key_retired=timedelta(days=self.whole("KABAO_KEY_RETIRED_DAYS", 30, least=1, most=3650)),
             level_1_accounts=self.one_of("KABAO_LEVEL_1_ACCOUNTS", ("allow", "refuse")) == "allow",
             smtp_url=self.sender("KABAO_SMTP_URL", ("smtps", "smtp")),
             mail_from=self.mail_from(),
