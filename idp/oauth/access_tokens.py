@@ -2,7 +2,8 @@
 
 For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation or a child, `sub` is theirs
 and `act` names the person (RFC 8693 section 4.1). Such a token ends with the mandate: by its time, and by `cutoffs`;
-so it does with the refresh family of its grant, which `gid` stands for. `revoked_tokens` knows the single ones that were given back.
+so it does with the refresh family of its grant, which `gid` stands for. `revoked_tokens` knows the single ones that were given back,
+and with one end those that were exchanged for it: `origins` are the `jti` of what they were made from.
 """
 
 import hashlib
@@ -166,7 +167,7 @@ def read_access_token(unverified: str, *, settings: Settings, now: datetime) -> 
     grantee = token.grantee
     if grantee is not None and _is_cut(token, grantee):
         raise InvalidToken("the person's sessions, the mandate or the grant ended")
-    if revoked_tokens.is_revoked(token.jti):
+    if any(map(revoked_tokens.is_revoked, (token.jti, *token.claims.get("origins", ())))):
         raise InvalidToken("revoked")
     return token
 

@@ -23,7 +23,7 @@ class ClientAssertion(Base):
 
     __tablename__ = "client_assertions"
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 def use_once(signer: str, jti: str, *, expires_at: datetime) -> bool:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 
-from idp.oauth import demands, id_tokens, refresh_tokens, scopes
+from idp.oauth import demands, id_tokens, profiles, refresh_tokens, scopes
 from idp.oauth.authentication import Authentication
 from idp.oauth.authorization_code import still_entitled
 from idp.oauth.grantees import Grantee
@@ -103,7 +103,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         Its tokens are good for nobody else: it proves who it is, and has the key. Raises InvalidGrantError if the family has ended.
         """
         request = self.request
-        if request.client.metadata.is_fapi2:
+        if not profiles.rotates_refresh_tokens(request.client):
             if not refresh_tokens.use(request.session, self.presented, now=request.now):
                 raise InvalidGrantError()
             return {}

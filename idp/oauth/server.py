@@ -35,7 +35,7 @@ TOKENS = "/token"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 CHALLENGE = 'Basic realm="kabao"'
 NO_HEADERS = Headers()
-MAY_REPEAT = frozenset({resource_indicators.PARAMETER})
+MAY_REPEAT = frozenset({resource_indicators.PARAMETER, "audience"})  # RFC 8707 section 2, RFC 8693 section 2.1
 
 
 class OAuthRequest(OAuth2Request):
@@ -106,7 +106,7 @@ class OAuthRequest(OAuth2Request):
 def single(unverified: MultiDict[str, str]) -> dict[str, str]:
     """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2).
 
-    All but `resource`, which may (RFC 8707 section 2): its values come as one text.
+    All but `resource` and `audience`, which may: their values come as one text.
     """
     found, repeated = once(unverified)
     if repeated:

@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add both tables, and the index by which ended families are found to be forgotten."""
+    """Add both tables, and the indexes by which ended families and used assertions are found to be forgotten."""
     op.create_table(
         "trusted_issuers",
         sa.Column("client_id", sa.String(), nullable=False),
@@ -35,11 +35,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_pre_authorized_codes")),
     )
     op.create_index(op.f("ix_pre_authorized_codes_issued_at"), "pre_authorized_codes", ["issued_at"])
+    op.create_index(op.f("ix_client_assertions_expires_at"), "client_assertions", ["expires_at"])
     op.create_index("ix_refresh_families_ended", "refresh_families", ["ended_at"], postgresql_where=sa.text("ended_at IS NOT NULL"))
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index(op.f("ix_client_assertions_expires_at"), table_name="client_assertions")
     op.drop_index("ix_refresh_families_ended", table_name="refresh_families")
     op.drop_table("pre_authorized_codes")
     op.drop_table("trusted_issuers")

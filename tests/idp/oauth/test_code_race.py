@@ -13,7 +13,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 
-THREADS, ROUNDS = 200, 4
+THREADS, ROUNDS = 200, 10
 
 
 @pytest.mark.parametrize("_", range(ROUNDS))

@@ -225,6 +225,46 @@ def test_what_ends_the_person_s_tokens_ends_what_was_exchanged(app: Flask, brows
     assert exchange(browser, system, token).json["error"] == "invalid_request"
 
 
+def test_a_token_that_is_given_back_takes_along_what_was_made_from_it(browser: FlaskClient, portal: System, system: System, token: str) -> None:
+    passed = exchange(browser, system, token).json["access_token"]
+    narrower = exchange(browser, system, passed, scope="openid").json["access_token"]
+    other = exchange(browser, system, Journey(portal).tokens(browser)["access_token"]).json["access_token"]
+    assert browser.post("/revoke", data={**portal.proof(), "token": token}).status_code == 200
+    for each, status in ((token, 401), (passed, 401), (narrower, 401), (other, 200)):
+        assert browser.get("/userinfo", headers=bearer(each)).status_code == status
+
+
+def test_the_end_of_a_grant_is_the_end_of_what_was_exchanged(browser: FlaskClient, portal: System, system: System) -> None:
+    tokens = Journey(portal, scope="openid offline_access").tokens(browser)
+    passed = exchange(browser, system, tokens["access_token"]).json["access_token"]
+    assert browser.post("/revoke", data={**portal.proof(), "token": tokens["refresh_token"]}).status_code == 200
+    assert browser.get("/userinfo", headers=bearer(passed)).status_code == 401
+
+
+def test_a_token_that_is_for_a_system_may_be_brought_by_it_and_by_no_other(app: Flask, client: FlaskClient, portal: System, token: str) -> None:
+    with app.app_context(), transaction() as session:
+        target, stranger = (new_exchanger(session) for _ in range(2))
+        metadata = {"may_exchange_from": [portal.client_id], "may_exchange_for": [target.client_id, stranger.client_id]}
+        first = new_exchanger(session, metadata=metadata)
+    passed = exchange(client, first, token, audience=target.client_id).json["access_token"]
+    assert exchange(client, stranger, passed).json["error"] == "invalid_request"
+    assert exchange(client, first, passed).json["error"] == "invalid_request", "it was for another"
+    onward = exchange(client, target, passed)
+    act = claims_of(onward.json["access_token"])["act"]
+    assert (act["sub"], act["act"]["sub"]) == (target.client_id, first.client_id)
+    both = client.post(
+        "/token",
+        data={
+            **first.proof(),
+            "grant_type": TOKEN_EXCHANGE,
+            "subject_token": token,
+            "subject_token_type": ACCESS_TOKEN,
+            "audience": [target.client_id, stranger.client_id],
+        },
+    )
+    assert claims_of(both.json["access_token"])["aud"] == [target.client_id, stranger.client_id]  # type: ignore[index]
+
+
 def test_the_holder_sees_it_in_the_history(browser: FlaskClient, system: System, token: str) -> None:
     assert exchange(browser, system, token).status_code == 200
     page = browser.get("/account/history", headers=BROWSER).text
