@@ -94,6 +94,7 @@ def stand(server: postgres.PostgresServer, *, rows: int) -> Iterator[Stand]:
         with app.app_context():
             with transaction() as session:
                 init_keys(session, settings, now=now())
+            with transaction() as session:
                 portal, person = new_portal(session, scopes=SCOPE.split()), new_person(session)
                 open_account(session, person)
             fill(rows)
