@@ -71,6 +71,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.oauth.discovery_api import discovery
     from idp.oauth.launcher_pages import launcher_pages
     from idp.oauth.logout_pages import logout_pages
+    from idp.oauth.registration.access_pages import access_pages
+    from idp.oauth.registration.client_pages import client_pages
     from idp.oauth.registration.registration_api import registration
     from idp.oauth.requests.pushed_api import pushed_api
     from idp.oauth.token_api import token_endpoints
@@ -149,14 +151,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
         app.register_blueprint(blueprint)
-    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages):
+    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages, registration, client_pages, access_pages):
         app.register_blueprint(blueprint)
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
     for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
         app.register_blueprint(blueprint)
     for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, launcher_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
-    app.register_blueprint(registration)
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
     senders.init_app(app)

@@ -58,6 +58,7 @@ class Visitor:
     name: str
     organisation: str | None = None
     is_officer: bool = False
+    is_operator: bool = False
 
 
 def greet(app: Flask, find_visitor: Callable[[], Visitor | None]) -> None:

@@ -1,6 +1,9 @@
-"""`kabao client`: register, list and disable clients."""
+"""`kabao client`: register, show, change, close, export and import clients; tokens, policies and issuers are in `registration.commands`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,16 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth import clients, scopes
+from idp.oauth.registration import changes as registration
+from idp.oauth.registration.commands import issuer, policy, token
+from idp.oauth.registration.documents import operator_document_of
 from idp.signin.assurance import Level, read_level
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
 
+OPERATOR = "operator"
 client = AppGroup("client", help="Register portals and departments' systems.")
 
 
@@ -76,14 +83,43 @@ def _read_key_set(file: Path) -> Any:
         raise click.ClickException(f"{file} is not a JSON Web Key Set.") from error
 
 
+@client.command()
+@click.argument("client_id")
+def show(client_id: str) -> None:
+    """Show all that is registered of a client; no secret."""
+    with _explained(), transaction() as session:
+        row = clients.get_row(session, client_id)
+        document, state = operator_document_of(row), "disabled" if row.disabled_at else "open"
+    table = Table("member", "value", title=f"{client_id} ({state})")
+    for name, value in document.items():
+        table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    Console().print(table)
+
+
+@client.command()
+@click.argument("client_id")
+@click.option("--set", "changes", multiple=True, metavar="MEMBER=VALUE", help="A member of RFC 7591 and its value: JSON, or a text as it stands.")
+@click.option("--unset", multiple=True, metavar="MEMBER", help="A member that goes back to its default.")
+def edit(client_id: str, changes: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """Change members of a client's registration; what is not named stays."""
+    said = dict(map(_read_change, changes))
+    with _explained(), transaction() as session:
+        document = {name: value for name, value in operator_document_of(clients.get_row(session, client_id)).items() if name not in unset}
+        _, secret = registration.change(session, client_id, {**_without_derived(document, said), **said}, now=now(), actor=OPERATOR)
+    click.echo(f"{client_id} is changed.")
+    _tell(secret)
+
+
 @client.command("list")
-def list_clients() -> None:
+@click.option("--lang", type=click.Choice(["zh", "en"]), help="Names in one language alone.")
+def list_clients(lang: str | None) -> None:
     """Show every client."""
     table = Table(Column("client", no_wrap=True), "name", "proof", "grants and scopes", "state")
     with transaction() as session:
         for row in clients.listed(session):
             state = "disabled" if row.disabled_at else "open"
-            table.add_row(row.client_id, row.name["zh"], row.auth_method, " ".join([*row.grant_types, *row.scopes]), state)
+            name = row.name[lang] if lang else " / ".join(dict.fromkeys((row.name["zh"], row.name["en"])))
+            table.add_row(row.client_id, name, row.auth_method, " ".join([*row.grant_types, *row.scopes]), state)
     Console().print(table)
 
 
@@ -91,9 +127,104 @@ def list_clients() -> None:
 @click.argument("client_id")
 def disable(client_id: str) -> None:
     """Close a client's registration at once."""
-    with transaction() as session:
-        try:
-            clients.disable_client(session, client_id, now=now())
-        except Refusal as refusal:
-            raise click.ClickException(refusal.reason) from refusal
+    with _explained(), transaction() as session:
+        clients.disable_client(session, client_id, now=now())
     click.echo(f"{client_id} is disabled.")
+
+
+@client.command()
+@click.argument("client_id")
+def enable(client_id: str) -> None:
+    """Open a client's registration again."""
+    with _explained(), transaction() as session:
+        registration.enable(session, client_id, now=now(), actor=OPERATOR)
+    click.echo(f"{client_id} is open.")
+
+
+@client.command("rotate-secret")
+@click.argument("client_id")
+@click.option("--overlap-days", type=click.IntRange(0, 90), default=7, show_default=True, help="How long the secret before stays good.")
+@click.option("--lifetime-days", type=click.IntRange(1, 3650), help="How long the new one is good; for ever if it is not said.")
+def rotate_secret(client_id: str, overlap_days: int, lifetime_days: int | None) -> None:
+    """Give a client a further secret, and print it once."""
+    lifetime = timedelta(days=lifetime_days) if lifetime_days else None
+    with _explained(), transaction() as session:
+        secret = registration.rotate_secret(session, client_id, now=now(), actor=OPERATOR, overlap=timedelta(days=overlap_days), lifetime=lifetime)
+    _tell(secret)
+    click.echo(f"The one before stays good for {overlap_days} days.")
+
+
+@client.command()
+@click.argument("client_id")
+def export(client_id: str) -> None:
+    """Print a client's registration as JSON, in the words of RFC 7591; no secret."""
+    with _explained(), transaction() as session:
+        document = operator_document_of(clients.get_row(session, client_id))
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@client.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace the client of this id if there is one.")
+def import_client(file: Path, *, replace: bool) -> None:
+    """Register a client as a JSON file describes it, in the words of RFC 7591, with `client_id` and `owner`."""
+    document = read_json_file(file)
+    client_id = document.get("client_id")
+    if not isinstance(client_id, str):
+        raise click.ClickException("client_id: name the client that the file describes.")
+    with _explained(), transaction() as session:
+        is_there = session.get(clients.RegisteredClient, client_id) is not None
+        put = registration.change if replace and is_there else None
+        if put is not None:
+            _, secret = put(session, client_id, document, now=now(), actor=OPERATOR)
+        else:
+            _, secret = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
+    click.echo(f"{client_id} is registered.")
+    _tell(secret)
+
+
+def read_json_file(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file."""
+    try:
+        found = json.loads(file.read_text())
+    except ValueError as error:
+        raise click.ClickException(f"{file} is not JSON.") from error
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{file} holds no JSON object.")
+    return found
+
+
+def _read_change(unverified: str) -> tuple[str, Any]:
+    name, equals, text = unverified.partition("=")
+    if not equals:
+        raise click.ClickException(f"{unverified}: write it as member=value.")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
+
+
+def _without_derived(document: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what follows from something that is changed: the response types, and what it is called in single languages."""
+    follows = {"grant_types": ("response_types",), "client_name": ("client_name#zh", "client_name#en")}
+    gone = {name for cause, names in follows.items() if cause in said for name in names}
+    return {name: value for name, value in document.items() if name not in gone}
+
+
+def _tell(secret: str | None) -> None:
+    if secret is not None:
+        click.echo(f"Its secret, shown this once: {secret}")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let a Refusal end the command with the member at fault and what it should be."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise click.ClickException(refusal.reason or refusal.title.en) from refusal
+
+
+client.add_command(token)
+client.add_command(policy)
+client.add_command(issuer)

@@ -3,17 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from flask import g
+from flask import g, request
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin.assurance import MATCHED, TWO_FACTORS
-from idp.signin.callers import at_least, signed_in
+from idp.signin.callers import GoAndRaise, at_least, signed_in
+from idp.signin.freshness import RECENT, NotFresh
 from runtime import ledger
+from runtime.clock import now
 from runtime.database import Base, transaction
 from runtime.languages import Text
-from runtime.problems import NotAllowed, Refusal
+from runtime.problems import NotAllowed, Refusal, wants_page
 
 
 class NotAnOperator(NotAllowed):
@@ -76,5 +78,21 @@ class OperatorCaller:
         strong.admit()
 
 
+class FreshOperator:
+    """An operator who has shown within the last minutes who they are: what they do here lets others in."""
+
+    name = "operator:fresh"
+
+    def admit(self) -> None:
+        """Leave who it is in `g.signed_in`; raises what OperatorCaller does, or leads to the step-up and back to the page, or to the clients."""
+        operator.admit()
+        if now() - g.signed_in.auth_time <= RECENT:
+            return
+        if not wants_page():
+            raise NotFresh("a fresh proof is asked for")
+        raise GoAndRaise(f"/signin/step-up?aal={TWO_FACTORS}{'' if request.method == 'GET' else '&next=/admin/clients'}")
+
+
 strong = at_least(ial=MATCHED, aal=TWO_FACTORS)
 operator = OperatorCaller()
+fresh_operator = FreshOperator()

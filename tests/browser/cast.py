@@ -12,14 +12,16 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import update
 
-from idp.signin import contacts, one_time_codes, passkeys, pending, recovery_codes, scans, sessions, totp
+from idp.signin import contacts, one_time_codes, operators, passkeys, pending, recovery_codes, scans, sessions, totp
 from idp.signin.devices import describe
 from idp.signin.sessions import SigninSession
 from idp.subjects import appointments, directory, guardians, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.idp.oauth.journeys import Journey
+from tests.idp.oauth.registration.world import new_token
 from tests.idp.signin.proofs_at_hand import enrol, reach
 from tests.idp.signin.recovering import begun, cancel_link
 from tests.idp.subjects.firms import Firm, new_firm
@@ -85,6 +87,7 @@ def gather(app: Flask) -> Cast:
     organise(cast, portal)
     bring_family(cast)
     staff_desk(cast)
+    run_it(cast)
     return cast
 
 
@@ -196,3 +199,15 @@ def staff_desk(cast: Cast) -> None:
     assert verified.status_code == 303
     cast.at["receipt"] = verified.location
     cast.enter("officer", "officer", TWO_STEPS)
+
+
+def run_it(cast: Cast) -> None:
+    """Let an operator have a client to look at, a policy and a token."""
+    cast.invent("operator")
+    with cast.app.app_context(), transaction() as session:
+        operators.add_operator(session, cast.ids["operator"], now=now())
+        new_token(session)
+        said = {"logo_uri": "https://portal.example.gov.cn/logo.png", "default_max_age": 3600, "require_auth_time": True}
+        portal = new_portal(session, name=Text("示例门户", "Example portal"), metadata=said)
+    cast.at["client"] = f"/admin/clients/{portal.client_id}"
+    cast.enter("operator", "operator", TWO_STEPS)

@@ -3,6 +3,7 @@
 from flask import g
 
 from idp.signin.callers import find_signed_in
+from idp.signin.operators import is_operator
 from idp.subjects import directory
 from runtime.database import transaction
 from runtime.pages import Visitor
@@ -25,4 +26,5 @@ def _read() -> Visitor | None:
     with transaction() as session:
         organisation = directory.name_of(directory.get_subject(session, signed_in.acting_for)) if signed_in.acting_for else None
         name = shown_name(directory.get_subject(session, signed_in.subject_id))
-        return Visitor(name, organisation, is_officer=bool(departments_of_officer(session, signed_in.subject_id)))
+        runs_it = signed_in.acting_for is None and is_operator(session, signed_in.subject_id)
+        return Visitor(name, organisation, bool(departments_of_officer(session, signed_in.subject_id)), runs_it)

@@ -115,6 +115,11 @@ def count_grants(session: Session, client_id: str, *, now: datetime) -> int:
     return session.scalar(select(func.count()).select_from(RefreshFamily).where(*living)) or 0
 
 
+def last_used(session: Session, client_id: str) -> datetime | None:
+    """Return when a client last took part in a sign-in or a refresh, as far as its lasting grants tell."""
+    return session.scalar(select(func.max(RefreshFamily.rotated_at)).where(RefreshFamily.client_id == client_id))
+
+
 def page_of(session: Session, *, query: str = "", after: str = "", limit: int = PAGE) -> list[RegisteredClient]:
     """Return clients whose id, name, owner or address holds a text, by id, beginning after one."""
     found = select(RegisteredClient).order_by(RegisteredClient.client_id).where(RegisteredClient.client_id > after).limit(limit)
