@@ -57,3 +57,78 @@ def test_what_is_wrong_is_said(app: Flask, arguments: list[str]) -> None:
     status, said = run(app, *arguments)
     assert status == 1
     assert said.startswith("Error: ")
+
+
+def test_a_client_is_shown_changed_exported_and_imported(app: Flask, tmp_path: Path) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    assert run(app, *registration(client_id), "--secret")[0] == 0
+    assert "窗口系统" in run(app, "show", client_id)[1]
+    assert (
+        run(app, "edit", client_id, "--set", "client_name=Counter", "--set", 'contacts=["a@example.gov.cn"]', "--set", "require_auth_time=true")[0]
+        == 0
+    )
+    document = json.loads(run(app, "export", client_id)[1])
+    assert (document["client_name"], document["contacts"], document["require_auth_time"]) == ("Counter", ["a@example.gov.cn"], True)
+    assert run(app, "edit", client_id, "--unset", "contacts")[0] == 0
+    assert "contacts" not in json.loads(run(app, "export", client_id)[1])
+    other = f"made-{secrets.token_hex(4)}"
+    (tmp_path / "client.json").write_text(json.dumps({**document, "client_id": other}))
+    status, said = run(app, "import", str(tmp_path / "client.json"))
+    assert (status, "shown this once" in said) == (0, True)
+    assert run(app, "import", str(tmp_path / "client.json"))[0] == 1, "there is one already"
+    assert run(app, "import", str(tmp_path / "client.json"), "--replace")[0] == 0
+    assert json.loads(run(app, "export", other)[1]) == {**document, "client_id": other}
+
+
+def test_both_secrets_are_good_while_one_is_rotated(app: Flask, client: FlaskClient) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    first = re.search(r"this once: (\S+)", run(app, *registration(client_id), "--secret")[1])
+    second = re.search(r"this once: (\S+)", run(app, "rotate-secret", client_id)[1])
+    assert first is not None
+    assert second is not None
+    for found in (first, second):
+        assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(client_id, found[1])).status_code == 200
+    assert run(app, "rotate-secret", client_id, "--overlap-days", "0")[0] == 0
+    assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(client_id, second[1])).status_code == 401
+
+
+def test_a_client_that_was_disabled_is_opened_again(app: Flask) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    run(app, *registration(client_id), "--secret")
+    assert run(app, "disable", client_id)[0] == 0
+    assert run(app, "enable", client_id)[0] == 0
+    assert "open" in run(app, "show", client_id)[1]
+
+
+@pytest.mark.parametrize(
+    "change", ["owner=x", "redirect_uris=javascript:x", "grant_types=[]", "unheard_of=1", "nothing", "jwks=x", "default_max_age=no"]
+)
+def test_an_edit_that_is_wrong_names_the_member(app: Flask, change: str) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    run(app, *registration(client_id), "--secret")
+    status, said = run(app, "edit", client_id, "--set", change)
+    assert status == 1
+    assert change.partition("=")[0] in said
+
+
+def test_policies_tokens_and_issuers_by_command(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+    name, issuer = f"policy-{secrets.token_hex(4)}", f"https://{secrets.token_hex(4)}.example.gov.cn"
+    members = ["grant_types: [client_credentials]", "scopes: [draws]", "auth_methods: [client_secret_basic]"]
+    (tmp_path / "policy.yaml").write_text("\n".join([f"name: {name}", f"owner: {DEPARTMENT}", *members]))
+    (tmp_path / "keys.json").write_text(json.dumps(jwks_of(suites.ES256.generate())))
+    assert run(app, "policy", "apply", str(tmp_path / "policy.yaml"))[0] == 0
+    assert name in run(app, "policy", "list")[1] + run(app, "policy", "show", name)[1]
+    made = run(app, "token", "new", "--policy", name, "--uses", "2")[1]
+    token, token_id = re.search(r"this once: (\S+)", made), re.search(r"Token (\S+) is", made)
+    assert token is not None
+    assert token_id is not None
+    document = {"grant_types": ["client_credentials"]}
+    assert client.post("/register", json=document, headers={"Authorization": f"Bearer {token[1]}"}).status_code == 201
+    assert run(app, "token", "list")[0] == 0
+    assert run(app, "token", "revoke", token_id[1])[0] == 0
+    assert client.post("/register", json=document, headers={"Authorization": f"Bearer {token[1]}"}).status_code == 401
+    assert run(app, "issuer", "trust", issuer, "--jwks", str(tmp_path / "keys.json"))[0] == 0
+    assert run(app, "issuer", "list")[0] == 0
+    assert run(app, "issuer", "distrust", issuer)[0] == 0
+    assert run(app, "policy", "remove", name)[0] == 0
+    assert run(app, "token", "new", "--policy", name)[0] == 1
