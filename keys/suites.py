@@ -25,6 +25,8 @@ RSA_BITS, LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 2048, 4096
 EXPONENT, MOST_EXPONENT = 65537, 2**32
 PUBLIC_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x"), "RSA": ("kty", "n", "e")}
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+ED25519_FIELD = 2**255 - 19
+OF_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 LONGEST_MEMBER = 700  # a modulus of 4096 bits in base64url has 683 characters
 
 
@@ -104,6 +106,8 @@ def key_from_jwk(unverified_jwk: Any) -> PublicKey:
         raise ValueError("a key of a kind that is not supported")
     if isinstance(key, RSAPublicKey):
         _check_sizes(key)
+    if isinstance(key, Ed25519PublicKey) and _is_of_small_order(key):
+        raise ValueError("an Ed25519 key that anybody can sign for")
     suite_of(key)
     return key
 
@@ -128,6 +132,12 @@ def from_der(der: bytes) -> PrivateKey:
     if not isinstance(key, (EllipticCurvePrivateKey, Ed25519PrivateKey, RSAPrivateKey)):
         raise ValueError("a key of a kind that is not supported")
     return key
+
+
+def _is_of_small_order(key: Ed25519PublicKey) -> bool:
+    """Whether the point is one of the eight whose multiples are few: a signature of zeros would be good for one message in eight, or for all."""
+    y = int.from_bytes(key.public_bytes_raw(), "little") % 2**255 % ED25519_FIELD
+    return y in (0, 1, ED25519_FIELD - 1, OF_ORDER_8, ED25519_FIELD - OF_ORDER_8)
 
 
 def _check_sizes(key: RSAPublicKey) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from flask import current_app, g
 
-from idp.oauth.callers import InsufficientScope, bearer
+from idp.oauth.callers import InsufficientScope, bearer, check_authentication
+from idp.signin.assurance import MATCHED, TWO_FACTORS, Level
 from idp.subjects.mandates import NotWithinMandate, check_mandate
 from runtime.clock import now
 from runtime.database import transaction
@@ -28,6 +29,7 @@ from wallet.verifying.receipts import answered_before
 
 draws = ApiBlueprint("draws", __name__, description="Drawing licences, on statutory authority or with the holder's consent.")
 csrf.exempt(draws)
+FOR_IDENTITY = Level(MATCHED, TWO_FACTORS)
 HOLDER_MISSING = Text("依职权调用须写明持证主体号码。", "On statutory authority the holder's number must be given.")
 HOLDER_GIVEN = Text("使用本人授权时不得另写持证主体。", "With a person's own token no other holder may be named.")
 
@@ -48,6 +50,7 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     moment, receipt_id = now(), new_id()
     _check_holder(body)
     _check_mandate(body, moment)
+    _check_level(body)
     limits = limits_of(g.token.terms.authorization_details, get_type(body["type"]).code)
     digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
@@ -79,6 +82,12 @@ def _check_mandate(body: dict[str, Any], moment: datetime) -> None:
         mandate = check_mandate(session, person_id=grantee.person_id, organisation_id=grantee.holder_id, now=moment)
     if not (mandate.allows_type(get_type(body["type"]).code) and mandate.allows_portal(g.token.client_id)):
         raise NotWithinMandate("another type or portal", field="type")
+
+
+def _check_level(body: dict[str, Any]) -> None:
+    """Check that who gives away what proves their identity signed in with two factors; the challenge says what to ask of them (RFC 9470)."""
+    if get_type(body["type"]).proves_identity:
+        check_authentication(FOR_IDENTITY)
 
 
 def _caller() -> str:
