@@ -92,15 +92,15 @@ class Bearer:
 
     def _shown(self) -> Shown:
         header = request.headers.get("Authorization")
-        body = request.form.get(IN_BODY) if self.in_body and request.method == "POST" else None
-        if header is not None and body is not None:
-            raise TwoTokens("a token in the header and in the body", headers={"WWW-Authenticate": f'Bearer {REALM}, error="invalid_request"'})
+        posted = request.form.getlist(IN_BODY) if self.in_body and request.method == "POST" else []
+        if posted and len(posted) + (header is not None) > 1:
+            raise TwoTokens("more than one token", headers={"WWW-Authenticate": f'Bearer {REALM}, error="invalid_request"'})
         match = CREDENTIALS.fullmatch(header or "")
         if match is not None:
             return Shown("DPoP" if match[1].lower() == "dpop" else "Bearer", match[2])
-        if body is None:
+        if not posted:
             raise NotSignedIn("no access token", headers={"WWW-Authenticate": f"Bearer {REALM}, DPoP {REALM}, {ALGS}"})
-        return Shown("Bearer", body)
+        return Shown("Bearer", posted[0])
 
 
 def bearer(*scopes: str, level: Level = LEAST, max_age: timedelta | None = None, in_body: bool = False) -> Caller:
