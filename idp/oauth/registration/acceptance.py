@@ -9,13 +9,14 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc7591.errors import InvalidClientMetadataError, InvalidRedirectURIError
 from marshmallow import ValidationError
 
-from idp.oauth import clients, redirects, scopes
+from idp.oauth import clients, redirects, scopes, sectors
 from idp.oauth.client_metadata import PAIRWISE
 from idp.oauth.clients import ClientRefused, RegisteredClient
 from idp.oauth.registration import policies
 from idp.oauth.registration.changes import first_fault
 from idp.oauth.registration.documents import WIRE_NAMES
 from idp.oauth.registration.policies import NotAllowedByPolicy, Policy
+from idp.oauth.sectors import NotOfTheSector
 from runtime.settings import Settings
 from schemas.clients import ClientSchema
 
@@ -44,7 +45,7 @@ def check(row: RegisteredClient, policy: Policy, settings: Settings) -> None:
     with explained():
         clients.check(row)
         policies.check(policy, row)
-    _check_sector(row)
+    _check_sector(row, settings)
 
 
 def fault(field: str, said: str) -> OAuth2Error:
@@ -66,8 +67,14 @@ def explained() -> Iterator[None]:
         raise fault(error.field, "the policy does not allow it") from error
 
 
-def _check_sector(row: RegisteredClient) -> None:
+def _check_sector(row: RegisteredClient, settings: Settings) -> None:
     """Check that addresses at several hosts come with a document that says they belong together (OpenID Connect Registration section 5)."""
+    uri = row.client_metadata.get("sector_identifier_uri")
+    if uri is not None:
+        try:
+            sectors.check_document(uri, row.redirect_uris, settings)
+        except NotOfTheSector as error:
+            raise InvalidClientMetadataError(f"sector_identifier_uri: {error}.") from error
     hosts = {urlsplit(uri).hostname for uri in row.redirect_uris if redirects.is_of_a_host(uri)}
     is_pairwise = row.client_metadata.get("subject_type", PAIRWISE) == PAIRWISE
     if len(hosts) > 1 and is_pairwise and "sector_identifier_uri" not in row.client_metadata:

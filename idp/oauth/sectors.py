@@ -1,0 +1,61 @@
+"""Sector identifier documents: proof that addresses at several hosts belong to one sector (OpenID Connect Core section 8.1).
+
+The document is a JSON array at an https address and must name every redirect address of the client. It is fetched when a client is
+registered, and looked at again each day: a client whose document does not name it any more is told of in the log, and keeps its
+subjects, since another `sub` would be another person to it.
+"""
+
+import json
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import structlog
+from flask import current_app
+from sqlalchemy import select
+
+from idp.oauth.clients import RegisteredClient
+from runtime import outbound
+from runtime.database import transaction
+from runtime.jobs import every
+from runtime.outbound import NoAnswer
+from runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+TIMEOUT, LIMIT = 3.0, 64 * 1024
+HEADERS = {"Accept": "application/json"}
+
+
+class NotOfTheSector(ValueError):
+    """The document cannot be had, or does not name each redirect address; the message says which, and repeats nothing."""
+
+
+def check_document(uri: str, redirect_uris: Iterable[str], settings: Settings) -> str:
+    """Fetch the document and return the sector, its host; raises NotOfTheSector."""
+    parts = urlsplit(uri)
+    if parts.scheme != "https" and not settings.development:
+        raise NotOfTheSector("sector_identifier_uri is not https")
+    try:
+        answer = outbound.fetch("GET", uri, headers=HEADERS, allowed=outbound.allowed_by(settings), timeout=TIMEOUT, limit=LIMIT)
+        named = json.loads(answer.body) if answer.status == 200 else None
+    except (NoAnswer, ValueError, RecursionError) as error:
+        raise NotOfTheSector("there is no JSON behind sector_identifier_uri") from error
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
+        raise NotOfTheSector("there is no JSON array of addresses behind sector_identifier_uri")
+    if not set(redirect_uris) <= set(named):
+        raise NotOfTheSector("the document behind sector_identifier_uri does not name each of redirect_uris")
+    return parts.hostname or ""
+
+
+@every("41 3 * * *")
+def look_at_sectors_again() -> None:
+    """Look at every document again."""
+    settings: Settings = current_app.extensions["kabao_settings"]
+    with transaction() as session:
+        named = RegisteredClient.client_metadata["sector_identifier_uri"].astext
+        found = select(RegisteredClient.client_id, named, RegisteredClient.redirect_uris).where(named.is_not(None))
+        rows = session.execute(found.where(RegisteredClient.disabled_at.is_(None))).all()
+    for client_id, uri, redirect_uris in rows:
+        try:
+            check_document(uri, redirect_uris, settings)
+        except NotOfTheSector as error:
+            log.warning("a client is not of its sector any more", client=client_id, why=str(error))
