@@ -88,7 +88,7 @@ def stand(server: postgres.PostgresServer, *, rows: int) -> Iterator[Stand]:
     """Fill a database, and let somebody sign in who knows a portal; all of it is gone afterwards."""
     url = postgres.create_database(server, NAME, afresh=True)
     schema.create(url)
-    settings = Settings(database_url=url, master_key=MASTER_KEY, development=True, throttle_enforced=False)
+    settings = Settings(database_url=url, master_key=MASTER_KEY, development=True, throttle_enforced=False, log_level="ERROR")
     app = create_app(settings)
     try:
         with app.app_context():

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from bench import rotation, starting
+from bench import grants, rotation, starting
 from bench.__main__ import ALL, main
 from bench.bare import bare_costs
 from bench.load import drive, raw
@@ -29,6 +29,12 @@ def test_a_rotation_is_measured() -> None:
     done = CliRunner().invoke(rotation.main, ["--subjects", "60", "--batch", "25"])
     assert done.exit_code == 0, done.output
     assert "rows/s" in done.output
+
+
+def test_a_full_database_is_measured_beside_an_empty_one() -> None:
+    done = CliRunner().invoke(grants.main, ["--rows", "200", "--few", "100", "--times", "3"])
+    assert done.exit_code == 0, done.output
+    assert "redeem a code" in done.output
 
 
 def test_the_command_says_which_paths_there_are() -> None:
