@@ -39,7 +39,13 @@ def portals(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[
     """Give each portal that knows a person, and what it knows."""
     for portal in acquaintances.acquaintances_of(session, subject_id):
         times = {"since": portal.since, "last_sign_in": portal.last, "sign_ins": portal.times, "allowed_at": portal.given_at}
-        yield {"portal": portal.name, "client_id": portal.client_id, "knows": portal.scopes, **times}
+        yield {
+            "portal": portal.name,
+            "client_id": portal.client_id,
+            "knows": portal.scopes,
+            "details": [each.title for each in portal.details],
+            **times,
+        }
 
 
 def withdraw_consents(session: Session, subject_id: UUID, now: datetime) -> None:

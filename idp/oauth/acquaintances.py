@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from idp.oauth import consents, scopes
 from idp.oauth.clients import Client, find_client
 from idp.oauth.consents import Consent
+from idp.oauth.requests import authorization_details
+from idp.oauth.requests.authorization_details import Words
 from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 
@@ -22,7 +24,7 @@ SIGNED_IN = "portal.signed_in"
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:
-    """A portal that knows a holder. `scopes` are in words; `given_at` is when something was allowed lastingly, None if nothing was."""
+    """A portal that knows a holder. `scopes` and `details` are in words; `given_at` is when something was allowed lastingly, None if nothing was."""
 
     client_id: str
     client: Client | None
@@ -31,6 +33,7 @@ class Acquaintance:
     last: datetime | None
     times: int
     given_at: datetime | None
+    details: tuple[Words, ...] = ()
 
     @property
     def name(self) -> Text:
@@ -77,4 +80,5 @@ def _acquaintance(client_id: str, given: Consent | None, seen: _SignIns | None, 
     times = (seen.first, seen.last, seen.times) if seen else (None, None, 0)
     since = min(moment for moment in (times[0], given.given_at if given else None) if moment is not None)
     words = tuple(scopes.OF_PEOPLE[scope] for scope in scopes.OF_PEOPLE if scope in known)
-    return Acquaintance(client_id, find_client(client_id), words, since, times[1], times[2], given.given_at if given else None)
+    details = tuple(authorization_details.words_of(given.terms.authorization_details)) if given else ()
+    return Acquaintance(client_id, find_client(client_id), words, since, times[1], times[2], given.given_at if given else None, details)

@@ -106,7 +106,8 @@ def _answer(asked: OAuthRequest, *, approved: bool = False, refused: bool = Fals
         if refused:
             raise AccessDeniedError() if _is_whom_was_meant(asked, grantee) else LoginRequiredError()
         step = _next_step(asked, grantee, approved=approved)
-        if step is Step.GRANT and grantee is not None:
+        answered = step is Step.GRANT or (step is Step.CONSENT and approved)  # prompt=consent asks once, and is answered
+        if answered and grantee is not None:
             return _grant(asked, grantee, grant, approved=approved)
     except OAuth2Error as error:
         return _tell(asked, error)

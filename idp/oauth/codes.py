@@ -127,6 +127,12 @@ def end_codes_of(session: Session, *, holder_id: UUID, client_id: str, now: date
     session.execute(update(AuthorizationCode).where(*on_its_way, AuthorizationCode.issued_at > now - LIFETIME).values(spent_at=now))
 
 
+def grants_since(session: Session, *, holder_id: UUID, client_id: str, since: datetime) -> list[UUID]:
+    """Return the grants whose codes a holder lately gave to a client: their access tokens may still be good, though no refresh family was begun."""
+    theirs = (AuthorizationCode.holder_id == holder_id, AuthorizationCode.client_id == client_id, AuthorizationCode.issued_at > since)
+    return list(session.scalars(select(AuthorizationCode.family_id).where(*theirs)))
+
+
 def forget(*, now: datetime) -> None:
     """Forget codes that nobody can bring any more."""
     prune(AuthorizationCode, AuthorizationCode.issued_at < now - REMEMBERED)

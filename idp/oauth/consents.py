@@ -19,7 +19,7 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import codes, refresh_tokens, scopes
+from idp.oauth import codes, cutoffs, refresh_tokens, scopes
 from idp.oauth.apart import waiting
 from idp.oauth.clients import Client
 from idp.oauth.grantees import Grantee
@@ -86,13 +86,15 @@ def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
 
 
 def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
-    """Take back what a holder allowed a client: it must ask again, and its codes and refresh families of that holder end."""
+    """Take back what a holder allowed a client: it must ask again, and its codes, refresh families and tokens of that holder end."""
     gone = delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id).returning(Consent.client_id)
     if session.scalar(gone) is None:
         return
     codes.end_codes_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)  # first: a code redeemed meanwhile has begun its family
     waiting.take_back(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
+    for grant_id in codes.grants_since(session, holder_id=grantee.holder_id, client_id=client_id, since=now - codes.REMEMBERED):
+        cutoffs.cut_grant(session, grant_id, now=now)
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
 
 

@@ -16,6 +16,8 @@ from idp.oauth.apart.waiting import Answer, ApartRequest, RequestOver
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.prompts import Step
+from idp.oauth.requests import authorization_details
+from idp.oauth.requests.authorization_details import Words
 from idp.signin import proofs
 from idp.signin.assurance import Level, aal_of
 from idp.signin.sessions import SignedIn
@@ -37,6 +39,11 @@ class Question:
     def wanted(self) -> list[tuple[str, Text]]:
         """The scopes in words."""
         return [(scope, scopes.OF_PEOPLE[scope]) for scope in self.row.scopes if scope in scopes.OF_PEOPLE]
+
+    @property
+    def details(self) -> list[Words]:
+        """The authorization details in words."""
+        return authorization_details.words_of(self.row.terms.authorization_details)
 
 
 def question(row: ApartRequest | None, grantee: Grantee | None, signed_in: SignedIn) -> Question:
@@ -72,8 +79,8 @@ def approve(session: Session, asked: Question, *, now: datetime) -> None:
         raise RequestOver("the session has ended")
     known: dict[str, Any] = {"auth_time": who.auth_time, "amr": who.amr, "ial": reached_by(session, who, now=now).ial}
     row = waiting.answer(session, asked.row.id, Answer.APPROVED, now=now, **_by(asked), **known, family_id=new_id())
-    if not consents.is_given(session, grantee, asked.client, row.scopes, now=now):
-        consents.give(session, grantee, asked.client, row.scopes, now=now)
+    if not consents.is_given(session, grantee, asked.client, row.scopes, now=now, terms=row.terms):
+        consents.give(session, grantee, asked.client, row.scopes, now=now, terms=row.terms)
     actor = f"subject:{grantee.person_id}"
     detail: dict[str, Any] = {"scopes": row.scopes, "via": row.kind}
     ledger.record(session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=grantee.holder_id, now=now, **detail)

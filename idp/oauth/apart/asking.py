@@ -7,9 +7,10 @@ from authlib.oauth2.rfc6749 import InvalidScopeError
 
 from idp.oauth import scopes
 from idp.oauth.clients import Client
+from idp.oauth.requests import authorization_details, resource_indicators
 from idp.oauth.server import NO_STORE, OAuthRequest
 
-TERMS: tuple[Callable[[OAuthRequest, Client], None], ...] = ()
+TERMS: tuple[Callable[[OAuthRequest, Client], None], ...] = (resource_indicators.check, authorization_details.check)
 
 
 def people_scopes(request: OAuthRequest, client: Client) -> list[str]:

@@ -1,6 +1,7 @@
 """What both grants share: a client asks for its answer, and is given tokens once (RFC 8628 section 3.5, CIBA sections 10.1 and 11)."""
 
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidGrantError, UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import TokenEndpointMixin
@@ -77,6 +78,11 @@ class ApartGrant(Grant, TokenEndpointMixin):
         """Return the terms that the request was approved on."""
         credential: ApartRequest = self.request.credential
         return credential.terms
+
+    def grant_id(self) -> UUID | None:
+        """Return what the access tokens have in common with the refresh family."""
+        credential: ApartRequest = self.request.credential
+        return credential.family_id
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Begin the refresh family where `offline_access` was allowed, and add its first token and the ID token."""

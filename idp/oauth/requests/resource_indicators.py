@@ -3,6 +3,7 @@
 The one parameter that may come more than once; within, its values stand in one text, a space between them, since no URI holds one.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -54,9 +55,22 @@ def settle(request: "OAuthRequest", client: Client, *, granted: tuple[str, ...] 
 
 def asked_of(request: "OAuthRequest", client: Client) -> tuple[str, ...]:
     """Return the resources that a request names, each one that the client may have tokens for; raises InvalidTarget."""
-    asked = tuple(dict.fromkeys(request.payload.data.get(PARAMETER, "").split()))
+    asked = tuple(dict.fromkeys(_values(request.payload.data.get(PARAMETER, ""))))
     if len(asked) > MOST or not all(map(resources.is_acceptable, asked)):
         raise InvalidTarget(f"Each resource must be an absolute URI without a fragment, and there may be {MOST} of them.")
     if not all(resources.is_allowed(identifier, client, request.settings) for identifier in asked):
         raise InvalidTarget()
     return asked
+
+
+def _values(text: str) -> list[str]:
+    """Return the values of the parameter: as `joined` put them together, or the JSON array of a request object."""
+    if not text.startswith("["):
+        return text.split()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidTarget() from error
+    if not all(isinstance(each, str) and each for each in found):
+        raise InvalidTarget()
+    return list(found)

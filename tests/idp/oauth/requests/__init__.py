@@ -1,0 +1,1 @@
+"""What authorization requests say beyond their scopes."""
