@@ -34,6 +34,7 @@ from runtime.settings import Settings
 
 TYP = "at+jwt"
 LONGEST = 8192
+KINDS = {"exp": int, "iat": int, "aud": str | list, "sub": str, "client_id": str, "jti": str, "scope": str, "department": str}
 
 
 class InvalidToken(NotSignedIn):
@@ -186,9 +187,16 @@ def _is_cut(token: AccessToken, grantee: Grantee) -> bool:
 def _verify(unverified: str, settings: Settings) -> AccessToken:
     try:
         claims = ring.verify(unverified, use=ring.OIDC, typ=TYP, audience=None, issuer=settings.public_url)
-        return _read(claims)
+        return _read(_checked(claims))
     except (jwt.InvalidTokenError, NotPairwise) as error:
         raise InvalidToken(type(error).__name__) from error
+
+
+def _checked(claims: dict[str, Any]) -> dict[str, Any]:
+    """Return the claims if all are there that each token has, and of their kinds (RFC 9068 section 2.2); raises jwt.InvalidTokenError."""
+    if not all(isinstance(claims.get(name), kind) for name, kind in KINDS.items()):
+        raise jwt.InvalidTokenError("a claim is missing, or of another kind")
+    return claims
 
 
 def _read(claims: dict[str, Any]) -> AccessToken:

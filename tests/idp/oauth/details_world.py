@@ -92,12 +92,12 @@ def said_by(token: str) -> dict[str, Any]:
 def introspect(browser: FlaskClient, caller: System, token: str, **more: Any) -> TestResponse:
     """Ask about a token."""
     headers = more.pop("headers", {})
-    return browser.post("/introspect", data={**caller.proof(), "token": token, **more}, headers=headers)
+    return browser.post("/introspect", data={**caller.proof(exp=int(now().timestamp()) + 60), "token": token, **more}, headers=headers)
 
 
 def revoke(browser: FlaskClient, caller: System, token: str, **more: str) -> TestResponse:
     """Give a token back."""
-    return browser.post("/revoke", data={**caller.proof(), "token": token, **more})
+    return browser.post("/revoke", data={**caller.proof(exp=int(now().timestamp()) + 60), "token": token, **more})
 
 
 def queries_of(app: Flask, act: Callable[[], Any]) -> list[str]:
