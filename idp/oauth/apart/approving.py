@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from flask import current_app
 from sqlalchemy.orm import Session
 
-from idp.oauth import consents, demands, portal_sessions, prompts, scopes
+from idp.oauth import consents, demands, portal_sessions, prompts, resources, scopes
 from idp.oauth.apart import pinging, waiting
 from idp.oauth.apart.waiting import Answer, ApartRequest, RequestOver
 from idp.oauth.clients import Client, find_client
@@ -44,6 +45,11 @@ class Question:
     def details(self) -> list[Words]:
         """The authorization details in words."""
         return authorization_details.words_of(self.row.terms.authorization_details)
+
+    @property
+    def goals(self) -> list[Text]:
+        """The names of the resource servers that the tokens are for."""
+        return resources.names_of(self.row.terms.resources, current_app.extensions["kabao_settings"])
 
 
 def question(row: ApartRequest | None, grantee: Grantee | None, signed_in: SignedIn) -> Question:
