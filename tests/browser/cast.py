@@ -10,8 +10,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from idp.oauth.apart import inbox
+from idp.oauth.apart.waiting import ApartRequest, hash_of
+from idp.oauth.clients import CIBA, DEVICE_CODE
 from idp.signin import contacts, one_time_codes, operators, passkeys, pending, recovery_codes, scans, sessions, totp
 from idp.signin.devices import describe
 from idp.signin.sessions import SigninSession
@@ -20,6 +23,7 @@ from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
+from tests.idp.oauth.apart.steps import Counter, Terminal
 from tests.idp.oauth.journeys import Journey
 from tests.idp.oauth.registration.world import new_token
 from tests.idp.signin.proofs_at_hand import enrol, reach
@@ -88,7 +92,25 @@ def gather(app: Flask) -> Cast:
     bring_family(cast)
     staff_desk(cast)
     run_it(cast)
+    ask_apart(cast)
     return cast
+
+
+def ask_apart(cast: Cast) -> None:
+    """Let a terminal show its code, and a counter ask the owner, both for as long as the tests take; another counter was muted."""
+    app, number = cast.app, cast.people["owner"].number
+    by_poll = {"redirect_uris": [], "grant_types": [CIBA], "metadata": {"backchannel_token_delivery_mode": "poll"}}
+    with app.app_context(), transaction() as session:
+        terminal = Terminal(app.test_client(), new_portal(session, redirect_uris=[], grant_types=[DEVICE_CODE]))
+        counter, muted = (Counter(app.test_client(), new_portal(session, **by_poll)) for _ in range(2))
+        inbox.mute(session, cast.ids["owner"], muted.system.client_id, now=now())
+    cast.at["device"] = "/device?user_code=" + terminal.codes(scope="openid profile licences")["user_code"]
+    asked = counter.asked(login_hint=number, scope="openid licences", binding_message="A12")
+    cast.data.append("A12")
+    with app.app_context(), transaction() as session:
+        session.execute(update(ApartRequest).values(expires_at=now() + timedelta(days=1)))
+        hashed = hash_of(asked["auth_req_id"])
+        cast.at["request"] = f"/account/requests/{session.scalars(select(ApartRequest.id).where(ApartRequest.code_hash == hashed)).one()}"
 
 
 def give_everything(cast: Cast) -> System:
