@@ -5,11 +5,13 @@ Where a page stands behind another person's phone, mail or counter, the feature 
 
 import re
 import secrets
+from typing import Any
 from uuid import UUID
 
 import pyotp
 from sqlalchemy import select
 
+from idp.oauth.clients import CIBA, DEVICE_CODE
 from idp.signin import alarms, contacts, counter_codes, devices, notices, one_time_codes, passkeys, recovery, recovery_codes, scans, totp
 from idp.signin import stated as stated_accounts
 from idp.signin import trusted_browsers as trusted
@@ -21,7 +23,8 @@ from idp.subjects.rights import Right
 from runtime.clock import now
 from runtime.ids import new_id
 from tests.flows.walking import Walk
-from tests.world_clients import new_system
+from tests.served import send
+from tests.world_clients import System, new_portal, new_system
 from tests.world_people import BROWSER, Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 
 PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
@@ -39,6 +42,7 @@ def walk_accounts(walk: Walk, *, department: str) -> None:
     sign_in_elsewhere(walk, person, subject_id)
     recover(walk, person, subject_id, friend_id, department=department)
     appoint(walk, person, subject_id, friend, department=department)
+    ask_apart(walk, person)
     change_registries(walk)
 
 
@@ -116,6 +120,36 @@ def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person, *, dep
     cause = {"text": walk.note("cause", f"核对{friend.name}的授权")}
     asked = {"person": {"number": friend.number}, "organisation": {"number": organisation.number}, "cause": cause}
     assert walk.post("mandates/check", token, asked, expect=200)["may_act"]
+
+
+def ask_apart(walk: Walk, person: Person) -> None:
+    """Let a terminal show a code, which is looked at and not answered, and a counter ask somebody, who is told and does not answer either."""
+    uri = "https://counter.example.gov.cn/ping"
+    by_ping = {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": uri}
+    with walk.kabao.world() as session:
+        terminal = new_portal(session, redirect_uris=[], grant_types=[DEVICE_CODE])
+        counter = new_portal(session, redirect_uris=[], grant_types=[CIBA], metadata=by_ping)
+    codes = ask_elsewhere(walk, terminal, "/device_authorization", expect=200)
+    device_code, user_code = walk.note("device code", codes["device_code"]), walk.note("user code", codes["user_code"])
+    message, token = walk.note("message of a counter", "渔港二号窗口"), walk.note("notification token", secrets.token_urlsafe(32))
+    said = {"login_hint": person.number, "binding_message": message, "client_notification_token": token}
+    asked = ask_elsewhere(walk, counter, "/backchannel-authentication", expect=200, **said)
+    request_id = walk.note("auth_req_id", asked["auth_req_id"])
+    ask_elsewhere(walk, terminal, "/token", expect=400, grant_type=DEVICE_CODE, device_code=device_code)
+    ask_elsewhere(walk, counter, "/token", expect=400, grant_type=CIBA, auth_req_id=request_id)
+    browser = walk.browser()
+    assert browser.get("/device", params={"user_code": user_code}, headers=BROWSER).status_code == 200
+    assert post_form(browser, "/device", {"user_code": user_code}).status_code == 303  # type: ignore[arg-type]
+
+
+def ask_elsewhere(walk: Walk, system: System, path: str, *, expect: int, **form: str) -> dict[str, Any]:
+    """Send what a client sends whose person is at another device, and return the answer."""
+    proof = system.proof()
+    walk.note("assertion", proof["client_assertion"])
+    with walk.kabao.processes.connection() as connection:
+        answer = send(connection, "POST", path, form={**proof, "scope": "openid", **form})
+    assert answer.status == expect, answer.text
+    return dict(answer.json)
 
 
 def change_registries(walk: Walk) -> None:
