@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[PortalServer]:
+def hall() -> Iterator[PortalServer]:
     server = PortalServer(("127.0.0.1", 0), Handler)
     server.heard = []
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -86,10 +86,10 @@ def plain(browser: Browser, live_url: str) -> Iterator[Page]:
     context.close()
 
 
-def portal_at(app: Flask, server: PortalServer, **metadata: Any) -> System:
-    callback = f"{server.url}/callback"
+def portal_at(app: Flask, hall: PortalServer, **metadata: Any) -> System:
+    callback = f"{hall.url}/callback"
     with app.app_context(), transaction() as session:
-        uris = {"redirect_uris": [callback], "post_logout_redirect_uris": [f"{server.url}/goodbye"]}
+        uris = {"redirect_uris": [callback], "post_logout_redirect_uris": [f"{hall.url}/goodbye"]}
         made = new_portal(session, first_party=True, metadata=metadata, **uris)
     return System(made.client_id, made.private_key, callback)
 
@@ -117,34 +117,34 @@ def look(page: Page, name: str) -> None:
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
 
 
-def test_a_form_posts_itself_to_the_portal(phone: Page, live_app: Flask, live_url: str, server: PortalServer, person: Person) -> None:
-    portal = portal_at(live_app, server)
+def test_a_form_posts_itself_to_the_portal(phone: Page, live_app: Flask, live_url: str, hall: PortalServer, person: Person) -> None:
+    portal = portal_at(live_app, hall)
     phone.goto(request_of(portal, response_mode="form_post"))
     enter(phone, person)
     phone.wait_for_selector("#portal")
-    (posted,) = [each for each in server.heard if each[0] == "POST"]
+    (posted,) = [each for each in hall.heard if each[0] == "POST"]
     assert posted[1] == "/callback"
     assert set(posted[2]) == {"code", "state", "iss"}
     assert posted[3] == live_url, "the portal sees from where the form came"
     phone.go_back()
     phone.wait_for_selector("#go-on, #portal, #number")
-    assert len(server.paths("POST")) == 1, "going back posts nothing again"
+    assert len(hall.paths("POST")) == 1, "going back posts nothing again"
 
 
-def test_without_a_script_its_button_does(plain: Page, live_app: Flask, server: PortalServer, person: Person) -> None:
-    plain.goto(request_of(portal_at(live_app, server), response_mode="form_post.jwt"))
+def test_without_a_script_its_button_does(plain: Page, live_app: Flask, hall: PortalServer, person: Person) -> None:
+    plain.goto(request_of(portal_at(live_app, hall), response_mode="form_post.jwt"))
     enter(plain, person)
     if PICTURES:
         plain.screenshot(path=f"{PICTURES}/form-post-zh-phone.png", full_page=True)
     plain.click("#go-on")
     plain.wait_for_selector("#portal")
-    assert [set(each[2]) for each in server.heard if each[0] == "POST"] == [{"response"}]
+    assert [set(each[2]) for each in hall.heard if each[0] == "POST"] == [{"response"}]
 
 
-def test_one_chooses_for_whom_to_go_on(phone: Page, live_app: Flask, server: PortalServer, person: Person) -> None:
+def test_one_chooses_for_whom_to_go_on(phone: Page, live_app: Flask, hall: PortalServer, person: Person) -> None:
     with live_app.app_context(), transaction() as session:
         firm = new_organisation(session, representative=person)
-    portal = portal_at(live_app, server)
+    portal = portal_at(live_app, hall)
     phone.goto("/signin")
     enter(phone, person)
     phone.wait_for_url("**/wallet")
@@ -152,39 +152,39 @@ def test_one_chooses_for_whom_to_go_on(phone: Page, live_app: Flask, server: Por
     look(phone, "select")
     phone.click(f"text=代表“{firm.name}”继续")
     phone.wait_for_selector("#portal")
-    assert server.paths("GET")[-1] == "/callback" or "/callback" in server.paths("GET")
+    assert hall.paths("GET")[-1] == "/callback" or "/callback" in hall.paths("GET")
     phone.goto(request_of(portal, prompt="select_account"))
     phone.click("#refuse")
     phone.wait_for_selector("#portal")
-    assert any(each[2].get("error") == ["access_denied"] for each in server.heard)
+    assert any(each[2].get("error") == ["access_denied"] for each in hall.heard)
 
 
 @pytest.mark.parametrize("which", ["phone", "plain"])
 def test_portals_are_told_of_a_sign_out_by_frames(
-    request: pytest.FixtureRequest, which: str, live_app: Flask, live_url: str, server: PortalServer, person: Person
+    request: pytest.FixtureRequest, which: str, live_app: Flask, live_url: str, hall: PortalServer, person: Person
 ) -> None:
     page: Page = request.getfixturevalue(which)
-    told, asking = portal_at(live_app, server, frontchannel_logout_uri=f"{server.url}/out"), portal_at(live_app, server)
+    told, asking = portal_at(live_app, hall, frontchannel_logout_uri=f"{hall.url}/out"), portal_at(live_app, hall)
     page.goto(request_of(told))
     enter(page, person)
     page.wait_for_selector("#portal")
     page.goto(live_url + request_of(asking))
     page.wait_for_selector("#portal")
-    page.goto(f"{live_url}/logout?" + urlencode({"client_id": asking.client_id, "post_logout_redirect_uri": f"{server.url}/goodbye"}))
+    page.goto(f"{live_url}/logout?" + urlencode({"client_id": asking.client_id, "post_logout_redirect_uri": f"{hall.url}/goodbye"}))
     if which == "phone":
         look(page, "logout")
     page.click("#logout")
     page.wait_for_selector("#told")
     if PICTURES and which == "phone":
         page.screenshot(path=f"{PICTURES}/told-zh-phone.png", full_page=True)
-    page.wait_for_url(f"{server.url}/goodbye")
-    (heard,) = [each for each in server.heard if each[1] == "/out"]
+    page.wait_for_url(f"{hall.url}/goodbye")
+    (heard,) = [each for each in hall.heard if each[1] == "/out"]
     assert heard[2]["iss"] == [live_url]
     assert heard[2]["sid"]
 
 
-def test_the_portals_to_go_to_fit_every_screen(phone: Page, live_app: Flask, server: PortalServer, person: Person) -> None:
-    portal = portal_at(live_app, server, initiate_login_uri=f"{server.url}/begin")
+def test_the_portals_to_go_to_fit_every_screen(phone: Page, live_app: Flask, hall: PortalServer, person: Person) -> None:
+    portal = portal_at(live_app, hall, initiate_login_uri=f"{hall.url}/begin")
     phone.goto("/signin")
     enter(phone, person)
     phone.wait_for_url("**/wallet")
@@ -192,4 +192,4 @@ def test_the_portals_to_go_to_fit_every_screen(phone: Page, live_app: Flask, ser
     look(phone, "launcher")
     phone.click(f"#go-{portal.client_id}")
     phone.wait_for_selector("#portal")
-    assert server.paths("GET")[0] == "/begin"
+    assert hall.paths("GET")[0] == "/begin"
