@@ -47,11 +47,11 @@ def select_page(asked: OAuthRequest, grantee: Grantee, *, again: str, answer_at:
     page = render_template(
         "oauth/select.html",
         client=asked.client,
-        name=_name(asked, grantee) if _fits(asked, grantee, wanted) else None,
+        name=_name(asked, grantee),
+        is_present_meant=_fits(asked, grantee, wanted),
         is_acting=grantee.is_acting,
         others=[one for one in possible if _fits(asked, Grantee.under(one, grantee.person_id), wanted)],
         may_be_itself=grantee.is_acting and _fits(asked, itself, wanted),
-        is_another_meant=not _fits(asked, grantee, wanted),
         again=again,
         sign_in=url_for("signin.signin", next=again),
         goal=answer_at,

@@ -92,6 +92,7 @@ STOPS = [
     *_stop("oauth_logout.left", "newcomer", "/logout/left"),
     *_stop("authorize.authorize", "owner", "authorize"),
     *_stop("authorize.authorize", "boss", "authorize"),
+    *_stop("authorize.authorize", "owner|boss|boss, acting", "authorize:&prompt=select_account"),
     *_stop("authorize.authorize", "handler, acting", "not covered", status=403),
     *_stop("authorize.authorize", "stranger", "/authorize?client_id=nobody", status=400),
     *_stop("device.enter", "stranger|owner", "/device"),
