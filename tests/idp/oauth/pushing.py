@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from idp.oauth.requests import pushed
 from keys import suites
-from tests.idp.oauth.journeys import Journey, answer_consent
+from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
 from tests.world_clients import ISSUER, System
 from tests.world_people import BROWSER
 
@@ -46,6 +46,22 @@ def request_object(journey: Journey, *, header: dict[str, Any] | None = None, ke
     claims = {name: value for name, value in {**journey.parameters(), **about, **changes}.items() if value is not None}
     headers = {"typ": "oauth-authz-req+jwt", **(header or {})}
     return jwt.encode(claims, signing_key, algorithm=suites.suite_of(signing_key).name, headers=headers)
+
+
+def bring_object(browser: FlaskClient, portal: System, signed: str, **more: Any) -> TestResponse:
+    """Go to the authorization endpoint with a request object, following the way to the reference that it is kept under."""
+    response = browser.get("/authorize", query_string={"client_id": portal.client_id, "request": signed, **more}, headers=BROWSER)
+    return browser.get(response.location, headers=BROWSER) if response.status_code == 303 and response.location.startswith("/authorize") else response
+
+
+def answered(browser: FlaskClient, page: TestResponse) -> dict[str, str]:
+    """Return what the portal is answered, consent included."""
+    return answer_of(answer_consent(browser, page) if page.status_code == 200 else page)
+
+
+def push_object(http_client: FlaskClient, portal: System, signed: str, **more: Any) -> TestResponse:
+    """Push a request object."""
+    return push(http_client, portal, {"client_id": portal.client_id, "request": signed, **more})
 
 
 def name_in(uri: str) -> str:
