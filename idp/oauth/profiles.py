@@ -1,8 +1,9 @@
 """FAPI 2.0 as a policy that a client can be put under: `security_profile` in its registration. Pure.
 
 `fapi2` is the FAPI 2.0 Security Profile, `fapi2-message-signing` adds what FAPI 2.0 Message Signing says of authorization: requests and
-responses are signed. Whatever holds here for every client (PKCE with S256, `iss`, codes of sixty seconds, single use, no password grant) is
-not said again.
+responses are signed. What holds for every client (PKCE with S256, `iss`, codes of sixty seconds, single use, no password grant) is not said
+again. What a profile asks elsewhere stands there, by `is_fapi2`: bound tokens and nonces in `bindings`, the audience of assertions in
+`client_authentication`, refresh tokens that do not rotate in `refresh`, no device grant in `apart.device`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,6 @@ from idp.oauth.key_sets import read_key_set
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from idp.oauth.bindings import Binding
     from idp.oauth.clients import Client
     from idp.oauth.server import OAuthRequest
 
@@ -77,11 +77,6 @@ def check_algorithm(client: "Client", algorithm: str) -> None:
         raise ValueError("an algorithm outside of the profile")
 
 
-def is_audience(client: "Client", audience: Any, *, settings: Settings) -> bool:
-    """Whether the `aud` of a client's assertion is what its profile wants: the issuer, alone, as a string (Security Profile section 5.3.2.1)."""
-    return not client.metadata.is_fapi2 or audience == settings.public_url
-
-
 def check_request_object(client: "Client", claims: Mapping[str, Any], *, now: datetime) -> None:
     """Check what Message Signing section 5.3.1 asks of a request object besides its signature; raises InvalidRequestObjectError."""
     if not signs_messages(client):
@@ -90,17 +85,6 @@ def check_request_object(client: "Client", claims: Mapping[str, Any], *, now: da
         raise InvalidRequestObjectError(description="The request object must have aud, nbf and exp.")
     if claims["nbf"] < (now - LONGEST_REQUEST).timestamp() or claims["exp"] - claims["nbf"] > LONGEST_REQUEST.total_seconds():
         raise InvalidRequestObjectError(description="The request object is more than an hour old, or good for more than an hour.")
-
-
-def check_binding(client: "Client", binding: "Binding | None") -> None:
-    """Check that tokens will be bound to a key or a certificate of the client's (Security Profile section 5.3.2.1); raises InvalidRequestError."""
-    if client.metadata.is_fapi2 and binding is None:
-        raise InvalidRequestError("A DPoP proof or a client certificate must come with it.")
-
-
-def rotates_refresh_tokens(client: "Client") -> bool:
-    """Whether a refresh gives a new refresh token: not where every token is bound anyway (Security Profile section 5.3.2.1, note 1)."""
-    return not client.metadata.is_fapi2
 
 
 def check_registration(registration: Registration) -> Rule | None:
@@ -122,7 +106,7 @@ def _signs_otherwise(registration: Registration, metadata: ClientMetadata) -> bo
 
 
 def _has_other_keys(registration: Registration, metadata: ClientMetadata) -> bool:
-    return any(key.algorithm not in ALGORITHMS for key in read_key_set(registration.jwks).signing)
+    return any(set(ALGORITHMS).isdisjoint(key.algorithms) for key in read_key_set(registration.jwks).signing)
 
 
 def _cannot_sign(registration: Registration, metadata: ClientMetadata) -> bool:

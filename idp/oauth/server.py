@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
 
-from idp.oauth import bindings, client_authentication, profiles, terms, waymarks
+from idp.oauth import bindings, client_authentication, terms, waymarks
 from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
 from idp.oauth.requests import resource_indicators
@@ -31,7 +31,6 @@ from runtime.settings import Settings
 
 FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 LONGEST_QUERY = 8000
-TOKENS = "/token"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 CHALLENGE = 'Basic realm="kabao"'
 NO_HEADERS = Headers()
@@ -164,8 +163,6 @@ class Server(AuthorizationServer):
             headers=request.headers,
         )
         request.binding = bindings.read_binding(request, client)
-        if request.path == TOKENS:
-            profiles.check_binding(client, request.binding)
         return client
 
     def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Response:

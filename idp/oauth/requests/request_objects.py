@@ -13,22 +13,23 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc9101.errors import InvalidRequestObjectError
 
-from idp.oauth import assertions, client_keys, compact, profiles
-from idp.oauth.clients import Client, ClientKey
-from keys import jwe, suites
+from idp.oauth import assertions, client_keys, profiles
+from idp.oauth.clients import Client
+from idp.oauth.compact import is_moment, take_apart
+from idp.oauth.requests import resource_indicators
+from keys import jwe
 from runtime.settings import Settings
 
 LONGEST = 32 * 1024
 LONGEST_VALUE = 16 * 1024
 TYPES = ("oauth-authz-req+jwt", "jwt")
-ED25519 = (suites.EDDSA.name, suites.ED25519.name)
 ENCRYPTED = jwe.PARTS - 1  # dots
 ABOUT_ITSELF = frozenset({"iss", "aud", "sub", "exp", "nbf", "iat", "jti"})
 NEVER_INSIDE = ("request", "request_uri")
 LEEWAY = timedelta(seconds=30)
 REMEMBERED = timedelta(hours=1)
 LONGEST_JTI = 256
-LATEST = 2**53
+RESOURCE = "resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
         check(signed)
     if once:
         _use(signed)
-    return {name: _text(value) for name, value in claims.items() if name not in ABOUT_ITSELF}
+    return {name: _text(name, value) for name, value in claims.items() if name not in ABOUT_ITSELF}
 
 
 def refused(what: str) -> OAuth2Error:
@@ -84,7 +85,7 @@ def check_times(signed: Signed) -> None:
     """Check `exp`, `nbf` and `iat`, as far as they are there (RFC 7519 section 4.1); what the profiles ask for besides is theirs."""
     moment, leeway = signed.now.timestamp(), LEEWAY.total_seconds()
     times = {name: signed.claims[name] for name in ("exp", "nbf", "iat") if name in signed.claims}
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LATEST for value in times.values()):
+    if not all(map(is_moment, times.values())):
         raise refused("Its times are to be numbers.")
     if times.get("exp", moment) <= moment - leeway:
         raise refused("It has expired.")
@@ -118,38 +119,29 @@ def _use(signed: Signed) -> None:
 
 def _claims(unverified: str, client: Client) -> dict[str, Any]:
     """Return the claims once the signature is known to be the client's (RFC 7515 section 5.2); raises LookupError or ValueError."""
-    if len(unverified) > LONGEST:
-        raise ValueError("too long")
     if unverified.count(".") == ENCRYPTED:
         unverified = jwe.decrypt(unverified).decode("ascii")
-    token = compact.take_apart(unverified, longest=LONGEST)
-    key = _key(client, token.header)
-    if not token.is_signed_by(key.key, token.algorithm):
+    unverified_object = take_apart(unverified, longest=LONGEST)
+    _check_kind(unverified_object.header)
+    key, algorithm = client_keys.key_of(client, unverified_object.header.get("kid")), unverified_object.algorithm
+    if algorithm not in key.algorithms or client.metadata.request_object_signing_alg not in (None, algorithm):
+        raise ValueError("another algorithm")
+    profiles.check_algorithm(client, algorithm)
+    if not unverified_object.is_signed_by(key.key, algorithm):
         raise ValueError("another's signature")
-    return token.claims
+    return unverified_object.claims
 
 
-def _key(client: Client, header: dict[str, Any]) -> ClientKey:
-    """Return the key that the header names, if everything else in the header fits it."""
-    key, typ = client_keys.key_of(client, header.get("kid")), header.get("typ", TYPES[0])
+def _check_kind(header: dict[str, Any]) -> None:
+    typ = header.get("typ", TYPES[0])
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TYPES:
         raise ValueError("another kind of token")
-    if header.get("alg") not in _algorithms(client, key):
-        raise ValueError("another algorithm")
-    profiles.check_algorithm(client, header["alg"])
-    return key
 
 
-def _algorithms(client: Client, key: ClientKey) -> tuple[str, ...]:
-    """Return the names under which a key may sign: the one that the client registered, or else the key's own."""
-    possible, wanted = suites.algorithms_of(key.key), client.metadata.request_object_signing_alg
-    if wanted is not None:
-        return (wanted,) if wanted in possible else ()
-    return possible if key.algorithm in ED25519 else (key.algorithm,)
-
-
-def _text(value: Any) -> str:
-    """Return a parameter as it would stand in a query: what is not text there is JSON (section 4)."""
+def _text(name: str, value: Any) -> str:
+    """Return a parameter as it would stand in a query: what is not text there is JSON (section 4), and resources are several (RFC 8707)."""
+    if name == RESOURCE and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = resource_indicators.joined(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if value is None or len(text) > LONGEST_VALUE or "\0" in text or not _is_unicode(text):
         raise refused("One of its parameters is not of a kind that can be taken.")
