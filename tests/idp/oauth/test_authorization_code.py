@@ -260,3 +260,11 @@ def test_the_access_token_is_read_as_the_persons(app: Flask, browser: FlaskClien
     assert claims["scope"] == "openid licences"
     assert claims["aud"] == f"{ISSUER}/api"
     assert "name" not in claims
+
+
+def test_consent_that_is_asked_for_again_is_asked_for_once(browser: FlaskClient, portal: System) -> None:
+    journey = Journey(portal)
+    journey.code(browser)
+    page = journey.authorize(browser, prompt="consent")
+    assert page.status_code == 200
+    assert "code" in answer_of(answer_consent(browser, page))

@@ -255,29 +255,26 @@ def test_an_unsigned_push_is_refused(client: FlaskClient, signing: System) -> No
     assert (response.status_code, (response.json or {})["error"]) == (400, "invalid_request")
 
 
-def _at(**offsets: int) -> dict[str, int]:
-    return {name: int(time.time()) + offset for name, offset in offsets.items()}
-
-
-OBJECTS: dict[str, tuple[dict[str, Any], bool]] = {
+OBJECTS: dict[str, tuple[dict[str, Any], bool]] = {  # whole numbers are seconds from now
     "as it should be": ({}, True),
     "aud in a list": ({"aud": [ISSUER]}, True),
     "no aud": ({"aud": None}, False),
     "another aud": ({"aud": "https://another.example"}, False),
     "no nbf": ({"nbf": None}, False),
     "no exp": ({"exp": None}, False),
-    "nbf more than an hour ago": (_at(nbf=-3700, exp=60), False),
-    "nbf within the hour": (_at(nbf=-3000, exp=60), True),
-    "good for more than an hour": (_at(nbf=0, exp=3700), False),
-    "good for an hour": (_at(nbf=-60, exp=3500), True),
-    "run out": (_at(nbf=-600, exp=-60), False),
+    "nbf more than an hour ago": ({"nbf": -3700, "exp": 60}, False),
+    "nbf within the hour": ({"nbf": -3000, "exp": 60}, True),
+    "good for more than an hour": ({"nbf": 0, "exp": 3700}, False),
+    "good for an hour": ({"nbf": -60, "exp": 3500}, True),
+    "run out": ({"nbf": -600, "exp": -60}, False),
 }
 
 
 @pytest.mark.parametrize(("changes", "is_taken"), OBJECTS.values(), ids=OBJECTS)
 def test_a_request_object_says_for_whom_and_for_how_long(client: FlaskClient, signing: System, changes: dict[str, Any], is_taken: bool) -> None:
     """Message Signing section 5.3.1: aud, nbf no longer than 60 minutes ago, exp no longer than 60 minutes after it."""
-    response = push_object(client, signing, request_object(Journey(signing), response_mode="jwt", **changes))
+    moved = {name: int(time.time()) + value if isinstance(value, int) else value for name, value in changes.items()}
+    response = push_object(client, signing, request_object(Journey(signing), response_mode="jwt", **moved))
     assert response.status_code == (201 if is_taken else 400), response.text
     assert is_taken or (response.json or {})["error"] == "invalid_request_object"
 

@@ -332,8 +332,8 @@ def _encrypted(app: Flask, content: str) -> str:
     published = (app.test_client().get("/jwks").json or {})["keys"]
     jwk = next(jwk for jwk in published if jwk.get("use") == "enc")
     alg = "RSA-OAEP-256" if jwk["kty"] == "RSA" else "ECDH-ES"
-    key = suites.key_from_jwk({name: jwk[name] for name in suites.PUBLIC_MEMBERS[jwk["kty"]]})
-    return jwe.encrypt(content.encode(), key=key, alg=alg, enc="A256GCM", headers={"kid": jwk["kid"], "cty": "oauth-authz-req+jwt"})
+    bare = {name: jwk[name] for name in suites.PUBLIC_MEMBERS[jwk["kty"]]}
+    return jwe.encrypt(content.encode(), jwk=bare, alg=alg, enc="A256GCM", headers={"kid": jwk["kid"], "cty": "oauth-authz-req+jwt"})
 
 
 def test_the_metadata_says_what_is_taken(client: FlaskClient) -> None:
