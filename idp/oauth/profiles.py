@@ -3,7 +3,7 @@
 `fapi2` is the FAPI 2.0 Security Profile, `fapi2-message-signing` adds what FAPI 2.0 Message Signing says of authorization: requests and
 responses are signed. What holds for every client (PKCE with S256, `iss`, codes of sixty seconds, single use, no password grant) is not said
 again. What a profile asks elsewhere stands there, by `is_fapi2`: bound tokens and nonces in `bindings`, the audience of assertions in
-`client_authentication`, refresh tokens that do not rotate in `refresh`, no device grant in `apart.device`.
+`client_authentication`, no device grant in `apart.device`.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,6 +85,11 @@ def check_request_object(client: "Client", claims: Mapping[str, Any], *, now: da
         raise InvalidRequestObjectError(description="The request object must have aud, nbf and exp.")
     if claims["nbf"] < (now - LONGEST_REQUEST).timestamp() or claims["exp"] - claims["nbf"] > LONGEST_REQUEST.total_seconds():
         raise InvalidRequestObjectError(description="The request object is more than an hour old, or good for more than an hour.")
+
+
+def rotates_refresh_tokens(client: "Client") -> bool:
+    """Whether a refresh gives a new refresh token: not where every token is bound anyway (Security Profile section 5.3.2.1, note 1)."""
+    return not client.metadata.is_fapi2
 
 
 def check_registration(registration: Registration) -> Rule | None:
