@@ -142,7 +142,7 @@ def test_resource_is_the_one_parameter_that_may_repeat() -> None:
 
 
 def test_any_other_parameter_that_repeats_is_refused(browser: FlaskClient, asker: System) -> None:
-    for name in ("authorization_details", "scope", "audience"):
+    for name in ("authorization_details", "scope", "token"):
         form = MultiDict([*asker.proof().items(), ("grant_type", "client_credentials"), (name, "x"), (name, "y")])
         assert browser.post("/token", data=form).json["error"] == "invalid_request"  # type: ignore[index]
 
