@@ -140,7 +140,7 @@ def test_a_client_takes_its_registration_back(app: Flask, client: FlaskClient, t
     assert manage(client, told).status_code == 401, "a client that is gone: 401 (section 2.1)"
     with app.app_context(), transaction() as session:
         assert clients.find_client(told["client_id"]) is None
-        acts = [row.act for row in session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == told["client_id"]))]
+        acts = [row.act for row in session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == told["client_id"]).order_by(LedgerEntry.id))]
     assert acts == ["client.registered", "client.deleted"]
 
 
