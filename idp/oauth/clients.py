@@ -269,6 +269,11 @@ def give_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | No
         row.secret_sealed = sealing.seal(secret, table=RegisteredClient.__tablename__, column=PLACE, row=row.client_id)
 
 
+def has_secret(row: RegisteredClient) -> bool:
+    """Whether a client has a secret in the form that its way of proof wants: one that only its hash is left of cannot key an HMAC."""
+    return row.secret_hash is not None and (row.auth_method != CLIENT_SECRET_JWT or row.secret_sealed is not None)
+
+
 def take_secrets(row: RegisteredClient) -> None:
     """Leave a client without a secret: it proves itself otherwise now."""
     row.secret_hash = row.secret_expires_at = row.former_secret_hash = row.former_secret_expires_at = None

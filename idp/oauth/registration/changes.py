@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask import current_app
 from marshmallow import ValidationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp.oauth import clients
+from idp.oauth import clients, sectors
 from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import ClientKnown, ClientRefused, RegisteredClient
 from idp.oauth.codes import AuthorizationCode
@@ -48,6 +49,7 @@ def add(session: Session, unverified: Mapping[str, Any], *, client_id: str, now:
     if secret is not None:
         clients.give_secret(row, secret)
     clients.check(row)
+    _check_sector(row)
     if session.get(RegisteredClient, client_id) is not None:
         raise ClientKnown(field="client_id")
     session.add(row)
@@ -62,10 +64,11 @@ def change(session: Session, client_id: str, unverified: Mapping[str, Any], *, n
     secret = None
     if row.auth_method not in SECRET_METHODS:
         clients.take_secrets(row)
-    elif row.secret_hash is None:
+    elif not clients.has_secret(row):
         secret = clients.new_secret()
         clients.give_secret(row, secret)
     clients.check(row)
+    _check_sector(row)
     _done(session, "client.changed", row, now=now, actor=actor)
     return row, secret
 
@@ -128,6 +131,16 @@ def page_of(session: Session, *, query: str = "", after: str = "", limit: int = 
         by_id = RegisteredClient.client_id.icontains(query, autoescape=True)
         found = found.where(or_(by_id, RegisteredClient.owner == query, RegisteredClient.sector == query, *in_names))
     return list(session.scalars(found))
+
+
+def _check_sector(row: RegisteredClient) -> None:
+    """Check that the document of a client's sector names its addresses; raises ClientRefused."""
+    uri = row.client_metadata.get("sector_identifier_uri")
+    try:
+        if uri is not None:
+            sectors.check_document(uri, row.redirect_uris, current_app.extensions["kabao_settings"])
+    except sectors.NotOfTheSector as error:
+        raise ClientRefused(f"sector_identifier_uri: {error}", field="sector_identifier_uri") from error
 
 
 def _done(session: Session, act: str, row: RegisteredClient, *, now: datetime, actor: str) -> None:

@@ -100,6 +100,7 @@ def read(form: FlaskForm) -> dict[str, Any]:
 
 def blame(form: FlaskForm, field: str | None, said: str) -> None:
     """Put a refusal beside the field that it is about, or above the form."""
+    said = str(Text("填写有误：{}", "Not acceptable: {}").format(said))
     wanted = field_id({"auth_method": "token_endpoint_auth_method", "scopes": "scope", "client_name": "client_name#zh"}.get(field or "", field or ""))
     found: Field | None = form._fields.get(wanted)
     if found is None:

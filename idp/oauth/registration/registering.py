@@ -192,7 +192,7 @@ def _wants_secret(row: RegisteredClient, *, now: datetime) -> bool:
     if row.auth_method not in SECRET_METHODS:
         clients.take_secrets(row)
         return False
-    return row.secret_hash is None or (row.secret_expires_at is not None and row.secret_expires_at - now < changes.OVERLAP)
+    return not clients.has_secret(row) or (row.secret_expires_at is not None and row.secret_expires_at - now < changes.OVERLAP)
 
 
 def _give_secret(row: RegisteredClient, policy: Policy, *, now: datetime) -> str | None:
