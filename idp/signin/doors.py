@@ -52,6 +52,7 @@ DOORS = {
     "recovery": Door(Bucket(10, timedelta(minutes=6)), ADDRESS, Bucket(5, timedelta(minutes=3)), EVERYONE),
     "recovery code": USUAL,  # sixty bits at least
     "export": Door(Bucket(5, timedelta(minutes=10)), Bucket(30, timedelta(minutes=1)), Bucket(5, timedelta(minutes=10)), EVERYONE),  # much work
+    "transaction code": GUESSING,  # six digits beside an offer of credentials
     "identity": GUESSING,  # a licence shown as the proof of who one is
     "match": GUESSING,  # fields that the registry knows of oneself
     "appoint": Door(Bucket(60, timedelta(seconds=30)), ADDRESS, Bucket(30, timedelta(seconds=30)), EVERYONE),  # somebody's number and name

@@ -20,6 +20,7 @@ from idp.oauth.exchange.pre_authorized import OPENID_CREDENTIAL, PreAuthorizedCo
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.terms import Terms
+from idp.signin import throttle
 from runtime import ledger
 from runtime.settings import Settings
 
@@ -53,7 +54,7 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
             raise InvalidGrantError()
         self._check_tx_code(offered)
         self.agreed = Terms(authorization_details=_narrowed(offered.terms.authorization_details, self.request.form.get(DETAILS)))
-        redeemed = pre_authorized.redeem(self.request.session, code, self.request.form.get(TX_CODE), now=self.request.now)
+        redeemed = self._redeem(code, offered)
         if redeemed is None:
             raise InvalidGrantError()
         self.grantee = self._entitled(redeemed)
@@ -96,6 +97,18 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
             raise InvalidRequestError("A transaction code is missing." if given is None else "No transaction code is expected.")
         if given is not None and len(given) > LONGEST_TX_CODE:
             raise InvalidGrantError()
+
+    def _redeem(self, code: str, offered: PreAuthorizedCode) -> PreAuthorizedCode | None:
+        """Return the code once it is spent, or None; raises SlowDown where too many transaction codes of one holder's offers were wrong."""
+        session, now = self.request.session, self.request.now
+        if offered.tx_code_mac is None:
+            return pre_authorized.redeem(session, code, None, now=now)
+        attempt = throttle.Try("transaction code", str(offered.holder_id), "", known_browser=True)  # one bucket, the holder's
+        throttle.count(session, attempt, now=now)
+        redeemed = pre_authorized.redeem(session, code, self.request.form[TX_CODE], now=now)
+        if redeemed is not None:
+            throttle.give_back(session, attempt, now=now)
+        return redeemed
 
     def _entitled(self, code: PreAuthorizedCode) -> Grantee:
         """Return whom the code is for, unless all that they gave out was taken back since, or they may no longer act so."""

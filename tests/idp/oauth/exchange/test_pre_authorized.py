@@ -19,6 +19,7 @@ from idp.oauth.exchange import pre_authorized
 from idp.oauth.exchange.pre_authorized import Offered, PreAuthorizedCode
 from idp.oauth.grantees import Grantee
 from idp.signin import sessions
+from idp.signin.doors import DOORS
 from idp.subjects import appointments
 from runtime.clock import now, shifted
 from runtime.database import transaction
@@ -151,12 +152,28 @@ def test_five_wrong_transaction_codes_end_the_code(app: Flask, client: FlaskClie
         wrong = "x" * 1000 if number == 0 else f"{(int(right) + number) % 10**6:06}"
         assert redeem(client, code, client_id=wallet.client_id, tx_code=wrong).json["error"] == "invalid_grant"
     late = redeem(client, code, client_id=wallet.client_id, tx_code=right)
-    assert (late.status_code, "access_token" in late.json) == (200, True), "one of them was no transaction code at all"
+    assert (late.status_code, "access_token" in late.json) == (200, True), "one of them was no transaction code at all, and nothing is guessed by it"
     code, right = offer(app, holder[1], tx_code=True)
     assert right is not None
     for number in range(1, pre_authorized.TRIES + 1):
         assert redeem(client, code, client_id=wallet.client_id, tx_code=f"{(int(right) + number) % 10**6:06}").json["error"] == "invalid_grant"
     assert redeem(client, code, client_id=wallet.client_id, tx_code=right).json["error"] == "invalid_grant"
+
+
+def test_many_offers_are_no_way_to_more_guesses(app: Flask, client: FlaskClient, wallet: System, holder: tuple[Person, Grantee]) -> None:
+    statuses = []
+    for _ in range(2):
+        code, right = offer(app, holder[1], tx_code=True)
+        assert right is not None
+        for number in range(1, pre_authorized.TRIES + 1):
+            answer = redeem(client, code, client_id=wallet.client_id, tx_code=f"{(int(right) + number) % 10**6:06}")
+            statuses.append(answer.status_code)
+    room = DOORS["transaction code"].pair.size
+    assert statuses == [400] * room + [429] * (2 * pre_authorized.TRIES - room)
+    assert int(answer.headers["Retry-After"]) > 0
+    with shifted(timedelta(minutes=3)):
+        code, right = offer(app, holder[1], tx_code=True)
+        assert redeem(client, code, client_id=wallet.client_id, tx_code=right).status_code == 200
 
 
 def test_neither_code_is_kept(app: Flask, holder: tuple[Person, Grantee]) -> None:
