@@ -77,19 +77,28 @@ def announced(_: Settings) -> dict[str, Any]:
     return {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
 
 
+def check_nonce(request: "OAuthRequest", client: Client) -> None:
+    """Check the nonce of a DPoP proof before an assertion is used up: some clients answer a challenge with a new proof and the old assertion."""
+    unverified = request.headers.get(dpop.HEADER)
+    if unverified is None or request.path not in (TOKENS, PUSHED):
+        return
+    settings = request.settings
+    try:
+        had_nonce = dpop.check_nonce(unverified, needs_nonce=needs_nonce(client, settings), settings=settings, now=request.now)
+    except dpop.UseNonce:
+        nonces.hand_out(settings, now=request.now)
+        raise
+    if had_nonce:
+        nonces.hand_out(settings, now=request.now)
+
+
 def _proved(request: "OAuthRequest", client: Client) -> Binding | None:
     unverified = request.headers.get(dpop.HEADER)
     if unverified is None:
         return None
+    check_nonce(request, client)
     expected = dpop.Expected(request.method, request.path, needs_nonce=needs_nonce(client, request.settings))
-    try:
-        proved = dpop.check(unverified, expected=expected, settings=request.settings, now=request.now)
-    except dpop.UseNonce:
-        nonces.hand_out(request.settings, now=request.now)
-        raise
-    if proved.had_nonce:
-        nonces.hand_out(request.settings, now=request.now)
-    return Binding(DPOP, proved.jkt)
+    return Binding(DPOP, dpop.check(unverified, expected=expected, settings=request.settings, now=request.now).jkt)
 
 
 def _connected(request: "OAuthRequest", client: Client) -> Binding | None:

@@ -6,6 +6,7 @@ the one that its header names. Whatever is wrong with a proof, the answer is the
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 from urllib.parse import unquote_plus
@@ -40,17 +41,25 @@ NO_HEADERS: dict[str, str] = {}
 
 
 def authenticate(
-    form: dict[str, str], *, authorization: str | None, settings: Settings, now: datetime, path: str = "/token", headers: Headers = NO_HEADERS
+    form: dict[str, str],
+    *,
+    authorization: str | None,
+    settings: Settings,
+    now: datetime,
+    path: str = "/token",
+    headers: Headers = NO_HEADERS,
+    before_use: Callable[[Client], None] = lambda _: None,
 ) -> Client:
     """Return the client that a request proves to come from; `path` is what it was sent to, which an assertion may be for.
 
+    `before_use` is called with a client whose assertion is good, before that is used up: what it raises leaves the assertion unused.
     Raises InvalidClientError, which does not say what was wrong with a proof, and InvalidRequestError for two proofs at once.
     """
     offered = [authorization is not None, "client_secret" in form, "client_assertion" in form]
     if sum(offered) > 1:
         raise InvalidRequestError("Prove the client in one way.")
     if "client_assertion" in form:
-        client = _by_assertion(form, path=path, settings=settings, now=now)
+        client = _by_assertion(form, path=path, settings=settings, now=now, before_use=before_use)
     elif authorization is not None:
         client = _by_basic(authorization)
     elif "client_secret" in form:
@@ -71,7 +80,7 @@ def methods_offered(settings: Settings) -> list[str]:
     return [one for one in AUTH_METHODS if one in settings.client_authentication and (one not in needs or (seen and needs[one]))]
 
 
-def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime) -> Client:
+def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None]) -> Client:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise _refused()
     try:
@@ -85,7 +94,10 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
         raise _refused()
     expires_at = _check_times(claims, now=now)
     jti = claims.get("jti")
-    if not _is_id(jti) or not assertions.use_once(client.client_id, jti, expires_at=expires_at):
+    if not _is_id(jti):
+        raise _refused()
+    before_use(client)
+    if not assertions.use_once(client.client_id, jti, expires_at=expires_at):
         raise _refused()
     return client
 

@@ -161,6 +161,7 @@ class Server(AuthorizationServer):
             now=request.now,
             path=request.path,
             headers=request.headers,
+            before_use=lambda client: bindings.check_nonce(request, client),
         )
         request.binding = bindings.read_binding(request, client)
         return client

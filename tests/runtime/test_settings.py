@@ -43,6 +43,13 @@ def test_everything_missing_is_reported_at_once() -> None:
         pytest.param({"KABAO_SMTP_URL": "smtps://mail.example"}, "KABAO_MAIL_FROM", id="mail from nobody"),
         pytest.param({"KABAO_SMS_URL": "http://sms.example/send"}, "KABAO_SMS_URL", id="messages in the clear"),
         pytest.param({"KABAO_TRUSTED_PROXIES": "-1"}, "KABAO_TRUSTED_PROXIES", id="negative"),
+        pytest.param({"KABAO_CLIENT_CERTIFICATE_HEADER": "X-Cert"}, "needs KABAO_TRUSTED_PROXIES", id="a certificate from anybody"),
+        pytest.param({"KABAO_CLIENT_CERTIFICATE_HEADER": "X_Cert"}, "the name of a header", id="a header with an underscore"),
+        pytest.param({"KABAO_CLIENT_CERTIFICATE_FORMAT": "der"}, "KABAO_CLIENT_CERTIFICATE_FORMAT", id="a format that is none"),
+        pytest.param({"KABAO_CLIENT_CERTIFICATE_PROXIES": "proxy.local"}, "must be addresses or networks", id="a proxy by name"),
+        pytest.param({"KABAO_MTLS_URL": "https://id.example/mtls"}, "KABAO_MTLS_URL", id="a path for mutual tls"),
+        pytest.param({"KABAO_CLIENT_AUTHENTICATION": "password"}, "KABAO_CLIENT_AUTHENTICATION", id="an unknown method"),
+        pytest.param({"KABAO_DPOP_NONCES": "never"}, "KABAO_DPOP_NONCES", id="no nonces at all"),
         pytest.param(
             {"KABAO_PEOPLE_REGISTRY_URL": "http://people.example.gov.cn/"}, "KABAO_PEOPLE_REGISTRY_URL must be https", id="a plain registry"
         ),

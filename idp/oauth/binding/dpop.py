@@ -69,12 +69,24 @@ def check(unverified: str, *, expected: Expected, settings: Settings, now: datet
     key, jkt = _read_key(proof.header.get("jwk"))  # (7): public, of a kind that is supported
     _check_signature(proof, key)  # (5), (6)
     _check_request(proof.claims, expected, settings)  # (8), (9)
-    had_nonce = _check_nonce(proof.claims, expected, settings, now=now)  # (10)
+    had_nonce = _check_nonce(proof.claims, settings, needs_nonce=expected.needs_nonce, now=now)  # (10)
     _check_time(proof.claims["iat"], now=now)  # (11)
     _check_token(proof.claims, expected)  # (12)
     if not assertions.use_once(f"dpop:{jkt}", proof.claims["jti"], expires_at=now + OLDEST + 2 * AHEAD):  # section 11.1
         raise InvalidProof("The proof was used before.")
     return Proved(jkt, had_nonce)
+
+
+def check_nonce(unverified: str, *, needs_nonce: bool, settings: Settings, now: datetime) -> bool:
+    """Check the nonce alone and return whether there is one, for whoever must know before anything is used up; raises UseNonce.
+
+    A proof that cannot be read is left to `check`.
+    """
+    try:
+        claims = take_apart(unverified, longest=LONGEST).claims
+    except NotCompact:
+        return False
+    return _check_nonce(claims, settings, needs_nonce=needs_nonce, now=now)
 
 
 def _check_claims(claims: dict[str, Any]) -> None:
@@ -123,9 +135,9 @@ def _check_request(claims: dict[str, Any], expected: Expected, settings: Setting
         raise InvalidProof("htu is another address.")
 
 
-def _check_nonce(claims: dict[str, Any], expected: Expected, settings: Settings, *, now: datetime) -> bool:
+def _check_nonce(claims: dict[str, Any], settings: Settings, *, needs_nonce: bool, now: datetime) -> bool:
     nonce = claims.get("nonce")
-    if nonce is None and not expected.needs_nonce:
+    if nonce is None and not needs_nonce:
         return False
     if not isinstance(nonce, str) or len(nonce) > LONGEST_NONCE or not nonces.is_recent(nonce, settings, now=now):
         raise UseNonce()

@@ -16,8 +16,9 @@ from idp.oauth.clients import NONE
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
-from tests.idp.oauth.journeys import Journey
-from tests.world_clients import System, ask, bearer, new_portal, new_system
+from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
+from tests.world_clients import ISSUER, System, ask, bearer, new_portal, new_system
+from tests.world_people import BROWSER
 from tests.world_proofs import Prover
 
 EVENTS = "/api/v1/events"
@@ -128,6 +129,13 @@ def test_a_proof_without_nonce_is_answered_with_one_and_goes_through_with_it(cli
     assert taken.headers["Cache-Control"] == "no-store"
 
 
+def test_a_challenge_for_a_nonce_leaves_the_assertion_unused(client: FlaskClient, fapi_system: System, prover: Prover) -> None:
+    assertion = fapi_system.proof()
+    prover.nonce = token_request(client, fapi_system, prover.headers(), **assertion).headers["DPoP-Nonce"]
+    assert token_request(client, fapi_system, prover.headers(), **assertion).status_code == 200
+    assert token_request(client, fapi_system, prover.headers(), **assertion).status_code == 401
+
+
 def test_a_resource_asks_for_a_nonce_as_well(client: FlaskClient, fapi_system: System, prover: Prover, settings: Settings) -> None:
     prover.nonce = nonces.current(settings, now=now())
     token = bound_token(client, fapi_system, prover)
@@ -205,6 +213,30 @@ def test_a_code_is_bound_to_the_key_that_the_request_names(browser: FlaskClient,
         response = browser.post("/token", data={**form, **journey.portal.proof(), "code": code}, headers=headers)
         assert response.status_code == status, response.text
         assert status == 200 or response.json["error"] == "invalid_grant"
+
+
+def test_a_request_that_is_pushed_with_a_proof_binds_its_code(browser: FlaskClient, portals: Portals, prover: Prover) -> None:
+    """Section 10.1."""
+    journey = Journey(portals.confidential)
+    pushed = {name: value for name, value in journey.parameters().items() if name != "client_id"}
+    form = {**pushed, "client_id": journey.portal.client_id}
+    at = f"{ISSUER}/par"
+    wrong = browser.post("/par", data={**form, **journey.portal.proof(), "dpop_jkt": Prover().jkt}, headers=prover.headers(url=at))
+    assert (wrong.status_code, wrong.json["error"]) == (400, "invalid_request")
+    bad = browser.post("/par", data={**form, **journey.portal.proof()}, headers=prover.headers())
+    assert bad.json["error"] == "invalid_dpop_proof", "a proof for the token endpoint"
+    for proven, status in ((prover, 200), (Prover(), 400)):
+        kept = browser.post("/par", data={**form, **journey.portal.proof()}, headers=prover.headers(url=at))
+        assert kept.status_code == 201, kept.text
+        reference = {"client_id": journey.portal.client_id, "request_uri": kept.json["request_uri"]}
+        answered = browser.get("/authorize", query_string=reference, headers=BROWSER)
+        if "request_uri" in answered.headers.get("Location", ""):
+            answered = browser.get(answered.location, headers=BROWSER)
+        back = answer_of(answer_consent(browser, answered) if answered.status_code == 200 else answered)
+        code = back["code"]
+        exchange = {"grant_type": "authorization_code", "code": code, "redirect_uri": journey.portal.redirect_uri, "code_verifier": journey.verifier}
+        given = browser.post("/token", data={**exchange, **journey.portal.proof()}, headers=proven.headers())
+        assert given.status_code == status, given.text
 
 
 @pytest.mark.parametrize("jkt", ["short", "x" * 44, "!" * 43, "证" * 43])
