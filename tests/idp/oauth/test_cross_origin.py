@@ -13,7 +13,7 @@ from runtime.languages import Text
 from tests.world_clients import new_portal
 
 PUBLIC = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"]
-GUARDED = ["/token", "/userinfo", "/revoke"]
+GUARDED = ["/token", "/userinfo", "/revoke", "/par"]
 ALLOW = "Access-Control-Allow-Origin"
 
 
