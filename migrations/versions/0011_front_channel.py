@@ -7,8 +7,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add nothing yet."""
+    """Add nothing: what goes through the browser is sealed there, and a portal's part of a session is cut in the table of cuts."""
 
 
 def downgrade() -> None:
-    """Take the step back."""
+    """Take nothing back."""
