@@ -45,8 +45,14 @@ OF_NOBODY = {
         "registration-token.issued",
         "registration-token.revoked",
         "registry.told",
+        "resource.disabled",
+        "resource.registered",
         "statement-issuer.distrusted",
         "statement-issuer.trusted",
+        "stream.changed",
+        "stream.ended",
+        "stream.made",
+        "stream.status",
     ),
 }
 FIRST_WORDS = {act.partition(".")[0] for act in ACTS} - {"code"}
