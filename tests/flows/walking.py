@@ -110,7 +110,11 @@ class Walk:
             "code_challenge": urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        answer = browser.get("/authorize", params=asked, headers=BROWSER)
+        with self.kabao.processes.connection() as connection:
+            pushed = send(connection, "POST", "/par", form={**portal.proof(), **asked})
+        self.note("reference", pushed.json["request_uri"].rpartition(":")[2])
+        brought = {"client_id": portal.client_id, "request_uri": pushed.json["request_uri"]}
+        answer = browser.get("/authorize", params=brought, headers=BROWSER)
         if answer.status_code == 200:
             answer = consent(browser, answer.text)
         assert answer.status_code == 303, answer.text
