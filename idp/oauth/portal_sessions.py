@@ -139,4 +139,4 @@ def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, n
         "sid": pairwise_sid(session_id, client.client_id),
         "events": {EVENT: {}},
     }
-    return ring.signer(ring.OIDC).sign(claims, typ=TYP)
+    return ring.signer(ring.OIDC, client.metadata.id_token_signed_response_alg).sign(claims, typ=TYP)

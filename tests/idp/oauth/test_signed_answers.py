@@ -13,9 +13,11 @@ from flask.testing import FlaskClient
 from joserfc import jwe as theirs
 from joserfc.jwk import ECKey, RSAKey
 
-from idp.oauth import clients, id_tokens
+from idp.oauth import clients, id_tokens, portal_sessions
 from keys import jwe, ring, suites
+from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from runtime.settings import Settings
 from tests.idp.oauth.journeys import Journey
 from tests.world_clients import ISSUER, System, bearer, jwks_of, new_portal
@@ -201,3 +203,14 @@ def test_a_signer_that_is_not_there_is_no_500(app: Flask, browser: FlaskClient, 
 
     monkeypatch.setattr(ring, "signer", none)
     assert journey.exchange(browser, code).status_code == 409
+
+
+@pytest.mark.parametrize("alg", ["RS256", "Ed25519"])
+def test_a_logout_token_is_signed_like_the_id_tokens(app: Flask, settings: Settings, alg: str) -> None:
+    portal = portal_of(app, id_token_signed_response_alg=alg)
+    with app.app_context():
+        client = clients.find_client(portal.client_id)
+        assert client is not None
+        token = portal_sessions.sign_logout_token(client, new_id(), settings=settings, now=now())
+        assert jwt.get_unverified_header(token)["alg"] == alg
+        assert ring.verify(token, use=ring.OIDC, typ="logout+jwt", audience=portal.client_id)["iss"] == ISSUER
