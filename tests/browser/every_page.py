@@ -99,7 +99,7 @@ STOPS = [
     *_stop("device.enter", "stranger", "/device", "#go_on"),
     *_stop("device.confirm", "owner|newcomer", "device", "#go_on"),
     *_stop("device.confirm", "handler, acting", "device", "#go_on"),
-    *_stop("device.confirm", "newcomer", "/device/request", status=410),
+    *_stop("device.confirm", "boss", "/device/request", status=410),
     *_stop("inbox.listed", "owner|newcomer", "/account/requests"),
     *_stop("inbox.shown", "owner", "request"),
     *_stop("inbox.shown", "newcomer", "request", status=410),
