@@ -8,6 +8,7 @@ What clients are answered with (`oidc`) is signed by whichever suite a client re
 suite rotates by itself; so has `encryption`, by whose keys others write to us. Of every other use one key is active, whatever its suite.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 
 import jwt
 from flask import current_app
+from jwt.utils import base64url_encode
 from sqlalchemy import Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -74,8 +76,10 @@ class Signer:
 
     def sign(self, payload: dict[str, Any], *, typ: str, headers: dict[str, Any] | None = None) -> str:
         """Return the payload as a compact JWS with this key's `alg` and `kid` (and `x5c`, where it has a chain)."""
-        header = {"typ": typ, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **(headers or {})}
-        return jwt.encode(payload, self.key, algorithm=self.suite, headers=header)
+        header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **(headers or {})}
+        signed = b".".join(base64url_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+        signature = jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
+        return (signed + b"." + base64url_encode(signature)).decode()
 
 
 @dataclass(frozen=True, slots=True)

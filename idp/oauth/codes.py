@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
-from sqlalchemy import SmallInteger, select, update
+from sqlalchemy import SmallInteger, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import refresh_tokens
@@ -63,6 +63,21 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
         return Grantee(self.holder_id, self.person_id)
 
 
+_ISSUE = insert(AuthorizationCode)  # made once, as the next: building a statement costs as much as running it
+_SPEND = (
+    update(AuthorizationCode)
+    .where(
+        AuthorizationCode.code_hash == bindparam("hash"),
+        AuthorizationCode.client_id == bindparam("client"),
+        AuthorizationCode.spent_at.is_(None),
+        AuthorizationCode.issued_at > bindparam("since"),
+    )
+    .values(spent_at=bindparam("now"))
+    .returning(AuthorizationCode)
+    .execution_options(synchronize_session=False)
+)
+
+
 def issue(
     session: Session,
     grantee: Grantee,
@@ -81,26 +96,25 @@ def issue(
 ) -> str:
     """Make a code for what a person allowed, and return it; only its hash is kept."""
     code = secrets.token_urlsafe(CODE_BYTES)
-    session.add(
-        AuthorizationCode(
-            code_hash=_hash(code),
-            client_id=client_id,
-            holder_id=grantee.holder_id,
-            person_id=grantee.person_id,
-            session_id=session_id,
-            family_id=new_id(),
-            redirect_uri=redirect_uri,
-            scopes=list(scopes),
-            nonce=nonce,
-            code_challenge=code_challenge,
-            auth_time=auth_time,
-            amr=amr,
-            ial=ial,
-            agreed=terms.as_json(),
-            issued_at=now,
-            spent_at=None,
-        )
-    )
+    row = {
+        "code_hash": _hash(code),
+        "client_id": client_id,
+        "holder_id": grantee.holder_id,
+        "person_id": grantee.person_id,
+        "session_id": session_id,
+        "family_id": new_id(),
+        "redirect_uri": redirect_uri,
+        "scopes": list(scopes),
+        "nonce": nonce,
+        "code_challenge": code_challenge,
+        "auth_time": auth_time,
+        "amr": amr,
+        "ial": ial,
+        "agreed": terms.as_json(),
+        "issued_at": now,
+        "spent_at": None,
+    }
+    session.connection().execute(_ISSUE, row)
     return code
 
 
@@ -111,10 +125,10 @@ def redeem(session: Session, unverified_code: str, *, client_id: str, now: datet
     and a crash afterwards costs a sign-in, never a replay. A code that its client brings a second time ends the refresh family that
     it began. Returns None if the code is unknown, spent, expired or another client's. RFC 6749 sections 4.1.2 and 10.5.
     """
-    own = (AuthorizationCode.code_hash == _hash(unverified_code), AuthorizationCode.client_id == client_id)
-    unspent = (AuthorizationCode.spent_at.is_(None), AuthorizationCode.issued_at > now - LIFETIME)
-    spent = session.scalars(update(AuthorizationCode).where(*own, *unspent).values(spent_at=now).returning(AuthorizationCode)).one_or_none()
+    hashed = _hash(unverified_code)
+    spent = session.scalars(_SPEND, {"hash": hashed, "client": client_id, "since": now - LIFETIME, "now": now}).one_or_none()
     if spent is None:
+        own = (AuthorizationCode.code_hash == hashed, AuthorizationCode.client_id == client_id)
         replayed = session.scalar(select(AuthorizationCode.family_id).where(*own, AuthorizationCode.spent_at.is_not(None)))
         if replayed is not None:
             refresh_tokens.end_family(session, replayed, why="code replayed", now=now)

@@ -11,9 +11,10 @@ from uuid import UUID
 
 import structlog
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, delete, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.dml import ReturningInsert
 
 from idp.oauth.clients import Client, find_client
 from idp.oauth.pairwise import pairwise_sid
@@ -47,20 +48,26 @@ class PortalSession(Base):
     holder_id: Mapped[UUID | None]
 
 
+def _remembering() -> ReturningInsert[tuple[UUID]]:
+    columns = PortalSession.__table__.c
+    named = {"client_id": "client", "signed_in_at": "now", "holder_id": "holder"}
+    values = [bindparam(parameter, type_=columns[name].type) for name, parameter in named.items()]
+    standing = select(SigninSession.id, *values).where(SigninSession.id == bindparam("standing")).with_for_update(read=True, key_share=True)
+    row = insert(PortalSession).from_select(["session_id", *named], standing)
+    changes = {"signed_in_at": row.excluded.signed_in_at, "holder_id": row.excluded.holder_id}
+    return row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes).returning(PortalSession.session_id)
+
+
+_REMEMBER = _remembering()  # made once: building it costs as much as running it
+
+
 def remember(session: Session, *, session_id: UUID, client_id: str, holder_id: UUID, now: datetime) -> bool:
     """Note that a portal is signed in to within a session; False, and nothing is noted, if the session has ended meanwhile.
 
     Whoever ends it at this moment waits, and then takes back what is given here.
     """
-    changes: dict[str, Any] = {"signed_in_at": now, "holder_id": holder_id}
-    values = [
-        SigninSession.id,
-        *(literal(value, PortalSession.__table__.c[name].type) for name, value in {"client_id": client_id, **changes}.items()),
-    ]
-    standing = select(*values).where(SigninSession.id == session_id).with_for_update(read=True, key_share=True)
-    row = insert(PortalSession).from_select(["session_id", "client_id", *changes], standing)
-    noted = row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes).returning(PortalSession.session_id)
-    return session.scalar(noted) is not None
+    noted = session.connection().execute(_REMEMBER, {"standing": session_id, "client": client_id, "now": now, "holder": holder_id})
+    return noted.scalar() is not None
 
 
 def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:
