@@ -111,7 +111,7 @@ def introspection(side: Side, seconds: float) -> Load:
 
 def refresh(side: Side, seconds: float) -> Load:
     """Refresh again and again, each time by the token that came last."""
-    journeys = [_refreshing(side, token) for token in side.refresh]
+    journeys = [_refreshing(side, number) for number in range(len(side.refresh))]
     travel(journeys, seconds=0.5)
     return partial(travel, journeys, seconds=seconds)
 
@@ -124,12 +124,12 @@ ACTS = (
 )
 
 
-def _refreshing(side: Side, token: str) -> Journey:
-    connection, kept = Connection("127.0.0.1", side.port), [token]
+def _refreshing(side: Side, number: int) -> Journey:
+    connection = Connection("127.0.0.1", side.port)
 
     def once() -> None:
-        form = {"grant_type": "refresh_token", "refresh_token": kept[0]}
-        kept[0] = _tokens(connection, form, side.basic(side.portal))["refresh_token"]
+        form = {"grant_type": "refresh_token", "refresh_token": side.refresh[number]}
+        side.refresh[number] = _tokens(connection, form, side.basic(side.portal))["refresh_token"]
 
     return once
 
