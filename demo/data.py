@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from demo import city, people
 from idp.oauth import clients
-from idp.signin import contacts, registration
+from idp.signin import contacts, operators, registration
 from idp.subjects import appointments, directory, guardians, mandates, registries, registry_import
 from idp.subjects.numbers import parse_number
 from idp.subjects.rights import Right
@@ -81,6 +81,7 @@ def load(settings: Settings, *, folder: Path, console: Console) -> None:
         ("Opening accounts", _accounts),
         ("Adding addresses", _addresses),
         ("Naming the officers", _officers),
+        ("Naming an operator", _operator),
         ("Appointing who acts for the restaurant", _appointments),
         ("Entering a child", _children),
         ("Registering the systems and portals", lambda session, settings: _clients(session, settings, folder)),
@@ -205,6 +206,11 @@ def _children(session: Session, _: Settings) -> None:
     for guardian in child.guardians:
         subject = directory.ensure_subject(session, parse_number(guardian.number), now=now())
         guardians.add_child(session, guardian_id=subject.id, number=parse_number(child.number), name=child.name, now=now())
+
+
+def _operator(session: Session, _: Settings) -> None:
+    subject = directory.ensure_subject(session, parse_number(people.SUN.number), now=now())
+    operators.add_operator(session, subject.id, now=now())
 
 
 def _officers(session: Session, _: Settings) -> None:

@@ -205,6 +205,11 @@ def _print_welcome(port: int, folder: Path) -> None:
         (data.home_of(port + 1), "citizen service hall 市民办事大厅: sign in here ..."),
         (data.home_of(port + 2), f"enterprise hall 企业办事大厅: ... and you are in here too; {people.ZHOU.name} acts for his restaurant"),
         (f"{here}:{port}/desk", f"the officer's desk 核验窗口: as {people.SUN.name}, type the code that {people.LIN.name} shows"),
+        (
+            f"{here}:{port}/admin",
+            f"the operators' console 运维控制台: as {people.SUN.name}; a second factor is added on the way",
+        ),
+        (f"{here}:{port}/device", "where a code is typed that a terminal shows 终端授权码"),
         (f"{here}:{port}/api/docs", "the API, to be tried"),
     ):
         console.print(f"  [bold]{address:<31}[/] {what}")
