@@ -12,15 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from idp.oauth.binding import addresses, dpop
 from keys import suites
 from runtime.database import transaction
+from tests.idp.oauth.proving import EVENTS, bound_token, claims_of, token_request
 from tests.world_clients import ISSUER, System, new_system
 from tests.world_proofs import Prover
-
-EVENTS = "/api/v1/events"
 
 
 @pytest.fixture
@@ -32,22 +30,6 @@ def system(app: Flask) -> System:
 @pytest.fixture
 def prover() -> Prover:
     return Prover()
-
-
-def token_request(client: FlaskClient, system: System, headers: Any, **parameters: str) -> TestResponse:
-    form = {"grant_type": "client_credentials", "scope": "events", **system.proof(), **parameters}
-    return client.post("/token", data=form, headers=headers)
-
-
-def bound_token(client: FlaskClient, system: System, prover: Prover) -> str:
-    response = token_request(client, system, prover.headers())
-    assert response.status_code == 200, response.text
-    return str(response.json["access_token"])
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return found
 
 
 # Section 5: access token request

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,11 +16,10 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
+from tests.idp.oauth.proving import EVENTS, bound_token, claims_of, token_request
 from tests.world_clients import ISSUER, System, ask, bearer, new_portal, new_system
 from tests.world_people import BROWSER
 from tests.world_proofs import Prover
-
-EVENTS = "/api/v1/events"
 
 
 @pytest.fixture
@@ -33,22 +31,6 @@ def system(app: Flask) -> System:
 @pytest.fixture
 def prover() -> Prover:
     return Prover()
-
-
-def token_request(client: FlaskClient, system: System, headers: Any, **parameters: str) -> TestResponse:
-    form = {"grant_type": "client_credentials", "scope": "events", **system.proof(), **parameters}
-    return client.post("/token", data=form, headers=headers)
-
-
-def bound_token(client: FlaskClient, system: System, prover: Prover) -> str:
-    response = token_request(client, system, prover.headers())
-    assert response.status_code == 200, response.text
-    return str(response.json["access_token"])
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return found
 
 
 # Section 7: protected resource access
