@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from flask import current_app
 from sqlalchemy import BigInteger, Index, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.oauth import scopes
 from idp.oauth.clients import find_client
 from idp.signals import event_types
 from keys import sealed_tables, sealing
@@ -28,6 +30,7 @@ ENABLED, PAUSED, DISABLED = "enabled", "paused", "disabled"
 STATUSES = (ENABLED, PAUSED, DISABLED)
 MOST_STREAMS = 5
 LICENCE_SCOPE = "events"
+LISTENERS = frozenset({scopes.SSF_MANAGE, scopes.SSF_READ})
 TOPIC = "signal streams"
 BETWEEN_VERIFICATIONS = timedelta(seconds=30)
 
@@ -115,7 +118,7 @@ class Wanted:
 def supported_by(client_id: str, settings: Settings) -> list[str]:
     """Return the types that a receiver can ask for: those of people as a portal, those of licences as a department's system."""
     client = find_client(client_id)
-    if client is None:
+    if client is None or LISTENERS.isdisjoint(client.scopes):
         return []
     of_people = event_types.OF_PEOPLE if client.redirect_uris else ()
     return [*of_people, *(event_types.licence_types(settings) if LICENCE_SCOPE in client.scopes else ())]
@@ -225,9 +228,13 @@ def may_verify(session: Session, row: SignalStream, *, now: datetime) -> None:
 
 
 def listening(event_type: str) -> tuple[Listening, ...]:
-    """Return the streams that carry a type of event, from the process's memory; none for a client that is disabled."""
+    """Return the streams that carry a type of event, from the process's memory; only of clients that may hear of it now.
+
+    What a receiver asked for is kept as it said it, so whether it may is asked each time: a registration changes.
+    """
+    settings: Settings = current_app.extensions["kabao_settings"]
     known = cache.get(TOPIC, "all", _load) or {}
-    return tuple(one for one in known.get(event_type, ()) if find_client(one.client_id) is not None)
+    return tuple(one for one in known.get(event_type, ()) if event_type in supported_by(one.client_id, settings))
 
 
 def changed(session: Session) -> None:

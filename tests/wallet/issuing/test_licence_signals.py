@@ -7,14 +7,17 @@ import jwt
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.oauth import clients
+from runtime import cache
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
-from tests.world_clients import ISSUER, bearer, new_system, token_of
+from tests.world_clients import ISSUER, bearer, new_portal, new_system, token_of
 from tests.world_people import Person
 from tests.world_wallet import DEFINITIONS, example_fields
 from wallet.issuing.licence_signals import tell_of_licences
 
 ISSUED, REVOKED = f"{ISSUER}/secevent/licence-issued", f"{ISSUER}/secevent/licence-revoked"
+GRANTS = [clients.AUTHORIZATION_CODE, clients.CLIENT_CREDENTIALS]
 WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
 
 
@@ -74,3 +77,26 @@ def test_a_token_for_streams_alone_makes_none_of_licences(app: Flask, client: Fl
         system = new_system(session, department=desk.department, scopes=("ssf.manage",))
     answer = client.post("/signals/streams", json={"events_requested": [ISSUED]}, headers=bearer(token_of(client, system, "ssf.manage")))
     assert answer.status_code == 403
+
+
+def test_a_portal_hears_of_no_licence_by_asking_for_a_type_that_it_may_not_have(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    supervisor = Supervisor(app, client, ISSUED)
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, owner=supervisor.department, scopes=("openid", "ssf.manage"), grant_types=GRANTS)
+    receiver = bearer(token_of(client, portal, "ssf.manage"))
+    stream = client.post("/signals/streams", json={"events_requested": [ISSUED]}, headers=receiver).json
+    assert stream["events_delivered"] == []
+    desk.issue(person)
+    assert supervisor.heard(wanted=1), "it has happened"
+    assert client.post(f"/signals/polls/{stream['stream_id']}", json={"returnImmediately": True}, headers=receiver).json["sets"] == {}
+
+
+def test_a_supervisor_that_lost_the_scope_hears_no_more(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    supervisor, other = Supervisor(app, client, ISSUED), Supervisor(app, client, ISSUED)
+    with app.app_context(), transaction() as session:
+        client_id = supervisor.stream["aud"]
+        clients.get_row(session, client_id).scopes = ["ssf.manage"]
+        cache.changed(session, clients.TOPIC)
+    desk.issue(person)
+    assert other.heard(wanted=1)
+    assert supervisor.heard(wanted=0) == []
