@@ -94,7 +94,8 @@ def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetim
     waiting.take_back(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     for grant_id in codes.grants_since(session, holder_id=grantee.holder_id, client_id=client_id, since=now - codes.REMEMBERED):
-        cutoffs.cut_grant(session, grant_id, now=now)
+        cutoffs.cut_grant(session, grant_id, now=now)  # with those that others exchanged for them
+    cutoffs.cut_consent(session, grantee.holder_id, client_id, now=now)  # and those that began with no code: an assertion's, an exchange's
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
 
 

@@ -39,7 +39,7 @@ class TokenCutoff(Base):
 
     Where only what was given in one session, or by one grant, is refused, `person_id` is the id of that session or refresh family and
     `holder_id` WHOEVER: ids are never given twice.
-    Where only what one portal was given in one session is, it is a name computed from both.
+    Where only what one portal was given in one session is, or of one holder, by whatever grant, it is a name computed from both.
     """
 
     __tablename__ = "token_cutoffs"
@@ -86,12 +86,18 @@ def cut_portal(session: Session, session_id: UUID, client_id: str, *, now: datet
     _write(session, _visit(session_id, client_id), WHOEVER, now=now)
 
 
+def cut_consent(session: Session, holder_id: UUID, client_id: str, *, now: datetime) -> None:
+    """Refuse from now on the access tokens of a holder that one client was given, by whatever grant."""
+    _write(session, _visit(holder_id, client_id), WHOEVER, now=now)
+
+
 def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = "") -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
     cuts = cache.get(TOPIC, "all", _load)
     if not cuts:
         return False
-    whose = ((person_id, holder_id), *((one, WHOEVER) for one in (person_id, session_id, grant_id, _visit(session_id, client_id))))
+    names = (person_id, session_id, grant_id, _visit(session_id, client_id), _visit(holder_id, client_id))
+    whose = ((person_id, holder_id), *((one, WHOEVER) for one in names))
     return issued_ms <= max(cuts.get(each, -1) for each in whose)
 
 
@@ -106,9 +112,9 @@ def _write(session: Session, whose: UUID, holder_id: UUID, *, now: datetime) -> 
     cache.changed(session, TOPIC)
 
 
-def _visit(session_id: UUID, client_id: str) -> UUID:
-    """Return the name of what one portal was given in one session."""
-    return uuid5(session_id, client_id)
+def _visit(session_or_holder_id: UUID, client_id: str) -> UUID:
+    """Return the name of what one portal was given in one session, or of one holder."""
+    return uuid5(session_or_holder_id, client_id)
 
 
 def _theirs(table: type[AuthorizationCode | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:

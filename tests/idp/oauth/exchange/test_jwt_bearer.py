@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth import consents
+from idp.oauth.access_tokens import read_access_token
 from idp.oauth.clients import JWT_BEARER, find_client
 from idp.oauth.exchange import issuers
 from idp.oauth.exchange.trust_commands import trust as command
@@ -89,6 +90,20 @@ def test_a_person_who_is_vouched_for_is_known_as_far_as_they_allowed(client: Fla
     claims = claims_of(response.json["access_token"])
     assert "auth_time" not in claims, "nobody signed in here"
     assert claims["acr"].endswith(":aal1")
+
+
+def test_what_was_given_ends_when_the_person_takes_it_back(
+    app: Flask, client: FlaskClient, system: System, issuer: str, known: tuple[Person, UUID], sub: str
+) -> None:
+    token = bring(client, system, assertion(issuer, sub)).json["access_token"]
+    own = bring(client, system, assertion(issuer, system.client_id)).json["access_token"]
+    assert client.get("/userinfo", headers=bearer(token)).status_code == 200
+    with app.app_context(), transaction() as session:
+        consents.withdraw(session, Grantee(known[1], known[1]), system.client_id, now=now())
+    assert client.get("/userinfo", headers=bearer(token)).status_code == 401
+    assert ask(client, system, grant_type=JWT_BEARER, assertion=assertion(issuer, sub)).json["error"] == "invalid_scope"
+    with app.app_context():
+        assert read_access_token(own, settings=app.extensions["kabao_settings"], now=now()).holder_id is None, "the system's own goes on"
 
 
 @pytest.mark.parametrize("aud", [ISSUER, f"{ISSUER}/token", [ISSUER, "https://elsewhere.example"]], ids=["issuer", "token endpoint", "one of two"])
