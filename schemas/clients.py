@@ -195,6 +195,7 @@ class OperatorClientSchema(ClientSchema):
     security_profile = word()
     resources = words(LONGEST_URI)
     may_exchange_for = words()
+    may_exchange_from = words()
 
 
 class PolicySchema(Schema):

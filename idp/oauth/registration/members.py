@@ -189,6 +189,12 @@ GROUPS = (
             Member("authorization_details_types", LINES, Text("授权详情类型", "Types of authorization details"), Text("每行一个。", "One a line.")),
             Member("resources", LINES, Text("可请求的资源", "Resources"), Text("每行一个。", "One a line.")),
             Member(
+                "may_exchange_from",
+                LINES,
+                Text("可提交令牌的客户端", "May bring the tokens of"),
+                Text("每行一个客户端标识。", "One client a line."),
+            ),
+            Member(
                 "may_exchange_for", LINES, Text("可换取令牌的对象", "May exchange tokens for"), Text("每行一个客户端标识。", "One client a line.")
             ),
         ),

@@ -20,15 +20,16 @@ from idp.oauth import clients
 from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import RegisteredClient
 from idp.oauth.registration import acceptance, changes, software_statements
-from idp.oauth.registration.documents import document_of, fill, new_row
+from idp.oauth.registration.documents import document_of, fill, new_row, sector_of
 from idp.oauth.registration.policies import Policy
 from runtime import cache, ledger
 from runtime.database import Base
 from runtime.ids import new_id
 from runtime.settings import Settings
+from schemas.clients import NAME
 
 TOKEN_BYTES = 32
-OF_OPERATORS = ("security_profile", "resources", "may_exchange_for")
+OF_OPERATORS = ("security_profile", "resources", "may_exchange_for", "may_exchange_from")
 NOT_SENT = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 
 
@@ -75,7 +76,7 @@ def register(
 ) -> Registered:
     """Register a client under a policy; raises the errors of RFC 7591 section 3.2.2, each of which names the member."""
     _check_room(session, policy)
-    document = _document(session, unverified, policy=policy, kept=None, now=now)
+    document = _document(session, unverified, policy=policy, kept=None, settings=settings, now=now)
     client_id = str(new_id())
     with acceptance.explained():
         row = new_row(document, client_id=client_id, owner=policy.owner, now=now)
@@ -128,14 +129,18 @@ def replace(
     """
     row = clients.get_row(session, registration.client_id)
     _check_update(unverified, row)
-    document = _document(session, unverified, policy=policy, kept=registration.software_statement, now=now)
+    document = _document(session, unverified, policy=policy, kept=registration.software_statement, settings=settings, now=now)
+    set_apart = row.sector if row.sector != sector_of(row) else None
     with acceptance.explained():
         fill(row, document | {name: row.client_metadata[name] for name in OF_OPERATORS if name in row.client_metadata})
         _put_under(row, policy)
+    row.sector = set_apart or row.sector
     secret = _give_secret(row, policy, now=now) if _wants_secret(row, now=now) else None
     acceptance.check(row, policy, settings)
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    registration.former_token_hash, registration.token_hash = registration.token_hash, clients.hash_secret(token)
+    # whoever came with the former token never heard of the present one: that one is forgotten, and the former stays
+    registration.former_token_hash = registration.former_token_hash or registration.token_hash
+    registration.token_hash = clients.hash_secret(token)
     registration.software_statement = document.get("software_statement")
     ledger.record(session, "client.changed", actor=f"client:{row.client_id}", object_id=row.client_id, now=now)
     cache.changed(session, clients.TOPIC)
@@ -158,7 +163,9 @@ def _check_room(session: Session, policy: Policy) -> None:
         raise InvalidClientMetadataError("policy: it has as many clients as it may have.")
 
 
-def _document(session: Session, unverified: Mapping[str, Any], *, policy: Policy, kept: str | None, now: datetime) -> dict[str, Any]:
+def _document(
+    session: Session, unverified: Mapping[str, Any], *, policy: Policy, kept: str | None, settings: Settings, now: datetime
+) -> dict[str, Any]:
     """Return the checked document; what a software statement says goes before what the client says (RFC 7591 section 2.3)."""
     document = acceptance.read(unverified)
     statement = document.get("software_statement")
@@ -167,8 +174,14 @@ def _document(session: Session, unverified: Mapping[str, Any], *, policy: Policy
             raise InvalidSoftwareStatementError("software_statement: the policy asks for one.")
         return acceptance.with_defaults(document, policy)
     approved, is_kept = policy.statement_issuers, statement == kept
-    asserted = software_statements.verify(session, statement, approved=approved, is_kept=is_kept, now=now)
-    return acceptance.with_defaults(acceptance.read({**unverified, **asserted, "software_statement": statement}), policy)
+    asserted = software_statements.verify(session, statement, approved=approved, is_kept=is_kept, settings=settings, now=now)
+    return acceptance.with_defaults(acceptance.read({**_beside(unverified, asserted), **asserted, "software_statement": statement}), policy)
+
+
+def _beside(unverified: Mapping[str, Any], asserted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a client says where a statement leaves it to say: a name that is asserted in one language is not to be another in the next."""
+    is_named = any(name.partition("#")[0].lower() == NAME for name in asserted)
+    return {name: value for name, value in unverified.items() if not is_named or name.partition("#")[0].lower() != NAME}
 
 
 def _put_under(row: RegisteredClient, policy: Policy) -> None:

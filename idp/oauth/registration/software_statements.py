@@ -21,9 +21,13 @@ from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.settings import Settings
+from schemas.clients import ClientSchema
 
 LEEWAY = timedelta(seconds=30)
 LONGEST_ISSUER = 500
+TYPES = ("jwt", "software-statement+jwt")
+ASSERTED = frozenset(field.data_key or name for name, field in ClientSchema().fields.items()) - {"software_statement"}
 OF_THE_TOKEN = {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "software_statement"}
 
 
@@ -68,7 +72,7 @@ def issuers(session: Session) -> list[StatementIssuer]:
     return list(session.scalars(select(StatementIssuer).order_by(StatementIssuer.issuer)))
 
 
-def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_kept: bool, now: datetime) -> dict[str, Any]:
+def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_kept: bool, settings: Settings, now: datetime) -> dict[str, Any]:
     """Return the members that a statement asserts.
 
     `approved` are the issuers that the policy takes, none named means all that are trusted; of a statement that `is_kept` since the client
@@ -83,9 +87,22 @@ def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_k
     if row is None or (approved and issuer not in approved):
         raise UnapprovedSoftwareStatementError("software_statement: its issuer is not approved here.")
     _check_signature(unverified, header, read_key_set(row.jwks).signing)
+    _check_kind(header, claims, settings)
     if not is_kept:
         _check_times(claims, now=now)
     return {name: value for name, value in claims.items() if name not in OF_THE_TOKEN}
+
+
+def _check_kind(header: Mapping[str, Any], claims: Mapping[str, Any], settings: Settings) -> None:
+    """Check that this is a statement, and no other token that its issuer signed with the same key: for us if for anybody, and of a client."""
+    typ, audience = header.get("typ", "JWT"), claims.get("aud", settings.public_url)
+    named = audience if isinstance(audience, list) else [audience]
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TYPES:
+        raise InvalidSoftwareStatementError("software_statement: it is another kind of token.")
+    if not {settings.public_url, f"{settings.public_url}/register"} & {one for one in named if isinstance(one, str)}:
+        raise InvalidSoftwareStatementError("software_statement: it is for somebody else.")
+    if ASSERTED.isdisjoint({*claims, *(name.partition("#")[0] for name in claims)}):
+        raise InvalidSoftwareStatementError("software_statement: it says nothing of a client.")
 
 
 def _read(unverified: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -62,6 +62,31 @@ def test_the_token_before_is_good_until_the_new_one_was_used(client: FlaskClient
     assert manage(client, changed).status_code == 200
 
 
+def test_however_many_answers_are_lost_the_token_in_hand_is_good(client: FlaskClient, told: dict[str, Any]) -> None:
+    lost = [manage(client, told, "PUT", json=update_of(told)).json for _ in range(3)]
+    assert [manage(client, one).status_code for one in lost] == [401, 401, 200]
+    assert manage(client, told).status_code == 401
+
+
+def test_what_an_operator_set_stays_through_an_update(app: Flask, client: FlaskClient, told: dict[str, Any]) -> None:
+    with app.app_context(), transaction() as session:
+        row = clients.get_row(session, told["client_id"])
+        row.sector, row.first_party, row.levels = "set-apart.example.gov.cn", True, {"openid": {"ial": 3, "aal": 2}}
+        row.client_metadata = {
+            **row.client_metadata,
+            "resources": ["https://api.example.gov.cn"],
+            "may_exchange_from": ["a"],
+            "may_exchange_for": ["b"],
+        }
+    asked = {"sector": "x", "first_party": False, "levels": {}, "resources": ["https://x.example"], "may_exchange_from": ["x"], "owner": "x"}
+    assert manage(client, told, "PUT", json=update_of(told, redirect_uris=[f"{WEB}/elsewhere"], **asked)).status_code == 200
+    with app.app_context(), transaction() as session:
+        row = clients.get_row(session, told["client_id"])
+        assert (row.sector, row.first_party, row.levels) == ("set-apart.example.gov.cn", True, {"openid": {"ial": 3, "aal": 2}})
+        kept = {"resources": ["https://api.example.gov.cn"], "may_exchange_from": ["a"], "may_exchange_for": ["b"]}
+        assert {name: row.client_metadata.get(name) for name in kept} == kept
+
+
 def test_an_update_may_prove_the_secret_but_not_choose_one(client: FlaskClient, told: dict[str, Any]) -> None:
     assert manage(client, told, "PUT", json=update_of(told)).status_code == 200
     answer = manage(client, told, "PUT", json=update_of(told, client_secret="of-my-own-choice"))

@@ -13,6 +13,7 @@ from keys import suites
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.registration.world import manage, new_token, portal_document, register, update_of
+from tests.world_clients import ISSUER as US
 from tests.world_clients import jwks_of
 
 ISSUER, OTHER = "https://directory.example.gov.cn", "https://other.example.gov.cn"
@@ -34,6 +35,10 @@ def statement(key: suites.PrivateKey = KEY, algorithm: str | None = None, **chan
     return jwt.encode(claims, key, algorithm=algorithm or suites.suite_of(key).name)
 
 
+def statement_of_kind(typ: Any) -> str:
+    return jwt.encode({"iss": ISSUER, "software_id": "example-portal"}, KEY, algorithm="ES256", headers={"typ": typ})
+
+
 def test_what_a_statement_says_goes_before_what_the_client_says(client: FlaskClient, tokens: dict[str, str]) -> None:
     signed = statement()
     document = portal_document(software_statement=signed, software_id="another", **{"client_name#en": None})
@@ -41,6 +46,20 @@ def test_what_a_statement_says_goes_before_what_the_client_says(client: FlaskCli
     assert (told["software_id"], told["client_name"]) == ("example-portal", "目录登记的名称")
     assert told["software_statement"] == signed, "returned as it was sent (section 3.2.1)"
     assert told["scope"] == "openid profile"
+
+
+@pytest.mark.parametrize("asserted", ["client_name", "client_name#zh"])
+@pytest.mark.parametrize("said", ["client_name#zh", "client_name#zh-Hans", "client_name#EN", "CLIENT_NAME#zh-CN"])
+def test_a_name_that_a_statement_gives_is_no_other_in_another_language(client: FlaskClient, tokens: dict[str, str], asserted: str, said: str) -> None:
+    signed = statement(**{"client_name": None, asserted: "目录登记的名称"})
+    told = register(client, tokens["required"], portal_document(software_statement=signed, **{said: "国家政务服务平台"})).json
+    assert "国家政务服务平台" not in told.values()
+    assert "Example portal" not in told.values()
+
+
+def test_a_statement_may_be_for_us(client: FlaskClient, tokens: dict[str, str]) -> None:
+    for audience in (US, [US, "https://elsewhere.example"], f"{US}/register"):
+        assert register(client, tokens["required"], portal_document(software_statement=statement(aud=audience))).status_code == 201
 
 
 def test_what_a_statement_says_is_held_to_the_policy(client: FlaskClient, tokens: dict[str, str]) -> None:
@@ -68,6 +87,10 @@ BAD = {
     "signed by a secret": (lambda: jwt.encode({"iss": ISSUER}, "x" * 64, algorithm="HS256"), "invalid_software_statement"),
     "a changed signature": (lambda: statement()[:-8] + "AAAAAAAA", "invalid_software_statement"),
     "no claims": (lambda: "e30.W10.x", "invalid_software_statement"),
+    "another kind of token": (lambda: statement_of_kind("at+jwt"), "invalid_software_statement"),
+    "for somebody else": (lambda: statement(aud="https://elsewhere.example.gov.cn"), "invalid_software_statement"),
+    "for nobody": (lambda: statement(aud=[None, 1]), "invalid_software_statement"),
+    "of a person, not of a client": (lambda: statement(software_id=None, client_name=None, sub="x", name="张三"), "invalid_software_statement"),
     "four parts": (lambda: statement() + ".x", "invalid_software_statement"),
     "an extension": (lambda: jwt.encode({"iss": ISSUER}, KEY, algorithm="ES256", headers={"crit": ["x"], "x": 1}), "invalid_software_statement"),
 }
