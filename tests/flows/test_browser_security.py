@@ -70,7 +70,8 @@ def browser(production: Flask) -> FlaskClient:
 
 
 def path_of(rule: Rule) -> str:
-    filled = re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>", lambda found: VALUES.get(found[1] or "", "x"), rule.rule)
+    chosen = re.sub(r"<any\((\w+)[^)]*\):\w+>", r"\1", rule.rule)
+    filled = re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>", lambda found: VALUES.get(found[1] or "", "x"), chosen)
     assert "<" not in filled, filled
     return filled
 

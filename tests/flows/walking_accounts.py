@@ -11,7 +11,7 @@ from uuid import UUID
 import pyotp
 from sqlalchemy import select
 
-from idp.oauth.clients import CIBA, DEVICE_CODE
+from idp.oauth.clients import CIBA, CLIENT_SECRET_JWT, DEVICE_CODE, new_secret
 from idp.signin import alarms, contacts, counter_codes, devices, notices, one_time_codes, passkeys, recovery, recovery_codes, scans, totp
 from idp.signin import stated as stated_accounts
 from idp.signin import trusted_browsers as trusted
@@ -123,12 +123,13 @@ def appoint(walk: Walk, person: Person, subject_id: UUID, friend: Person, *, dep
 
 
 def ask_apart(walk: Walk, person: Person) -> None:
-    """Let a terminal show a code, which is looked at and not answered, and a counter ask somebody, who is told and does not answer either."""
+    """Let a terminal show a code, which is looked at and not answered, a counter ask somebody, who is told, and a portal have a secret."""
     uri = "https://counter.example.gov.cn/ping"
     by_ping = {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": uri}
     with walk.kabao.world() as session:
         terminal = new_portal(session, redirect_uris=[], grant_types=[DEVICE_CODE])
         counter = new_portal(session, redirect_uris=[], grant_types=[CIBA], metadata=by_ping)
+        new_portal(session, jwks=None, auth_method=CLIENT_SECRET_JWT, client_secret=walk.note("client secret", new_secret()))
     codes = ask_elsewhere(walk, terminal, "/device_authorization", expect=200)
     device_code, user_code = walk.note("device code", codes["device_code"]), walk.note("user code", codes["user_code"])
     message, token = walk.note("message of a counter", "渔港二号窗口"), walk.note("notification token", secrets.token_urlsafe(32))
