@@ -28,6 +28,7 @@ from idp.oauth.client_kinds import (
 )
 from idp.oauth.clients import Client, find_client
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
+from keys import suites
 from runtime.settings import Settings
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -37,6 +38,8 @@ LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
 FAPI_ALGORITHMS = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
 BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
+INTROSPECTION = "introspection"
+ENDPOINTS = ("token", "revocation", INTROSPECTION)
 NO_HEADERS: dict[str, str] = {}
 
 
@@ -78,6 +81,19 @@ def methods_offered(settings: Settings) -> list[str]:
     needs = {TLS_CLIENT_AUTH: settings.client_certificate_verified_header, SELF_SIGNED_TLS_CLIENT_AUTH: True}
     seen = settings.client_certificate_header is not None
     return [one for one in AUTH_METHODS if one in settings.client_authentication and (one not in needs or (seen and needs[one]))]
+
+
+def announced(settings: Settings) -> dict[str, Any]:
+    """Return what discovery says of proofs: at each endpoint which, and by which algorithms where assertions are among them (RFC 8414 section 2)."""
+    methods = methods_offered(settings)
+    by_key, by_secret = PRIVATE_KEY_JWT in methods, CLIENT_SECRET_JWT in methods
+    algorithms = [*(sorted(suites.SUITES) if by_key else []), *(["HS256"] if by_secret else [])]
+    told: dict[str, Any] = {}
+    for endpoint in ENDPOINTS:
+        told[f"{endpoint}_endpoint_auth_methods_supported"] = [one for one in methods if one != NONE or endpoint != INTROSPECTION]
+        if algorithms:
+            told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
+    return told
 
 
 def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None]) -> Client:

@@ -8,14 +8,12 @@ from flask import Blueprint, Response, current_app, jsonify
 from idp.oauth import bindings, client_authentication, clients, front_channel, introspection, person_claims, response_modes, scopes
 from idp.oauth.apart import backchannel, device
 from idp.oauth.binding import mutual_tls
-from idp.oauth.client_kinds import CLIENT_SECRET_JWT
 from idp.oauth.client_metadata import PAIRWISE, PUBLIC
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.oauth.registration import registration_api
 from idp.oauth.requests import pushed_api
 from idp.signin.assurance import ACRS
-from keys import suites
 from runtime.guard import allow, anyone
 from runtime.settings import Settings
 
@@ -44,9 +42,6 @@ def metadata_of(settings: Settings) -> dict[str, Any]:
 
 def _core(settings: Settings) -> dict[str, Any]:
     at = settings.public_url
-    algorithms = sorted(suites.SUITES)
-    methods = client_authentication.methods_offered(settings)
-    assertion_algorithms = [*algorithms, *(["HS256"] if CLIENT_SECRET_JWT in methods else [])]
     return {
         "issuer": at,
         "authorization_endpoint": f"{at}/authorize",
@@ -59,10 +54,6 @@ def _core(settings: Settings) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "grant_types_supported": list(clients.GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
-        "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "subject_types_supported": [PAIRWISE, PUBLIC],
         "acr_values_supported": list(ACRS),
         "prompt_values_supported": list(PROMPTS),
@@ -75,6 +66,7 @@ def _core(settings: Settings) -> dict[str, Any]:
 
 PARTS: tuple[Callable[[Settings], dict[str, Any]], ...] = (
     _core,
+    client_authentication.announced,
     bindings.announced,
     person_claims.announced,
     pre_authorized_grant.announced,

@@ -138,7 +138,6 @@ def announced(settings: Settings) -> dict[str, Any]:
     """Return what the server's metadata says of introspection and of authorization details (RFC 8414, RFC 9701 section 7, RFC 9396 section 10)."""
     return {
         "introspection_endpoint": f"{settings.public_url}/introspect",
-        "introspection_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "introspection_signing_alg_values_supported": list(ring.signing_suites(ring.OIDC)),
         "introspection_encryption_alg_values_supported": list(jwe.ALGS),
         "introspection_encryption_enc_values_supported": list(jwe.ENCS),

@@ -1,5 +1,7 @@
 """Errors of the OAuth endpoints, whatever happens beneath, in the words of RFC 6749: JSON, never kept."""
 
+import re
+
 import structlog
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response
@@ -11,6 +13,7 @@ from idp.oauth.server import refuse, server
 from runtime.problems import Refusal
 
 log = structlog.get_logger(__name__)
+CHALLENGED = re.compile(r'error="([a-z_]+)"')
 
 
 def _oauth(error: OAuth2Error) -> Response:
@@ -18,8 +21,11 @@ def _oauth(error: OAuth2Error) -> Response:
 
 
 def _refusal(error: Refusal) -> Response:
+    """Say the same in the body as in the challenge, if there is one (RFC 6750 section 3.1)."""
     log.info("refused", code=error.code, reason=error.reason)
-    response = refuse("server_error" if error.status >= 500 else "invalid_request", description=error.title.en, status=error.status)
+    challenged = CHALLENGED.search(error.headers.get("WWW-Authenticate", ""))
+    usual = "server_error" if error.status >= 500 else "invalid_request"
+    response = refuse(challenged[1] if challenged else usual, description=error.title.en, status=error.status)
     response.headers.update(error.headers)
     return response
 

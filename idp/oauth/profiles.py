@@ -49,7 +49,7 @@ class Rule:
 def check_request(request: "OAuthRequest", client: "Client") -> None:
     """Check how an authorization request came: pushed and signed, where the server or the client's registration wants it so.
 
-    RFC 9126 sections 2.3 and 5, RFC 9101 section 10.5, Security Profile section 5.3.2.2, Message Signing sections 5.3 and 5.4. Raises
+    RFC 9126 sections 5 and 6, RFC 9101 section 10.5, Security Profile section 5.3.2.2, Message Signing sections 5.3 and 5.4. Raises
     InvalidRequestError.
     """
     arrival, metadata = request.arrival, client.metadata

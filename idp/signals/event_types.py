@@ -41,6 +41,10 @@ def _credential(kind: str, change: str, why: Text) -> Meaning:
     return Meaning(CREDENTIAL_CHANGE, why, {"credential_type": kind, "change_type": change})
 
 
+def _reachable(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {"credential_type": "phone-sms" if detail.get("kind") == "phone" else "email"}  # CAEP knows no e-mail; it lets types be agreed on
+
+
 def _proven(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {"current_level": str(detail["level"])}
 
@@ -59,8 +63,10 @@ MEANINGS: Mapping[str, Meaning] = MappingProxyType(
         "passkey.copy-refused": _credential("fido2-platform", "revoke", Text("通行密钥疑似被复制", "A passkey seems to have been copied")),
         "totp.added": _credential("app", "create", Text("新增动态验证码验证器", "An authenticator was added")),
         "totp.removed": _credential("app", "delete", Text("移除动态验证码验证器", "An authenticator was removed")),
-        "contact.added": _credential("phone-sms", "create", Text("新增联系方式", "An address for codes was added")),
-        "contact.removed": _credential("phone-sms", "delete", Text("移除联系方式", "An address for codes was removed")),
+        "contact.added": Meaning(CREDENTIAL_CHANGE, Text("新增联系方式", "An address for codes was added"), {"change_type": "create"}, _reachable),
+        "contact.removed": Meaning(
+            CREDENTIAL_CHANGE, Text("移除联系方式", "An address for codes was removed"), {"change_type": "delete"}, _reachable
+        ),
         "identity.proven": Meaning(
             ASSURANCE_LEVEL_CHANGE, Text("实名等级得到证明", "The real-name level was proven"), {"namespace": REAL_NAME}, _proven
         ),

@@ -8,18 +8,18 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-import jwt
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idp.oauth import assertions, client_keys
 from idp.oauth.clients import Client
+from idp.oauth.compact import is_moment, take_apart
 from idp.oauth.server import OAuthRequest
 
 BESIDE = {"client_id", "client_secret", "client_assertion", "client_assertion_type", "request"}
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "jti")
 LONGEST, LONGEST_JTI = 16_384, 256
 LEEWAY, LIFETIME = timedelta(seconds=30), timedelta(hours=1)
-AS_IT_IS = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "require": list(REQUIRED)}
+REFUSED = "request is not acceptable: its signature, audience or issuer."
 
 
 def parameters_of(request: OAuthRequest, client: Client) -> dict[str, str]:
@@ -38,24 +38,24 @@ def parameters_of(request: OAuthRequest, client: Client) -> dict[str, str]:
 
 def _verify(unverified: str, client: Client, algorithm: str, *, issuer: str) -> dict[str, Any]:
     try:
-        if len(unverified) > LONGEST:
-            raise ValueError("too long")
-        key = client_keys.key_of(client, jwt.get_unverified_header(unverified).get("kid"))
-        if key.algorithm != algorithm:
-            raise ValueError("another algorithm than was registered")
-        options: Any = AS_IT_IS
-        claims: dict[str, Any] = jwt.decode(
-            unverified, key.key, algorithms=[key.algorithm], audience=issuer, issuer=client.client_id, options=options
-        )
-    except (jwt.InvalidTokenError, LookupError, ValueError, RecursionError) as error:
-        raise InvalidRequestError("request is not acceptable: its signature, audience or issuer.") from error
+        request = take_apart(unverified, longest=LONGEST)
+        key = client_keys.key_of(client, request.header.get("kid"))
+    except (LookupError, ValueError) as error:
+        raise InvalidRequestError(REFUSED) from error
+    is_as_registered = request.algorithm == algorithm and algorithm in key.algorithms  # a key may be of several (RS256 and PS256)
+    if not is_as_registered or not request.is_signed_by(key.key, algorithm):
+        raise InvalidRequestError(REFUSED)
+    claims, audience = request.claims, request.claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if not claims.keys() >= set(REQUIRED) or claims["iss"] != client.client_id or issuer not in named:
+        raise InvalidRequestError(REFUSED)
     return claims
 
 
 def _check_once(claims: dict[str, Any], client: Client, *, now: datetime) -> None:
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
     times = [claims[name] for name in ("exp", "nbf", "iat")]
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in times):
+    if not all(map(is_moment, times)):
         raise InvalidRequestError("request is not acceptable: its times.")
     expires, begins, issued = times
     is_timely = moment - leeway < expires <= begins + LIFETIME.total_seconds() and max(begins, issued) <= moment + leeway

@@ -131,6 +131,7 @@ def test_userinfo_without_openid_is_refused(browser: FlaskClient, portal: System
     refused = browser.get("/userinfo", headers=bearer(tokens["access_token"]))
     assert refused.status_code == 403
     assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
+    assert refused.json["error"] == "insufficient_scope"
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer 证"}])
@@ -138,6 +139,13 @@ def test_userinfo_without_a_good_token_is_refused(client: FlaskClient, header: d
     refused = client.get("/userinfo", headers={name: value.encode().decode("latin-1") for name, value in header.items()})
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_userinfo_says_the_same_in_the_body_as_in_the_challenge(client: FlaskClient) -> None:
+    """Core section 5.3.3, RFC 6750 section 3.1: a token that is no good is `invalid_token`."""
+    refused = client.get("/userinfo", headers=bearer("x.y.z"))
+    assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
+    assert refused.json["error"] == "invalid_token"
 
 
 def test_an_id_token_or_a_logout_token_is_no_access_token(browser: FlaskClient, portal: System) -> None:

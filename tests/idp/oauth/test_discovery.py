@@ -1,5 +1,6 @@
 """What a client finds out by itself is true."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import jwt
@@ -8,6 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth import scopes
+from idp.oauth.discovery_api import metadata_of
+from runtime.settings import Settings
 from tests.idp.oauth.journeys import Journey
 from tests.world_clients import ISSUER, System
 
@@ -31,6 +34,26 @@ def test_every_grant_that_is_listed_is_known(client: FlaskClient, portal: System
     for grant in client.get("/.well-known/openid-configuration").json["grant_types_supported"]:
         answer = client.post("/token", data={"grant_type": grant, **portal.proof()})
         assert answer.json["error"] in ("invalid_request", "unauthorized_client"), grant
+
+
+PROOFS: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "a key": (("private_key_jwt", "none"), {"ES256", "Ed25519", "EdDSA", "PS256", "RS256"}),
+    "a secret that signs": (("client_secret_jwt", "client_secret_basic"), {"HS256"}),
+    "no assertions": (("client_secret_post",), set()),
+}
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revocation", "introspection"])
+@pytest.mark.parametrize(("methods", "algorithms"), PROOFS.values(), ids=PROOFS)
+def test_each_endpoint_says_which_proofs_it_takes(
+    app: Flask, settings: Settings, endpoint: str, methods: tuple[str, ...], algorithms: set[str]
+) -> None:
+    """RFC 8414 section 2: where assertions are among the methods, their algorithms MUST be there; and nothing that the operator turned off."""
+    with app.app_context():
+        document = metadata_of(replace(settings, client_authentication=methods))
+    told = set(methods) - ({"none"} if endpoint == "introspection" else set())
+    assert set(document[f"{endpoint}_endpoint_auth_methods_supported"]) == told
+    assert set(document.get(f"{endpoint}_endpoint_auth_signing_alg_values_supported", [])) == algorithms
 
 
 def test_every_scope_that_is_listed_has_its_words(client: FlaskClient) -> None:

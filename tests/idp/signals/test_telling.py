@@ -77,6 +77,14 @@ def test_every_act_that_means_something_becomes_an_event(app: Flask, listener: L
         assert said["change_type"] in ("create", "update", "revoke", "delete")
 
 
+@pytest.mark.parametrize(("kind", "credential_type"), [("phone", "phone-sms"), ("email", "email")])
+@pytest.mark.parametrize(("act", "change_type"), [("contact.added", "create"), ("contact.removed", "delete")])
+def test_an_address_for_codes_is_a_credential_of_its_kind(kind: str, credential_type: str, act: str, change_type: str) -> None:
+    """CAEP section 3.3.1: both members are required; an e-mail address is no telephone."""
+    said = MEANINGS[act].event({"kind": kind})
+    assert (said["credential_type"], said["change_type"]) == (credential_type, change_type)
+
+
 def test_a_portal_hears_of_nobody_whom_it_does_not_know(app: Flask, browser: FlaskClient, person: Person) -> None:
     one, other = new_listener(app), new_listener(app, first_party=False)
     streams = one.make(), other.make()

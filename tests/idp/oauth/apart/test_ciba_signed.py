@@ -1,5 +1,6 @@
 """Back-channel requests that are signed (CIBA Core section 7.1.1): each MUST, and each way to get around one."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ids import new_id
 from tests.idp.oauth.apart.steps import SCOPES, Counter, error_of, good
-from tests.world_clients import ISSUER, new_portal
+from tests.world_clients import ISSUER, jwks_of, new_portal
 from tests.world_people import Person
 
 
@@ -112,6 +113,21 @@ def test_an_algorithm_that_was_not_registered_is_refused(app: Flask, person: Per
         system = new_portal(session, scopes=SCOPES, redirect_uris=[], grant_types=[CIBA], metadata=metadata)
     other = Counter(app.test_client(), system)
     assert error_of(send(other, request_of(other, person))) == "invalid_request"
+
+
+@pytest.mark.parametrize(("algorithm", "is_taken"), [("RS256", True), ("PS256", False)])
+def test_the_registered_algorithm_counts_where_a_key_is_good_for_several(app: Flask, person: Person, algorithm: str, is_taken: bool) -> None:
+    """`backchannel_authentication_request_signing_alg`: an RSA key without `alg` signs by RS256 where that was registered, and by nothing else."""
+    key = suites.RS256.generate()
+    metadata = {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "RS256"}
+    jwks = jwks_of(key)
+    for jwk in jwks["keys"]:
+        jwk.pop("alg", None)
+    with app.app_context(), transaction() as session:
+        system = new_portal(session, scopes=SCOPES, redirect_uris=[], grant_types=[CIBA], jwks=jwks, metadata=metadata)
+    rsa = Counter(app.test_client(), replace(system, private_key=key))
+    response = send(rsa, request_of(rsa, person, algorithm=algorithm))
+    assert response.status_code == (200 if is_taken else 400), response.text
 
 
 def test_clocks_may_differ_by_half_a_minute(signer: Counter, person: Person) -> None:
