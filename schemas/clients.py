@@ -135,6 +135,7 @@ class ClientSchema(Schema):
     userinfo_signed_response_alg = word()
     userinfo_encrypted_response_alg = word()
     userinfo_encrypted_response_enc = word()
+    response_modes = words()
     authorization_signed_response_alg = word()
     authorization_encrypted_response_alg = word()
     authorization_encrypted_response_enc = word()

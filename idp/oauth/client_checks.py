@@ -24,7 +24,7 @@ from idp.oauth.client_kinds import (
     SELF_SIGNED_TLS_CLIENT_AUTH,
     TLS_CLIENT_AUTH,
 )
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, WEB
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, RESPONSE_MODES, WEB
 from idp.oauth.key_sets import read_key_set
 from idp.oauth.pairwise import PUBLIC_SECTOR
 from keys import jwe, suites
@@ -192,6 +192,11 @@ CHECKS = (
     *(_unknown(f"{answer}_enc", jwe.ENCS) for answer in (*ENCRYPTED, TO_US)),
     *map(_without_alg, (*ENCRYPTED, TO_US)),
     Check("jwks", _is_written_to_nobody, "answers are encrypted to a key in jwks or jwks_uri"),
+    Check(
+        "response_modes",
+        lambda row: not set(row.client_metadata.get("response_modes", ())) <= set(RESPONSE_MODES),
+        "some of " + ", ".join(RESPONSE_MODES),
+    ),
     _unknown("application_type", (WEB, NATIVE)),
     _unknown("subject_type", (PAIRWISE, PUBLIC)),
     _unknown("security_profile", (FAPI2, FAPI2_MESSAGE_SIGNING)),

@@ -10,6 +10,7 @@ from typing import Any
 WEB, NATIVE = "web", "native"
 PAIRWISE, PUBLIC = "pairwise", "public"
 FAPI2, FAPI2_MESSAGE_SIGNING = "fapi2", "fapi2-message-signing"
+RESPONSE_MODES = ("query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class ClientMetadata:
     """The members, by their registered names; `security_profile`, `resources`, `may_exchange_for` (clients that
     tokens are exchanged for) and `may_exchange_from` (clients whose tokens are brought) are ours.
 
-    An `_alg` of None is the service's own way: signed by the active key, not encrypted; for a userinfo or introspection response: plain JSON.
+    Without `response_modes` a client may use every mode (FAPI 2.0 Message Signing section 5.3.3). An `_alg` of None is the service's own way:
+    signed by the active key, not encrypted; for a userinfo or introspection response: plain JSON.
     """
 
     application_type: str = WEB
@@ -39,6 +41,7 @@ class ClientMetadata:
     userinfo_signed_response_alg: str | None = None
     userinfo_encrypted_response_alg: str | None = None
     userinfo_encrypted_response_enc: str | None = None
+    response_modes: tuple[str, ...] = ()
     authorization_signed_response_alg: str | None = None
     authorization_encrypted_response_alg: str | None = None
     authorization_encrypted_response_enc: str | None = None

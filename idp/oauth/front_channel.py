@@ -36,7 +36,7 @@ def announced(_: Settings) -> dict[str, Any]:
 
 
 def frames_of(client_ids: Iterable[str], session_id: UUID, *, settings: Settings) -> list[Frame]:
-    """Return the frames of those portals that want to be told so, with `iss` and the portal's own `sid` (section 3)."""
+    """Return the frames of those portals that want to be told so, with `iss` and the portal's own `sid` (section 2: both or neither)."""
     found = []
     for client in map(find_client, client_ids):
         if client is not None and client.metadata.frontchannel_logout_uri is not None:

@@ -15,6 +15,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Response, make_response, redirect, render_template
 
 from idp.oauth import redirects, signed_answers
+from idp.oauth.client_metadata import RESPONSE_MODES
 from idp.oauth.clients import Client, find_client
 from idp.oauth.server import NO_STORE, OAuthRequest
 from keys import jwe, ring
@@ -22,10 +23,8 @@ from runtime.pages import form_may_lead_only_to
 from runtime.settings import Settings
 
 QUERY, FRAGMENT, FORM_POST = "query", "fragment", "form_post"
-CARRIERS = (QUERY, FRAGMENT, FORM_POST)
 JWT = "jwt"
 SIGNED = "." + JWT
-MODES = (*CARRIERS, *(carrier + SIGNED for carrier in CARRIERS), JWT)
 LIFETIME = timedelta(minutes=2)
 TYP = "JWT"
 
@@ -41,7 +40,7 @@ class Mode:
 def announced(settings: Settings) -> dict[str, Any]:
     """Return what discovery says of the authorization endpoint's answers and pages; these fit a window, a popup and a finger alike."""
     return {
-        "response_modes_supported": list(MODES),
+        "response_modes_supported": list(RESPONSE_MODES),
         "authorization_signing_alg_values_supported": list(ring.signing_suites(ring.OIDC)),
         "authorization_encryption_alg_values_supported": list(jwe.ALGS),
         "authorization_encryption_enc_values_supported": list(jwe.ENCS),
@@ -55,15 +54,18 @@ def mode_of(parameters: Mapping[str, str]) -> Mode:
     named, usual = parameters.get("response_mode", ""), _usual(parameters.get("response_type", ""))
     if named == JWT:
         return Mode(usual, is_signed=True)
-    if named not in MODES:
+    if named not in RESPONSE_MODES:
         return Mode(usual)
     return Mode(named.removesuffix(SIGNED), is_signed=named.endswith(SIGNED))
 
 
 def check_mode(request: OAuthRequest, client: Client) -> None:
-    """Check that the mode that is asked for is one of ours; raises InvalidRequestError."""
-    if request.payload.data.get("response_mode", QUERY) not in MODES:
+    """Check that the mode that is asked for is one of ours, and of the client's where it registered some; raises InvalidRequestError."""
+    named = request.payload.data.get("response_mode", QUERY)
+    if named not in RESPONSE_MODES:
         raise InvalidRequestError("response_mode is not supported.")
+    if named not in (client.metadata.response_modes or RESPONSE_MODES):
+        raise InvalidRequestError("response_mode is not one that this client is registered for.")
 
 
 def answer(request: OAuthRequest, parameters: Mapping[str, str]) -> Response:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from idp.oauth import scopes
 from idp.oauth.client_kinds import AUTH_METHODS, GRANT_TYPES
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, RESPONSE_MODES
 from keys import jwe, suites
 from runtime.languages import Text
 
@@ -174,6 +174,13 @@ GROUPS = (
         (
             *_answer("id_token", "身份令牌", "ID token"),
             *_answer("userinfo", "用户信息", "Userinfo"),
+            Member(
+                "response_modes",
+                BOXES,
+                Text("授权响应方式", "Response modes"),
+                Text("不勾选即可使用全部方式。", "None ticked: it may use every one."),
+                choices=RESPONSE_MODES,
+            ),
             *_answer("authorization", "授权响应", "Authorization response"),
             *_answer("introspection", "令牌查询结果", "Introspection"),
         ),

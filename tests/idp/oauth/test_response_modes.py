@@ -14,8 +14,9 @@ from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
 from idp.oauth import response_modes
-from idp.oauth.clients import RegisteredClient
-from idp.oauth.response_modes import MODES, Mode
+from idp.oauth.client_metadata import RESPONSE_MODES
+from idp.oauth.clients import ClientRefused, RegisteredClient
+from idp.oauth.response_modes import Mode
 from keys import ring
 from runtime.clock import now
 from runtime.database import transaction
@@ -43,7 +44,7 @@ def opened(app: Flask, portal: System, parameters: dict[str, str]) -> dict[str, 
         return ring.verify(parameters["response"], use=ring.OIDC, typ="JWT", audience=portal.client_id, issuer=ISSUER)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", RESPONSE_MODES)
 @pytest.mark.parametrize(("more", "says"), [({}, "code"), ({"prompt": "none", "max_age": "0"}, "error")], ids=["a code", "an error"])
 def test_an_answer_leaves_in_the_mode_that_was_asked_for(
     app: Flask, browser: FlaskClient, portal: System, mode: str, more: dict[str, str], says: str
@@ -60,7 +61,7 @@ def test_an_answer_leaves_in_the_mode_that_was_asked_for(
         assert answer["aud"] == portal.client_id
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", RESPONSE_MODES)
 def test_a_refusal_leaves_in_the_mode_that_was_asked_for(app: Flask, browser: FlaskClient, portal: System, mode: str) -> None:
     _, parameters = carried(Journey(portal).approve(browser, answer="refuse", response_mode=mode))
     answer = opened(app, portal, parameters) if mode.endswith("jwt") else parameters
@@ -83,6 +84,30 @@ def test_a_refusal_leaves_in_the_mode_that_was_asked_for(app: Flask, browser: Fl
 )
 def test_the_mode_of_a_request(asked: dict[str, str], mode: Mode) -> None:
     assert response_modes.mode_of(asked) == mode
+
+
+REGISTERED: dict[str, tuple[dict[str, str], bool]] = {
+    "the one that is registered": ({"response_mode": "jwt"}, True),
+    "another": ({"response_mode": "form_post"}, False),
+    "the same by another name": ({"response_mode": "query.jwt"}, False),
+    "none, which is the usual one": ({}, False),
+}
+
+
+@pytest.mark.parametrize(("asked", "is_taken"), REGISTERED.values(), ids=REGISTERED)
+def test_a_client_uses_the_modes_that_it_is_registered_for(app: Flask, browser: FlaskClient, asked: dict[str, str], is_taken: bool) -> None:
+    """FAPI 2.0 Message Signing section 5.3.3: `response_modes`, every one where it is left out."""
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, metadata={"response_modes": ["jwt"]})
+    _, parameters = carried(Journey(portal).authorize(browser, prompt="none", **asked))
+    said = opened(app, portal, parameters) if "response" in parameters else parameters
+    assert (said["error"] == "invalid_request") is not is_taken
+
+
+def test_a_mode_that_there_is_not_is_not_registered(app: Flask) -> None:
+    with app.app_context(), pytest.raises(ClientRefused) as raised, transaction() as session:
+        new_portal(session, metadata={"response_modes": ["jwt", "web_message"]})
+    assert raised.value.field == "response_modes"
 
 
 def test_a_form_leads_to_the_portal_alone_and_is_posted_by_a_script_of_ours(browser: FlaskClient, portal: System) -> None:
