@@ -10,12 +10,25 @@ from wtforms import BooleanField, Field, SelectField, SelectMultipleField, Strin
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from idp.oauth import client_kinds, scopes
+from idp.oauth.registration.fault_words import in_words
 from idp.oauth.registration.members import BOXES, CHOICE, FLAG, JSON, LINES, MEMBERS, TEXT, WHOLE, Member
 from runtime.forms import PostedForm
 from runtime.languages import Text
 
 NONE = SelectChoice("", Text("（默认）", "(default)"))
 JOINED = ("scope",)
+GRANTS = {
+    client_kinds.AUTHORIZATION_CODE: Text("用户在浏览器中登录", "people sign in in a browser"),
+    client_kinds.REFRESH_TOKEN: Text("刷新令牌", "fresh tokens later on"),
+    client_kinds.CLIENT_CREDENTIALS: Text("系统以自身名义调用", "a system in its own name"),
+    client_kinds.DEVICE_CODE: Text("终端、电视等设备登录", "terminals and televisions"),
+    client_kinds.CIBA: Text("在用户自己的手机上确认", "approved on the person's own phone"),
+    client_kinds.PRE_AUTHORIZED_CODE: Text("凭预先授权领取凭证", "a credential that was agreed on before"),
+    client_kinds.TOKEN_EXCHANGE: Text("换取其他系统的令牌", "passing tokens on"),
+    client_kinds.JWT_BEARER: Text("凭签名声明换取令牌", "a signed statement for a token"),
+}
+WORDS = {**scopes.ALL, **GRANTS}
 NAMES = ("client_name#zh", "client_name#en")
 
 
@@ -61,7 +74,9 @@ def field_id(name: str) -> str:
 
 
 def _plain(value: str) -> SelectChoice:
-    return SelectChoice(value, value)
+    """A choice by its name in the specifications, and what it is where people are told so."""
+    words = WORDS.get(value)
+    return SelectChoice(value, Text(f"{value}：{words.zh}", f"{value}: {words.en}") if words else value)
 
 
 def _field_of(member: Member) -> Any:
@@ -100,7 +115,7 @@ def read(form: FlaskForm) -> dict[str, Any]:
 
 def blame(form: FlaskForm, field: str | None, said: str) -> None:
     """Put a refusal beside the field that it is about, or above the form."""
-    said = str(Text("填写有误：{}", "Not acceptable: {}").format(said))
+    said = str(Text("填写有误：{}", "Not acceptable: {}").format(in_words(said)))
     wanted = field_id({"auth_method": "token_endpoint_auth_method", "scopes": "scope", "client_name": "client_name#zh"}.get(field or "", field or ""))
     found: Field | None = form._fields.get(wanted)
     if found is None:
