@@ -55,6 +55,7 @@ ISSUING = System("issuing-system", Text("公安局制证系统", "Police issuing
 COUNTER = System("counter-system", Text("政务服务窗口系统", "Counter system"), city.SERVICE_CENTRE, ("verifications", "draws", "receipts"))
 SUPERVISION = System("supervision-system", Text("综合执法监管系统", "Supervision system"), city.ENFORCEMENT, ("events",))
 SYSTEMS = (ISSUING, COUNTER, SUPERVISION)
+TERMINAL = System("hall-terminal", Text("办事大厅自助终端", "Service hall terminal"), city.SERVICE_CENTRE, ("openid", "profile", "licences"))
 PORTALS = (
     Portal("citizen-hall", Text("市民办事大厅", "Citizen service hall"), "citizen", ("resident-identity-card", "marriage-certificate")),
     Portal("enterprise-hall", Text("企业办事大厅", "Enterprise hall"), "enterprise", ("business-licence", "food-business-licence")),
@@ -222,7 +223,7 @@ def _officers(session: Session, _: Settings) -> None:
 
 def _clients(session: Session, settings: Settings, folder: Path) -> None:
     known = {row.client_id for row in clients.listed(session)}
-    for each in (*SYSTEMS, *PORTALS):
+    for each in (*SYSTEMS, *PORTALS, TERMINAL):
         if each.client_id in known:
             key_file(each.client_id, folder).stat()  # raises if it is gone
     for system in SYSTEMS:
@@ -247,8 +248,20 @@ def _clients(session: Session, settings: Settings, folder: Path) -> None:
                 grant_types=[clients.AUTHORIZATION_CODE, clients.REFRESH_TOKEN],
                 scopes=["openid", "profile", "licences"],
                 sector=portal.client_id,
+                metadata={"initiate_login_uri": f"{home}/login", "authorization_details_types": ["licence"]},
                 now=now(),
             )
+    if TERMINAL.client_id not in known:
+        clients.register_client(
+            session,
+            client_id=TERMINAL.client_id,
+            name=TERMINAL.name,
+            owner=TERMINAL.owner.code,
+            jwks=_make_key(TERMINAL.client_id, folder),
+            grant_types=[clients.DEVICE_CODE],
+            scopes=TERMINAL.scopes,
+            now=now(),
+        )
 
 
 def _make_key(client_id: str, folder: Path) -> dict[str, Any]:
