@@ -230,7 +230,7 @@ def _refuse(asked: OAuthRequest, error: OAuth2Error) -> Response:
 
 
 def _refusal(error: OAuth2Error) -> AuthorizationRefused:
-    shown = Text("请返回门户重试，并把以下说明告诉门户：{}", "Go back to the portal and try again; tell it: {}").format(describe(error))
+    shown = Text("如需联系门户，请提供这句说明：{}", "If you write to the portal, quote this: {}").format(describe(error))
     return AuthorizationRefused(str(error.error), shown=shown)
 
 

@@ -24,7 +24,7 @@ OF_PEOPLE = MappingProxyType(
         LICENCES: Text(
             "办事时代您调取所需的电子证照，每次调取都会留下记录", "Draw the e-licences that your matter needs; each use is recorded for you"
         ),
-        OFFLINE_ACCESS: Text("在您离开后继续保持以上授权", "Keep these permissions after you have left"),
+        OFFLINE_ACCESS: Text("在您离开后继续使用您的授权，直到您收回", "Go on using what you allow after you have left, until you take it back"),
     }
 )
 OF_SYSTEMS = MappingProxyType(

@@ -127,7 +127,7 @@ def test_a_form_posts_itself_to_the_portal(phone: Page, live_app: Flask, live_ur
     assert set(posted[2]) == {"code", "state", "iss"}
     assert posted[3] == live_url, "the portal sees from where the form came"
     phone.go_back()
-    phone.wait_for_selector("#go-on, #portal, #number")
+    phone.wait_for_selector("#go_on, #portal, #number")
     assert len(hall.paths("POST")) == 1, "going back posts nothing again"
 
 
@@ -136,7 +136,7 @@ def test_without_a_script_its_button_does(plain: Page, live_app: Flask, hall: Po
     enter(plain, person)
     if PICTURES:
         plain.screenshot(path=f"{PICTURES}/form-post-zh-phone.png", full_page=True)
-    plain.click("#go-on")
+    plain.click("#go_on")
     plain.wait_for_selector("#portal")
     assert [set(each[2]) for each in hall.heard if each[0] == "POST"] == [{"response"}]
 

@@ -121,7 +121,7 @@ def test_a_form_leads_to_the_portal_alone_and_is_posted_by_a_script_of_ours(brow
     assert f'method="post" action="{portal.redirect_uri}"' in page.text
     assert "form_post.js" in page.text
     assert "<script>" not in page.text
-    assert 'id="go-on"' in page.text
+    assert 'id="go_on"' in page.text
 
 
 def test_what_a_portal_sends_is_written_into_the_form_as_text(browser: FlaskClient, portal: System) -> None:
