@@ -77,6 +77,11 @@ def check_algorithm(client: "Client", algorithm: str) -> None:
         raise ValueError("an algorithm outside of the profile")
 
 
+def may_be_signed_for(client: "Client", algorithm: str | None) -> bool:
+    """Whether tokens of a client may be signed so; None is the service's usual suite, which the profile knows."""
+    return algorithm is None or not client.metadata.is_fapi2 or algorithm in ALGORITHMS
+
+
 def check_request_object(client: "Client", claims: Mapping[str, Any], *, now: datetime) -> None:
     """Check what Message Signing section 5.3.1 asks of a request object besides its signature; raises InvalidRequestObjectError."""
     if not signs_messages(client):

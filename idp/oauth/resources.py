@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import scopes
+from idp.oauth import profiles, scopes
 from idp.oauth.clients import Client, RegisteredClient
 from keys import suites
 from runtime import cache, ledger
@@ -86,7 +86,10 @@ def find_resource(identifier: str, settings: Settings) -> Resource | None:
 
 def is_allowed(identifier: str, client: Client, settings: Settings) -> bool:
     """Whether a client may have tokens for a resource; what its registration does not name is not looked up."""
-    return identifier == own(settings) or (identifier in client.metadata.resources and find_resource(identifier, settings) is not None)
+    if identifier == own(settings):
+        return True
+    found = find_resource(identifier, settings) if identifier in client.metadata.resources else None
+    return found is not None and profiles.may_be_signed_for(client, found.signing_alg)
 
 
 def names_of(identifiers: Iterable[str], settings: Settings) -> list[Text]:

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from idp.oauth import clients
+from idp.oauth import clients, profiles
 from idp.oauth.binding import nonces
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING
 from idp.oauth.clients import ClientRefused
@@ -25,6 +25,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings, SettingsError
 from tests.idp.oauth.conftest import SCOPES
+from tests.idp.oauth.details_world import new_resource
 from tests.idp.oauth.journeys import Journey, answer_of
 from tests.idp.oauth.pushing import answered, bring, bring_and_approve, bring_object, push, push_object, pushed_uri, request_object
 from tests.runtime.test_settings import USABLE
@@ -190,6 +191,24 @@ def test_secrets_of_ours_are_long(client: FlaskClient, held: System, browser: Fl
     """Section 5.4.1: credentials of at least 128 bits of entropy."""
     answer = answer_of(bring_and_approve(browser, held, pushed_uri(browser, Journey(held))))
     assert len(answer["code"]) >= 22
+
+
+def test_what_a_client_is_given_is_signed_as_the_profile_has_it(browser: FlaskClient, held: System, prover: Prover) -> None:
+    """Section 5.4.1, Message Signing section 5.6: PS256, ES256 or EdDSA, for whatever is not registered otherwise."""
+    journey = Journey(held)
+    code = answer_of(bring_and_approve(browser, held, pushed_uri(browser, journey)))["code"]
+    tokens = exchange(browser, journey, code, prover.headers()).json or {}
+    assert {jwt.get_unverified_header(tokens[name])["alg"] for name in ("access_token", "id_token")} <= set(profiles.ALGORITHMS)
+
+
+@pytest.mark.parametrize(("algorithm", "is_taken"), [("RS256", False), ("PS256", True), (None, True)])
+def test_a_resource_whose_tokens_are_signed_otherwise_is_out_of_reach(app: Flask, client: FlaskClient, algorithm: str | None, is_taken: bool) -> None:
+    """Section 5.4.1, for access tokens: a resource server may want RS256, and clients under the profile have no token for it."""
+    resource = new_resource(app, signing_alg=algorithm)
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, scopes=SCOPES, metadata={**BOUND, "resources": [resource]})
+    response = push(client, portal, Journey(portal).parameters(resource=resource))
+    assert (response.json or {}).get("error") == (None if is_taken else "invalid_target")
 
 
 REGISTRATIONS: dict[str, tuple[dict[str, Any], str]] = {

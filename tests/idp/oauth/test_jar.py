@@ -68,7 +68,7 @@ def test_an_object_may_name_several_resources(client: FlaskClient, portal: Syste
 
 
 def test_a_request_object_is_good_for_one_answer(browser: FlaskClient, portal: System) -> None:
-    """Section 10.2: whoever finds the address in a history finds a request that was answered."""
+    """RFC 9700 section 4.3: whoever finds the address in a history finds a request that was answered."""
     signed = request_object(Journey(portal))
     assert "code" in answered(browser, bring_object(browser, portal, signed))
     again = bring_object(browser, portal, signed)

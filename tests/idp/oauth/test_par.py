@@ -129,7 +129,7 @@ def test_an_expired_reference_is_refused_and_a_person_who_came_in_time_may_take_
 
 
 def test_a_reference_is_its_client_s_own(app: Flask, browser: FlaskClient, portal: System) -> None:
-    """Section 7.2 and RFC 9101 section 5: another client's reference stands for nothing."""
+    """Sections 2.2 and 7.5, RFC 9101 section 5: another client's reference stands for nothing."""
     with app.app_context(), transaction() as session:
         other = new_portal(session, scopes=SCOPES)
     uri = pushed_uri(browser, Journey(portal))
