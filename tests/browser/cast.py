@@ -232,4 +232,5 @@ def run_it(cast: Cast) -> None:
         said = {"logo_uri": "https://portal.example.gov.cn/logo.png", "default_max_age": 3600, "require_auth_time": True}
         portal = new_portal(session, name=Text("示例门户", "Example portal"), metadata=said)
     cast.at["client"] = f"/admin/clients/{portal.client_id}"
+    cast.data.append("示例门户")  # a client's names stand there in both languages
     cast.enter("operator", "operator", TWO_STEPS)

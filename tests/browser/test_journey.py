@@ -249,11 +249,13 @@ def check_receipt(page: Page, city: City, officer_page: Page) -> None:
 
 
 def sign_out_everywhere(page: Page, city: City) -> None:
-    """Sign out at one portal; the identity session and the other portal's end with it."""
+    """Sign out at one portal, and say that the rest is meant, too: the identity session and the other portal's end with it."""
     first, second = city.portals
     page.goto(second)
     expect(page.locator("#visitor")).to_be_visible()
     page.goto(first)
+    page.click("#logout")
+    page.wait_for_url(re.compile(rf"{city.kabao.url}/logout\?"))
     page.click("#logout")
     page.wait_for_url(re.compile(rf"{first}/(\?state=.*)?$"))
     expect(page.locator("#login")).to_be_visible()
