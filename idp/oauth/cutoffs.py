@@ -3,8 +3,8 @@
 Those of a person, of who acts for a holder, of one session, or of one grant.
 
 A token is written to no table, so what is written is the cut: one row a person and holder, kept only as long as a token could live.
-Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. Codes and refresh families end with them, in this order:
-whoever redeems one at the same moment is waited for, and what they were given is older than the cut.
+Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. Codes, what was approved for another device, and refresh
+families end with them, in this order: whoever redeems one at the same moment is waited for, and what they were given is older than the cut.
 """
 
 from datetime import datetime, timedelta
@@ -17,6 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import portal_sessions, refresh_tokens
+from idp.oauth.apart import waiting
+from idp.oauth.apart.waiting import ApartRequest
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.refresh_tokens import RefreshFamily
 from idp.signin import sessions
@@ -55,6 +57,7 @@ def cut(session: Session, *, person_id: UUID, holder_id: UUID | None = None, now
     """
     theirs = _theirs(AuthorizationCode, person_id, holder_id)
     session.execute(update(AuthorizationCode).where(*theirs, AuthorizationCode.spent_at.is_(None)).values(spent_at=now))
+    waiting.end_approved(session, *_theirs(ApartRequest, person_id, holder_id), now=now)
     families = update(RefreshFamily).where(*_theirs(RefreshFamily, person_id, holder_id), RefreshFamily.ended_at.is_(None))
     session.execute(families.values(ended_at=now).execution_options(synchronize_session=False))
     if holder_id is not None:
@@ -67,6 +70,7 @@ def cut_session(session: Session, session_id: UUID, *, now: datetime) -> None:
     """Refuse from now on what was issued in one session of a person; their other sessions' tokens go on."""
     codes = update(AuthorizationCode).where(AuthorizationCode.session_id == session_id, AuthorizationCode.spent_at.is_(None))
     session.execute(codes.values(spent_at=now))
+    waiting.end_approved(session, ApartRequest.session_id == session_id, now=now)
     families = update(RefreshFamily).where(RefreshFamily.session_id == session_id, RefreshFamily.ended_at.is_(None))
     session.execute(families.values(ended_at=now).execution_options(synchronize_session=False))
     _write(session, session_id, WHOEVER, now=now)
@@ -81,6 +85,7 @@ def cut_portal(session: Session, session_id: UUID, client_id: str, *, now: datet
     """Refuse from now on what one portal was given in one session; what other portals were given there goes on."""
     codes = update(AuthorizationCode).where(AuthorizationCode.session_id == session_id, AuthorizationCode.client_id == client_id)
     session.execute(codes.where(AuthorizationCode.spent_at.is_(None)).values(spent_at=now))
+    waiting.end_approved(session, ApartRequest.session_id == session_id, ApartRequest.client_id == client_id, now=now)
     families = update(RefreshFamily).where(RefreshFamily.session_id == session_id, RefreshFamily.client_id == client_id)
     session.execute(families.where(RefreshFamily.ended_at.is_(None)).values(ended_at=now).execution_options(synchronize_session=False))
     _write(session, _visit(session_id, client_id), WHOEVER, now=now)
@@ -117,7 +122,7 @@ def _visit(session_or_holder_id: UUID, client_id: str) -> UUID:
     return uuid5(session_or_holder_id, client_id)
 
 
-def _theirs(table: type[AuthorizationCode | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:
+def _theirs(table: type[AuthorizationCode | ApartRequest | RefreshFamily], person_id: UUID, holder_id: UUID | None) -> list[ColumnElement[bool]]:
     return [table.person_id == person_id, *([table.holder_id == holder_id] if holder_id is not None else [])]
 
 

@@ -19,6 +19,7 @@ from idp.oauth.grantees import Grantee
 from idp.oauth.prompts import Step
 from idp.oauth.requests import authorization_details
 from idp.oauth.requests.authorization_details import Words
+from idp.oauth.waymarks import Marks, milliseconds
 from idp.signin import proofs
 from idp.signin.assurance import Level, aal_of
 from idp.signin.sessions import SignedIn
@@ -61,16 +62,24 @@ def question(row: ApartRequest | None, grantee: Grantee | None, signed_in: Signe
 
 
 def way_to_raise(session: Session, asked: Question, *, goal: str, now: datetime) -> str | None:
-    """Return the path on which the person is known better, or signs in more strongly, and gets to `goal`; None if they are as is demanded."""
-    wanted = prompts.read({"acr_values": asked.row.acr_values})
+    """Return the path on which the person signs in anew, is known better, or signs in more strongly, and gets to `goal`; None if all is well."""
+    wanted = _wanted(asked)
     demand, reached = demands.demanded(asked.client.levels, asked.row.scopes), reached_by(session, asked.signed_in, now=now)
     step = prompts.next_step(wanted, auth_time=asked.signed_in.auth_time, consented=False, now=now, reached=reached, demand=demand)
+    if step is Step.SIGN_IN:
+        return "/signin?" + urlencode({"next": goal, "again": "1"})
     level = demands.missing(reached, demand=demand, alternatives=wanted.levels) or demand
     if step is Step.PROVE:
         return "/account/level?" + urlencode({"ial": level.ial, "next": goal})
     if step is Step.STEP_UP:
         return "/signin/step-up?" + urlencode({"aal": level.aal, "next": goal})
     return None
+
+
+def _wanted(asked: Question) -> prompts.Asked:
+    """Return what the client asks about the sign-in, its own defaults where it named nothing; a sign-in is fresh if made since it asked."""
+    named = {"acr_values": asked.row.acr_values} if asked.row.acr_values else {}
+    return prompts.read(named, marks=Marks(login_asked=milliseconds(asked.row.at)), metadata=asked.client.metadata)
 
 
 def reached_by(session: Session, signed_in: SignedIn, *, now: datetime) -> Level:

@@ -18,6 +18,7 @@ from idp.oauth.apart.redeeming import ApartGrant
 from idp.oauth.apart.waiting import TABLE, Kind, Wanted
 from idp.oauth.clients import AUTH_METHODS, CIBA, NONE, Client
 from idp.oauth.server import OAuthRequest
+from idp.signin.assurance import read_acr
 from keys import sealing, suites
 from runtime import jobs
 from runtime.ids import new_id
@@ -58,8 +59,7 @@ class BackchannelAuthentication:
         if scopes.OPENID not in asked:
             raise InvalidScopeError("scope must contain openid.")
         parameters = request.form
-        acr_values = parameters.get("acr_values") or " ".join(client.metadata.default_acr_values)
-        prompts.read({"acr_values": acr_values})
+        acr_values = _acr_values(parameters, client)
         token, message = _notification_token(parameters, client), _message(parameters)
         asking.settle_terms(request, client)
         wanted = Wanted(client.client_id, asked, request.terms, _lifetime(parameters), acr_values)
@@ -112,6 +112,13 @@ def announced(settings: Settings) -> dict[str, Any]:
 def _only(parameters: dict[str, str], client: Client) -> dict[str, str]:
     """Return the parameters of a signed request without those that are about the client itself."""
     return {name: value for name, value in parameters.items() if name not in signed_requests.BESIDE}
+
+
+def _acr_values(parameters: dict[str, str], client: Client) -> str:
+    """Return the levels asked for, else the client's usual ones, without those that are not ours; raises Unmet if none is."""
+    named = parameters.get("acr_values") or " ".join(client.metadata.default_acr_values)
+    prompts.read({"acr_values": named})
+    return " ".join(dict.fromkeys(one for one in named.split()[: prompts.MOST_ACRS] if read_acr(one) is not None))
 
 
 def _notification_token(parameters: dict[str, str], client: Client) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from prometheus_client import Counter
-from sqlalchemy import Index, SmallInteger, and_, case, null, text, update
+from sqlalchemy import ColumnElement, Index, SmallInteger, and_, case, null, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -211,10 +211,16 @@ def answer(session: Session, request_id: UUID, said: Answer, *, now: datetime, *
 
 
 def take_back(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:
-    """Spend what was approved for a holder and not fetched yet: they have taken back what they allowed the client."""
+    """Take back what was approved for a holder and not fetched yet: they have taken back what they allowed the client."""
+    end_approved(session, ApartRequest.holder_id == holder_id, ApartRequest.client_id == client_id, now=now)
+
+
+def end_approved(session: Session, *whose: ColumnElement[bool], now: datetime) -> None:
+    """Let what somebody approved and no client has fetched yet count as refused; whoever fetches it at this moment is waited for."""
     table = ApartRequest
-    approved = (table.holder_id == holder_id, table.client_id == client_id, table.spent_at.is_(None), table.expires_at > now)
-    session.execute(update(table).where(*approved).values(answer=Answer.REFUSED.value).execution_options(synchronize_session=False))
+    approved = (table.answer == Answer.APPROVED.value, table.spent_at.is_(None), table.expires_at > now)
+    refused = update(table).where(*whose, *approved).values(answer=Answer.REFUSED.value)
+    session.execute(refused.execution_options(synchronize_session=False))
 
 
 def forget(*, now: datetime) -> None:

@@ -127,7 +127,7 @@ def _conditions(unverified: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_VALUE
+    return isinstance(value, str) and len(value) <= LONGEST_VALUE and value.isprintable()  # what is not, the database may not keep
 
 
 def _is_conditional(asked: Any) -> bool:

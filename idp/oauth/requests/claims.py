@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PARAMETER = "claims"
 ID_TOKEN, USERINFO, VERIFIED = "id_token", "userinfo", "verified_claims"
-LONGEST, WIDEST = 6000, 1600
+LONGEST, WIDEST, DEEPEST = 6000, 1600, 20
 MOST_VALUES, LONGEST_VALUE = 10, 300
 DIGEST_BYTES = 16
 Asked = Mapping[str, Any]
@@ -133,7 +133,18 @@ def _parse(unverified: str) -> dict[str, Any]:
         raise InvalidRequestError("The claims parameter is not JSON.") from error
     if not isinstance(document, dict):
         raise InvalidRequestError("The claims parameter is not a JSON object.")
+    _check_depth(document)
     return document
+
+
+def _check_depth(document: Any) -> None:
+    """Check that nothing is nested more deeply than whoever reads on can follow; raises InvalidRequestError."""
+    within = [document]
+    for _ in range(DEEPEST):
+        within = [each for one in within if isinstance(one, dict | list) for each in (one.values() if isinstance(one, dict) else one)]
+        if not within:
+            return
+    raise InvalidRequestError("The claims parameter is nested too deeply.")
 
 
 def _member(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -184,7 +195,10 @@ def _values(asked: Any, name: str) -> list[Any]:
 
 
 def _texts(values: list[Any], name: str) -> list[str]:
-    if not all(isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and value.isascii() and " " not in value for value in values):
+    if not all(
+        isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and value.isascii() and value.isprintable() and " " not in value
+        for value in values
+    ):
         raise InvalidRequestError(f"A value for {name} in the claims parameter is no text that it can have.")
     return values
 

@@ -382,3 +382,8 @@ def test_the_metadata_say_what_is_there(client: FlaskClient) -> None:
 def test_nothing_at_all_is_invalid_request(client: FlaskClient) -> None:
     assert error_of(client.post("/backchannel-authentication")) == "invalid_request"
     assert client.get("/backchannel-authentication").status_code == 405
+
+
+def test_of_the_levels_asked_for_only_ours_are_kept(app: Flask, counter: Counter, person: Person) -> None:
+    asked = counter.asked(login_hint=person.number, acr_values="phr urn:kabao:acr:ial1:aal1 " + "x" * 5000)
+    assert row_of(app, asked["auth_req_id"]).acr_values == "urn:kabao:acr:ial1:aal1"

@@ -137,3 +137,9 @@ def test_clocks_may_differ_by_half_a_minute(signer: Counter, person: Person) -> 
     late = request_of(signer, person, exp=int(now().timestamp()))
     with shifted(timedelta(seconds=25)):
         good(send(signer, late))
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("moment", [10**400, -(10**400)], ids=["beyond all numbers", "below all numbers"])
+def test_a_time_that_is_no_time_is_refused(signer: Counter, person: Person, name: str, moment: int) -> None:
+    assert error_of(send(signer, request_of(signer, person, **{name: moment}))) == "invalid_request"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from idp.oauth.clients import CIBA, DEVICE_CODE, REFRESH_TOKEN
 from idp.signin.assurance import Level
@@ -14,6 +15,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.apart.steps import Counter, Terminal, answer_device, answer_request, claims_in, error_of, good, inbox_of, press, type_code
 from tests.idp.oauth.details_world import OWN, SCOPE, detail, details, new_asker, new_resource
+from tests.idp.oauth.journeys import signed_in_browser
 from tests.world_clients import System, new_portal
 from tests.world_people import BROWSER, Person, act_for, new_organisation, post_form
 
@@ -112,3 +114,35 @@ def test_withdrawing_the_consent_of_a_counter_takes_its_answer_back(counter: Cou
     answer_request(browser)
     post_form(browser, "/account/portals/withdrawal", {"client_id": counter.system.client_id}, form_at="/account/portals")
     assert error_of(counter.poll(asked["auth_req_id"])) == "access_denied"
+
+
+@pytest.mark.parametrize("grant", [DEVICE_CODE, CIBA])
+def test_a_client_s_usual_level_holds_where_it_names_none(app: Flask, browser: FlaskClient, person: Person, grant: str) -> None:
+    metadata = {"backchannel_token_delivery_mode": "poll"} if grant == CIBA else {}
+    with app.app_context(), transaction() as session:
+        usual = {"default_acr_values": ["urn:kabao:acr:ial1:aal2"], **metadata}
+        system = new_portal(session, redirect_uris=[], grant_types=[grant], metadata=usual)
+    answered = answered_apart(app, browser, person, system, grant)
+    assert answered.location.startswith("/signin/step-up?aal=2")
+
+
+@pytest.mark.parametrize("grant", [DEVICE_CODE, CIBA])
+def test_a_sign_in_that_is_too_old_for_the_client_is_made_anew_once(app: Flask, browser: FlaskClient, person: Person, grant: str) -> None:
+    metadata = {"backchannel_token_delivery_mode": "poll"} if grant == CIBA else {}
+    with app.app_context(), transaction() as session:
+        system = new_portal(session, redirect_uris=[], grant_types=[grant], metadata={"default_max_age": 0, **metadata})
+    answered = answered_apart(app, browser, person, system, grant)
+    assert (answered.status_code, answered.location.partition("?")[0]) == (303, "/signin")
+    assert "again=1" in answered.location
+    signed_in_browser(browser, person)
+    if grant == CIBA:
+        assert answer_request(browser).status_code == 200
+    else:
+        assert press(browser, browser.get("/device/request", headers=BROWSER), "approve").status_code == 200
+
+
+def answered_apart(app: Flask, browser: FlaskClient, person: Person, system: System, grant: str) -> TestResponse:
+    if grant == CIBA:
+        Counter(app.test_client(), system).asked(login_hint=person.number)
+        return answer_request(browser)
+    return answer_device(browser, Terminal(app.test_client(), system).codes()["user_code"])
