@@ -36,6 +36,7 @@ LONGEST_LIFE = timedelta(hours=1)
 LEEWAY = timedelta(seconds=30)
 LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
+TYPES = ("jwt", "client-authentication+jwt")
 FAPI_ALGORITHMS = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
 BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
 INTROSPECTION = "introspection"
@@ -101,6 +102,7 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
         raise _refused()
     try:
         assertion = take_apart(form["client_assertion"], longest=LONGEST)
+        _check_kind(assertion.header)
         client = _claimed_client(assertion.claims)
         _check_signature(client, assertion)
     except (LookupError, NotCompact) as error:
@@ -116,6 +118,13 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
     if not assertions.use_once(client.client_id, jti, expires_at=expires_at):
         raise _refused()
     return client
+
+
+def _check_kind(header: dict[str, Any]) -> None:
+    """Check that this is not another kind of token that the client signed by the same key (RFC 8725 section 3.11); raises LookupError."""
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TYPES:
+        raise LookupError("another kind of token")
 
 
 def _claimed_client(claims: dict[str, Any]) -> Client:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(/[!-~]*)?")
 PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/(?!/)[!-~]*")
+HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252})|[0-9a-f:.]+")  # as a browser, a resolver and a page's policy all read it alike
 PRINTABLE = re.compile(r"[!-~]{1,500}")
 
 
@@ -21,7 +22,7 @@ def is_acceptable(uri: str) -> bool:
         return True
     try:
         parts = urlsplit(uri)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+        return parts.scheme == "https" and bool(HOST.fullmatch(parts.hostname or "")) and parts.username is None and parts.port != 0
     except ValueError:
         return False
 

@@ -53,6 +53,11 @@ BAD_REDIRECTS: dict[str, Any] = {
     "localhost by name": ["http://localhost/cb"],
     "a scheme of its own, for the web": ["cn.gov.example.app:/cb"],
     "a wildcard": ["https://*.example.gov.cn/cb#*"],
+    "a wildcard alone": ["https://*.example.gov.cn/cb"],
+    "a directive in the host": ["https://a;x.example.gov.cn/cb"],
+    "two policies in the host": ["https://a,x.example.gov.cn/cb"],
+    "a keyword in the host": ["https://'self'.example.gov.cn/cb"],
+    "an escape in the host": ["https://evil.example%2f.example.gov.cn/cb"],
 }
 
 
