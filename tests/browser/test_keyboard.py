@@ -1,6 +1,7 @@
 """The flows of the account by keyboard alone: on a phone in English, at a desk in Chinese, and without JavaScript."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,7 +13,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
-from idp.signin import recovery_codes, sessions
+from idp.oauth.clients import CIBA, DEVICE_CODE
+from idp.signin import operators, recovery_codes, sessions
 from idp.signin.assurance import acr_of
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
@@ -20,11 +22,12 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.browser.conftest import DESK, PHONE
 from tests.browser.keyboard import Keyboard
+from tests.idp.oauth.apart.steps import Counter, Terminal, good
 from tests.idp.oauth.journeys import Journey
 from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, subject_of
 from tests.idp.signin.recovering import ADDRESS, cancel_link, new_resident, run_jobs
 from tests.idp.subjects.firms import new_firm
-from tests.world_clients import new_portal
+from tests.world_clients import DEPARTMENT, new_portal
 from tests.world_people import PASSWORD, Person, new_person, open_account
 
 pytestmark = pytest.mark.browser
@@ -225,6 +228,74 @@ def test_a_portal_that_asks_for_two_factors_gets_them(app: Flask, keyboard: Keyb
     assert page.url.startswith(home)
     assert "code=" in page.url
     assert f"state={journey.state}" in page.url
+
+
+def test_a_device_is_let_in_by_the_code_that_it_shows(app: Flask, keyboard: Keyboard, person: Person) -> None:
+    with app.app_context():
+        with transaction() as session:
+            terminal = Terminal(app.test_client(), new_portal(session, redirect_uris=[], grant_types=[DEVICE_CODE]))
+        codes = terminal.codes(scope="openid profile")
+        page = keyboard.page
+        sign_in(keyboard, person, at="/signin?next=/device")
+        keyboard.type("#user_code", "bbbb bbbb")
+        keyboard.follow("#go_on")
+        expect(page.locator("#user_code-error")).to_have_count(1)
+        keyboard.type("#user_code", codes["user_code"].lower())
+        keyboard.send()
+        expect(page.locator("#shown-code")).to_have_text(codes["user_code"])
+        keyboard.follow("#approve")
+        expect(page.locator(".verdict--valid")).to_have_count(1)
+        assert "access_token" in good(terminal.poll(codes["device_code"]))
+
+
+def test_a_counter_s_request_is_found_refused_and_its_counter_heard_again(app: Flask, keyboard: Keyboard, person: Person) -> None:
+    by_poll = {"redirect_uris": [], "grant_types": [CIBA], "metadata": {"backchannel_token_delivery_mode": "poll"}}
+    with app.app_context():
+        with transaction() as session:
+            counter = Counter(app.test_client(), new_portal(session, **by_poll))
+        counter.asked(login_hint=person.number, scope="openid", binding_message="A12")
+    page = keyboard.page
+    sign_in(keyboard, person)
+    keyboard.follow("#room-requests")
+    keyboard.follow("#requests .btn")
+    expect(page.locator("#message")).to_have_text("A12")
+    keyboard.follow("#report")
+    expect(page.locator(".verdict--refused")).to_have_count(1)
+    keyboard.follow("#requests")
+    keyboard.follow("#hear-1")
+    expect(page.locator("#hear-1")).to_have_count(0)
+
+
+def test_a_client_is_registered_corrected_and_given_another_secret(app: Flask, keyboard: Keyboard, person: Person) -> None:
+    page = keyboard.page
+    sign_in(keyboard, person)
+    secret = enrol(app, person)
+    with app.app_context(), transaction() as session:
+        new_resident(session, person)
+        operators.add_operator(session, subject_of(app, person), now=now())
+    page.goto("/admin")
+    keyboard.type("#code", app_shows(secret))
+    keyboard.follow("#confirm")
+    keyboard.follow("#new-client")
+    written = {"client_id": f"by-hand-{secrets.token_hex(5)}", "client_name_zh": "预约挂号平台", "client_name_en": "Hospital booking", "owner": "123"}
+    for name, text in written.items():
+        keyboard.type(f"#{name}", text)
+    keyboard.tick("input[name=grant_types][value=authorization_code]")
+    keyboard.tick("input[name=scope][value=openid]")
+    keyboard.type("#redirect_uris", "https://booking.example.gov.cn/callback")
+    keyboard.go_to("#token_endpoint_auth_method")
+    page.keyboard.type("client_secret_basic")
+    keyboard.follow("#save")
+    expect(page.locator("#owner-error")).to_contain_text(re.compile("credit code|信用代码"))
+    keyboard.type("#owner", DEPARTMENT)
+    keyboard.follow("#save")
+    first = page.inner_text("#secret")
+    keyboard.follow("#edit")
+    keyboard.type("#client_name_en", "Booking of visits")
+    keyboard.follow("#save")
+    expect(page.locator("main")).to_contain_text("Booking of visits")
+    keyboard.follow("#rotate-secret")
+    assert page.inner_text("#secret") != first
 
 
 def test_an_account_is_closed(app: Flask, keyboard: Keyboard, person: Person) -> None:
