@@ -161,7 +161,11 @@ CHECKS = (
     ),
     Check("client_secret", lambda row: (row.auth_method in SECRET_METHODS) != (row.secret_hash is not None), "just where the proof is a secret"),
     Check("grant_types", lambda row: not row.grant_types or not set(row.grant_types) <= set(GRANT_TYPES), "some of " + ", ".join(GRANT_TYPES)),
-    Check("redirect_uris", _redirects_badly, "https, or http to a loopback literal, without fragment; just for authorization_code"),
+    Check(
+        "redirect_uris",
+        _redirects_badly,
+        "https, http to a loopback literal, or a native application's own scheme, without fragment; just for authorization_code",
+    ),
     Check(
         "post_logout_redirect_uris",
         lambda row: not all(map(redirects.is_acceptable, row.post_logout_redirect_uris)),

@@ -9,8 +9,8 @@ KINDS_OF_ADDRESS = {
     "https, without fragment and user name": "应为 https 地址，不含用户名，也不含 # 及其后的部分。",
     "It must be an https address without user name and fragment.": "应为 https 地址，不含用户名，也不含 # 及其后的部分。",
     "https, or http to a loopback literal, without fragment": "应为 https 地址（本机回环地址可用 http），不含 # 及其后的部分。",
-    "https, or http to a loopback literal, without fragment; just for authorization_code": (
-        "应为 https 地址（本机回环地址可用 http），不含 # 及其后的部分；勾选 authorization_code 时必填，否则不填。"
+    "https, http to a loopback literal, or a native application's own scheme, without fragment; just for authorization_code": (
+        "应为 https 地址（本机回环地址可用 http，原生应用可用自有协议），不含 # 及其后的部分；勾选 authorization_code 时必填，否则不填。"
     ),
     "of the origin of one of the redirect_uris": "应与某个登录后返回的地址同源（协议、域名、端口相同）。",
 }
