@@ -94,7 +94,7 @@ class Visitor:
 
 
 class Assertion(PrivateKeyJWT):  # type: ignore[misc]
-    """private_key_jwt with our key: a fresh `jti` and one minute of life each time (Kabao accepts five minutes at most)."""
+    """private_key_jwt with our key: a fresh `jti` and one minute of life each time (Kabao accepts an hour at most)."""
 
     def sign(self, auth: Any, token_endpoint: str) -> str:
         """Return a fresh assertion."""
