@@ -287,6 +287,8 @@ def test_a_client_is_registered_corrected_and_given_another_secret(app: Flask, k
     page.keyboard.type("client_secret_basic")
     keyboard.follow("#save")
     expect(page.locator("#owner-error")).to_contain_text(re.compile("credit code|信用代码"))
+    keyboard.go_to("#fault-owner a")
+    page.keyboard.press("Enter")
     keyboard.type("#owner", DEPARTMENT)
     keyboard.follow("#save")
     first = page.inner_text("#secret")
