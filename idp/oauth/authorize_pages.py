@@ -3,12 +3,15 @@
 The request stays in the query from beginning to end: the pages post nothing but the answer, so each step reads and checks the whole request afresh.
 """
 
+import secrets
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AccessDeniedError
 from authlib.oidc.core.errors import AccountSelectionRequiredError, LoginRequiredError
 from flask import Blueprint, Response, current_app, redirect, request, url_for
+from flask import session as browser
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
@@ -36,6 +39,7 @@ from runtime.problems import Refusal
 authorize_pages = Blueprint("authorize", __name__, template_folder="templates")
 server.register_grant(AuthorizationCodeGrant, [RequireS256(required=True), OpenId()])
 PATHS = ("/authorize", "/authorize/consent")
+WALK = "walk"
 
 
 class AuthorizationRefused(Refusal):
@@ -90,7 +94,7 @@ def _request(session: Session) -> OAuthRequest:
         headers=request.headers,
         path=request.path,
         arrival=arrival,
-        marks=waymarks.read(brought, carried=arrival.carried, settings=settings, now=moment),
+        marks=waymarks.read(brought, carried=_in_this_browser(arrival.carried), settings=settings, now=moment),
     )
 
 
@@ -257,8 +261,15 @@ def _sign_in(asked: OAuthRequest) -> Response:
 
 def again(asked: OAuthRequest, *marks: str) -> str:
     """Return the address at which the browser comes back to the same request, with its marks and some more of ours."""
-    more = asked.marks.sealed(*marks, carried=asked.arrival.carried, settings=asked.settings, now=asked.now)
+    more = asked.marks.sealed(*marks, carried=_in_this_browser(asked.arrival.carried, begin=bool(marks)), settings=asked.settings, now=asked.now)
     return url_for("authorize.authorize") + "?" + urlencode({**asked.arrival.carried, **more})
+
+
+def _in_this_browser(carried: Mapping[str, str], *, begin: bool = False) -> dict[str, str]:
+    """Return what a mark is sealed with: the request, and a word that this browser alone has, so that a step taken in one counts in no other."""
+    if begin and WALK not in browser:
+        browser[WALK] = secrets.token_urlsafe(16)
+    return {**carried, "": browser.get(WALK, "")}
 
 
 def _answer_at(asked: OAuthRequest) -> str:

@@ -58,7 +58,7 @@ def _resolve(session: Session, client: Client, parameters: dict[str, str], *, se
     uri = parameters.get(REQUEST_URI)
     if uri is not None and uri.startswith(pushed.PREFIX):
         return _kept(session, client, uri, parameters, settings=settings, now=now)
-    signed = parameters[REQUEST] if uri is None else fetched_objects.fetch(client, uri, settings=settings)
+    signed = parameters[REQUEST] if uri is None else fetched_objects.fetch(client, uri, settings=settings, now=now)
     asked = request_objects.verify(signed, client=client, settings=settings, now=now)
     name = pushed.name_of(client.client_id, signed, settings=settings)
     pushed.keep(session, asked, client_id=client.client_id, pushed=False, signed=True, lifetime=AT_ONCE, now=now, name=name)

@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -18,6 +19,8 @@ from werkzeug.test import TestResponse
 
 from idp.oauth import clients
 from idp.oauth.requests import fetched_objects
+from idp.signin.doors import DOORS, Bucket
+from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests.idp.oauth.conftest import SCOPES
@@ -137,10 +140,21 @@ def test_an_address_that_gives_no_request_object_is_refused(
 def test_an_inner_address_is_not_asked_outside_of_development(app: Flask, settings: Settings, fetched: System, home: Any, address: str) -> None:
     """Section 10.4.1: server-side request forgery."""
     home.answers[_path(address)] = (200, request_object(Journey(fetched)).encode())
-    with app.app_context():
+    with app.test_request_context("/authorize"):
         client = clients.find_client(fetched.client_id)
         assert client is not None
-        assert fetched_objects.fetch(client, address, settings=settings)
+        assert fetched_objects.fetch(client, address, settings=settings, now=now())
         with pytest.raises(InvalidRequestUriError):
-            fetched_objects.fetch(client, address, settings=replace(settings, development=False))
+            fetched_objects.fetch(client, address, settings=replace(settings, development=False), now=now())
     assert home.asked.count(_path(address)) == 1
+
+
+def test_who_leads_many_browsers_here_does_not_have_us_ask_without_end(
+    monkeypatch: pytest.MonkeyPatch, client: FlaskClient, fetched: System, home: Any, address: str
+) -> None:
+    few = Bucket(3, timedelta(minutes=1))
+    monkeypatch.setitem(DOORS, fetched_objects.DOOR, replace(DOORS[fetched_objects.DOOR], address=few))
+    asked = {"client_id": fetched.client_id, "request_uri": address}
+    codes = [client.get("/authorize", query_string=asked, headers=BROWSER).status_code for _ in range(5)]
+    assert codes[3:] == [429, 429]
+    assert home.asked.count(_path(address)) == 3
