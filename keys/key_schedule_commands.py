@@ -10,6 +10,8 @@ from keys import key_schedule, ring, suites
 from runtime.clock import now
 from runtime.database import transaction
 
+WIDTH = 106  # of a row with its key's whole name: in a narrower window it goes on in the next line, and no word of it is taken apart
+
 
 @click.command("schedule")
 @with_appcontext
@@ -21,7 +23,9 @@ def schedule() -> None:
     for step in steps:
         when = "due now" if step.at <= moment else f"{step.at:%Y-%m-%d %H:%M}"
         table.add_row(when, step.what, step.use, step.suite, step.kid or "(to be made)")
-    Console().print(table if steps else "Keys are rotated by command alone (KABAO_KEY_ROTATION_DAYS is 0).")
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table if steps else "Keys are rotated by command alone (KABAO_KEY_ROTATION_DAYS is 0).")
 
 
 @click.command("add")
