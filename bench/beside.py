@@ -1,4 +1,4 @@
-"""`python -m bench.beside`: what tokens cost here, beside oidc-provider (npm) with its in-memory adapter, in one run on one machine.
+"""`python -m bench.beside`: what tokens cost here, beside oidc-provider (npm) with everything in memory, in one run on one machine.
 
 Each act is measured of both in turn. What counts is the processor time of a request, PostgreSQL's included, and so how many of them one core
 answers a second; theirs keeps nothing on disk, and ours does.
