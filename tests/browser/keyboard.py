@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-MOST_STEPS = 150
+MOST_STEPS = 3000  # the portals of every test that ran before in the same database are on some pages, each with a box of its own
 FOCUS = """(selector) => {
   const here = document.activeElement;
   if (!here || here === document.body) return null;
