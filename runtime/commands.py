@@ -74,7 +74,9 @@ def _share_counters() -> None:
 
 @click.command()
 @click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1), help="Jobs at a time.")
+@click.option("--outward", default=8, show_default=True, type=click.IntRange(1), help="Deliveries to other servers at a time, beside them.")
 @with_appcontext
-def worker(concurrency: int) -> None:
+def worker(concurrency: int, outward: int) -> None:
     """Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."""
-    jobs.run_worker(current_app._get_current_object(), current_app.extensions["kabao_settings"], concurrency=concurrency)  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    jobs.run_worker(app, current_app.extensions["kabao_settings"], concurrency=concurrency, outward_concurrency=outward)

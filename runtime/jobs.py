@@ -1,13 +1,15 @@
 """Work behind the scenes, on a queue in PostgreSQL (Procrastinate): a job is deferred in the transaction that asks for it.
 
-`job` declares one, `every` a repeated one, `defer` asks for one run; `run_worker` is `kabao worker`. A worker outlives its database
-connection, and the jobs of a worker that died are run by another.
+`job` declares one, `every` a repeated one, `outward` one that waits for somebody else's server; `defer` asks for one run; `run_worker` is
+`kabao worker`. What goes outwards has a queue and threads of its own, so that a hundred receivers that hang hold back no status list. A
+worker outlives its database connection, and the jobs of a worker that died are run by another.
 """
 
 import asyncio
 import json
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from typing import Any
 
@@ -24,11 +26,13 @@ from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 NAMESPACE = "kabao"
-QUEUE = "kabao"
+QUEUE, OUTWARD = "kabao", "kabao-outward"
+SPARE_THREADS = 4
 RECONNECT_SECONDS = 1
 KEPT_HOURS = 7 * 24
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
-declared = procrastinate.Blueprint()
+declared, declared_outward = procrastinate.Blueprint(), procrastinate.Blueprint()
+_outward: set[str] = set()
 _application: Flask | None = None
 Work = Callable[..., None]
 
@@ -36,6 +40,13 @@ Work = Callable[..., None]
 def job(work: Work) -> Work:
     """Declare a job by its function's name; it runs in the application's context, and again (up to 8 times) if it fails."""
     declared.task(name=work.__name__, queue=QUEUE, retry=RETRY)(_in_context(work))
+    return work
+
+
+def outward(work: Work) -> Work:
+    """Declare a job that asks another house's server for something: like `job`, beside all that happens in this house alone."""
+    declared_outward.task(name=work.__name__, queue=OUTWARD, retry=RETRY)(_in_context(work))
+    _outward.add(work.__name__)
     return work
 
 
@@ -61,35 +72,45 @@ def defer(session: Session, name: str, **arguments: Any) -> None:
             "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, NULL, NULL, CAST(:arguments AS jsonb), NULL)"
             "::procrastinate_job_to_defer_v1])"
         ),
-        {"queue": QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments)},
+        {"queue": OUTWARD if name in _outward else QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments)},
     )
 
 
-def run_worker(app: Flask, settings: Settings, *, concurrency: int) -> None:
+def run_worker(app: Flask, settings: Settings, *, concurrency: int, outward_concurrency: int) -> None:
     """Run jobs until told to stop (SIGINT, SIGTERM); a database that is away is waited for."""
     global _application
     _application = app
-    queue = queue_at(settings.database_url)
-    log.info("worker starts", jobs=sorted(queue.tasks))
-    asyncio.run(_work(queue, concurrency=concurrency))
+    here, away = queue_at(settings.database_url), outward_queue_at(settings.database_url)
+    log.info("worker starts", jobs=sorted([*here.tasks, *away.tasks]))
+    asyncio.run(_work({QUEUE: (here, concurrency), OUTWARD: (away, outward_concurrency)}))
 
 
 def queue_at(database_url: str) -> procrastinate.App:
-    """Return the queue in a database, with every declared job."""
+    """Return the queue in a database, with every declared job but those that go outwards."""
+    return _queue_of(declared, database_url)
+
+
+def outward_queue_at(database_url: str) -> procrastinate.App:
+    """Return the queue of the jobs that go outwards."""
+    return _queue_of(declared_outward, database_url)
+
+
+def _queue_of(jobs: procrastinate.Blueprint, database_url: str) -> procrastinate.App:
     queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
-    queue.add_tasks_from(declared, namespace=NAMESPACE)
+    queue.add_tasks_from(jobs, namespace=NAMESPACE)
     return queue
 
 
 async def rescue(queue: procrastinate.App) -> int:
     """Let what a worker died over be run again, and return how many jobs that were; a repeated one comes back by itself."""
     rescued = 0
-    for stalled in await queue.job_manager.get_stalled_jobs(queue=QUEUE):
-        if stalled.queueing_lock is None:
-            await queue.job_manager.retry_job(stalled)
-            rescued += 1
-        else:
-            await queue.job_manager.finish_job(stalled, status=Status.FAILED, delete_job=True)
+    for name in (QUEUE, OUTWARD):
+        for stalled in await queue.job_manager.get_stalled_jobs(queue=name):
+            if stalled.queueing_lock is None:
+                await queue.job_manager.retry_job(stalled)
+                rescued += 1
+            else:
+                await queue.job_manager.finish_job(stalled, status=Status.FAILED, delete_job=True)
     return rescued
 
 
@@ -103,7 +124,8 @@ async def _rescue(context: procrastinate.JobContext, timestamp: int) -> None:
 
 async def forget_ended(queue: procrastinate.App) -> None:
     """Delete the jobs that failed for good a week ago; the logs have said so."""
-    await queue.job_manager.delete_old_jobs(KEPT_HOURS, queue=QUEUE, include_failed=True, include_cancelled=True, include_aborted=True)
+    for name in (QUEUE, OUTWARD):
+        await queue.job_manager.delete_old_jobs(KEPT_HOURS, queue=name, include_failed=True, include_cancelled=True, include_aborted=True)
 
 
 @declared.periodic(cron="23 * * * *", periodic_id="forget_ended_jobs")
@@ -112,13 +134,20 @@ async def _forget_ended(context: procrastinate.JobContext, timestamp: int) -> No
     await forget_ended(context.app)
 
 
-async def _work(queue: procrastinate.App, *, concurrency: int) -> None:
+async def _work(queues: dict[str, tuple[procrastinate.App, int]]) -> None:
+    loop = asyncio.get_running_loop()
+    threads = sum(concurrency for _, concurrency in queues.values()) + SPARE_THREADS
+    loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))  # as many as the jobs: the default is for two cores six
     told_to_stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        loop.add_signal_handler(number, told_to_stop.set)
+    await asyncio.gather(*(_work_at(name, queue, told_to_stop, concurrency=concurrency) for name, (queue, concurrency) in queues.items()))
+
+
+async def _work_at(name: str, queue: procrastinate.App, told_to_stop: asyncio.Event, *, concurrency: int) -> None:
     stopping = asyncio.create_task(told_to_stop.wait())
     while not stopping.done():
-        working = asyncio.create_task(_work_while_connected(queue, concurrency=concurrency))
+        working = asyncio.create_task(_work_while_connected(name, queue, concurrency=concurrency))
         await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             working.cancel()
@@ -128,11 +157,11 @@ async def _work(queue: procrastinate.App, *, concurrency: int) -> None:
         await asyncio.wait([stopping], timeout=RECONNECT_SECONDS)
 
 
-async def _work_while_connected(queue: procrastinate.App, *, concurrency: int) -> None:
+async def _work_while_connected(name: str, queue: procrastinate.App, *, concurrency: int) -> None:
     """Run jobs until cancelled; the queue's own worker ends, too, when the database goes away."""
     try:
         async with queue.open_async():
-            await queue.run_worker_async(queues=[QUEUE], concurrency=concurrency, delete_jobs="successful", install_signal_handlers=False)
+            await queue.run_worker_async(queues=[name], concurrency=concurrency, delete_jobs="successful", install_signal_handlers=False)
     except (ConnectorException, psycopg.Error) as error:
         log.warning("the queue is out of reach", error=type(error).__name__)
 

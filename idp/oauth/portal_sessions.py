@@ -110,7 +110,7 @@ def forget(*, now: datetime) -> None:
     prune(PortalSession, PortalSession.signed_in_at < now - REMEMBERED)
 
 
-@jobs.job
+@jobs.outward
 def send_logout_token(client_id: str, session_id: str) -> None:
     """Tell one portal that a session ended; raises LogoutNotDelivered, to be run again, if it does not hear."""
     client = find_client(client_id)

@@ -38,7 +38,7 @@ class _Outcome:
     err: str | None = None
 
 
-@jobs.job
+@jobs.outward
 def push_signals(stream_id: str) -> None:
     """Push what a stream has to say."""
     while _lease(UUID(stream_id), now=clock_now()):

@@ -50,7 +50,7 @@ def ask(session: Session, *, number: Number, name: str, address: str) -> str:
     return code
 
 
-@jobs.job
+@jobs.outward
 def begin_recovery(recovery_id: str, sealed: str, code_hash: str) -> None:
     """Begin what was asked for, if it is right; raises RegistryUnavailable, to be run again."""
     claim = Claim(**json.loads(sealing.unseal(base64.b64decode(sealed), table=TABLE, column=COLUMN, row=recovery_id)))

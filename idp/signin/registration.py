@@ -73,7 +73,7 @@ def match_soon(session: Session, subject_id: UUID) -> None:
         jobs.defer(session, "match_stated", subject_id=str(subject_id))
 
 
-@jobs.job
+@jobs.outward
 def match_stated(subject_id: str) -> None:
     """Match one person who is at level 1 with the registry; raises RegistryUnavailable, to be run again."""
     with transaction() as session:

@@ -18,7 +18,7 @@ from idp.signin.senders import Message
 from idp.signin.throttle import SlowDown
 from runtime.clock import now
 from runtime.database import transaction
-from runtime.jobs import defer, job
+from runtime.jobs import defer, job, outward
 from runtime.languages import ENGLISH, Text
 from runtime.settings import Settings
 
@@ -34,7 +34,7 @@ NEVER_TELL = Text("工作人员不会索要验证码，请勿告诉任何人。"
 NOT_YOU = Text("如非本人操作，请尽快登录查看：{}", "If this was not you, sign in and look: {}")
 
 
-@job
+@outward
 def send_code(code_id: str) -> None:
     """Send a one-time code to where it was asked for."""
     present = now()
@@ -61,7 +61,7 @@ def send_notice(subject_id: str, notice_id: str) -> None:
                 defer(session, "send_notice_to", subject_id=subject_id, notice_id=notice_id, contact_id=str(contact.id))
 
 
-@job
+@outward
 def send_notice_to(subject_id: str, notice_id: str, contact_id: str) -> None:
     """Send a notice to one address."""
     with transaction() as session:

@@ -53,3 +53,19 @@ def test_a_job_that_failed_a_week_ago_is_forgotten_and_a_younger_one_kept(app: o
     with transaction() as session:
         left = set(session.scalars(text("SELECT id FROM procrastinate_jobs")))
     assert (ids[0] in left, ids[1] in left) == (False, True)
+
+
+def test_what_goes_outwards_waits_in_a_queue_of_its_own(app: object, context: None) -> None:
+    with transaction() as session:
+        jobs.defer(session, "push_signals", stream_id="none")
+        jobs.defer(session, "tell_of_request", request_id="none")
+        rows = session.execute(text("SELECT task_name, queue_name FROM procrastinate_jobs WHERE args::text LIKE '%none%'"))
+        assert {tuple(row) for row in rows} == {("kabao:push_signals", "kabao-outward"), ("kabao:tell_of_request", "kabao")}
+        session.execute(text("DELETE FROM procrastinate_jobs WHERE args::text LIKE '%none%'"))
+
+
+def test_whoever_calls_another_server_in_a_job_does_so_outwards() -> None:
+    outward, here = set(jobs.declared_outward.tasks), set(jobs.declared.tasks)
+    named = {"push_signals", "send_logout_token", "send_code", "send_notice_to", "ping_client", "match_stated", "begin_recovery"}
+    assert named == {name.rpartition(":")[2] for name in outward if not name.startswith("builtin")}
+    assert not named & {name.rpartition(":")[2] for name in here}

@@ -29,7 +29,7 @@ def ask_for_ping(session: Session, row: ApartRequest) -> None:
         jobs.defer(session, "ping_client", request_id=str(row.id))
 
 
-@jobs.job
+@jobs.outward
 def ping_client(request_id: str) -> None:
     """Tell a client of its answer; raises PingNotDelivered, to be run again, if it does not hear. Redirects are not followed."""
     with transaction() as session:
