@@ -10,10 +10,11 @@ from runtime import events, ledger
 from runtime.ids import new_id
 from runtime.settings import Settings
 from wallet.issuing import records, status_lists
-from wallet.issuing.credentials import Content, credentials_of, sign_credential
+from wallet.issuing.contents import make_content, values_of
+from wallet.issuing.credentials import credentials_of, sign_credential
 from wallet.issuing.requests import CheckedRequest, LicenceRequest, check_request
 from wallet.register.identifiers import make_identifier, new_serial
-from wallet.register.licences import Licence, LicenceState, seal_details
+from wallet.register.licences import Licence, LicenceState, china_date, seal_details
 from wallet.register.revocation import revoke
 
 
@@ -28,16 +29,22 @@ def issue_licence(
     serial = new_serial()
     identifier = str(make_identifier(checked.licence_type.code, department, serial))
     licence = _row(checked, licence_id or new_id(), department=department, identifier=identifier, serial=serial, now=now)
-    hidden = {"holder_name": checked.holder_name, "holder_number": checked.holder_number, "licence_number": checked.licence_number or serial}
-    content = Content(
+    content = make_content(
+        settings,
         licence_id=licence["id"],
         holder_id=checked.holder.id,
         licence_type=checked.licence_type,
         department=department,
         identifier=identifier,
+        issued_on=china_date(now),
         valid_from=checked.valid_from,
         valid_until=checked.valid_until,
-        hidden={**hidden, **checked.fields},
+        values=values_of(
+            holder_name=checked.holder_name,
+            holder_number=checked.holder_number,
+            licence_number=checked.licence_number or serial,
+            fields=checked.fields,
+        ),
     )
     records.write(
         session,

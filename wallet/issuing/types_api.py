@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.settings import Settings
-from wallet.issuing.credentials import type_uri
+from wallet.issuing.contents import type_uri
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 

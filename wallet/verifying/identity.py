@@ -13,7 +13,7 @@ from idp.subjects.numbers import Number
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.issuing.credentials import type_uri
+from wallet.issuing.contents import type_uri
 from wallet.register.definitions import LicenceType
 from wallet.verifying.checks import Expected, Verified
 

@@ -19,7 +19,7 @@ from keys import certificates
 from runtime.settings import Settings
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
-from wallet.issuing.credentials import type_uri
+from wallet.issuing.contents import type_uri
 from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
 from wallet.register.catalogue import LicenceTypeNotFound, get_type

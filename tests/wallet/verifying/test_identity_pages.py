@@ -19,7 +19,7 @@ from runtime.database import transaction
 from tests.world_people import BROWSER, Person, csrf_token, new_person, open_account, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import new_department, new_licence
-from wallet.issuing import credentials, sd_jwt
+from wallet.issuing import credentials, sd_jwt, sd_jwt_vc
 from wallet.issuing.life import revoke_licence
 from wallet.register.licences import Licence
 from wallet.verifying.identity import BOUND_IN_PERSON
@@ -48,7 +48,7 @@ class Holder:
         parts = sd_jwt.parse(text)
         payload = sd_jwt.read_json(parts.jwt.split(".")[1])
         payload |= {"cnf": {"jwk": suites.public_jwk(self.key.public_key())}, BOUND_IN_PERSON: True, **claims}
-        signed = ring.signer(certificates.department_use(self.department)).sign(payload, typ=credentials.TYPE)
+        signed = ring.signer(certificates.department_use(self.department)).sign(payload, typ=sd_jwt_vc.TYPE)
         return sd_jwt.combine(signed, [one for one in parts.disclosures if one.name in shown])
 
     def bind(self, presented: str, **changes: Any) -> tuple[str, str]:
