@@ -1,13 +1,24 @@
 """Licence types: as the catalogue's files write them, and as the API gives them."""
 
+from typing import Any
+
 from marshmallow import RAISE, Schema, fields, validate
 
 FAMILIES = ("identity", "life", "education-profession", "property", "enterprise")
 COLOURS = ("red", "rose", "amber", "green", "teal", "blue", "indigo", "purple", "brown", "slate")
+LAYOUTS = ("card", "certificate", "diploma", "booklet")
+ACTS = ("issue", "renew", "change", "replace", "suspend", "resume", "revoke", "annul", "cancel", "lapse", "transfer")
+OPEN_ACTIONS = ("verify", "draw", "supervise")
 FIELD_TYPES = ("string", "date", "integer", "decimal", "choice")
 SNAKE_CASE = validate.Regexp(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z", error="It must be in snake_case.")
 KEBAB_CASE = validate.Regexp(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z", error="It must be in kebab-case.")
 TAG = validate.Regexp(r"[A-Z][A-Z0-9_]{1,39}\Z", error="It must be capital letters, digits and underscores.")
+
+
+def _names(known: tuple[str, ...], description: str, example: list[str]) -> Any:
+    """Return a list of some of the names known; none unless said."""
+    name = fields.String(validate=validate.OneOf(known))
+    return fields.List(name, load_default=list, validate=validate.Length(max=len(known)), metadata={"description": description, "example": example})
 
 
 class TextSchema(Schema):
@@ -41,6 +52,7 @@ class FieldSchema(Schema):
     hidden_by_default = fields.Boolean(
         load_default=False, metadata={"description": "Whether it is shown only if the holder says so.", "example": False}
     )
+    hideable = fields.Boolean(load_default=True, metadata={"description": "Whether a holder may show the licence without it.", "example": True})
     max_length = fields.Integer(
         strict=True, validate=validate.Range(1, 4000), metadata={"description": "Longest text, in characters.", "example": 60}
     )
@@ -69,6 +81,58 @@ class ValiditySchema(Schema):
         metadata={"description": "`permanent`: no end; `dated`: an end is required; `optional`: either.", "example": "dated"},
     )
     max_years = fields.Integer(strict=True, validate=validate.Range(1, 100), metadata={"description": "Longest span.", "example": 10})
+    ends_on = fields.String(
+        load_default="day",
+        validate=validate.OneOf(("day", "month", "year")),
+        metadata={"description": "Whether an end is any day, or the last of a month or a year.", "example": "day"},
+    )
+    renewable_days_before = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, 3660),
+        metadata={"description": "Days before its end from which on it may be renewed; absent: from its first day on.", "example": 90},
+    )
+    renewable_days_after = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, 3660),
+        metadata={"description": "Days after its end until which it may be renewed; absent: none.", "example": 30},
+    )
+
+
+class FaceSchema(Schema):
+    """What a licence of a type looks like: a designed layout, and what stands where on it."""
+
+    class Meta:
+        unknown = RAISE
+
+    layout = fields.String(
+        load_default="card",
+        validate=validate.OneOf(LAYOUTS),
+        metadata={"description": "A card of two sides, an upright certificate, one across with a border, or a booklet.", "example": "card"},
+    )
+    accent = fields.String(validate=validate.OneOf(COLOURS), metadata={"description": "A second colour.", "example": "red"})
+    title = fields.Nested(TextSchema, metadata={"description": "Its title as on paper; absent: the type's name."})
+    statement = fields.Nested(TextSchema, metadata={"description": "A sentence with names of fields in braces."})
+    front = fields.List(
+        fields.String(),
+        load_default=list,
+        validate=validate.Length(max=30),
+        metadata={"description": "What stands on its front or left page, in order.", "example": ["holder_name", "sex"]},
+    )
+    back = fields.List(
+        fields.String(),
+        load_default=list,
+        validate=validate.Length(max=30),
+        metadata={"description": "What stands on its back or right page.", "example": ["issuer", "validity"]},
+    )
+    labels = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(TextSchema),
+        load_default=dict,
+        validate=validate.Length(max=30),
+        metadata={"description": "Other words for some names.", "example": {"holder_name": {"zh": "姓名", "en": "Name"}}},
+    )
+    portrait = fields.Boolean(load_default=False, metadata={"description": "Whether it has a place for a portrait.", "example": True})
+    seal = fields.Boolean(load_default=True, metadata={"description": "Whether the issuer's seal stands on it.", "example": True})
 
 
 class DefiningAuthoritySchema(Schema):
@@ -104,7 +168,12 @@ class DefinitionSchema(Schema):
     )
     colour = fields.String(required=True, validate=validate.OneOf(COLOURS), metadata={"description": "Its colour on a card.", "example": "blue"})
     holder = fields.String(
-        required=True, validate=validate.OneOf(("person", "organisation")), metadata={"description": "Who may hold it.", "example": "person"}
+        required=True,
+        validate=validate.OneOf(("person", "organisation", "either")),
+        metadata={"description": "Who may hold it.", "example": "person"},
+    )
+    most_holders = fields.Integer(
+        load_default=1, strict=True, validate=validate.Range(1, 50), metadata={"description": "How many may hold one together.", "example": 1}
     )
     defining_authority = fields.Nested(DefiningAuthoritySchema, required=True, metadata={"description": "Who defined it."})
     number_rule = fields.String(
@@ -120,6 +189,20 @@ class DefinitionSchema(Schema):
     summary = fields.String(
         required=True, validate=SNAKE_CASE, metadata={"description": "The field shown small on a card.", "example": "issuing_office"}
     )
+    checked_acts = _names(ACTS, "Acts that take a second officer.", ["revoke"])
+    open_to = _names(OPEN_ACTIONS, "What any department may do with it, without a grant.", ["verify"])
+    gathers = fields.List(
+        fields.String(validate=[KEBAB_CASE, validate.Length(1, 60)]),
+        load_default=list,
+        validate=validate.Length(max=60),
+        metadata={"description": "Short names of the types whose licences it may gather.", "example": ["food-business-licence"]},
+    )
+    doctype = fields.String(
+        load_default="",
+        validate=validate.Regexp(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z|\Z", error="It must be letters, digits, dots, colons and hyphens."),
+        metadata={"description": "Its name as a mobile document.", "example": "1.2.156.3005.2.11100000000013127D001"},
+    )
+    face = fields.Nested(FaceSchema, load_default=lambda: FaceSchema().load({}), metadata={"description": "What it looks like."})
     fields_ = fields.List(
         fields.Nested(FieldSchema),
         required=True,

@@ -121,7 +121,7 @@ def _number(licence_type: LicenceType, unverified: str) -> Number:
         number = parse_number(unverified)
     except NumberRefused as error:
         raise NumberRefused(error.why, field="holder.number") from error
-    if number.is_person != (licence_type.holder == "person"):
+    if licence_type.holder not in ("either", "person" if number.is_person else "organisation"):
         raise WrongHolderKind(f"the type is for a {licence_type.holder}", field="holder.number")
     return number
 

@@ -32,6 +32,7 @@ __all__ = [
     "apply",
     "differences",
     "get_type",
+    "get_version",
     "read_folder",
 ]
 
@@ -75,6 +76,14 @@ def get_type(code_or_slug: str) -> LicenceType:
     found = _in_force().get(code_or_slug)
     if found is None:
         raise LicenceTypeNotFound(field="type")
+    return found
+
+
+def get_version(code: str, version: int) -> LicenceType:
+    """Return a version of a type by its code, such as the one that a licence was issued under; raises LicenceTypeNotFound."""
+    found = cache.get(TOPIC, (code, version), lambda: _load_version(code, version))
+    if found is None:
+        raise LicenceTypeNotFound(field="version")
     return found
 
 
@@ -151,3 +160,9 @@ def _load() -> dict[str, LicenceType] | None:
     with transaction() as session:
         types = [replace(read_definition(row.definition), version=row.version) for row in _newest(session).values()]
     return {name: one for one in types for name in (one.code, one.slug)} or None
+
+
+def _load_version(code: str, version: int) -> LicenceType | None:
+    with transaction() as session:
+        row = session.get(LicenceTypeVersion, (code, version))
+        return read_definition(row.definition, version=version) if row is not None else None

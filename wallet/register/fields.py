@@ -24,7 +24,10 @@ LARGEST = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a licence type. `tag` is its element in a file of GB/T 36903; `hidden_by_default`: shown only if its holder says so."""
+    """A field of a licence type. `tag` is its element in a file of GB/T 36903.
+
+    `hidden_by_default`: shown only if its holder says so. Not `hideable`: whoever is shown the licence sees it.
+    """
 
     name: str
     label: Text
@@ -33,6 +36,7 @@ class Field:
     example: str | int
     required: bool = True
     hidden_by_default: bool = False
+    hideable: bool = True
     max_length: int | None = None
     pattern: str | None = None
     minimum: int | None = None

@@ -10,7 +10,7 @@ from runtime.database import transaction
 from runtime.problems import InvalidBody
 from wallet.register import catalogue
 from wallet.register.catalogue import FaultyDefinition, LicenceTypeNotFound
-from wallet.register.definitions import read_definition
+from wallet.register.definitions import document_of, read_definition
 from wallet.register.fields import check_values
 
 DOCUMENTS = {document["slug"]: document for document in catalogue.read_folder()}
@@ -61,6 +61,27 @@ def test_the_examples_of_a_type_make_a_licence_of_it(licence_type: catalogue.Lic
         pytest.param("defining_authority.code", "111000000000131270", "defining_authority.code", id="an authority with a bad code"),
         pytest.param("validity.rule", "sometimes", "validity.rule", id="an unknown validity"),
         pytest.param("summary", "shoe_size", "summary", id="a summary of no field"),
+        pytest.param("most_holders", 0, "most_holders", id="held by nobody"),
+        pytest.param("most_holders", "2", "most_holders", id="holders counted in text"),
+        pytest.param("checked_acts", ["celebrate"], "checked_acts", id="an act that there is not"),
+        pytest.param("checked_acts", ["revoke", "revoke"], "checked_acts", id="an act named twice"),
+        pytest.param("open_to", ["issue"], "open_to", id="issuing open to all"),
+        pytest.param("gathers", ["driving-licence"], "gathers", id="a type that gathers itself"),
+        pytest.param("gathers", "vehicle-licence", "gathers", id="a text for a list"),
+        pytest.param("doctype", "a b", "doctype", id="a mobile document's name with a space"),
+        pytest.param("validity.ends_on", "week", "validity.ends_on", id="an end on an unknown unit"),
+        pytest.param("validity.renewable_days_before", -1, "validity.renewable_days_before", id="a window that is negative"),
+        pytest.param("validity", {"rule": "permanent", "renewable_days_after": 3}, "validity", id="a renewal of what has no end"),
+        pytest.param("face", {"layout": "scroll"}, "face.layout", id="a layout that there is not"),
+        pytest.param("face", {"front": ["shoe_size"]}, "face.front", id="a face with a field that there is not"),
+        pytest.param("face", {"front": ["sex"], "back": ["sex"]}, "face.front", id="a field that stands twice on a face"),
+        pytest.param("face", {"labels": {"shoe_size": {"zh": "鞋码", "en": "Size"}}}, "face.labels", id="a label of no field"),
+        pytest.param("face", {"statement": {"zh": "{shoe_size}", "en": "x"}}, "face.statement", id="a statement of no field"),
+        pytest.param("face", {"statement": {"zh": "{sex.__class__}", "en": "x"}}, "face.statement", id="a statement that reaches into a value"),
+        pytest.param("face", {"statement": {"zh": "{sex:>9999999}", "en": "x"}}, "face.statement", id="a statement that formats"),
+        pytest.param("face", {"statement": {"zh": "{", "en": "x"}}, "face.statement", id="a statement with half a brace"),
+        pytest.param("face", {"html": "<b>"}, "face.html", id="a face that brings markup"),
+        pytest.param("fields.5.hideable", False, "address.hidden_by_default", id="a field hidden by default that cannot be"),
         pytest.param("extra", 1, "extra", id="an unknown member"),
         pytest.param("fields", None, "fields", id="no fields"),
         pytest.param("fields.0.example", "Z9", "fields.vehicle_class.example", id="an example that does not fit"),
@@ -163,3 +184,51 @@ def test_two_types_cannot_share_a_short_name(context: None) -> None:
 def test_a_type_that_there_is_not_is_not_found(context: None) -> None:
     with pytest.raises(LicenceTypeNotFound):
         catalogue.get_type("licence-to-kill")
+
+
+NEW_MEMBERS = {
+    "holder": "either",
+    "most_holders": 2,
+    "checked_acts": ["revoke", "annul"],
+    "gathers": ["food-business-licence"],
+    "open_to": ["verify"],
+    "doctype": "org.example.driving.1",
+    "face": {
+        "layout": "booklet",
+        "accent": "red",
+        "title": {"zh": "示例证书", "en": "Example"},
+        "statement": {"zh": "{holder_name}可驾驶{vehicle_class}。", "en": "{holder_name} may drive {vehicle_class}."},
+        "front": ["holder_name", "vehicle_class"],
+        "back": ["issuer", "validity"],
+        "labels": {"holder_name": {"zh": "姓名", "en": "Name"}},
+        "portrait": True,
+        "seal": False,
+    },
+    "validity": {"rule": "dated", "max_years": 6, "ends_on": "month", "renewable_days_before": 90, "renewable_days_after": 365},
+}
+
+
+def test_what_a_file_leaves_out_has_its_default() -> None:
+    assert (DRIVING.most_holders, DRIVING.checked_acts, DRIVING.gathers, DRIVING.validity.ends_on) == (1, (), (), "day")
+    birth = read_definition(DOCUMENTS["birth-certificate"])
+    assert birth.doctype == f"1.2.156.3005.2.{birth.code}"
+    assert all(one.hideable for one in birth.fields)
+
+
+def test_a_type_is_written_as_it_was_read() -> None:
+    document = {**DOCUMENTS["driving-licence"], **copy.deepcopy(NEW_MEMBERS)}
+    document["fields"] = [{**one, "hideable": False, "hidden_by_default": False} for one in document["fields"]]
+    licence_type = read_definition(document)
+    assert document_of(licence_type) == {**document_of(DRIVING), **document, "fields": document_of(licence_type)["fields"]}
+    assert read_definition(document_of(licence_type)) == licence_type
+
+
+def test_a_licence_is_read_by_the_version_it_was_issued_under(context: None) -> None:
+    code = "11100000000013127D904"
+    document = altered("slug", "test-versions") | {"code": code}
+    for colour in ("slate", "green"):
+        with transaction() as session:
+            catalogue.apply(session, [document | {"colour": colour}], now=now())
+    assert [(one.version, one.colour) for one in (catalogue.get_version(code, 1), catalogue.get_version(code, 2))] == [(1, "slate"), (2, "green")]
+    with pytest.raises(LicenceTypeNotFound):
+        catalogue.get_version(code, 3)
