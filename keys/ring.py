@@ -78,8 +78,11 @@ class Signer:
         """Return the payload as a compact JWS with this key's `alg` and `kid` (and `x5c`, where it has a chain)."""
         header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **(headers or {})}
         signed = b".".join(base64url_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
-        signature = jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
-        return (signed + b"." + base64url_encode(signature)).decode()
+        return (signed + b"." + base64url_encode(self.sign_bytes(signed))).decode()
+
+    def sign_bytes(self, signed: bytes) -> bytes:
+        """Return the signature over any bytes, in the form that JOSE and COSE share."""
+        return jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
 
 
 @dataclass(frozen=True, slots=True)
