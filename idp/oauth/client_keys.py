@@ -21,7 +21,7 @@ from runtime.outbound import NoAnswer
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
-KEPT, AGAIN, SOON, STALE = 300.0, 60.0, 10.0, 24 * 3600.0
+KEPT, AGAIN, SOON, SELDOM, STALE = 300.0, 60.0, 10.0, 600.0, 24 * 3600.0
 TIMEOUT, LIMIT, MOST_ADDRESSES = 3.0, 64 * 1024, 5_000
 HEADERS = {"Accept": "application/jwk-set+json, application/json"}
 
@@ -33,12 +33,14 @@ class _Fetched:
     key_set: KeySet = NO_KEYS
     fetched_at: float = float("-inf")
     tried_at: float = float("-inf")
+    failures: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def may_be_tried(self) -> bool:
-        """Whether the address was not asked just now."""
-        return time.monotonic() - self.tried_at > (SOON if self.key_set is NO_KEYS else AGAIN)
+        """Whether the address was not asked just now; one that never answers is asked ever more rarely, for each time a request waits."""
+        pause = min(SELDOM, SOON * 2 ** min(self.failures, 10)) if self.key_set is NO_KEYS else AGAIN
+        return time.monotonic() - self.tried_at > pause
 
 
 class FetchedKeys:
@@ -74,8 +76,9 @@ class FetchedKeys:
             if answer.status != 200:
                 raise NoAnswer("not 200")
             known.key_set = read_key_set(json.loads(answer.body) or {})
-            known.fetched_at = time.monotonic()
+            known.fetched_at, known.failures = time.monotonic(), 0
         except (NoAnswer, ValueError, RecursionError) as error:
+            known.failures += 1
             log.info("client keys not fetched", error=type(error).__name__)
         known.tried_at = time.monotonic()
 

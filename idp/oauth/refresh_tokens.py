@@ -59,6 +59,7 @@ class RefreshFamily(Base, TokenMixin):
         Index("ix_refresh_families_person", "person_id", postgresql_where=text("ended_at IS NULL")),
         Index("ix_refresh_families_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_refresh_families_session", "session_id", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_refresh_families_client", "client_id", "rotated_at", postgresql_where=text("ended_at IS NULL")),
     )
 
     def check_client(self, client: object) -> bool:

@@ -58,6 +58,13 @@ def hear_session_end(session: Session, session_id: UUID) -> None:
     tokens.add(session, receivers, event_type=SESSION_REVOKED, subjects=subjects, event=event, now=moment)
 
 
+def hush(session: Session, entry: Mapping[str, Any]) -> None:
+    """Take back what waits for a portal about somebody who withdrew their consent: it is not the portal's to hear any more."""
+    client_id, subject_id = entry["object_id"], entry["subject_id"]
+    if subject_id is not None and find_client(client_id) is not None:
+        tokens.take_back(session, client_id, subject_for(client_id, subject_id))
+
+
 def subject_for(client_id: str, subject_id: UUID) -> dict[str, Any]:
     """Return what a receiver calls a subject: `iss_sub` with the subject's pairwise name in its sector (RFC 9493 section 3.2.3)."""
     settings: Settings = current_app.extensions["kabao_settings"]
@@ -86,4 +93,5 @@ def _who_know(session: Session, listening: tuple[Listening, ...], subject_id: UU
 
 for _act in event_types.MEANINGS:
     ledger.hears.setdefault(_act, []).append(hear_act)
+ledger.hears.setdefault("consent.withdrawn", []).append(hush)
 on_session_end.insert(0, hear_session_end)

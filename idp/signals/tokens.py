@@ -77,6 +77,14 @@ def taken(session: Session, stream_id: UUID, ids: Iterable[UUID]) -> None:
     session.execute(delete(SignalToken).where(SignalToken.stream_id == stream_id, SignalToken.id.in_(list(ids))))
 
 
+def take_back(session: Session, client_id: str, subject: dict[str, Any]) -> None:
+    """Forget what waits for a client about a subject, its sessions included."""
+    sub_id = SignalToken.claims["sub_id"]
+    about = or_(sub_id.contains(subject), sub_id["user"].contains(subject))
+    mine = SignalToken.stream_id.in_(select(SignalStream.id).where(SignalStream.client_id == client_id))
+    session.execute(delete(SignalToken).where(mine, about))
+
+
 def refuse(session: Session, stream_id: UUID, token_id: UUID, err: str) -> None:
     """Set an event aside that its receiver will not take."""
     session.execute(update(SignalToken).where(SignalToken.stream_id == stream_id, SignalToken.id == token_id).values(refused=err))

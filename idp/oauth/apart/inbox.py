@@ -14,7 +14,7 @@ from idp.oauth.apart.waiting import ApartRequest, Kind
 from idp.oauth.clients import find_client
 from idp.oauth.grantees import Grantee
 from idp.signin import notices
-from idp.subjects import appointments, directory, mandates
+from idp.subjects import appointments, directory, guardians, mandates
 from idp.subjects.mandates import Mandate
 from runtime import jobs, ledger
 from runtime.clock import now as clock_now
@@ -91,14 +91,15 @@ def tell_of_request(request_id: str) -> None:
         client = find_client(row.client_id) if row is not None else None
         if row is None or client is None or row.meant_for is None or row.answered_at is not None or row.expires_at <= present:
             return
-        for person_id in _to_be_told(session, row.meant_for):
+        for person_id in _to_be_told(session, row.meant_for, now=present):
             if session.get(MutedClient, (person_id, row.client_id)) is None:
                 notices.tell(session, person_id, "request-waits", now=present, link="/account/requests", portal=client.name)
 
 
-def _to_be_told(session: Session, holder_id: UUID) -> list[UUID]:
+def _to_be_told(session: Session, holder_id: UUID, *, now: datetime) -> list[UUID]:
     if directory.get_subject(session, holder_id).kind == directory.PERSON:
-        return [holder_id]
+        entered = guardians.guardians_of(session, holder_id)
+        return [holder_id, *dict.fromkeys(one.person_id for one in entered if one.ended_at is None and (one.valid_until or now) > now)]
     representative = appointments.find_representative(session, holder_id)
     return [representative.person_id] if representative is not None else []
 

@@ -120,7 +120,8 @@ def count_grants(session: Session, client_id: str, *, now: datetime) -> int:
 
 def last_used(session: Session, client_id: str) -> datetime | None:
     """Return when a client last took part in a sign-in or a refresh, as far as its lasting grants tell."""
-    return session.scalar(select(func.max(RefreshFamily.rotated_at)).where(RefreshFamily.client_id == client_id))
+    lasting = (RefreshFamily.client_id == client_id, RefreshFamily.ended_at.is_(None))
+    return session.scalar(select(func.max(RefreshFamily.rotated_at)).where(*lasting))
 
 
 def page_of(session: Session, *, query: str = "", after: str = "", limit: int = PAGE) -> list[RegisteredClient]:

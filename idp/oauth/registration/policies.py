@@ -133,10 +133,15 @@ def read(document: Mapping[str, Any]) -> Policy:
     return policy
 
 
-def find_policy(session: Session, name: str, *, locked: bool = False) -> Policy | None:
-    """Return a policy, or None if there is none (any more); locked, so that registrations under it come one after another."""
-    row = session.get(RegistrationPolicy, name, with_for_update=locked)
+def find_policy(session: Session, name: str) -> Policy | None:
+    """Return a policy, or None if there is none (any more)."""
+    row = session.get(RegistrationPolicy, name)
     return read(row.document) if row is not None else None
+
+
+def queue_up(session: Session, policy: Policy) -> None:
+    """Let registrations under a policy go on one after another, until each transaction ends."""
+    session.execute(select(RegistrationPolicy.name).where(RegistrationPolicy.name == policy.name).with_for_update())
 
 
 def get_policy(session: Session, name: str) -> Policy:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.oauth import clients
 from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import RegisteredClient
-from idp.oauth.registration import acceptance, changes, software_statements
+from idp.oauth.registration import acceptance, changes, policies, software_statements
 from idp.oauth.registration.documents import document_of, fill, new_row, sector_of
 from idp.oauth.registration.policies import Policy
 from runtime import cache, ledger
@@ -75,14 +75,14 @@ def register(
     session: Session, unverified: Mapping[str, Any], *, policy: Policy, initial_token_id: UUID | None, settings: Settings, now: datetime
 ) -> Registered:
     """Register a client under a policy; raises the errors of RFC 7591 section 3.2.2, each of which names the member."""
-    _check_room(session, policy)
     document = _document(session, unverified, policy=policy, kept=None, settings=settings, now=now)
     client_id = str(new_id())
     with acceptance.explained():
         row = new_row(document, client_id=client_id, owner=policy.owner, now=now)
         _put_under(row, policy)
     secret = _give_secret(row, policy, now=now)
-    acceptance.check(row, policy, settings)
+    acceptance.check(row, policy, settings)  # it may ask another server: nobody else waits for that
+    _check_room(session, policy)
     session.add(row)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     registration = ClientRegistration(
@@ -158,6 +158,7 @@ def delete(session: Session, registration: ClientRegistration, *, now: datetime)
 
 
 def _check_room(session: Session, policy: Policy) -> None:
+    policies.queue_up(session, policy)
     held = select(func.count()).select_from(ClientRegistration).where(ClientRegistration.policy == policy.name)
     if (session.scalar(held) or 0) >= policy.client_limit:
         raise InvalidClientMetadataError("policy: it has as many clients as it may have.")

@@ -110,7 +110,7 @@ def _leave(session: Session, settings: Settings, present: Any) -> tuple[Policy, 
     else:
         with transaction() as counting:
             throttle.count(counting, throttle.Try(DOOR, "", request.remote_addr or ""), now=present)
-    policy = policies.find_policy(session, name, locked=True)
+    policy = policies.find_policy(session, name)
     if policy is None:
         raise TokenNotGood
     return policy, token_id

@@ -137,6 +137,17 @@ def test_a_client_without_reachable_keys_is_refused(client: FlaskClient, system:
     assert not is_let_in(client, system)
 
 
+def test_an_address_that_never_answers_is_asked_ever_more_rarely(client: FlaskClient, system: System, house: KeyHouse, clock: list[float]) -> None:
+    house.status = 404
+    for _ in range(60):
+        assert not is_let_in(client, system)
+        clock[0] += 60
+    assert house.asked < 16, "an hour of requests, each of which would have waited"
+    house.status = 200
+    clock[0] += client_keys.SELDOM
+    assert is_let_in(client, system)
+
+
 def test_an_address_is_asked_by_one_at_a_time(app: Flask, system: System, house: KeyHouse) -> None:
     house.slowness = 0.3
     found: list[int] = []

@@ -9,17 +9,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from idp.oauth import consents
 from idp.oauth.clients import find_client
+from idp.oauth.grantees import Grantee
 from idp.signals import streams
 from idp.signals.event_types import ACCOUNT_PURGED, ASSURANCE_LEVEL_CHANGE, CREDENTIAL_CHANGE, MEANINGS, SESSION_REVOKED
 from runtime import ledger
 from runtime.clock import now
 from runtime.database import engine, transaction
-from tests.idp.oauth.journeys import Journey, answer_of
+from tests.idp.oauth.journeys import Journey, answer_of, signed_in_browser
 from tests.idp.signals.conftest import Listener, event_of, new_listener
 from tests.idp.signin.proofs_at_hand import enrol, subject_of
 from tests.world_clients import ISSUER
-from tests.world_people import Person, post_form
+from tests.world_people import Person, new_person, open_account, post_form
 
 
 def sub_at(listener: Listener, browser: FlaskClient) -> dict[str, Any]:
@@ -103,6 +105,24 @@ def test_what_is_taken_back_is_not_heard_of_any_more(app: Flask, browser: FlaskC
     post_form(browser, "/account/portals/withdrawal", {"client_id": portal.system.client_id}, form_at="/account/portals")
     enrol(app, person)
     assert [event_of(claims)[0] for claims in portal.heard(stream)] == []
+
+
+def test_what_waited_when_it_was_taken_back_is_not_delivered(app: Flask, browser: FlaskClient, person: Person) -> None:
+    with app.app_context(), transaction() as session:
+        other = new_person(session)
+        open_account(session, other)
+    other_browser, portal = signed_in_browser(app.test_client(), other), new_listener(app, first_party=False)
+    stream = portal.make()
+    sub_at(portal, browser)
+    kept = sub_at(portal, other_browser)
+    enrol(app, person)
+    for one in (browser, other_browser):
+        post_form(one, "/signout", {}, form_at="/account")
+    assert len(portal.heard(stream)) == 3
+    with app.app_context(), transaction() as session:
+        grantee = Grantee(subject_of(app, person), subject_of(app, person))
+        consents.withdraw(session, grantee, portal.system.client_id, now=now())
+    assert [claims["sub_id"]["user"]["sub"] for claims in portal.heard(stream)] == [kept["sub"]]
 
 
 def test_a_subject_is_left_out_and_spoken_of_again(app: Flask, listener: Listener, browser: FlaskClient, person: Person) -> None:

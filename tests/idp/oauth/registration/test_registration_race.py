@@ -30,6 +30,21 @@ def test_two_hundred_use_a_token_and_as_many_as_it_is_good_for_win(app: Flask, _
     assert (statuses.count(201), statuses.count(401)) == (USES, THREADS - USES)
 
 
+def test_of_many_who_register_at_once_a_policy_takes_as_many_as_it_may_have(app: Flask) -> None:
+    gate = Barrier(8)
+    with app.app_context(), transaction() as session:
+        token = new_token(session, client_limit=3)
+
+    def one(_: int) -> int:
+        gate.wait(timeout=30)
+        status: int = register(app.test_client(), token, portal_document()).status_code
+        return status
+
+    with ThreadPoolExecutor(gate.parties) as pool:
+        statuses = list(pool.map(one, range(gate.parties)))
+    assert (statuses.count(201), statuses.count(400)) == (3, gate.parties - 3)
+
+
 def test_of_many_deletions_at_once_one_is_heard(app: Flask) -> None:
     with app.app_context(), transaction() as session:
         token = new_token(session)
