@@ -82,6 +82,7 @@ class LicenceSummarySchema(Schema):
     """A licence as an answer names it."""
 
     type = fields.String(metadata={"description": "Code of the licence type.", "example": "11100000000013127D001"})
+    version = fields.Integer(metadata={"description": "Version of the licence type by which it is read.", "example": 1})
     slug = fields.String(metadata={"description": "Short name of the licence type.", "example": "driving-licence"})
     name = fields.Dict(metadata={"description": "Name of the licence type.", "example": {"zh": "机动车驾驶证", "en": "Driving licence"}})
     identifier = fields.String(metadata={"description": "Licence identifier (证照标识).", "example": "1.2.156.3005.2.…"})

@@ -17,10 +17,9 @@ from idp.subjects.directory import Subject
 from idp.subjects.mandates import NotWithinMandate
 from runtime.languages import Text
 from wallet.holding.masking import COVER, mask_name, mask_number
-from wallet.register.catalogue import get_type
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, licence_number_of, licences_of
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, licence_number_of, licences_of, type_of
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
 LABELS_OF_EVERY_LICENCE = {
@@ -194,7 +193,7 @@ def shown_name(subject: Subject) -> str:
 def _card(licence: Licence, holder: Subject, now: datetime) -> Card:
     return Card(
         licence=licence,
-        type=get_type(licence.type_code),
+        type=type_of(licence),
         issuer=issuer_name(licence.issuer_code),
         holder=shown_name(holder),
         number=mask_number(licence_number_of(licence)),

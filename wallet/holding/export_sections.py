@@ -11,8 +11,7 @@ from idp.signin import export
 from wallet.holding.cards import issuer_name
 from wallet.holding.history import WAYS
 from wallet.holding.uses import uses_of
-from wallet.register.catalogue import get_type
-from wallet.register.licences import fields_of, licence_number_of, licences_of
+from wallet.register.licences import fields_of, licence_number_of, licences_of, type_of
 
 
 def licences(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
@@ -20,7 +19,7 @@ def licences(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict
     for licence in licences_of(session, holder_id=subject_id):
         yield {
             "identifier": licence.identifier,
-            "type": get_type(licence.type_code).name,
+            "type": type_of(licence).name,
             "issuer": issuer_name(licence.issuer_code),
             "licence_number": licence_number_of(licence),
             "state": licence.state_at(now).value,

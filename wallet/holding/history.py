@@ -10,8 +10,8 @@ from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import in_order, issuer_name, label_of
 from wallet.holding.uses import Use, Way, uses_of
-from wallet.register.catalogue import LicenceType, get_type
-from wallet.register.licences import Licence
+from wallet.register.definitions import LicenceType
+from wallet.register.licences import Licence, type_of
 
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
@@ -48,7 +48,7 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
 
 def _entry(session: Session, use: Use) -> Entry:
     licence = session.get(Licence, (use.holder_id, use.licence_id))
-    licence_type = get_type(licence.type_code) if licence is not None else None
+    licence_type = type_of(licence) if licence is not None else None
     return Entry(
         id=use.id,
         at=use.at,

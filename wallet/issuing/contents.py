@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 from idp.subjects.directory import get_subject, name_of, number_of
 from keys import certificates
 from runtime.settings import Settings
-from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
-from wallet.register.licences import Licence, beginning_of, china_date, fields_of, licence_number_of
+from wallet.register.licences import Licence, beginning_of, china_date, fields_of, licence_number_of, type_of
 
 ONE_DAY = timedelta(days=1)
 
@@ -68,7 +67,7 @@ def content_of(session: Session, settings: Settings, licence: Licence) -> Conten
         settings,
         licence_id=licence.id,
         holder_id=licence.holder_id,
-        licence_type=get_type(licence.type_code),
+        licence_type=type_of(licence),
         department=licence.issuer_code,
         identifier=licence.identifier,
         issued_on=china_date(licence.issued_at),

@@ -19,9 +19,8 @@ from runtime.settings import Settings
 from schemas.licences import IdempotencySchema, LicenceDetailSchema, LicenceRequestSchema, LicenceSchema, RevocationSchema
 from wallet.issuing.life import issue_licence, revoke_licence
 from wallet.issuing.requests import LicenceRequest
-from wallet.register.catalogue import get_type
 from wallet.register.departments import get_department
-from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_licence, licence_number_of
+from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_licence, licence_number_of, type_of
 from wallet.register.metadata import metadata_of
 
 licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
@@ -62,7 +61,7 @@ def read(licence_id: UUID) -> dict[str, Any]:
     fields = fields_of(licence)
     metadata = metadata_of(
         licence,
-        licence_type=get_type(licence.type_code),
+        licence_type=type_of(licence),
         issuer=get_department(licence.issuer_code),
         holder_name=name_of(holder),
         holder_number=number_of(holder),
@@ -92,7 +91,7 @@ def document_of(licence: Licence, *, now: datetime) -> dict[str, Any]:
     return {
         **named,
         "type": licence.type_code,
-        "type_slug": get_type(licence.type_code).slug,
+        "type_slug": type_of(licence).slug,
         "issuer": licence.issuer_code,
         "state": licence.state_at(now).value,
         "licence_number": licence_number_of(licence),

@@ -30,8 +30,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import credentials, sd_jwt
-from wallet.register.catalogue import get_type
-from wallet.register.licences import Licence, LicenceNotFound, get_licence
+from wallet.register.licences import Licence, LicenceNotFound, get_licence, type_of
 
 TABLE, COLUMN = "presentations", "presented_sealed"
 PREFIX = "KABAO1:"
@@ -191,7 +190,7 @@ def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> Non
 def _present(session: Session, licence: Licence, chosen: set[str], *, settings: Settings, code_hash: bytes, now: datetime) -> tuple[list[str], str]:
     credential = credentials.credential_of(session, licence)
     parts = sd_jwt.parse(credentials.text_of(credential))
-    known = {disclosure.name for disclosure in parts.disclosures} | {one.name for one in get_type(licence.type_code).fields}
+    known = {disclosure.name for disclosure in parts.disclosures} | {one.name for one in type_of(licence).fields}
     if not chosen <= known:
         raise FieldUnknown(field="fields")
     disclosures = [disclosure for disclosure in parts.disclosures if disclosure.name in chosen]

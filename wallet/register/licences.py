@@ -17,6 +17,8 @@ from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
+from wallet.register.catalogue import get_version
+from wallet.register.definitions import LicenceType
 
 CHINA = timezone(timedelta(hours=8))
 TABLE = "licences"
@@ -152,6 +154,11 @@ def seal_details(licence_id: UUID, *, licence_number: str, fields: dict[str, Any
         "licence_number_sealed": sealing.seal(licence_number, table=TABLE, column="licence_number_sealed", row=licence_id),
         "fields_sealed": sealing.seal(sealed_fields, table=TABLE, column="fields_sealed", row=licence_id),
     }
+
+
+def type_of(licence: Licence) -> LicenceType:
+    """Return a licence's type, by the version under which it was issued: what that said of its fields holds for good."""
+    return get_version(licence.type_code, licence.type_version)
 
 
 def licence_number_of(licence: Licence) -> str:

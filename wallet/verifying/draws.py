@@ -22,7 +22,7 @@ from wallet.holding.uses import Way
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, check_authority
-from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of
+from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of, type_of
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.licence_details import fields_within
 from wallet.verifying.receipts import VALID
@@ -103,9 +103,9 @@ def _draw(
 ) -> dict[str, Any]:
     licence = _current(session, licence_type, holder_id=holder_id, now=now)
     wanted = request.fields if request.limits is None else fields_within(request.limits, request.fields, identifier=licence.identifier)
-    fields = _chosen(licence_type, licence, wanted)
+    fields = _chosen(licence, wanted)
     state = licence.state_at(now).value
-    summary = summary_of(licence_type, identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
+    summary = summary_of(type_of(licence), identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
     answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES), **({"holder": holder} if holder else {})}
     finding = Finding("draw", way, VALID, text_of(answer), request.cause, licence_type.code, holder_id, licence.id, answer)
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
@@ -126,7 +126,7 @@ def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, no
     raise LicenceNotValid("none in force", field="type", state=former[0].state_at(now).value)
 
 
-def _chosen(licence_type: LicenceType, licence: Licence, chosen: list[str] | None) -> dict[str, Any]:
-    if chosen is not None and any(licence_type.find_field(name) is None for name in chosen):
+def _chosen(licence: Licence, chosen: list[str] | None) -> dict[str, Any]:
+    if chosen is not None and any(type_of(licence).find_field(name) is None for name in chosen):
         raise FieldUnknown(field="fields")
     return {name: value for name, value in fields_of(licence).items() if chosen is None or name in chosen}

@@ -7,7 +7,7 @@ from typing import Any
 from runtime.languages import Text, text_of
 from wallet.holding.cards import in_order, label_of
 from wallet.holding.uses import Way
-from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
 from wallet.verifying import wording
@@ -111,6 +111,8 @@ def _in_order(licence_type: LicenceType | None, names: list[str]) -> list[str]:
 
 def _type_of(licence: dict[str, Any] | None) -> LicenceType | None:
     try:
-        return get_type(licence["type"]) if licence else None
+        if licence is None:
+            return None
+        return get_version(licence["type"], licence["version"]) if "version" in licence else get_type(licence["type"])
     except LicenceTypeNotFound:
         return None

@@ -25,7 +25,7 @@ from wallet.presenting import qr_codes
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, type_of
 from wallet.verifying import wording
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
@@ -124,7 +124,7 @@ class Register:
 
     def _is_of(self, licence: Licence, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)
-        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, get_type(licence.type_code))
+        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, type_of(licence))
 
 
 def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, state: str) -> dict[str, Any]:
@@ -135,6 +135,7 @@ def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, 
         name = None
     return {
         "type": licence_type.code,
+        "version": licence_type.version,
         "slug": licence_type.slug,
         "name": licence_type.name.as_json(),
         "identifier": identifier,
@@ -155,7 +156,7 @@ def _open(session: Session, settings: Settings, request: VerificationRequest, *,
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    licence_type = register.find_type(claims.get("vct", ""))
+    licence_type = type_of(register.licence) if register.licence else register.find_type(claims.get("vct", ""))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
     licence = None
