@@ -60,11 +60,13 @@ def issue_leaf(
     now: datetime,
     organisation_code: str | None = None,
     state: str = ring.ACTIVE,
+    in_token: bool = False,
 ) -> ring.SigningKey:
-    """Make a key for a use with a certificate under the root, and put both in the ring."""
+    """Make a key for a use, in the security module if so wanted, with a certificate under the root, and put both in the ring."""
     root_row, root_key = ring.load_private(session, settings, ring.ROOT)
     root = root_certificate_of(root_row)
-    key = suites.ES256.generate()
+    made = ring.make_key(session, settings, use=use, suite=suites.ES256, in_token=in_token, now=now)
+    key = made.key
     names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:NAME_LIMIT])]
     if organisation_code is not None:
         names.append(x509.NameAttribute(ORGANISATION_IDENTIFIER, f"GOVCN-{organisation_code}"))
@@ -76,7 +78,7 @@ def issue_leaf(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
         .sign(root_key, _digest(root_key))
     )
-    return ring.add(session, settings, use=use, suite=suites.ES256, state=state, key=key, chain=[_encode(certificate)], now=now)
+    return ring.keep(session, settings, made, use=use, suite=suites.ES256, state=state, chain=[_encode(certificate)], now=now)
 
 
 def root_certificate() -> x509.Certificate:

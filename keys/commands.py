@@ -1,5 +1,8 @@
 """`kabao keys`: list, rotate, forget; for the data keys see `rotation_commands`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 from flask import current_app
 from flask.cli import AppGroup
@@ -23,26 +26,43 @@ keys.add_command(schedule)
 keys.add_command(add)
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let a Refusal end the command with its own words."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise click.ClickException(refusal.reason) from refusal
+
+
 @keys.command("list")
 def list_keys() -> None:
-    """Show every key: its use, suite, state and age."""
-    table = Table("use", Column("kid", no_wrap=True), "suite", "state", "since")
+    """Show every key: its use, suite, state, age, and where its private part is."""
+    table = Table("use", Column("kid", no_wrap=True), "suite", "state", "since", "private part")
     with transaction() as session:
         for row in ring.listed(session):
-            table.add_row(row.use, row.kid, row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}")
+            table.add_row(row.use, row.kid, row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}", _place(row))
     Console().print(table)
+
+
+def _place(row: ring.SigningKey) -> str:
+    if row.token is not None:
+        return f"token {row.token['token']} ({row.token['serial']}), key {row.token['key']}"
+    return "sealed" if row.wrapped is not None else "-"
 
 
 @keys.command()
 @click.argument("use", type=click.Choice(ring.ROTATED_USES))
 @click.option("--suite", type=click.Choice(sorted(suites.ALL_SUITES)), help="By default the first of the use: ES256, ECDH-ES.")
-def publish(use: str, suite: str | None) -> None:
+@click.option("--hsm", is_flag=True, help="Make it in the security module; its successors will be made there, too.")
+def publish(use: str, suite: str | None, *, hsm: bool) -> None:
     """Make the next key of a use and publish it; it does not sign yet."""
     named = suite or ring.USUAL_SUITES[use][0]
     if (named in suites.ENCRYPTION_SUITES) != (use == ring.ENCRYPTION):
         raise click.ClickException(f"{named} is not for {use}.")
-    with transaction() as session:
-        row = ring.add(session, current_app.extensions["kabao_settings"], use=use, suite=suites.ALL_SUITES[named], state=ring.NEXT, now=now())
+    settings = current_app.extensions["kabao_settings"]
+    with explained(), transaction() as session:
+        row = ring.add(session, settings, use=use, suite=suites.ALL_SUITES[named], state=ring.NEXT, in_token=hsm, now=now())
     click.echo(f"Published {row.kid}. Once caches of the key set have run out (5 minutes), run: kabao keys rotate {use}")
 
 
@@ -51,11 +71,8 @@ def publish(use: str, suite: str | None) -> None:
 @click.option("--suite", type=click.Choice(sorted(suites.ALL_SUITES)), help="Of which suite, where several next keys wait.")
 def rotate(use: str, suite: str | None) -> None:
     """Let the published next key sign, and retire the one before it."""
-    with transaction() as session:
-        try:
-            row = ring.activate_next(session, use, suite=suite, now=now())
-        except Refusal as refusal:
-            raise click.ClickException(refusal.reason) from refusal
+    with explained(), transaction() as session:
+        row = ring.activate_next(session, use, suite=suite, now=now())
     click.echo(f"{row.kid} signs for {use} from now on.")
 
 
@@ -63,9 +80,6 @@ def rotate(use: str, suite: str | None) -> None:
 @click.argument("kid")
 def forget(kid: str) -> None:
     """Withdraw a retired key for good."""
-    with transaction() as session:
-        try:
-            ring.forget(session, kid, now=now())
-        except Refusal as refusal:
-            raise click.ClickException(refusal.reason) from refusal
+    with explained(), transaction() as session:
+        ring.forget(session, current_app.extensions["kabao_settings"], kid, now=now())
     click.echo(f"{kid} is gone.")

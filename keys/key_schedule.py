@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from keys import ring, suites
 from keys.ring import SigningKey
+from runtime.security_module import ModuleAway
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 ACTOR = "schedule"
 LOCK = int.from_bytes(b"keysched", "big") >> 1
 
@@ -32,13 +35,14 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A step, and the moment from which it is due; `kid` is None for a key that is still to be made."""
+    """A step, and the moment from which it is due; `kid` is None for a key that is still to be made, where its predecessor was made."""
 
     what: What
     use: str
     suite: str
     kid: str | None
     at: datetime
+    in_token: bool = False
 
 
 def plan(session: Session, settings: Settings, *, uses: Collection[str] = ring.ROTATED_USES) -> list[Planned]:
@@ -50,12 +54,10 @@ def plan(session: Session, settings: Settings, *, uses: Collection[str] = ring.R
 
 
 def advance(session: Session, settings: Settings, *, now: datetime, uses: Collection[str] = ring.ROTATED_USES) -> list[Planned]:
-    """Take every step that is due, and return those taken."""
+    """Take every step that is due, and return those taken; one that needs a token which is away waits for the next time."""
     session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     due = [step for step in plan(session, settings, uses=uses) if step.at <= now]
-    for step in due:
-        _take(session, settings, step, now=now)
-    return due
+    return [step for step in due if _is_taken(session, settings, step, now=now)]
 
 
 def _successions(rows: list[SigningKey], settings: Settings) -> Iterator[Planned]:
@@ -64,7 +66,7 @@ def _successions(rows: list[SigningKey], settings: Settings) -> Iterator[Planned
         ends_at = active.changed_at + settings.key_rotation
         following = next((row for row in rows if row.state == ring.NEXT and _succeeds(row, active)), None)
         if following is None:
-            yield Planned(What.PUBLISH, active.use, active.suite, None, ends_at - settings.key_published_ahead)
+            yield Planned(What.PUBLISH, active.use, active.suite, None, ends_at - settings.key_published_ahead, active.token is not None)
         else:
             known_at = following.made_at + settings.key_published_ahead
             yield Planned(What.SIGN, following.use, following.suite, following.kid, max(ends_at, known_at))
@@ -80,11 +82,21 @@ def _succeeds(row: SigningKey, active: SigningKey) -> bool:
     return row.use == active.use and (row.suite == active.suite or active.use not in ring.MANY_SUITES)
 
 
+def _is_taken(session: Session, settings: Settings, step: Planned, *, now: datetime) -> bool:
+    try:
+        with session.begin_nested():
+            _take(session, settings, step, now=now)
+    except ModuleAway as away:
+        log.error("a step of the key schedule waits for a token", what=step.what.value, use=step.use, reason=away.reason)
+        return False
+    return True
+
+
 def _take(session: Session, settings: Settings, step: Planned, *, now: datetime) -> None:
     if step.what is What.PUBLISH:
-        ring.add(session, settings, use=step.use, suite=suites.ALL_SUITES[step.suite], state=ring.NEXT, now=now, actor=ACTOR)
+        ring.add(session, settings, use=step.use, suite=suites.ALL_SUITES[step.suite], state=ring.NEXT, now=now, in_token=step.in_token, actor=ACTOR)
     elif step.what is What.SIGN:
         ring.activate_next(session, step.use, suite=step.suite, now=now, actor=ACTOR)
     else:
         assert step.kid is not None
-        ring.forget(session, step.kid, now=now, actor=ACTOR)
+        ring.forget(session, settings, step.kid, now=now, actor=ACTOR)

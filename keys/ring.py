@@ -8,6 +8,7 @@ What clients are answered with (`oidc`) is signed by whichever suite a client re
 suite rotates by itself; so has `encryption`, by whose keys others write to us. Of every other use one key is active, whatever its suite.
 """
 
+import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from flask import current_app
-from jwt.utils import base64url_encode
-from sqlalchemy import Index, select, text
+from jwt.utils import base64url_encode, raw_to_der_signature
+from sqlalchemy import Index, event, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from keys import suites
+from keys import suites, token_keys
 from keys.sealing import unwrap, wrap
+from keys.token_keys import TokenEllipticKey
 from runtime import cache, ledger
 from runtime.database import Base, transaction
 from runtime.languages import Text
@@ -47,7 +52,10 @@ class KeyNotReady(Refusal):
 
 
 class SigningKey(Base):
-    """A key of the ring. `chain` is its X.509 chain as `x5c` carries it, leaf first, the root left out."""
+    """A key of the ring. `chain` is its X.509 chain as `x5c` carries it, leaf first, the root left out.
+
+    Its private part rests `wrapped`, or lives in a token (`token` is the reference, see `token_keys`), or is gone.
+    """
 
     __tablename__ = "signing_keys"
     kid: Mapped[str] = mapped_column(primary_key=True)
@@ -56,6 +64,7 @@ class SigningKey(Base):
     state: Mapped[str]
     public_jwk: Mapped[dict[str, Any]]
     wrapped: Mapped[bytes | None]
+    token: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     chain: Mapped[list[str] | None]
     made_at: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -67,22 +76,35 @@ class SigningKey(Base):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """An active key, ready to sign."""
+    """An active key, ready to sign, wherever it lives. What signs may raise ModuleAway, where that is a token which is away."""
 
     kid: str
     suite: str
     key: suites.PrivateKey
     chain: list[str] | None
 
+    @property
+    def certificates(self) -> list[x509.Certificate]:
+        """The chain, leaf first; empty for a key without one."""
+        return [x509.load_der_x509_certificate(base64.b64decode(one)) for one in self.chain or []]
+
+    def sign_bytes(self, signed: bytes) -> bytes:
+        """Return the raw signature over any bytes, as JOSE and COSE have it: of ECDSA, r and s one after the other."""
+        if isinstance(self.key, TokenEllipticKey):
+            return self.key.sign_raw(signed)
+        signature: bytes = jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
+        return signature
+
+    def sign_der(self, signed: bytes) -> bytes:
+        """Return the signature as CMS (so a PDF) and certificates have it: of ECDSA, a DER sequence of r and s."""
+        raw = self.sign_bytes(signed)
+        return raw_to_der_signature(raw, SECP256R1()) if self.suite == suites.ES256.name else raw
+
     def sign(self, payload: dict[str, Any], *, typ: str, headers: dict[str, Any] | None = None) -> str:
         """Return the payload as a compact JWS with this key's `alg` and `kid` (and `x5c`, where it has a chain)."""
         header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **(headers or {})}
         signed = b".".join(base64url_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
         return (signed + b"." + base64url_encode(self.sign_bytes(signed))).decode()
-
-    def sign_bytes(self, signed: bytes) -> bytes:
-        """Return the signature over any bytes, in the form that JOSE and COSE share."""
-        return jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +167,48 @@ def add(
     now: datetime,
     key: suites.PrivateKey | None = None,
     chain: list[str] | None = None,
+    in_token: bool = False,
     actor: str = OPERATOR,
 ) -> SigningKey:
-    """Put a key in the ring, a fresh one unless given."""
-    key = key or suite.generate()
-    jwk = suites.public_jwk(key.public_key())
+    """Put a key in the ring, a fresh one unless given; `in_token` makes it in the security module. Raises ModuleAway, NotInToken."""
+    made = make_key(session, settings, use=use, suite=suite, in_token=in_token, now=now) if key is None else MadeKey(key)
+    return keep(session, settings, made, use=use, suite=suite, state=state, chain=chain, now=now, actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A private key that is not in the ring yet, with its reference if it is in a token."""
+
+    key: suites.PrivateKey
+    token: dict[str, Any] | None = None
+
+
+def make_key(session: Session, settings: Settings, *, use: str, suite: suites.Suite, in_token: bool, now: datetime) -> MadeKey:
+    """Make a key here, or in the token, from which it goes again if this transaction is undone."""
+    if not in_token:
+        return MadeKey(suite.generate())
+    key, reference = token_keys.generate(settings, use=use, suite=suite, now=now)
+    event.listen(session, "after_rollback", lambda _: token_keys.destroy(settings, reference), once=True)
+    return MadeKey(key, reference)
+
+
+def keep(
+    session: Session,
+    settings: Settings,
+    made: MadeKey,
+    *,
+    use: str,
+    suite: suites.Suite,
+    state: str,
+    chain: list[str] | None,
+    now: datetime,
+    actor: str = OPERATOR,
+) -> SigningKey:
+    """Put a made key in the ring."""
+    jwk = suites.public_jwk(made.key.public_key())
     kid = suites.thumbprint(jwk)
-    row = SigningKey(kid=kid, use=use, suite=suite.name, state=state, public_jwk=jwk, chain=chain, made_at=now, changed_at=now)
-    row.wrapped = wrap(settings, suites.to_der(key), name=kid)
+    row = SigningKey(kid=kid, use=use, suite=suite.name, state=state, public_jwk=jwk, chain=chain, token=made.token, made_at=now, changed_at=now)
+    row.wrapped = wrap(settings, suites.to_der(made.key), name=kid) if made.token is None else None
     session.add(row)
     ledger.record(session, "key.added", actor=actor, object_id=kid, now=now, use=use, suite=suite.name, state=state)
     cache.changed(session, TOPIC)
@@ -179,12 +235,14 @@ def activate_next(session: Session, use: str, *, now: datetime, suite: str | Non
     return following
 
 
-def forget(session: Session, kid: str, *, now: datetime, actor: str = OPERATOR) -> None:
-    """Withdraw a retired key and erase its private part; raises KeyNotReady if it is not retired."""
+def forget(session: Session, settings: Settings, kid: str, *, now: datetime, actor: str = OPERATOR) -> None:
+    """Withdraw a retired key and erase its private part, also in its token; raises KeyNotReady if it is not retired, ModuleAway."""
     row = session.get(SigningKey, kid, with_for_update=True)
     if row is None or row.state != RETIRED:
         raise KeyNotReady("only a retired key can go", field="kid")
-    row.wrapped = None
+    if row.token is not None:
+        token_keys.destroy(settings, row.token)
+    row.wrapped = row.token = None
     _move(session, row, GONE, now=now, actor=actor)
 
 
@@ -198,13 +256,15 @@ def load_private(session: Session, settings: Settings, use: str, suite: str | No
     active = select(SigningKey).where(SigningKey.use == use, SigningKey.state == ACTIVE)
     rows = [row for row in session.scalars(active) if suite in (None, row.suite)]
     row = min(rows, key=lambda row: PREFERRED[row.suite], default=None)
-    if row is None or row.wrapped is None:
+    if row is None:
         raise KeyNotReady(f"no active key for {use}")
     return row, open_private(settings, row)
 
 
 def open_private(settings: Settings, row: SigningKey) -> suites.PrivateKey:
     """Return the private part of a key that is not gone; for `keys/` alone."""
+    if row.token is not None:
+        return token_keys.open_key(settings, row.token, suite=row.suite, public_jwk=row.public_jwk)
     assert row.wrapped is not None
     return suites.from_der(unwrap(settings, row.wrapped, name=row.kid))
 

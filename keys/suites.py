@@ -56,6 +56,7 @@ RSA_OAEP_256 = Suite("RSA-OAEP-256", _rsa)
 ECDH_ES = Suite("ECDH-ES", _p256)
 ENCRYPTION_SUITES = {suite.name: suite for suite in (ECDH_ES, RSA_OAEP_256)}
 ALL_SUITES = {**SUITES, **ENCRYPTION_SUITES}
+EDWARDS = (EDDSA.name, ED25519.name)
 jwt.register_algorithm(ED25519.name, OKPAlgorithm())
 
 

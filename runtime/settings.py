@@ -11,10 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+from runtime.security_access import Access
 
 PREFIX = "KABAO_"
 MASTER_KEY_BYTES = 32
@@ -55,7 +58,8 @@ class Settings:
     `former_master_key` still opens what is sealed under it. A client's TLS certificate is believed only where `client_certificate_header`
     is set, and only from one of `client_certificate_proxies`; `mtls_url` is where clients with one reach us, if elsewhere.
     Signing keys are rotated every `key_rotation` (0: by command alone), published `key_published_ahead` of it, and kept for verifying for
-    `key_retired`.
+    `key_retired`. Keys may live in a security module (`pkcs11`): KABAO_PKCS11_MODULE is its library, KABAO_PKCS11_TOKEN the label of the token for
+    new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
     """
 
     database_url: str = field(repr=False)
@@ -100,6 +104,7 @@ class Settings:
     client_certificate_proxies: tuple[Network, ...] = LOOPBACK
     client_authentication: frozenset[str] = frozenset(CLIENT_AUTHENTICATION)
     dpop_nonces_always: bool = False
+    pkcs11: Access | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -186,6 +191,7 @@ class _Reader:
             client_certificate_proxies=self.networks("KABAO_CLIENT_CERTIFICATE_PROXIES"),
             client_authentication=self.client_authentication(),
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
+            pkcs11=self.pkcs11(),
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -292,6 +298,20 @@ class _Reader:
         if not chosen <= set(CLIENT_AUTHENTICATION):
             self.faults.append(f"KABAO_CLIENT_AUTHENTICATION must be some of {', '.join(CLIENT_AUTHENTICATION)}.")
         return chosen or frozenset(CLIENT_AUTHENTICATION)
+
+    def pkcs11(self) -> Access | None:
+        """Return how to reach the security module, or None where none is named."""
+        module, token = (self.environ.get(f"KABAO_PKCS11_{name}", "").strip() for name in ("MODULE", "TOKEN"))
+        pin, file = (self.environ.get(f"KABAO_PKCS11_{name}", "") for name in ("PIN", "PIN_FILE"))
+        if not module:
+            return None
+        try:
+            pin = Path(file).read_text().strip() if file else pin
+        except (OSError, UnicodeDecodeError):
+            self.faults.append("KABAO_PKCS11_PIN_FILE cannot be read.")
+        if not token or not pin:
+            self.faults.append("KABAO_PKCS11_MODULE needs KABAO_PKCS11_TOKEN, and KABAO_PKCS11_PIN_FILE or KABAO_PKCS11_PIN, beside it.")
+        return Access(module, token, pin)
 
     def mtls_url(self, *, development: bool) -> str | None:
         url = self.other_url("KABAO_MTLS_URL", development=development)

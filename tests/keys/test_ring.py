@@ -44,7 +44,7 @@ def test_rotation_publishes_before_it_signs(app: Flask, settings: Settings, use:
         assert verify(old, use) == {"n": 1}
         assert verify(ring.signer(use).sign({"n": 2}, typ="test+jwt"), use) == {"n": 2}
         with transaction() as session:
-            ring.forget(session, before.kid, now=now())
+            ring.forget(session, settings, before.kid, now=now())
             assert session.scalars(select(ring.SigningKey).where(ring.SigningKey.kid == before.kid)).one().wrapped is None
         with pytest.raises(jwt.InvalidTokenError):
             verify(old, use)
@@ -55,9 +55,9 @@ def test_there_is_nothing_to_rotate_to_without_a_published_key(app: Flask, use: 
         ring.activate_next(session, use, now=now())
 
 
-def test_an_active_key_cannot_go(app: Flask, use: str) -> None:
+def test_an_active_key_cannot_go(app: Flask, settings: Settings, use: str) -> None:
     with app.app_context(), transaction() as session, pytest.raises(ring.KeyNotReady):
-        ring.forget(session, ring.signer(use).kid, now=now())
+        ring.forget(session, settings, ring.signer(use).kid, now=now())
 
 
 def test_two_keys_of_one_use_cannot_be_active(app: Flask, settings: Settings, use: str) -> None:

@@ -55,10 +55,12 @@ def list_types() -> None:
 @click.argument("code")
 @click.argument("name_zh")
 @click.argument("name_en")
-def add_department(code: str, name_zh: str, name_en: str) -> None:
+@click.option("--hsm", is_flag=True, help="Make its signing key in the security module.")
+def add_department(code: str, name_zh: str, name_en: str, *, hsm: bool) -> None:
     """Add the department with the credit code CODE; it gets its signing key and certificate."""
+    settings, name = current_app.extensions["kabao_settings"], Text(name_zh, name_en)
     with _explained(), transaction() as session:
-        departments.add_department(session, current_app.extensions["kabao_settings"], code=code, name=Text(name_zh, name_en), now=now())
+        departments.add_department(session, settings, code=code, name=name, now=now(), in_token=hsm)
     click.echo(f"{code} is a department now.")
 
 

@@ -100,8 +100,8 @@ class Officer(Base):
     added_at: Mapped[datetime]
 
 
-def add_department(session: Session, settings: Settings, *, code: str, name: Text, now: datetime) -> Department:
-    """Add a department with its key and chain; raises DepartmentRefused for a code that is malformed or taken."""
+def add_department(session: Session, settings: Settings, *, code: str, name: Text, now: datetime, in_token: bool = False) -> Department:
+    """Add a department with its key, in the security module if so wanted, and its chain; raises DepartmentRefused for a code malformed or taken."""
     if credit_codes.fault(code) is not None:
         raise DepartmentRefused("not a credit code", field="code", shown=Text("不是有效的统一社会信用代码。", "It is not a valid credit code."))
     if session.get(Department, code) is not None:
@@ -109,7 +109,7 @@ def add_department(session: Session, settings: Settings, *, code: str, name: Tex
     department = Department(code=code, name_zh=name.zh, name_en=name.en, added_at=now)
     session.add(department)
     use, uri = certificates.department_use(code), certificates.department_uri(settings, code)
-    certificates.issue_leaf(session, settings, use=use, common_name=name.zh, uri=uri, now=now, organisation_code=code)
+    certificates.issue_leaf(session, settings, use=use, common_name=name.zh, uri=uri, now=now, organisation_code=code, in_token=in_token)
     ledger.record(session, "department.added", actor="operator", object_id=code, now=now)
     _changed(session)
     return department
