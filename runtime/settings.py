@@ -60,6 +60,7 @@ class Settings:
     Signing keys are rotated every `key_rotation` (0: by command alone), published `key_published_ahead` of it, and kept for verifying for
     `key_retired`. Keys may live in a security module (`pkcs11`): KABAO_PKCS11_MODULE is its library, KABAO_PKCS11_TOKEN the label of the token for
     new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
+    A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
     """
 
     database_url: str = field(repr=False)
@@ -79,6 +80,7 @@ class Settings:
     pushed_request_lifetime: timedelta = timedelta(seconds=90)
     pushed_requests_required: bool = False
     qr_lifetime: timedelta = timedelta(minutes=5)
+    credential_lifetime: timedelta = timedelta(days=90)
     outbound_hosts: frozenset[str] = frozenset()
     people_registry_url: str | None = None
     organisations_registry_url: str | None = None
@@ -179,6 +181,7 @@ class _Reader:
             key_rotation=timedelta(days=self.whole("KABAO_KEY_ROTATION_DAYS", 90, least=0, most=3650)),
             key_published_ahead=timedelta(minutes=self.whole("KABAO_KEY_AHEAD_MINUTES", 60, least=10, most=10080)),
             key_retired=timedelta(days=self.whole("KABAO_KEY_RETIRED_DAYS", 30, least=1, most=3650)),
+            credential_lifetime=timedelta(days=self.whole("KABAO_CREDENTIAL_DAYS", 90, least=2, most=366)),
             level_1_accounts=self.one_of("KABAO_LEVEL_1_ACCOUNTS", ("allow", "refuse")) == "allow",
             smtp_url=self.sender("KABAO_SMTP_URL", ("smtps", "smtp")),
             mail_from=self.mail_from(),

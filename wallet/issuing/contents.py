@@ -51,13 +51,19 @@ class Content:
         return beginning_of(self.valid_until + ONE_DAY) if self.valid_until else None
 
     @property
+    def dates(self) -> dict[str, str]:
+        """The licence's own first and last day, under the names that credentials give them."""
+        ends = {"licence_valid_until": self.valid_until.isoformat()} if self.valid_until else {}
+        return {"licence_valid_from": self.valid_from.isoformat(), **ends}
+
+    @property
     def hideable(self) -> dict[str, Any]:
         """The values that the holder may keep to themselves; the others stand in the open."""
         return {name: value for name, value in self.values.items() if self._is_hideable(name)}
 
     def _is_hideable(self, name: str) -> bool:
         known = self.licence_type.find_field(name)
-        return known is None or getattr(known, "hideable", True)
+        return known is None or known.hideable
 
 
 def content_of(session: Session, settings: Settings, licence: Licence) -> Content:

@@ -63,7 +63,7 @@ def sign_credential(settings: Settings, content: Content, *, place: Place, now: 
     """Return the row of a freshly signed credential; raises KeyNotReady if the department has no key."""
     credential_id = new_id()
     key = holder_keys.create(credential_id)
-    text = sd_jwt_vc.make(settings, content, holder_key=key.jwk, place=place, now=now)
+    text = sd_jwt_vc.make_lasting(settings, content, holder_key=key.jwk, place=place, now=now)
     return {
         "holder_id": content.holder_id,
         "id": credential_id,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 HASH = "sha-256"
-NEVER_HIDDEN = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"})
+NEVER_HIDDEN = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
 RESERVED = frozenset({"_sd", "...", "_sd_alg"})
 SALT_BYTES = 16
 MAX_TEXT = 128 * 1024
@@ -73,11 +73,11 @@ class SdJwt:
         return combine(self.jwt, self.disclosures)
 
 
-def conceal(claims: dict[str, Any], *, hidden: Iterable[str]) -> tuple[dict[str, Any], list[Disclosure]]:
+def conceal(claims: dict[str, Any], *, hidden: Iterable[str], decoys: int = 0) -> tuple[dict[str, Any], list[Disclosure]]:
     """Return the payload to sign, in which the hidden claims are digests, and a disclosure for each of them.
 
-    Digests are sorted, so that their order says nothing. Raises ValueError for a claim that is absent, or that SD-JWT VC never
-    lets be hidden. Section 4.2.4.1.
+    Digests are sorted, so that their order says nothing, and as many more as `decoys` says stand for nothing (section 4.2.5).
+    Raises ValueError for a claim that is absent, or that SD-JWT VC never lets be hidden. Section 4.2.4.1.
     """
     hidden = list(dict.fromkeys(hidden))
     refused = [name for name in hidden if name not in claims or name in NEVER_HIDDEN or name in RESERVED]
@@ -86,7 +86,8 @@ def conceal(claims: dict[str, Any], *, hidden: Iterable[str]) -> tuple[dict[str,
     disclosures = [Disclosure.of(name, claims[name]) for name in hidden]
     payload = {name: value for name, value in claims.items() if name not in set(hidden)}
     if disclosures:
-        payload |= {"_sd": sorted(disclosure.digest for disclosure in disclosures), "_sd_alg": HASH}
+        digests = [disclosure.digest for disclosure in disclosures] + [_decoy() for _ in range(decoys)]
+        payload |= {"_sd": sorted(digests), "_sd_alg": HASH}
     return payload, disclosures
 
 
@@ -191,6 +192,11 @@ class _Opening:
             raise MalformedSdJwt("a digest is no text or stands twice")
         self.met.add(digest)
         return self.by_digest.get(digest)
+
+
+def _decoy() -> str:
+    """Return a digest of nothing, which none can tell from another."""
+    return _encode(hashlib.sha256(os.urandom(SALT_BYTES)).digest())
 
 
 def _encode(raw: bytes) -> str:

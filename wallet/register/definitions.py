@@ -28,6 +28,7 @@ FAMILIES = {
 }
 PLAIN = ("code", "slug", "family", "colour", "holder", "most_holders", "number_rule", "summary", "proves_identity")
 LISTS = ("checked_acts", "gathers", "open_to")
+NAMES_OF_CREDENTIALS = ("iss", "sub", "iat", "nbf", "exp", "cnf", "vct", "status", "licence_valid_from", "licence_valid_until")
 CLAIMS_OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", "licence_identifier")
 
 
@@ -154,7 +155,7 @@ def _check_fields(licence_type: LicenceType) -> None:
         for value in values:
             if values.count(value) > 1:
                 raise FaultyDefinition(f"fields: the {kind} {value} stands twice")
-    if reserved := set(names) & set(CLAIMS_OF_EVERY_LICENCE):
+    if reserved := set(names) & {*CLAIMS_OF_EVERY_LICENCE, *NAMES_OF_CREDENTIALS}:
         raise FaultyDefinition(f"fields: {', '.join(sorted(reserved))} belongs to every licence")
     if licence_type.summary not in (*names, *CLAIMS_OF_EVERY_LICENCE):
         raise FaultyDefinition(f"summary: there is no field {licence_type.summary}")

@@ -92,6 +92,15 @@ def test_what_is_concealed_shows_neither_its_name_nor_its_value_nor_its_order() 
     assert "欧阳" not in json.dumps(payload, ensure_ascii=False) + repr(disclosures)
 
 
+def test_decoys_are_digests_like_any_other_and_open_nothing() -> None:
+    claims = {"iss": "x", "a": 1, "b": 2}
+    payload, disclosures = conceal(claims, hidden=["a", "b"], decoys=5)
+    assert (len(payload["_sd"]), len(disclosures)) == (7, 2)
+    assert payload["_sd"] == sorted(payload["_sd"])
+    assert {len(digest) for digest in payload["_sd"]} == {43}
+    assert reveal(payload, disclosures) == claims
+
+
 def test_the_same_value_never_has_the_same_digest() -> None:
     assert len({Disclosure.of("name", "value").digest for _ in range(100)}) == 100
 

@@ -87,6 +87,7 @@ def test_the_examples_of_a_type_make_a_licence_of_it(licence_type: catalogue.Lic
         pytest.param("fields.0.example", "Z9", "fields.vehicle_class.example", id="an example that does not fit"),
         pytest.param("fields.1.name", "vehicle_class", "vehicle_class stands twice", id="a name that stands twice"),
         pytest.param("fields.1.name", "holder_name", "holder_name", id="a name that every licence has"),
+        pytest.param("fields.1.name", "status", "status", id="a name that credentials use for another thing"),
         pytest.param("fields.1.name", "firstIssued", "fields.1.name", id="a name in camel case"),
         pytest.param("fields.1.tag", "KZ_ZJCX", "KZ_ZJCX stands twice", id="a tag that stands twice"),
         pytest.param("fields.1.type", "moment", "fields.1.type", id="an unknown type of field"),
