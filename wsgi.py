@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keys.sealing import SealBroken
-from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, quick, rough_input, telemetry
+from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, quick, rough_input, seats, telemetry
 from runtime.client_certificates import ClientCertificates
 from runtime.settings import Settings, SettingsError
 
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
     app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
+    seats.init_app(app, settings)
     telemetry.init_app(app, settings)
     hosts.init_app(app)
     database.init_app(app, settings)
@@ -120,8 +121,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
-    from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
     from wallet.issuing import (
+        batch_jobs,  # noqa: F401 (declares a job)
+        batches_api,
         departments_api,
         events_api,
         licence_signals,  # noqa: F401 (declares a job)
@@ -131,6 +133,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         status_jobs,  # noqa: F401 (declares jobs)
         types_api,
     )
+    from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -163,7 +166,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
     senders.init_app(app)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
-    for interface in (licences_api.licences, licence_types_api.licence_types, departments_api.departments, events_api.supervision):
+    for interface in (
+        licences_api.licences,
+        batches_api.batches_api,
+        licence_types_api.licence_types,
+        departments_api.departments,
+        events_api.supervision,
+    ):
         api.register_blueprint(interface)
     api.register_blueprint(registry_updates_api)
     for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):

@@ -34,7 +34,7 @@ from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import uses
-from wallet.issuing import credentials, status_lists
+from wallet.issuing import batches, credentials, status_lists
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences
 from wallet.verifying import receipts
@@ -101,6 +101,7 @@ OWNERS = (
     receipts,
     qr_codes,
     credentials,
+    batches,
     status_lists,
 )
 metadata = Base.metadata

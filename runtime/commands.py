@@ -15,8 +15,10 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from runtime import jobs
+from runtime.seats import LONG_AT_ONCE
 from runtime.settings import Settings
 
+THREADS = "KABAO_THREADS"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 OWN_FOLDER = str(Path(tempfile.gettempdir()) / "kabao-metrics-")
 
@@ -46,6 +48,7 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
             ) from error
     if workers > 1:
         _share_counters()
+    os.environ[THREADS] = str(threads)
     try:
         Granian(
             "wsgi:create_app",
@@ -54,7 +57,7 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
-            blocking_threads=threads,
+            blocking_threads=threads + LONG_AT_ONCE,
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=10,

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Identity, Index, Select, and_, insert, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from runtime import gathering
 from runtime.database import Base
 from runtime.ids import new_id
 
@@ -56,7 +57,7 @@ class Cursor:
 def emit(session: Session, kind: str, *, topic: str, object_id: UUID | str, now: datetime, **detail: Any) -> None:
     """Write an event; `detail` takes ids, codes and dates only, no personal data."""
     row = {"id": new_id(), "happened_at": now, "kind": kind, "topic": topic, "object_id": str(object_id), "detail": detail}
-    session.connection().execute(_EMIT, row)
+    gathering.write(session, _EMIT, row)
 
 
 def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> list[Event]:

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from runtime import merkle
+from runtime import gathering, merkle
 from runtime.database import Base
 from runtime.ids import new_id
 
@@ -135,7 +135,7 @@ def record(
     given by who names the row in what it records, such as a receipt.
     """
     entry = row_of(act, actor=actor, object_id=object_id, now=now, subject_id=subject_id, entry_id=entry_id, **detail)
-    session.connection().execute(_RECORD, entry)
+    gathering.write(session, _RECORD, entry)
     for hear in hears.get(act, ()):
         hear(session, entry)
     found: UUID = entry["id"]

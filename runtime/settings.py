@@ -61,6 +61,7 @@ class Settings:
     `key_retired`. Keys may live in a security module (`pkcs11`): KABAO_PKCS11_MODULE is its library, KABAO_PKCS11_TOKEN the label of the token for
     new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
     A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
+    Of ordinary requests a process answers `threads` at a time (`kabao serve` says how many; 0: no bound here).
     """
 
     database_url: str = field(repr=False)
@@ -107,6 +108,7 @@ class Settings:
     client_authentication: frozenset[str] = frozenset(CLIENT_AUTHENTICATION)
     dpop_nonces_always: bool = False
     pkcs11: Access | None = None
+    threads: int = 0
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -193,6 +195,7 @@ class _Reader:
             client_certificate_verified_header=self.header("KABAO_CLIENT_CERTIFICATE_VERIFIED_HEADER"),
             client_certificate_proxies=self.networks("KABAO_CLIENT_CERTIFICATE_PROXIES"),
             client_authentication=self.client_authentication(),
+            threads=self.whole("KABAO_THREADS", 0, least=0, most=500),
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
             pkcs11=self.pkcs11(),
         )

@@ -29,6 +29,7 @@ from runtime.problems import Refusal
 
 PERSON, ORGANISATION = "person", "organisation"
 REGISTRY = "registry"
+RECALLED = "kabao_recalled_subjects"
 STATED = "~"  # what follows it in a sealed number keeps a subject apart from whoever truly has the number (idp.signin.stated)
 on_subject_end: list[Callable[[Session, UUID, datetime], None]] = []
 on_representative_change: list[Callable[[Session, UUID, datetime], None]] = []
@@ -123,7 +124,20 @@ WITH_NUMBER = select(Subject).where(Subject.id.in_(_owners(bindparam("indexes", 
 
 def find_subject(session: Session, number: Number) -> Subject | None:
     """Return the subject that has a number, or had it, or None if it was never met."""
-    return session.scalars(WITH_NUMBER, {"indexes": sealing.indexes_of(number.value)}).first()
+    indexes = sealing.indexes_of(number.value)
+    recalled: dict[bytes, Subject] = session.info.get(RECALLED, {})
+    found = next((recalled[index] for index in indexes if index in recalled), None)
+    return found or session.scalars(WITH_NUMBER, {"indexes": indexes}).first()
+
+
+def recall(session: Session, numbers: Collection[Number]) -> None:
+    """Read the subjects of many numbers, present or former, in two queries: `find_subject` has them at hand as long as this session lasts."""
+    indexes = [index for number in numbers for index in sealing.indexes_of(number.value)]
+    known = {subject.number_index: subject for subject in session.scalars(select(Subject).where(Subject.number_index.in_(indexes)))}
+    unknown = [index for index in indexes if index not in known]
+    former = select(FormerNumber.number_index, Subject).join(Subject, Subject.id == FormerNumber.subject_id)
+    known |= {row.number_index: row.Subject for row in session.execute(former.where(FormerNumber.number_index.in_(unknown)))}
+    session.info[RECALLED] = known
 
 
 def get_subject(session: Session, subject_id: UUID) -> Subject:

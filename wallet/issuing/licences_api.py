@@ -18,7 +18,7 @@ from runtime.pages import csrf
 from runtime.settings import Settings
 from schemas.licences import IdempotencySchema, LicenceDetailSchema, LicenceRequestSchema, LicenceSchema, RevocationSchema
 from wallet.issuing.life import issue_licence, revoke_licence
-from wallet.issuing.requests import LicenceRequest
+from wallet.issuing.requests import request_of
 from wallet.register.departments import get_department
 from wallet.register.licences import Licence, LicenceNotFound, fields_of, get_licence, licence_number_of, type_of
 from wallet.register.metadata import metadata_of
@@ -45,7 +45,7 @@ def issue(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
         before = claim(session, caller=g.token.client_id, key=headers["key"], digest=digest, result_id=licence_id, now=moment)
         if before is not None:
             return document_of(get_licence(session, before), now=moment)
-        licence = issue_licence(session, settings, _request(body), department=g.token.department, now=moment, licence_id=licence_id)
+        licence = issue_licence(session, settings, request_of(body), department=g.token.department, now=moment, licence_id=licence_id)
     return document_of(licence, now=moment)
 
 
@@ -103,16 +103,3 @@ def _own(licence: Licence) -> Licence:
     if licence.issuer_code != g.token.department:
         raise LicenceNotFound("another department's")
     return licence
-
-
-def _request(body: dict[str, Any]) -> LicenceRequest:
-    holder = body["holder"]
-    return LicenceRequest(
-        type=body["type"],
-        holder_number=holder["number"],
-        holder_name=holder["name"],
-        fields=body["fields"],
-        valid_from=body["valid_from"],
-        valid_until=body["valid_until"],
-        licence_number=body["licence_number"],
-    )

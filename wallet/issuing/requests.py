@@ -88,6 +88,20 @@ class CheckedRequest:
     holder_renumbered: bool = False
 
 
+def request_of(body: dict[str, Any]) -> LicenceRequest:
+    """Return the request that a document makes, one that its schema has read."""
+    holder = body["holder"]
+    return LicenceRequest(
+        type=body["type"],
+        holder_number=holder["number"],
+        holder_name=holder["name"],
+        fields=body["fields"],
+        valid_from=body["valid_from"],
+        valid_until=body["valid_until"],
+        licence_number=body["licence_number"],
+    )
+
+
 def check_request(session: Session, request: LicenceRequest, *, department: str, now: datetime) -> CheckedRequest:
     """Check a request whole, in this order: type, authority, fields, dates, holder.
 

@@ -1,0 +1,140 @@
+"""Working at the lines of a batch, a group a transaction: one bad line costs itself alone, and what is answered is durable.
+
+The lines of a group are checked one by one by the same list of checks as a single request, and written together. If the group as a whole fails,
+each of its lines is tried in a transaction of its own. No transaction is open while a result is on its way to the caller.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import recall
+from idp.subjects.numbers import Number, NumberRefused, parse_number
+from runtime.database import transaction
+from runtime.gathering import Gathered
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.issuing import batches
+from wallet.issuing.batch_lines import Line, problem_of
+from wallet.issuing.batches import Batch, Before, LineChanged, Outcome
+from wallet.issuing.life import issue_licence
+from wallet.issuing.records import gathering_licences
+from wallet.register.licences import Licence
+
+log = structlog.get_logger(__name__)
+GROUP = 200
+GROUP_SECONDS = 2.0
+ATTEMPTS, PAUSE = 4, 0.05
+CLASHES = ("40001", "40P01", "55P03")  # serialization, deadlock, a lock not had in time: others were at the same rows
+
+
+class LineFailed(Refusal):
+    """The line failed on our side; the log says why."""
+
+    code, status, title = "line-failed", 500, Text("该行因系统原因未处理，请稍后重新提交。", "The line failed on our side; send it again later.")
+
+
+class Work:
+    """A batch at work: for whom, and the key of its digests."""
+
+    def __init__(self, settings: Settings, batch: Batch) -> None:
+        self.settings = settings
+        self.batch_id: UUID = batch.id
+        self.department = batch.department
+        self.pepper = settings.derived_key("batches")
+
+    def take(self, lines: Sequence[Line], *, now: datetime) -> Iterator[list[Outcome]]:
+        """Work at lines, in groups, and yield what became of each group once it is durable; raises OperationalError if the database is away."""
+        left = list(lines)
+        while left:
+            done = self._group(left[:GROUP], now=now)
+            del left[: len(done)]
+            yield done
+
+    def _group(self, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._together(lines, now=now)
+            except Exception as error:
+                if _is_away(error):
+                    raise
+                if len(lines) == 1 and not (_is_clash(error) and attempt + 1 < ATTEMPTS):
+                    return [self._failed(lines[0], error)]
+                if not _is_clash(error):
+                    break
+            time.sleep(PAUSE * (attempt + 1))
+        return [outcome for line in lines for outcome in self._group([line], now=now)]
+
+    def _failed(self, line: Line, error: Exception) -> Outcome:
+        """Say in the log why a line failed, and keep for its sender that it did."""
+        log.error("a line failed", error=type(error).__name__, exc_info=error)
+        outcome = Outcome(line.number, line.ref, problem=problem_of(LineFailed("failed")))
+        with transaction() as session:
+            batches.hold(session, self.batch_id)
+            batches.keep(session, self.batch_id, [outcome], batches.lines_before(session, self.batch_id, [line.number]))
+        return outcome
+
+    def _together(self, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
+        with transaction() as session:
+            batches.hold(session, self.batch_id)
+            before = batches.lines_before(session, self.batch_id, [line.number for line in lines])
+            recall(session, [number for line in lines if line.request for number in _numbers(line.request.holder_number)])
+            with gathering_licences(session, len(lines)) as gathered:
+                outcomes = self._each(session, lines, before, gathered, now=now)
+            batches.keep(session, self.batch_id, outcomes, before)
+        return outcomes
+
+    def _each(self, session: Session, lines: Sequence[Line], before: dict[int, Before], gathered: Gathered, *, now: datetime) -> list[Outcome]:
+        """Take line after line until the group's time is up; whoever reads of a holder finds what the lines before did."""
+        outcomes: list[Outcome] = []
+        met: set[str] = set()
+        until = time.monotonic() + GROUP_SECONDS
+        for line in lines:
+            if outcomes and time.monotonic() > until:
+                break
+            if line.request is not None and line.request.holder_number in met:
+                gathered.flush(session)
+                met.clear()
+            met |= {line.request.holder_number} if line.request else set()
+            outcomes.append(self._take(session, line, before.get(line.number), gathered, now=now))
+        return outcomes
+
+    def _take(self, session: Session, line: Line, before: Before | None, gathered: Gathered, *, now: datetime) -> Outcome:
+        if line.request is None:
+            assert line.fault is not None
+            return Outcome(line.number, line.ref, problem=problem_of(line.fault))
+        digest = batches.digest_of_line(line.document, pepper=self.pepper)
+        if before is not None and before.licence is not None:
+            changed = problem_of(LineChanged(field="line")) if before.row.digest != digest else None
+            return Outcome(line.number, line.ref, before.licence, changed, digest)
+        mark = gathered.mark()
+        try:
+            licence = self._issue(session, line, now=now)
+        except Refusal as refusal:
+            gathered.cut(mark)
+            return Outcome(line.number, line.ref, problem=problem_of(refusal))
+        return Outcome(line.number, line.ref, licence, digest=digest)
+
+    def _issue(self, session: Session, line: Line, *, now: datetime) -> Licence:
+        assert line.request is not None
+        return issue_licence(session, self.settings, line.request, department=self.department, now=now)
+
+
+def _numbers(unverified: str) -> Iterator[Number]:
+    with suppress(NumberRefused):
+        yield parse_number(unverified)
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or (isinstance(error, OperationalError) and not _is_clash(error)))
+
+
+def _is_clash(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CLASHES

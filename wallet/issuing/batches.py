@@ -1,0 +1,194 @@
+"""Batches: many licences asked for at once, each line once, however often the batch is sent, cut off and sent again.
+
+A batch is known by who sent it and their key. Each line that was issued is kept with its licence, in the transaction that issued it; a line that
+was refused is kept with its reason and tried anew. What a line said beyond that rests sealed. All of it is forgotten seven days after its last use.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import UniqueConstraint, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from keys import sealed_tables, sealing
+from runtime.database import Base, prune
+from runtime.idempotency import LIMIT, KeyMalformed, digest_of
+from runtime.ids import new_id
+from runtime.languages import Text
+from runtime.problems import Refusal
+from wallet.register.licences import Licence
+
+KEPT = timedelta(days=7)
+PAGE = 500
+LINES, SAID = "batch_lines", "said_sealed"
+
+
+class KeyRequired(Refusal):
+    """A batch without a key could not be resumed."""
+
+    code, status = "idempotency-key-required", 400
+    title = Text("批量请求必须带有Idempotency-Key。", "A batch needs an Idempotency-Key.")
+
+
+class LineChanged(Refusal):
+    """The line was issued under this key before, with another content."""
+
+    code, status = "line-changed", 422
+    title = Text("该行此前已按另一内容制发，不能更改。", "This line was issued before, with another content; it cannot be changed.")
+
+
+class Batch(Base):
+    """A batch of a caller's: a system's client id, or `department:…` for what is imported."""
+
+    __tablename__ = "batches"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    caller: Mapped[str]
+    key: Mapped[str]
+    department: Mapped[str]
+    made_at: Mapped[datetime]
+    used_at: Mapped[datetime] = mapped_column(index=True)
+    __table_args__ = (UniqueConstraint("caller", "key"),)
+
+
+class BatchLine(Base):
+    """What became of a line: its licence, once it is issued; `said_sealed` has the caller's `ref` and the problem that it met last."""
+
+    __tablename__ = LINES
+    batch_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID]
+    digest: Mapped[bytes | None]
+    licence_id: Mapped[UUID | None]
+    said_sealed: Mapped[bytes | None]
+
+
+sealed_tables.declare(BatchLine, sealed={SAID: SAID})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a line: a licence, or a problem; `digest` is of what was issued."""
+
+    line: int
+    ref: str | None = field(default=None, repr=False)
+    licence: Licence | None = field(default=None, repr=False)
+    problem: dict[str, Any] | None = field(default=None, repr=False)
+    digest: bytes | None = None
+    row: list[str] | None = field(default=None, repr=False)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the line has its licence, and was not sent with another content since."""
+        return self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of a line already: its row, and its licence if it has one."""
+
+    row: BatchLine
+    licence: Licence | None
+
+
+def open_batch(session: Session, *, caller: str, key: str | None, department: str, now: datetime) -> Batch:
+    """Return the batch of a key, a new one the first time; raises KeyRequired, KeyMalformed."""
+    if key is None:
+        raise KeyRequired(field="Idempotency-Key")
+    if not 0 < len(key) <= LIMIT or not key.isprintable():
+        raise KeyMalformed(field="Idempotency-Key")
+    row = insert(Batch).values(id=new_id(), caller=caller, key=key, department=department, made_at=now, used_at=now)
+    opened = row.on_conflict_do_update(index_elements=["caller", "key"], set_={"used_at": now}).returning(Batch)
+    return session.scalars(opened, execution_options={"populate_existing": True}).one()
+
+
+def hold(session: Session, batch_id: UUID) -> None:
+    """Let nobody else work at a batch until the transaction ends: the same batch sent twice at once waits for itself."""
+    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+
+
+def lines_before(session: Session, batch_id: UUID, numbers: Sequence[int]) -> dict[int, Before]:
+    """Return what is known of some lines, by their numbers."""
+    rows = select(BatchLine, Licence).outerjoin(Licence, Licence.id == BatchLine.licence_id)
+    found = session.execute(rows.where(BatchLine.batch_id == batch_id, BatchLine.line.in_(numbers)))
+    return {row.line: Before(row, licence) for row, licence in found}
+
+
+def digest_of_line(document: Any, *, pepper: bytes) -> bytes:
+    """Return the keyed digest by which a line is known again."""
+    return digest_of(document, pepper=pepper)
+
+
+def keep(session: Session, batch_id: UUID, outcomes: Sequence[Outcome], before: dict[int, Before]) -> None:
+    """Keep what became of lines; a licence that a line once had stays its own."""
+    rows = [_row(batch_id, one, before.get(one.line)) for one in outcomes if not _is_known(one, before.get(one.line))]
+    if not rows:
+        return
+    added = insert(BatchLine).values(rows)
+    changed = {name: added.excluded[name] for name in ("digest", "licence_id", SAID)}
+    session.execute(added.on_conflict_do_update(index_elements=["batch_id", "line"], set_=changed))
+
+
+def results(session: Session, batch_id: UUID, *, after: int = 0, until: int = 2**31 - 1) -> list[Outcome]:
+    """Return a page of what became of the lines after one, in their order."""
+    rows = select(BatchLine, Licence).outerjoin(Licence, Licence.id == BatchLine.licence_id)
+    page = rows.where(BatchLine.batch_id == batch_id, BatchLine.line > after, BatchLine.line <= until).order_by(BatchLine.line).limit(PAGE)
+    return [outcome_of(row, licence) for row, licence in session.execute(page)]
+
+
+def outcome_of(row: BatchLine, licence: Licence | None) -> Outcome:
+    """Return what a row says of its line."""
+    said = said_of(row)
+    return Outcome(row.line, said.get("ref"), licence, said.get("problem"), row.digest, said.get("row"))
+
+
+def said_of(row: BatchLine) -> dict[str, Any]:
+    """Open what a line said."""
+    opened: dict[str, Any] = {} if row.said_sealed is None else json.loads(sealing.unseal(row.said_sealed, table=LINES, column=SAID, row=row.id))
+    return opened
+
+
+def count(session: Session, batch_id: UUID) -> tuple[int, int]:
+    """Return how many lines have their licence, and how many were refused."""
+    statement = select(func.count(BatchLine.licence_id), func.count()).where(BatchLine.batch_id == batch_id)
+    issued, looked_at = session.execute(statement).one()
+    return issued, looked_at - issued
+
+
+def forget(*, now: datetime) -> int:
+    """Forget the batches that nobody used for seven days, in small transactions; for a job."""
+    over = Batch.used_at < now - KEPT
+    lines = prune(BatchLine, BatchLine.batch_id.in_(select(Batch.id).where(over)))
+    return lines + prune(Batch, over & ~exists().where(BatchLine.batch_id == Batch.id))
+
+
+def pages(read: Any, *, first: int, last: int) -> Iterator[Outcome]:
+    """Yield the outcomes from one line to another, page by page; `read` gives the page after a line, in a transaction of its own."""
+    after = first - 1
+    while page := read(after, last):
+        yield from page
+        after = page[-1].line
+
+
+def _is_known(outcome: Outcome, before: Before | None) -> bool:
+    """Whether the row says all of it already."""
+    return before is not None and before.licence is not None and outcome.is_good and "problem" not in said_of(before.row)
+
+
+def _row(batch_id: UUID, outcome: Outcome, before: Before | None) -> dict[str, Any]:
+    line_id = before.row.id if before else new_id()
+    issued = before.licence if before and before.licence else outcome.licence
+    said = {name: value for name, value in (("ref", outcome.ref), ("problem", outcome.problem), ("row", outcome.row)) if value is not None}
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"), default=str)
+    return {
+        "batch_id": batch_id,
+        "line": outcome.line,
+        "id": line_id,
+        "digest": before.row.digest if before and before.licence else outcome.digest,
+        "licence_id": issued.id if issued else None,
+        SAID: sealing.seal(text, table=LINES, column=SAID, row=line_id) if said else None,
+    }
