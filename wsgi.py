@@ -125,6 +125,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         batch_jobs,  # noqa: F401 (declares a job)
         batches_api,
         departments_api,
+        due_notices,  # noqa: F401 (hears of holders' changes)
         events_api,
         licence_signals,  # noqa: F401 (declares a job)
         licence_types_api,

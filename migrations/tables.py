@@ -36,7 +36,7 @@ from runtime.database import Base
 from wallet.holding import uses
 from wallet.issuing import batches, credentials, status_lists
 from wallet.presenting import qr_codes
-from wallet.register import catalogue, departments, licences
+from wallet.register import catalogue, departments, licences, turns
 from wallet.verifying import receipts
 
 OWNERS = (
@@ -97,6 +97,7 @@ OWNERS = (
     catalogue,
     departments,
     licences,
+    turns,
     uses,
     receipts,
     qr_codes,

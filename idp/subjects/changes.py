@@ -31,6 +31,7 @@ def rename(session: Session, subject: Subject, name: str, *, told: Told) -> bool
     subject.name_sealed = sealing.seal(name, table="subjects", column="name", row=subject.id)
     history.keep(session, subject.id, history.NAME, before=before, after=name, told=told)
     _record(session, "subject.renamed", subject, told)
+    directory.tell_of_change(session, subject, history.NAME, told=told)
     return True
 
 
@@ -50,6 +51,7 @@ def set_state(session: Session, subject: Subject, state: str, *, told: Told) -> 
     session.flush()
     if state == ACTIVE:
         _record(session, "subject.restored", subject, told)
+        directory.tell_of_change(session, subject, history.STATE, told=told)
         return True
     _record(session, "subject.ended", subject, told, state=state)
     for hear in directory.on_subject_end:

@@ -4,7 +4,8 @@ A subject is taken from its registry on first sight and keeps its id for good, w
 number leads to it for ever. Number and name rest sealed; a number is found by its keyed index. A subject needs no account:
 a licence may be issued to someone who never signed in. One that has ended (died, was dissolved) is kept, and does nothing any more.
 
-`on_subject_end` and `on_representative_change` hold what must happen in the transaction in which a registry's word takes effect.
+`on_subject_end`, `on_subject_change` (which is told what changed: history.NAME, NUMBER, or STATE for a return) and `on_representative_change`
+hold what must happen in the transaction in which a registry's word takes effect.
 """
 
 from collections.abc import Callable, Collection
@@ -32,6 +33,7 @@ REGISTRY = "registry"
 RECALLED = "kabao_recalled_subjects"
 STATED = "~"  # what follows it in a sealed number keeps a subject apart from whoever truly has the number (idp.signin.stated)
 on_subject_end: list[Callable[[Session, UUID, datetime], None]] = []
+on_subject_change: list[Callable[[Session, UUID, str, datetime], None]] = []
 on_representative_change: list[Callable[[Session, UUID, datetime], None]] = []
 
 
@@ -251,7 +253,14 @@ def renumber(session: Session, former: Number, number: Number, *, told: Told) ->
         setattr(subject, column, value)
     _lead(session, before, subject)
     session.flush()
+    tell_of_change(session, subject, history.NUMBER, told=told)
     return subject
+
+
+def tell_of_change(session: Session, subject: Subject, what: str, *, told: Told) -> None:
+    """Let everyone hear what of a subject changed."""
+    for hear in on_subject_change:
+        hear(session, subject.id, what, told.at)
 
 
 def number_of(subject: Subject) -> Number:

@@ -19,7 +19,8 @@ from runtime.languages import Text
 from wallet.holding.masking import COVER, mask_name, mask_number
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, licence_number_of, licences_of, type_of
+from wallet.register.due import DUE
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, licences_of, type_of
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
 LABELS_OF_EVERY_LICENCE = {
@@ -36,15 +37,24 @@ WHY_NOT = {
         "此证照已被暂扣，恢复前不能出示。请联系{1}。", "This licence is suspended and cannot be shown until it is resumed. Ask {1}."
     ),
     LicenceState.NOT_YET_VALID: Text("此证照尚未生效，生效后即可出示。", "This licence is not valid yet; it can be shown once it is."),
+    LicenceState.TRANSFERRED: Text(
+        "此证照正在转往其他部门，转入后会出现新的证照。", "It is on its way to another department; the new one will appear here."
+    ),
     LicenceState.EXPIRED: Text("此证照已过有效期，请向{1}申请换发。", "This licence has expired; ask {1} for a renewal."),
 }
+SUCCEEDED = Text("此证照已换发新证，请出示新证。", "A new licence has taken the place of this one; show that.")
+STANDS = (LicenceState.VALID, LicenceState.NOT_YET_VALID, LicenceState.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One licence, ready to be looked at. `holder` and `number` are covered; `days_left` counts to the last day of validity."""
+    """One licence, ready to be looked at. `holder` and `number` are covered; `days_left` counts to the last day of validity.
+
+    `holder_id` is the holder in whose wallet it lies; others may hold it, too.
+    """
 
     licence: Licence
+    holder_id: UUID
     type: LicenceType
     issuer: Text
     holder: str
@@ -103,9 +113,29 @@ class Card:
         return self.state.text
 
     @property
+    def successor_id(self) -> UUID | None:
+        """The licence that took its place."""
+        return self.licence.successor_id
+
+    @property
+    def gathered_by(self) -> UUID | None:
+        """The licence that it was gathered into."""
+        return self.licence.gathered_by
+
+    @property
+    def due(self) -> list[Text]:
+        """What of its holder is no longer as it says, in words; nothing of a licence that is over."""
+        return [DUE[one] for one in self.licence.due_for] if self.state in STANDS else []
+
+    @property
+    def others(self) -> int:
+        """How many more hold it."""
+        return self.licence.holders - 1
+
+    @property
     def why_not(self) -> Text:
         """Why it cannot be shown now, and whom to ask."""
-        told, issuer = WHY_NOT.get(self.state, LEFT_WALLET), self.issuer
+        told, issuer = SUCCEEDED if self.licence.is_succeeded else WHY_NOT.get(self.state, LEFT_WALLET), self.issuer
         return Text(told.zh.format(self.state_name.zh, issuer.zh), told.en.format(self.state_name.en.lower(), issuer.en))
 
 
@@ -142,7 +172,7 @@ def by_family(cards: Iterable[Card]) -> list[Family]:
 
 def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datetime) -> Card:
     """Return one card of a wallet; raises LicenceNotFound, for another's card too, and NotWithinMandate."""
-    licence = session.get(Licence, (viewer.holder_id, licence_id))
+    licence = find_held(session, licence_id, holder_id=viewer.holder_id)
     if licence is None:
         raise LicenceNotFound
     if not viewer.allows_type(licence.type_code):
@@ -152,7 +182,7 @@ def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datet
 
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
     """Return all that a card says, covered or not: its holder first, then the fields of its type."""
-    holder = directory.get_subject(session, card.licence.holder_id)
+    holder = directory.get_subject(session, card.holder_id)
     number, licence_number = directory.number_of(holder), licence_number_of(card.licence)
     of_every_licence = {
         HOLDER_NAME: directory.name_of(holder) if revealed else card.holder,
@@ -193,6 +223,7 @@ def shown_name(subject: Subject) -> str:
 def _card(licence: Licence, holder: Subject, now: datetime) -> Card:
     return Card(
         licence=licence,
+        holder_id=holder.id,
         type=type_of(licence),
         issuer=issuer_name(licence.issuer_code),
         holder=shown_name(holder),

@@ -11,7 +11,7 @@ from runtime.languages import Text
 from wallet.holding.cards import in_order, issuer_name, label_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.register.definitions import LicenceType
-from wallet.register.licences import Licence, type_of
+from wallet.register.licences import find_held, type_of
 
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
@@ -47,7 +47,7 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
 
 
 def _entry(session: Session, use: Use) -> Entry:
-    licence = session.get(Licence, (use.holder_id, use.licence_id))
+    licence = find_held(session, use.licence_id, holder_id=use.holder_id)
     licence_type = type_of(licence) if licence is not None else None
     return Entry(
         id=use.id,

@@ -19,7 +19,7 @@ from runtime.settings import Settings
 from wallet.issuing import sd_jwt_vc
 from wallet.issuing.contents import Content
 from wallet.issuing.status_lists import Place
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, holder_ids_of
 
 TABLE, COLUMN = "credentials", "credential_sealed"
 
@@ -78,9 +78,9 @@ def sign_credential(settings: Settings, content: Content, *, place: Place, now: 
     }
 
 
-def credential_of(session: Session, licence: Licence) -> Credential:
-    """Return the newest credential of a licence; raises CredentialNotFound."""
-    rows = select(Credential).where(Credential.holder_id == licence.holder_id, Credential.licence_id == licence.id)
+def credential_of(session: Session, licence: Licence, *, holder_id: UUID | None = None) -> Credential:
+    """Return the newest credential of a licence that one of its holders has, the first one unless said; raises CredentialNotFound."""
+    rows = select(Credential).where(Credential.holder_id == (holder_id or licence.holder_id), Credential.licence_id == licence.id)
     found = session.scalars(rows.order_by(Credential.id.desc()).limit(1)).one_or_none()
     if found is None:
         raise CredentialNotFound
@@ -88,8 +88,9 @@ def credential_of(session: Session, licence: Licence) -> Credential:
 
 
 def credentials_of(session: Session, licence: Licence) -> list[Credential]:
-    """Return every credential of a licence."""
-    return list(session.scalars(select(Credential).where(Credential.holder_id == licence.holder_id, Credential.licence_id == licence.id)))
+    """Return every credential of a licence, whichever of its holders has it."""
+    holders = holder_ids_of(session, licence)
+    return list(session.scalars(select(Credential).where(Credential.holder_id.in_(holders), Credential.licence_id == licence.id)))
 
 
 def text_of(credential: Credential) -> str:

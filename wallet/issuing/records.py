@@ -1,4 +1,4 @@
-"""Writing a licence: its place in a status list, its row and its credential's, in one statement, the hottest of the register.
+"""Writing a licence: its place in a status list, its row, its first turn's and its credential's, in one statement, the hottest of the register.
 
 The statement is built once; building it anew would cost as much as running it. Where a session gathers (`gathering_licences`), places are taken
 for many licences at once, and the rows are written together.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BindParameter, Insert, Table, bindparam, delete, insert, select, tuple_
+from sqlalchemy import CTE, BindParameter, Insert, Table, bindparam, delete, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.orm import Session
 
@@ -18,26 +18,43 @@ from runtime.gathering import Gathered
 from wallet.issuing.credentials import Credential
 from wallet.issuing.status_lists import VALID, Place, StatusEntry, draw
 from wallet.register.licences import Licence
+from wallet.register.turns import LicenceTurn, first_turn
 
 ATTEMPTS = 30
 RESERVED = "kabao_reserved_places"
-PLACES, LICENCES, CREDENTIALS = (Base.metadata.tables[one.__tablename__] for one in (StatusEntry, Licence, Credential))
+PLACES, LICENCES, TURNS, CREDENTIALS = (Base.metadata.tables[one.__tablename__] for one in (StatusEntry, Licence, LicenceTurn, Credential))
+Sign = Callable[[Place], dict[str, Any]]
 
 
-def write(session: Session, licence: dict[str, Any], *, sign: Callable[[Place], dict[str, Any]], list_id: str) -> None:
-    """Write a licence with the credential that `sign` makes for a place.
+def write(session: Session, licence: dict[str, Any], *, sign: Sign, list_id: str) -> None:
+    """Write a licence with its first turn and the credential that `sign` makes for a place.
 
     If the place that was drawn is taken nothing is written, and another is drawn and signed for. A list is closed when half
     full, so a second draw is seldom needed and a thirtieth never.
     """
-    if gathering.find(session) is not None:
-        _gather(session, licence, sign=sign, list_id=list_id)
+    turn = first_turn(licence, actor=f"department:{licence['issuer_code']}")
+    if gathering.find(session) is None:
+        _write(session, WRITE, {LICENCES: licence, TURNS: turn}, sign=sign, list_id=list_id)
         return
+    credential = _reserved_credential(session, sign=sign, list_id=list_id)
+    for statement, row in ((ADD_LICENCE, licence), (ADD_TURN, turn), (ADD_CREDENTIAL, credential)):
+        gathering.write(session, statement, row)
+
+
+def write_credential(session: Session, *, sign: Sign, list_id: str) -> None:
+    """Write a further credential of a licence, such as another holder's."""
+    if gathering.find(session) is None:
+        _write(session, WRITE_CREDENTIAL, {}, sign=sign, list_id=list_id)
+    else:
+        gathering.write(session, ADD_CREDENTIAL, _reserved_credential(session, sign=sign, list_id=list_id))
+
+
+def _write(session: Session, statement: Insert, rows: dict[Table, dict[str, Any]], *, sign: Sign, list_id: str) -> None:
     for _ in range(ATTEMPTS):
         place = draw(list_id)
-        rows = {PLACES: {"list_id": place.list_id, "index": place.index, "status": VALID}, LICENCES: licence, CREDENTIALS: sign(place)}
-        values = {f"{table.name}_{name}": value for table, row in rows.items() for name, value in row.items()}
-        if session.connection().scalar(WRITE, values) is not None:
+        all_rows = {PLACES: {"list_id": place.list_id, "index": place.index, "status": VALID}, **rows, CREDENTIALS: sign(place)}
+        values = {f"{table.name}_{name}": value for table, row in all_rows.items() for name, value in row.items()}
+        if session.connection().scalar(statement, values) is not None:
             return
     raise RuntimeError("the open status list is full")
 
@@ -78,23 +95,27 @@ class _Reserved:
             self.session.connection().execute(delete(PLACES).where(tuple_(PLACES.c.list_id, PLACES.c.index).in_(unused)))
 
 
-def _gather(session: Session, licence: dict[str, Any], *, sign: Callable[[Place], dict[str, Any]], list_id: str) -> None:
+def _reserved_credential(session: Session, *, sign: Sign, list_id: str) -> dict[str, Any]:
     reserved: _Reserved = session.info[RESERVED]
-    credential = sign(reserved.take(list_id))
-    gathering.write(session, ADD_LICENCE, licence)
-    gathering.write(session, ADD_CREDENTIAL, credential)
+    return sign(reserved.take(list_id))
 
 
-def _statement() -> Insert:
+def _statement(*tables: Table) -> Insert:
     place = insert_or(PLACES).values(_named(PLACES)).on_conflict_do_nothing().returning(PLACES.c.index).cte("place")
-    licence = insert(LICENCES).from_select(list(_named(LICENCES)), select(*_named(LICENCES).values()).select_from(place))
-    credential = insert(CREDENTIALS).from_select(list(_named(CREDENTIALS)), select(*_named(CREDENTIALS).values()).select_from(place))
-    return credential.add_cte(licence.returning(LICENCES.c.id).cte("licence")).returning(CREDENTIALS.c.id)
+    statement = _insert(CREDENTIALS, place)
+    for table in tables:
+        statement = statement.add_cte(_insert(table, place).returning(table.c.id).cte(f"written_{table.name}"))
+    return statement.returning(CREDENTIALS.c.id)
+
+
+def _insert(table: Table, place: CTE) -> Insert:
+    """Return the statement that writes a row of a table once a place was taken."""
+    return insert(table).from_select(list(_named(table)), select(*_named(table).values()).select_from(place))
 
 
 def _named(table: Table) -> dict[str, BindParameter[Any]]:
     return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns}
 
 
-WRITE = _statement()
-ADD_LICENCE, ADD_CREDENTIAL = insert(LICENCES), insert(CREDENTIALS)
+WRITE, WRITE_CREDENTIAL = _statement(LICENCES, TURNS), _statement()
+ADD_LICENCE, ADD_TURN, ADD_CREDENTIAL = insert(LICENCES), insert(TURNS), insert(CREDENTIALS)

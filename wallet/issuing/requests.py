@@ -1,50 +1,30 @@
-"""What an issuing department asks for, and whether it may have it: the type, the authority, the holder, the fields, the dates.
+"""What an issuing department asks for, and whether it may have it: the type, the authority, the fields, the dates, the holders.
 
 Each fault is named by the member of the request that has it, and repeats nothing of what was sent.
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import Subject, UnknownNumber, check_active, ensure_subject, is_former, name_of, number_of
-from idp.subjects.numbers import Number, NumberRefused, parse_number
+from idp.subjects.directory import Subject, get_subject
 from runtime.languages import Text
 from runtime.problems import Refusal
+from wallet.issuing.holders import CheckedHolder, HolderRequest, check_holder, check_others, present_holder
+from wallet.issuing.validity import check_dates
+from wallet.register.acts import Act
 from wallet.register.catalogue import LicenceType, LicenceTypeNotFound, get_type
 from wallet.register.departments import Action, check_authority
 from wallet.register.fields import check_values
-from wallet.register.licences import china_date
-
-EARLIEST = date(1900, 1, 1)
-FURTHEST_START = timedelta(days=366)
-FURTHEST_END_YEAR = 2199
+from wallet.register.licences import Licence, china_date, fields_of, holder_ids_of, licence_number_of
 
 
 class UnknownType(Refusal):
     """The request names a licence type that there is not."""
 
     code, status, title = "unknown-licence-type", 422, Text("没有此证照类型。", "There is no such licence type.")
-
-
-class WrongHolderKind(Refusal):
-    """The type is for people and the number an organisation's, or the other way round."""
-
-    code, status, title = "wrong-holder-kind", 422, Text("持证主体类别与证照类型不符。", "Licences of this type are not for this kind of holder.")
-
-
-class HolderNameDiffers(Refusal):
-    """The name is not the one that the registry has for the number."""
-
-    code, status, title = "holder-name-differs", 422, Text("持证主体名称与登记信息不一致。", "The holder's name is not the one in the registry.")
-
-
-class DatesRefused(Refusal):
-    """The dates contradict each other, the type or the calendar."""
-
-    code, status, title = "dates-refused", 422, Text("有效期有误。", "The dates of validity are not acceptable.")
 
 
 class LicenceNumberRefused(Refusal):
@@ -59,7 +39,7 @@ class LicenceNumberRefused(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class LicenceRequest:
-    """A licence that a department asks to issue, unchecked. `type` is a code or a short name."""
+    """A licence that a department asks to issue, unchecked. `type` is a code or a short name; `co_holders` hold it with the first one."""
 
     type: str
     holder_number: str = field(repr=False)
@@ -68,6 +48,26 @@ class LicenceRequest:
     valid_until: date | None = None
     holder_name: str | None = field(default=None, repr=False)
     licence_number: str | None = field(default=None, repr=False)
+    co_holders: tuple[HolderRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActRequest:
+    """An act on a licence that a department asks for, unchecked, with its reason and legal basis; it takes effect on a day or now.
+
+    `to` is the department that a licence is transferred to. The rest is for acts that make a successor: `fields` are those that change
+    (None takes one away), `valid_until` the new last day (of a renewal), and what is None stays as it was.
+    """
+
+    act: Act
+    reason: str = field(repr=False)
+    legal_basis: str = field(repr=False)
+    effective_on: date | None = None
+    to: str | None = None
+    valid_until: date | None = None
+    fields: dict[str, Any] = field(default_factory=dict, repr=False)
+    licence_number: str | None = field(default=None, repr=False)
+    co_holders: tuple[HolderRequest, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class CheckedRequest:
     valid_until: date | None
     licence_number: str | None = field(repr=False)
     holder_renumbered: bool = False
+    others: tuple[CheckedHolder, ...] = ()
 
 
 def request_of(body: dict[str, Any]) -> LicenceRequest:
@@ -103,24 +104,58 @@ def request_of(body: dict[str, Any]) -> LicenceRequest:
 
 
 def check_request(session: Session, request: LicenceRequest, *, department: str, now: datetime) -> CheckedRequest:
-    """Check a request whole, in this order: type, authority, fields, dates, holder.
+    """Check a request whole, in this order: type, authority, fields, dates, holders.
 
     Raises a Refusal that names the member at fault; NoAuthority before anything is said of the holder.
     """
     licence_type = _type(request.type)
     check_authority(department=department, type_code=licence_type.code, action=Action.ISSUE, now=now)
     values = check_values(licence_type.fields, request.fields)
-    _check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
-    number = _number(licence_type, request.holder_number)
-    holder = _holder(session, number, now=now)
-    former = number if is_former(holder, number) else None
-    number = number_of(holder) if former else number
-    licence_number = _licence_number(licence_type, number, request.licence_number, former=former)
-    name = name_of(holder)
-    if request.holder_name is not None and request.holder_name.strip() != name:
-        raise HolderNameDiffers(field="holder.name")
-    dates = (request.valid_from, request.valid_until)
-    return CheckedRequest(licence_type, holder, number.value, name, values, *dates, licence_number, holder_renumbered=former is not None)
+    check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
+    holder = check_holder(session, licence_type, HolderRequest(request.holder_number, request.holder_name), member="holder", now=now)
+    licence_number = _licence_number(licence_type, holder, request.licence_number)
+    others = check_others(session, licence_type, request.co_holders, first=holder.subject, now=now)
+    return _checked(licence_type, holder, values, request.valid_from, request.valid_until, licence_number, others)
+
+
+def check_successor(
+    session: Session, licence: Licence, request: ActRequest, *, valid_from: date, valid_until: date | None, now: datetime
+) -> CheckedRequest:
+    """Check what is to take a licence's place, whole, by the type as it is now: fields, holders, number; its dates are the caller's to check.
+
+    The holders are named as they are today. One who died or was dissolved cannot be issued anything: SubjectEnded.
+    """
+    licence_type = get_type(licence.type_code)
+    merged = {name: value for name, value in {**fields_of(licence), **request.fields}.items() if value is not None}
+    values = check_values(licence_type.fields, merged)
+    holder = present_holder(get_subject(session, licence.holder_id), member="holder")
+    licence_number = _licence_number(licence_type, holder, request.licence_number)
+    if licence_number is None:
+        licence_number = licence_number_of(licence)
+    others = _others(session, licence, licence_type, request, first=holder.subject, now=now)
+    return _checked(licence_type, holder, values, valid_from, valid_until, licence_number, others)
+
+
+def _others(
+    session: Session, licence: Licence, licence_type: LicenceType, request: ActRequest, *, first: Subject, now: datetime
+) -> tuple[CheckedHolder, ...]:
+    if request.co_holders is not None:
+        return check_others(session, licence_type, request.co_holders, first=first, now=now)
+    return tuple(present_holder(get_subject(session, one), member="co_holders") for one in holder_ids_of(session, licence)[1:])
+
+
+def _checked(
+    licence_type: LicenceType,
+    holder: CheckedHolder,
+    values: dict[str, Any],
+    valid_from: date,
+    valid_until: date | None,
+    licence_number: str | None,
+    others: tuple[CheckedHolder, ...],
+) -> CheckedRequest:
+    who = {"holder": holder.subject, "holder_number": holder.number.value, "holder_name": holder.name, "others": others}
+    what = {"fields": values, "valid_from": valid_from, "valid_until": valid_until, "licence_number": licence_number}
+    return CheckedRequest(licence_type=licence_type, holder_renumbered=holder.former is not None, **who, **what)  # type: ignore[arg-type]
 
 
 def _type(code_or_slug: str) -> LicenceType:
@@ -130,55 +165,9 @@ def _type(code_or_slug: str) -> LicenceType:
         raise UnknownType(field="type") from error
 
 
-def _number(licence_type: LicenceType, unverified: str) -> Number:
-    try:
-        number = parse_number(unverified)
-    except NumberRefused as error:
-        raise NumberRefused(error.why, field="holder.number") from error
-    if licence_type.holder not in ("either", "person" if number.is_person else "organisation"):
-        raise WrongHolderKind(f"the type is for a {licence_type.holder}", field="holder.number")
-    return number
-
-
-def _holder(session: Session, number: Number, *, now: datetime) -> Subject:
-    try:
-        holder = ensure_subject(session, number, now=now)
-    except UnknownNumber as error:
-        raise UnknownNumber(error.reason, field="holder.number") from error
-    check_active(holder, field="holder.number")
-    return holder
-
-
-def _licence_number(licence_type: LicenceType, number: Number, given: str | None, *, former: Number | None) -> str | None:
+def _licence_number(licence_type: LicenceType, holder: CheckedHolder, given: str | None) -> str | None:
     if licence_type.number_rule == "issuer":
         return given
-    if given is not None and given.strip().upper() not in (number.value, former.value if former else None):
+    if given is not None and given.strip().upper() not in (holder.number.value, holder.former.value if holder.former else None):
         raise LicenceNumberRefused(field="licence_number")
-    return number.value
-
-
-def _check_dates(licence_type: LicenceType, valid_from: date, valid_until: date | None, *, today: date) -> None:
-    if not EARLIEST <= valid_from <= today + FURTHEST_START:
-        raise _dates("valid_from", Text("起始日期过早，或晚于今天一年以上。", "It begins too long ago, or more than a year from now."))
-    rule, max_years = licence_type.validity.rule, licence_type.validity.max_years
-    if valid_until is None:
-        if rule == "dated":
-            raise _dates("valid_until", Text("此类证照必须有截止日期。", "Licences of this type need an end."))
-        return
-    if rule == "permanent":
-        raise _dates("valid_until", Text("此类证照长期有效，不应有截止日期。", "Licences of this type have no end."))
-    if valid_until < valid_from or valid_until.year > FURTHEST_END_YEAR:
-        raise _dates("valid_until", Text("截止日期早于起始日期，或过远。", "It ends before it begins, or too far from now."))
-    if valid_until < today:
-        raise _dates("valid_until", Text("证照已经过期。", "It has ended already."))
-    if max_years is not None and valid_until > _years_after(valid_from, max_years):
-        raise _dates("valid_until", Text("有效期不得超过{0}年。", "It may be valid for at most {0} years.").format(max_years))
-
-
-def _years_after(day: date, years: int) -> date:
-    leap_day = (day.month, day.day) == (2, 29)
-    return day.replace(year=day.year + years, **({"month": 3, "day": 1} if leap_day else {}))
-
-
-def _dates(member: str, shown: Text) -> DatesRefused:
-    return DatesRefused("the dates are not acceptable", field=member, shown=shown)
+    return holder.number.value

@@ -30,7 +30,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import credentials, sd_jwt
-from wallet.register.licences import Licence, LicenceNotFound, get_licence, type_of
+from wallet.register.licences import Licence, LicenceNotFound, get_licence, holder_ids_of, type_of
 
 TABLE, COLUMN = "presentations", "presented_sealed"
 PREFIX = "KABAO1:"
@@ -120,12 +120,12 @@ def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Itera
     """
     settings: Settings = current_app.extensions["kabao_settings"]
     licence = get_licence(session, licence_id)
-    if licence.holder_id != holder_id:
+    if holder_id not in holder_ids_of(session, licence):
         raise LicenceNotFound
     _expire(session, Presentation.holder_id == holder_id, Presentation.licence_id == licence_id, now=now)
     secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
     code_hash, presentation_id, expires_at = _hash(secret), new_id(), now + settings.qr_lifetime
-    shown, presented = _present(session, licence, set(fields), settings=settings, code_hash=code_hash, now=now)
+    shown, presented = _present(session, licence, set(fields), holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
     row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
     sealed = sealing.seal(presented, table=TABLE, column=COLUMN, row=presentation_id)
     session.execute(insert(Presentation).values(**row, person_id=person_id or holder_id, presented_sealed=sealed))
@@ -187,8 +187,10 @@ def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> Non
     session.execute(update(Presentation).where(*which, *waiting).values(expires_at=now), execution_options=UNSYNCHRONIZED)
 
 
-def _present(session: Session, licence: Licence, chosen: set[str], *, settings: Settings, code_hash: bytes, now: datetime) -> tuple[list[str], str]:
-    credential = credentials.credential_of(session, licence)
+def _present(
+    session: Session, licence: Licence, chosen: set[str], *, holder_id: UUID, settings: Settings, code_hash: bytes, now: datetime
+) -> tuple[list[str], str]:
+    credential = credentials.credential_of(session, licence, holder_id=holder_id)
     parts = sd_jwt.parse(credentials.text_of(credential))
     known = {disclosure.name for disclosure in parts.disclosures} | {one.name for one in type_of(licence).fields}
     if not chosen <= known:

@@ -164,7 +164,7 @@ def all_departments(session: Session) -> list[Department]:
     return list(session.scalars(select(Department).order_by(Department.code)))
 
 
-def check_authority(*, department: str, type_code: str, action: Action | str, now: datetime) -> None:
+def check_authority(*, department: str, type_code: str, action: Action | str, now: datetime, act: str | None = None) -> None:
     """Raise NoAuthority unless the department may do this with licences of this type now."""
     if type_code not in types_under(department=department, action=action, now=now):
         raise NoAuthority(f"no {action} authority", field="type")

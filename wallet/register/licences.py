@@ -1,7 +1,8 @@
 """Licences: the facts of the register. This holder has this, from, until, in this state.
 
-What is written stands: a licence changes only its state. Its number and its fields rest sealed; "expired" and "not yet valid"
-are not states but a look at the calendar, in the time of China, where a licence is valid through its last day.
+What is written stands: a licence changes only its state, and by an act of its own table (`wallet.register.acts`); whatever else changes is
+written in a successor. Its number and its fields rest sealed; "expired" and "not yet valid" are a look at the calendar, in the time of
+China, where a licence is valid through its last day.
 """
 
 import json
@@ -10,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, select
+from sqlalchemy import ColumnElement, Index, select, text, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
@@ -22,6 +23,7 @@ from wallet.register.definitions import LicenceType
 
 CHINA = timezone(timedelta(hours=8))
 TABLE = "licences"
+BY_CALENDAR = "expire"
 
 
 class LicenceState(StrEnum):
@@ -78,7 +80,11 @@ class LicenceNotFound(Refusal):
 
 
 class Licence(Base):
-    """A licence. `reason_sealed` says why its state last changed."""
+    """A licence, under the first of its holders. `act` is what led to its state, its `turn`-th; `reason_sealed` says why.
+
+    `successor_id` and `predecessor_id` are licences of the same holder; `transferred_to` is the department that may take it over,
+    `gathered_by` the licence that it was gathered into. `due_for` says what of its holder changed since it was issued (`DUE`).
+    """
 
     __tablename__ = TABLE
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -95,22 +101,57 @@ class Licence(Base):
     reason_sealed: Mapped[bytes | None]
     issued_at: Mapped[datetime]
     changed_at: Mapped[datetime]
-    __table_args__ = (Index("ix_licences_id", "id", unique=True), Index("ix_licences_issuer", "issuer_code", "type_code", "id"))
+    act: Mapped[str] = mapped_column(server_default="issue")
+    turn: Mapped[int] = mapped_column(server_default="1")
+    holders: Mapped[int] = mapped_column(server_default="1")
+    predecessor_id: Mapped[UUID | None]
+    successor_id: Mapped[UUID | None]
+    transferred_to: Mapped[str | None]
+    gathered_by: Mapped[UUID | None]
+    due_for: Mapped[list[str]] = mapped_column(server_default="[]")
+    due_since: Mapped[datetime | None]
+    __table_args__ = (
+        Index("ix_licences_id", "id", unique=True),
+        Index("ix_licences_issuer", "issuer_code", "type_code", "id"),
+        Index("ix_licences_ending", "valid_until", "id", postgresql_where=text("state = 'valid' AND valid_until IS NOT NULL")),
+    )
 
     holder_renumbered = False  # whether it was just issued to someone who was named by a former number
 
     def state_at(self, now: datetime) -> LicenceState:
         """Return the state with the calendar looked at: a licence that the register calls valid may be expired, or yet to begin."""
-        state = LicenceState(self.state)
-        if state is not LicenceState.VALID:
-            return state
-        today = china_date(now)
-        if today < self.valid_from:
-            return LicenceState.NOT_YET_VALID
-        return LicenceState.EXPIRED if self.valid_until is not None and today > self.valid_until else state
+        return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
+
+    @property
+    def is_succeeded(self) -> bool:
+        """Whether another licence took its place, so that no act is allowed of it any more."""
+        return self.successor_id is not None
+
+
+class LicenceHolder(Base):
+    """One more holder of a licence, beside the one under whom it stands (`first_holder_id`); `place` counts from 2."""
+
+    __tablename__ = "licence_holders"
+    holder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    licence_id: Mapped[UUID] = mapped_column(primary_key=True)
+    first_holder_id: Mapped[UUID]
+    place: Mapped[int]
+    __table_args__ = (Index("ix_licence_holders_licence", "licence_id"),)
 
 
 sealed_tables.declare(Licence, sealed={name: name for name in ("licence_number_sealed", "fields_sealed", "reason_sealed")})
+
+
+def seen_by_calendar(state: LicenceState, act: str, *, valid_from: date, valid_until: date | None, now: datetime) -> LicenceState:
+    """Return a state as the calendar has it at a moment; one that lapsed by its date is expired, whether that was written already or not."""
+    if state is LicenceState.LAPSED and act == BY_CALENDAR:
+        return LicenceState.EXPIRED
+    if state is not LicenceState.VALID:
+        return state
+    today = china_date(now)
+    if today < valid_from:
+        return LicenceState.NOT_YET_VALID
+    return LicenceState.EXPIRED if valid_until is not None and today > valid_until else state
 
 
 def china_date(now: datetime) -> date:
@@ -137,14 +178,35 @@ def find_by_identifier(session: Session, identifier: str) -> Licence | None:
 
 
 def licences_of(session: Session, *, holder_id: UUID) -> list[Licence]:
-    """Return every licence that a holder has or had, the newest first."""
-    return list(session.scalars(select(Licence).where(Licence.holder_id == holder_id).order_by(Licence.id.desc())))
+    """Return every licence that a holder has or had, alone or with others, the newest first."""
+    return list(session.scalars(select(Licence).where(held_by(holder_id)).order_by(Licence.id.desc())))
+
+
+def find_held(session: Session, licence_id: UUID, *, holder_id: UUID) -> Licence | None:
+    """Return a licence of a holder, held alone or with others, or None."""
+    own = session.get(Licence, (holder_id, licence_id))
+    return own or session.scalars(select(Licence).where(held_by(holder_id), Licence.id == licence_id)).one_or_none()
+
+
+def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
+    """Return who holds a licence, the first of them first; one with a single holder costs no query."""
+    if licence.holders == 1:
+        return [licence.holder_id]
+    others = select(LicenceHolder.holder_id).where(LicenceHolder.licence_id == licence.id).order_by(LicenceHolder.place)
+    return [licence.holder_id, *session.scalars(others)]
 
 
 def find_current(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> Licence | None:
     """Return the holder's newest licence of a type that is valid now, or None."""
-    rows = select(Licence).where(Licence.holder_id == holder_id, Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
+    rows = select(Licence).where(held_by(holder_id), Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
     return next((one for one in session.scalars(rows.order_by(Licence.id.desc())) if one.state_at(now) is LicenceState.VALID), None)
+
+
+def held_by(holder_id: UUID) -> ColumnElement[bool]:
+    """Return the condition that a licence is a holder's; each arm is read by an index of its own."""
+    own = select(Licence.id).where(Licence.holder_id == holder_id)
+    shared = select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
+    return Licence.id.in_(union_all(own, shared))
 
 
 def seal_details(licence_id: UUID, *, licence_number: str, fields: dict[str, Any]) -> dict[str, bytes]:

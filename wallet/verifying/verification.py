@@ -171,7 +171,7 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         seen=shown.text,
         cause=cause,
         type_code=licence_type.code if licence_type else None,
-        holder_id=register.licence.holder_id if register.licence else shown.holder_id,
+        holder_id=shown.holder_id or (register.licence.holder_id if register.licence else None),
         licence_id=register.licence.id if register.licence else shown.licence_id,
         answer={"verdict": verdict, "checks": wording.as_rows(outcome.outcomes), "licence": licence, "fields": fields},
     )

@@ -48,7 +48,8 @@ def test_a_supervisor_hears_of_each_issue_and_revocation_of_its_types_and_of_no_
         ("licence.issued", issued["id"], DRIVING),
         ("licence.revoked", issued["id"], DRIVING),
     ]
-    assert heard[1]["detail"] == {"issuer": desk.department, "identifier": issued["identifier"], "state": "revoked"}
+    dates = {name: issued[name] for name in ("valid_from", "valid_until")}
+    assert heard[1]["detail"] == {"issuer": desk.department, "identifier": issued["identifier"], "state": "revoked", "turn": 2, **dates}
     assert person.number not in json.dumps(heard)
     assert read_all(supervisor, after=end) == ([], end)
 

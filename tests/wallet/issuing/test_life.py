@@ -28,7 +28,7 @@ from wallet.issuing import sd_jwt, status_lists
 from wallet.issuing.credentials import credential_of, text_of
 from wallet.issuing.life import revoke_licence
 from wallet.register.licences import LicenceState, find_by_identifier, find_current, get_licence, licences_of
-from wallet.register.revocation import NotRevocable, reason_of
+from wallet.register.turns import NotRevocable, reason_of
 
 
 def credential_text(app: Flask, licence_id: str) -> str:

@@ -1,0 +1,112 @@
+"""Entering a licence: its row, its first turn, and a credential for each of its holders, bound to them by a key of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from runtime.settings import Settings
+from wallet.issuing import records, status_lists
+from wallet.issuing.contents import Content, make_content, values_of
+from wallet.issuing.credentials import sign_credential
+from wallet.issuing.requests import CheckedRequest
+from wallet.register.acts import Act
+from wallet.register.identifiers import LicenceIdentifier, MalformedIdentifier, make_identifier, new_serial, parse_identifier
+from wallet.register.licences import Licence, LicenceHolder, LicenceState, china_date, seal_details
+
+NOTHING_BEFORE: Mapping[str, Any] = {"act": Act.ISSUE.value, "predecessor_id": None, "gathered_by": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A licence to enter: under which id and identifier, by which department, and what came `before` it (NOTHING_BEFORE)."""
+
+    licence_id: UUID
+    identifier: LicenceIdentifier
+    department: str
+    before: Mapping[str, Any]
+
+
+def new_identifier(checked: CheckedRequest, *, department: str) -> LicenceIdentifier:
+    """Return the identifier of a licence that has none before it."""
+    return make_identifier(checked.licence_type.code, department, new_serial())
+
+
+def next_identifier(identifier: str, *, department: str) -> LicenceIdentifier:
+    """Return the identifier of a successor: the same serial in its next version, or a new serial where the old one cannot be carried on."""
+    before = parse_identifier(identifier)
+    try:
+        return make_identifier(before.type_code, department, before.serial, int(before.version) + 1)
+    except (MalformedIdentifier, ValueError):
+        return make_identifier(before.type_code, department, new_serial())
+
+
+def enter(session: Session, settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> Licence:
+    """Enter a licence that was checked, and return it. For a single holder it is one statement."""
+    licence = _row(checked, entry, now=now)
+    content = _content(settings, checked, entry, now=now)
+    list_id = status_lists.open_list(settings, now=now)
+    records.write(session, licence, sign=_signer(settings, content, now=now), list_id=list_id)
+    for number, other in enumerate(checked.others, 2):
+        link = {"holder_id": other.subject.id, "licence_id": entry.licence_id, "first_holder_id": checked.holder.id, "place": number}
+        session.execute(insert(LicenceHolder).values(link))
+        theirs = {**content.values, "holder_name": other.name, "holder_number": other.number.value}
+        own = replace(content, holder_id=other.subject.id, values=theirs)
+        records.write_credential(session, sign=_signer(settings, own, now=now), list_id=list_id)
+    entered = Licence(**licence)
+    entered.holder_renumbered = checked.holder_renumbered
+    return entered
+
+
+def _signer(settings: Settings, content: Content, *, now: datetime) -> records.Sign:
+    return lambda place: sign_credential(settings, content, place=place, now=now)
+
+
+def _row(checked: CheckedRequest, entry: Entry, *, now: datetime) -> dict[str, Any]:
+    number = checked.licence_number or entry.identifier.serial
+    return {
+        "holder_id": checked.holder.id,
+        "id": entry.licence_id,
+        "type_code": checked.licence_type.code,
+        "type_version": checked.licence_type.version,
+        "issuer_code": entry.department,
+        "identifier": str(entry.identifier),
+        **seal_details(entry.licence_id, licence_number=number, fields=checked.fields),
+        "valid_from": checked.valid_from,
+        "valid_until": checked.valid_until,
+        "state": LicenceState.VALID.value,
+        "reason_sealed": None,
+        "issued_at": now,
+        "changed_at": now,
+        "turn": 1,
+        "holders": 1 + len(checked.others),
+        "successor_id": None,
+        "transferred_to": None,
+        "due_for": [],
+        "due_since": None,
+        **entry.before,
+    }
+
+
+def _content(settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> Content:
+    return make_content(
+        settings,
+        licence_id=entry.licence_id,
+        holder_id=checked.holder.id,
+        licence_type=checked.licence_type,
+        department=entry.department,
+        identifier=str(entry.identifier),
+        issued_on=china_date(now),
+        valid_from=checked.valid_from,
+        valid_until=checked.valid_until,
+        values=values_of(
+            holder_name=checked.holder_name,
+            holder_number=checked.holder_number,
+            licence_number=checked.licence_number or entry.identifier.serial,
+            fields=checked.fields,
+        ),
+    )

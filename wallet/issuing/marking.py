@@ -1,0 +1,19 @@
+"""What the credentials of a licence say of it after an act, in the status lists: those of every holder, wherever they are kept."""
+
+from sqlalchemy.orm import Session
+
+from wallet.issuing import status_lists
+from wallet.issuing.credentials import credentials_of
+from wallet.register.acts import CredentialStatus
+from wallet.register.licences import Licence
+
+STATUSES: dict[CredentialStatus, int] = {"valid": status_lists.VALID, "suspended": status_lists.SUSPENDED, "invalid": status_lists.INVALID}
+
+
+def mark(session: Session, licence: Licence, status: CredentialStatus | None) -> None:
+    """Change the status of every credential of a licence; None changes nothing, and what is invalid stays so."""
+    if status is None:
+        return
+    for credential in credentials_of(session, licence):
+        if status_lists.state_of(session, credential.place) not in (status_lists.INVALID, STATUSES[status]):
+            status_lists.set_status(session, credential.place, STATUSES[status])

@@ -1,0 +1,43 @@
+"""Licences that are due for change: their holder has another name or number now, or is no more, and they still say what was so before.
+
+Nothing is rewritten: the licence is marked, its issuer hears of it and decides. A successor is written with what is so, and is not due.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Update, case, func, type_coerce, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from runtime.languages import Text
+from wallet.register.licences import Licence, LicenceState, held_by
+
+NAME, NUMBER, ENDED = "name", "number", "ended"
+DUE = {
+    NAME: Text("持证人名称已变更", "The holder has another name now"),
+    NUMBER: Text("持证人号码已变更", "The holder has another number now"),
+    ENDED: Text("持证人已去世或注销", "The holder has died, or was dissolved"),
+}
+STANDING = (LicenceState.VALID.value, LicenceState.SUSPENDED.value, LicenceState.TRANSFERRED.value)
+
+
+def mark_due(session: Session, holder_id: UUID, what: str, *, now: datetime) -> list[Licence]:
+    """Mark what a holder has, alone or with others, as due for what changed, and return those that were not marked so before."""
+    marked = type_coerce([what], JSONB)
+    row = _standing(holder_id).where(~Licence.due_for.contains([what]))
+    row = row.values(due_for=Licence.due_for.op("||", return_type=JSONB())(marked), due_since=func.coalesce(Licence.due_since, now))
+    return list(session.scalars(row.returning(Licence), execution_options={"populate_existing": True}))
+
+
+def unmark_due(session: Session, holder_id: UUID, what: str) -> None:
+    """Take a mark back, such as that of a death that was told by mistake."""
+    rest = Licence.due_for.op("-", return_type=JSONB())(what)
+    since = case((rest == type_coerce([], JSONB), None), else_=Licence.due_since)
+    session.execute(_standing(holder_id).where(Licence.due_for.contains([what])).values(due_for=rest, due_since=since))
+
+
+def _standing(holder_id: UUID) -> Update:
+    """Return the update of what a holder has that is not over."""
+    row = update(Licence).where(held_by(holder_id), Licence.state.in_(STANDING), Licence.successor_id.is_(None))
+    return row.execution_options(synchronize_session=False)
