@@ -49,6 +49,17 @@ def metadata(code: str) -> Response:
     return response
 
 
+@department_metadata.get("/.well-known/jwt-vc-issuer/departments/<code>")
+@allow(anyone)
+def issuer_metadata(code: str) -> Response:
+    """Give the keys of an issuer by the way of those who trust addresses rather than certificates (SD-JWT VC, JWT VC Issuer Metadata)."""
+    document = _document(get_department(code))
+    response = jsonify(issuer=document["uri"], jwks=document["jwks"])
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
 def _named(department: Department) -> dict[str, Any]:
     settings: Settings = current_app.extensions["kabao_settings"]
     return {"code": department.code, "name": department.name.as_json(), "uri": certificates.department_uri(settings, department.code)}

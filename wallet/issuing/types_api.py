@@ -1,54 +1,50 @@
-"""SD-JWT VC type metadata, at the URI that credentials carry as `vct` (draft-ietf-oauth-sd-jwt-vc, type metadata)."""
+"""What a licence type is to whoever holds or checks a credential of it, at the addresses that credentials carry."""
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, current_app
 
 from runtime.guard import allow, anyone
-from runtime.languages import Text
 from runtime.settings import Settings
+from wallet.issuing import type_metadata
 from wallet.issuing.contents import type_uri
 from wallet.register.catalogue import get_type
-from wallet.register.definitions import LicenceType
 
 MAX_AGE = 300
-LOCALES = {"zh-CN": "zh", "en": "en"}
-CLAIMS = {
-    "holder_name": Text("持证人", "Holder"),
-    "holder_number": Text("持证人号码", "Holder's number"),
-    "licence_number": Text("证照编号", "Licence number"),
-}
 types = Blueprint("types", __name__)
+
+
+@types.get("/types/licence")
+@allow(anyone)
+def base() -> Response:
+    """Give what every licence has, whatever its type."""
+    return _served(type_metadata.base_metadata(_settings().public_url))
 
 
 @types.get("/types/<slug>")
 @allow(anyone)
-def type_metadata(slug: str) -> Response:
-    """Give how a credential of this type is shown, and which of its claims are hidden."""
-    response = jsonify(metadata_of(current_app.extensions["kabao_settings"], get_type(slug)))
+def of_type(slug: str) -> Response:
+    """Give how a credential of this type is shown, and which of its claims are hidden (SD-JWT VC type metadata)."""
+    settings, licence_type = _settings(), get_type(slug)
+    return _served(type_metadata.metadata_of(settings.public_url, licence_type, vct=type_uri(settings, licence_type)))
+
+
+@types.get("/types/<slug>/schema")
+@allow(anyone)
+def schema(slug: str) -> Response:
+    """Give the JSON schema of W3C credentials of this type."""
+    licence_type = get_type(slug)
+    uri = f"{type_uri(_settings(), licence_type)}/schema"
+    return _served(type_metadata.schema_of(licence_type, uri=uri), content_type="application/schema+json")
+
+
+def _served(document: dict[str, Any], *, content_type: str = "application/json") -> Response:
+    response = Response(type_metadata.as_served(document), content_type=content_type)
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
-def metadata_of(settings: Settings, licence_type: LicenceType) -> dict[str, Any]:
-    """Return the type metadata document of a licence type."""
-    return {
-        "vct": type_uri(settings, licence_type),
-        "name": licence_type.name.zh,
-        "description": licence_type.description.zh,
-        "display": [
-            {"locale": locale, "name": getattr(licence_type.name, form), "description": getattr(licence_type.description, form)}
-            for locale, form in LOCALES.items()
-        ],
-        "claims": [
-            _claim("licence_identifier", Text("证照标识", "Licence identifier"), sd="never", mandatory=True),
-            *(_claim(name, label, sd="always", mandatory=True) for name, label in CLAIMS.items()),
-            *(_claim(one.name, one.label, sd="always", mandatory=one.required) for one in licence_type.fields),
-        ],
-    }
-
-
-def _claim(name: str, label: Text, *, sd: str, mandatory: bool) -> dict[str, Any]:
-    display = [{"locale": locale, "label": getattr(label, form)} for locale, form in LOCALES.items()]
-    return {"path": [name], "display": display, "sd": sd, "mandatory": mandatory}
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["kabao_settings"]
+    return settings

@@ -1,5 +1,7 @@
 """What anyone may read: the catalogue, departments, and the metadata of credentials' types."""
 
+from dataclasses import replace
+
 import pytest
 from cryptography import x509
 from flask import Flask
@@ -9,6 +11,8 @@ from keys import certificates
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import credit_code
 from tests.world_wallet import DEFINITIONS
+from wallet.issuing import type_metadata
+from wallet.issuing.type_metadata import integrity_of
 from wallet.register.definitions import read_definition
 
 
@@ -27,7 +31,17 @@ def test_a_licence_type_is_found_by_its_code_and_by_its_short_name(client: Flask
     assert [one["name"] for one in found["fields"]][:2] == ["vehicle_class", "first_issued"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/licence-types/{}", "/types/{}", "/departments/{}", "/api/v1/departments/{}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/licence-types/{}",
+        "/types/{}",
+        "/types/{}/schema",
+        "/.well-known/jwt-vc-issuer/departments/{}",
+        "/departments/{}",
+        "/api/v1/departments/{}",
+    ],
+)
 @pytest.mark.parametrize("name", ["nothing", "x" * 500, "%00", "%F0%9F%98%80", "11379999000010014D"])
 def test_what_there_is_not_is_not_found(client: FlaskClient, desk: Desk, path: str, name: str) -> None:
     answer = client.get(path.format(name))
@@ -57,9 +71,47 @@ def test_type_metadata_says_how_a_credential_is_shown_and_what_is_hidden(client:
     assert metadata["vct"] == "http://127.0.0.1:8000/types/driving-licence"
     assert [one["locale"] for one in metadata["display"]] == ["zh-CN", "en"]
     claims = {one["path"][0]: one for one in metadata["claims"]}
-    assert claims["licence_identifier"]["sd"] == "never"
-    assert {claims[name]["sd"] for name in ("holder_name", "holder_number", "licence_number", "address")} == {"always"}
+    assert {one["sd"] for one in claims.values()} == {"always"}
     assert claims["vehicle_class"]["display"] == [{"locale": "zh-CN", "label": "准驾车型"}, {"locale": "en", "label": "Vehicle class"}]
+    simple = metadata["display"][0]["rendering"]["simple"]
+    assert (simple["background_color"], simple["text_color"]) == ("#4b5870", "#ffffff")
+    assert integrity_of(client.get(simple["logo"]["uri"].removeprefix("http://127.0.0.1:8000")).data) == simple["logo"]["uri#integrity"]
+
+
+def test_every_type_extends_one_that_says_what_each_licence_has(client: FlaskClient, desk: Desk) -> None:
+    metadata = client.get("/types/driving-licence").json
+    base = client.get(metadata["extends"].removeprefix("http://127.0.0.1:8000"))
+    assert base.json["vct"] == metadata["extends"]
+    assert integrity_of(base.data) == metadata["extends#integrity"]
+    claims = {one["path"][0]: one for one in base.json["claims"]}
+    assert {name: claims[name]["sd"] for name in ("holder_name", "holder_number", "licence_number")} == dict.fromkeys(
+        ("holder_name", "holder_number", "licence_number"), "always"
+    )
+    assert claims["licence_identifier"]["sd"] == "allowed"
+
+
+def test_a_field_that_cannot_be_hidden_says_so(client: FlaskClient) -> None:
+    definition = DEFINITIONS["driving-licence"]
+    fields = tuple(replace(one, hideable=one.name != "vehicle_class") for one in definition.fields)
+    metadata = type_metadata.metadata_of("https://id.example", replace(definition, fields=fields), vct="https://id.example/types/x")
+    assert {one["path"][0]: one["sd"] for one in metadata["claims"]}["vehicle_class"] == "never"
+
+
+def test_a_schema_says_what_a_w3c_credential_of_a_type_holds(client: FlaskClient, desk: Desk) -> None:
+    answer = client.get("/types/driving-licence/schema")
+    assert answer.mimetype == "application/schema+json"
+    assert answer.json["$id"] == "http://127.0.0.1:8000/types/driving-licence/schema"
+    subject = answer.json["properties"]["credentialSubject"]
+    assert {"holder_name", "licence_identifier", "vehicle_class"} <= set(subject["required"])
+    assert subject["properties"]["first_issued"] == {"type": "string", "format": "date", "title": "First issued"}
+    assert "C1" in subject["properties"]["vehicle_class"]["enum"]
+
+
+def test_an_issuers_keys_are_found_by_its_address_too(client: FlaskClient, desk: Desk) -> None:
+    found = client.get(f"/.well-known/jwt-vc-issuer/departments/{desk.department}")
+    assert set(found.json) == {"issuer", "jwks"}
+    assert found.json["issuer"] == f"http://127.0.0.1:8000/departments/{desk.department}"
+    assert found.json["jwks"] == client.get(f"/departments/{desk.department}").json["jwks"]
 
 
 def test_the_interface_says_which_scope_a_caller_needs(client: FlaskClient) -> None:
