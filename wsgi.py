@@ -135,6 +135,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
+    from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
+    from wallet.issuing.oid4vci.credential_api import credentials
+    from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -165,7 +168,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
     senders.init_app(app)
-    for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
+    for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (
         licences_api.licences,
@@ -186,6 +189,7 @@ def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
     from demo.stand import demo
     from demo.tour import tour
+    from idp.oauth.attested.commands import wallet_maker
     from idp.oauth.commands import client
     from idp.oauth.exchange.trust_commands import trust
     from idp.oauth.resource_commands import resource
@@ -200,7 +204,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
     return [demo, tour, *ours, licence_type, department, verify, ledger]
 
 

@@ -35,7 +35,8 @@ from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
-PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS)
+METADATA = "metadata"
+PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS, METADATA)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)
 USUAL_SUITES = {OIDC: tuple(suites.SUITES), REQUESTS: (suites.ES256.name,), ENCRYPTION: tuple(suites.ENCRYPTION_SUITES)}

@@ -2,6 +2,7 @@
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens, resources, revoked_tokens
 from idp.oauth.apart import inbox, waiting
+from idp.oauth.attested import makers
 from idp.oauth.exchange import issuers, pre_authorized
 from idp.oauth.registration import initial_tokens, policies, registering, software_statements
 from idp.oauth.requests import pushed
@@ -35,6 +36,7 @@ from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import uses
 from wallet.issuing import batches, credentials, status_lists
+from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
 from wallet.verifying import receipts
@@ -86,6 +88,7 @@ OWNERS = (
     tokens,
     pre_authorized,
     issuers,
+    makers,
     waiting,
     inbox,
     pushed,
@@ -103,6 +106,9 @@ OWNERS = (
     qr_codes,
     credentials,
     batches,
+    elsewhere,
+    deferred,
+    offers,
     status_lists,
 )
 metadata = Base.metadata
