@@ -81,7 +81,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
     from idp.signals import pushing, telling  # noqa: F401 (declares jobs; hears of acts)
     from idp.signals.polling_api import polls
+    from idp.signals.stream_pages import stream_pages
     from idp.signals.streams_api import signals
+    from idp.signals.webhooks_api import webhooks_api
     from idp.signin import (
         account_menu,
         ended,  # noqa: F401 (ends what someone could do who has died)
@@ -117,7 +119,11 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from keys.published_api import published
     from runtime.health_api import health
     from runtime.home_pages import home
-    from wallet.holding import account_names, export_sections  # noqa: F401 (give accounts their licences)
+    from wallet.holding import (
+        account_names,  # noqa: F401 (gives accounts their licences)
+        export_sections,  # noqa: F401 (likewise)
+        licence_notices,  # noqa: F401 (declares a job)
+    )
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
@@ -135,9 +141,6 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
-    from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
-    from wallet.issuing.oid4vci.credential_api import credentials
-    from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -158,7 +161,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
         app.register_blueprint(blueprint)
-    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages, registration, client_pages, access_pages):
+    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages, registration, client_pages, access_pages, stream_pages):
         app.register_blueprint(blueprint)
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
     for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
@@ -168,7 +171,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
     senders.init_app(app)
-    for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
+    for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (
         licences_api.licences,
@@ -179,6 +182,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     ):
         api.register_blueprint(interface)
     api.register_blueprint(registry_updates_api)
+    api.register_blueprint(webhooks_api)
     for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
@@ -189,7 +193,6 @@ def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
     from demo.stand import demo
     from demo.tour import tour
-    from idp.oauth.attested.commands import wallet_maker
     from idp.oauth.commands import client
     from idp.oauth.exchange.trust_commands import trust
     from idp.oauth.resource_commands import resource
@@ -204,7 +207,7 @@ def commands() -> list[click.Command]:
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
     return [demo, tour, *ours, licence_type, department, verify, ledger]
 
 

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Session
 from keys import certificates, ring, sealing, suites
 from runtime.settings import Settings
 
-CERTIFIED = (ring.RECEIPT, ring.STATUS, ring.LEDGER, ring.METADATA)
-
 
 def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
     """Make the data keys, the root and the service's own keys; returns False if they are there already.
@@ -23,17 +21,16 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
     sealing.add_data_key(session, settings, sealing.INDEX, now=now)
     certificates.create_root(session, settings, now=now)
     _add_missing(session, settings, now=now)
+    for use in (ring.RECEIPT, ring.STATUS, ring.LEDGER):
+        certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)
     return True
 
 
 def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None:
-    """Give each use its first key, of each of its suites or with a certificate, if it never had one."""
+    """Give each use that rotates by itself its first key of each of its suites, if it never had one."""
     present = {(row.use, row.suite) for row in ring.listed(session)}
     of_any = {use for use, _ in present if use not in ring.MANY_SUITES}
     for use, usual in ring.USUAL_SUITES.items():
         for suite in usual:
             if use not in of_any and (use, suite) not in present:
                 ring.add(session, settings, use=use, suite=suites.ALL_SUITES[suite], state=ring.ACTIVE, now=now)
-    for use in CERTIFIED:
-        if use not in of_any:
-            certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)

@@ -35,8 +35,7 @@ from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
-METADATA = "metadata"
-PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS, METADATA)
+PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)
 USUAL_SUITES = {OIDC: tuple(suites.SUITES), REQUESTS: (suites.ES256.name,), ENCRYPTION: tuple(suites.ENCRYPTION_SUITES)}

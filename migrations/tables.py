@@ -2,7 +2,6 @@
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens, resources, revoked_tokens
 from idp.oauth.apart import inbox, waiting
-from idp.oauth.attested import makers
 from idp.oauth.exchange import issuers, pre_authorized
 from idp.oauth.registration import initial_tokens, policies, registering, software_statements
 from idp.oauth.requests import pushed
@@ -34,9 +33,8 @@ from idp.subjects import directory, history, mandate_queries, mandates, registri
 from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
-from wallet.holding import uses
+from wallet.holding import licence_notices, uses
 from wallet.issuing import batches, credentials, status_lists
-from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
 from wallet.verifying import receipts
@@ -88,7 +86,6 @@ OWNERS = (
     tokens,
     pre_authorized,
     issuers,
-    makers,
     waiting,
     inbox,
     pushed,
@@ -102,13 +99,11 @@ OWNERS = (
     licences,
     turns,
     uses,
+    licence_notices,
     receipts,
     qr_codes,
     credentials,
     batches,
-    elsewhere,
-    deferred,
-    offers,
     status_lists,
 )
 metadata = Base.metadata

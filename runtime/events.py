@@ -2,6 +2,9 @@
 
 Readers page by a cursor and never miss a row: a row is shown only once no older transaction is still open (anywhere in the
 PostgreSQL cluster, so nothing that holds long transactions should share it), and the order that a reader sees is final.
+
+The order is that of transactions, by the number that each gets at its first write. So whoever acts on a thing must hold it (`FOR UPDATE`) before
+writing anything: then of two acts on one thing the later has the higher number, and nobody hears of them the wrong way round.
 """
 
 from dataclasses import dataclass
@@ -62,7 +65,7 @@ def emit(session: Session, kind: str, *, topic: str, object_id: UUID | str, now:
 
 def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> list[Event]:
     """Return the events on some topics that follow a cursor, in their final order."""
-    return list(session.scalars(_following(topics, after).limit(limit)))
+    return list(session.scalars(following(after).where(Event.topic.in_(topics)).limit(limit)))
 
 
 def end(session: Session) -> Cursor:
@@ -71,7 +74,8 @@ def end(session: Session) -> Cursor:
     return Cursor(int(settled or 1) - 1, 2**63 - 1)
 
 
-def _following(topics: set[str], after: Cursor) -> Select[Event]:
+def following(after: Cursor) -> Select[Event]:
+    """Return the question for all events that follow a cursor, in their final order."""
     later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
     settled = Event.transaction < text("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint")
-    return select(Event).where(Event.topic.in_(topics), later, settled).order_by(Event.transaction, Event.sequence)
+    return select(Event).where(later, settled).order_by(Event.transaction, Event.sequence)

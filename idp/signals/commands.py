@@ -6,28 +6,27 @@ import click
 from flask.cli import AppGroup
 from rich.console import Console
 from rich.table import Column, Table
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from idp.signals import event_types, streams, tokens
 from idp.signals.streams import SignalStream
-from idp.signals.tokens import SignalToken
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
 
+METHODS = {streams.PUSH: "push", streams.POLL: "poll", streams.WEBHOOK: "webhook"}
 signals = AppGroup("signals", help="Watch over the streams of shared signals.")
 
 
 @signals.command("list")
 def list_streams() -> None:
-    """Show every stream, what waits in it and what its receiver refused."""
-    table = Table(Column("stream", no_wrap=True), "receiver", "method", "status", "waits", "refused", "failures")
-    counts = select(SignalToken.stream_id, func.count().filter(SignalToken.refused.is_(None)), func.count(SignalToken.refused))
+    """Show every stream, what waits in it and what was set aside."""
+    table = Table(Column("stream", no_wrap=True), "receiver", "method", "status", "waits", "set aside", "failures")
     with transaction() as session:
-        numbers = {stream_id: (waits, refused) for stream_id, waits, refused in session.execute(counts.group_by(SignalToken.stream_id))}
+        numbers = tokens.counts(session)
         for row in session.scalars(select(SignalStream).order_by(SignalStream.client_id, SignalStream.id)):
             waits, refused = numbers.get(row.id, (0, 0))
-            method = "push" if row.method == streams.PUSH else "poll"
+            method = METHODS[row.method]
             table.add_row(str(row.id), row.client_id, method, row.status, str(waits), str(refused), str(row.failures))
     Console().print(table)
 
@@ -49,11 +48,35 @@ def status(stream_id: UUID, status: str, reason: str | None) -> None:
 
 @signals.command()
 @click.argument("stream_id", type=click.UUID)
-def replay(stream_id: UUID) -> None:
-    """Offer a receiver once more what it refused."""
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
+def dead(stream_id: UUID, limit: int) -> None:
+    """Show what was set aside of a stream, the oldest first, and why."""
+    table = Table(Column("event", no_wrap=True), "made", "type", "about", "why")
     with transaction() as session:
-        again = tokens.replay(session, _get(session, stream_id))
+        for row in tokens.dead_letters(session, _get(session, stream_id).id, limit=limit):
+            table.add_row(str(row.id), f"{row.made_at:%Y-%m-%d %H:%M}", row.type.rpartition("/")[2], row.about or "", row.refused)
+    Console().print(table)
+
+
+@signals.command()
+@click.argument("stream_id", type=click.UUID)
+@click.argument("event_id", type=click.UUID, required=False)
+def replay(stream_id: UUID, event_id: UUID | None) -> None:
+    """Offer a receiver once more what was set aside, or one event of it."""
+    with transaction() as session:
+        again = tokens.replay(session, _get(session, stream_id), event_id)
     click.echo(f"{again} offered again.")
+
+
+@signals.command()
+@click.argument("stream_id", type=click.UUID)
+@click.argument("event_id", type=click.UUID)
+def drop(stream_id: UUID, event_id: UUID) -> None:
+    """Give up one event that was set aside, so that what stands behind it goes on."""
+    with transaction() as session:
+        if not tokens.drop(session, _get(session, stream_id), event_id):
+            raise click.ClickException("No such event was set aside.")
+    click.echo("Given up.")
 
 
 def _get(session: object, stream_id: UUID) -> SignalStream:

@@ -93,6 +93,12 @@ def licence_type_of(kind: str, settings: Settings) -> str:
     return f"{settings.public_url}/secevent/{kind.replace('.', '-')}"
 
 
+def plain_name(event_type: str) -> str:
+    """Return the name of an event type with full stops, as webhooks have it (`licence.issued`, `ssf.verification`)."""
+    last = event_type.rpartition("/")[2]
+    return last.replace("-", ".", 1) if "/secevent/licence-" in event_type else f"{event_type.split('/')[-3]}.{last}"
+
+
 def licence_types(settings: Settings) -> tuple[str, ...]:
     """Return the event types of licences."""
     return tuple(licence_type_of(kind, settings) for kind in LICENCE_KINDS)

@@ -1,7 +1,7 @@
-"""Pushing: a worker posts a stream's events one after the other, until its receiver has them all (RFC 8935).
+"""Pushing: a worker posts a stream's events one after the other, until its receiver has them all: as security events (RFC 8935), or as a webhook.
 
 One worker a stream at a time, by a lease, so that the order holds; what its receiver cannot take now is tried again, ever more rarely, and what it
-refuses is set aside for an operator.
+refuses, or answers with an error a dozen times, is set aside for an operator.
 """
 
 import json
@@ -12,9 +12,10 @@ from uuid import UUID
 import structlog
 from flask import current_app
 from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import Session
 
-from idp.signals import streams, tokens
-from idp.signals.streams import PUSH, SignalStream
+from idp.signals import event_types, streams, tokens, webhooks
+from idp.signals.streams import DELIVERED, DISABLED, WEBHOOK, SignalStream
 from idp.signals.tokens import PUSHING, SignalToken
 from runtime import jobs, outbound
 from runtime.clock import now as clock_now
@@ -26,16 +27,22 @@ LEASE = timedelta(minutes=3)
 TIMEOUT = 8.0
 BATCH = 20
 ANSWER_LIMIT = 4096
+BUSY = (429, 502, 503, 504)
 LONGEST_WAIT = timedelta(minutes=10)
 ERRORS = ("invalid_request", "invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied", "invalid_state")
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a receiver did with an event: it has it, it refuses it (`err`), or it must be asked again."""
+    """What a receiver did with an event: it has it, it refuses it (`err`), it wants no more (`is_gone`), or it must be asked again.
+
+    `status` is what it answered, where that was neither yes nor no.
+    """
 
     has_it: bool = False
     err: str | None = None
+    is_gone: bool = False
+    status: int | None = None
 
 
 @jobs.outward
@@ -56,7 +63,7 @@ def push_what_is_due() -> None:
     is_due = or_(SignalStream.due_at.is_(None), SignalStream.due_at <= moment)
     is_free = or_(SignalStream.leased_until.is_(None), SignalStream.leased_until < moment)
     with transaction() as session:
-        due = select(SignalStream.id).where(SignalStream.method == PUSH, SignalStream.status == streams.ENABLED, is_due, is_free, has_some)
+        due = select(SignalStream.id).where(SignalStream.method.in_(DELIVERED), SignalStream.status == streams.ENABLED, is_due, is_free, has_some)
         for stream_id in session.scalars(due.limit(100)):
             jobs.defer(session, PUSHING, stream_id=str(stream_id))
 
@@ -66,7 +73,7 @@ def _lease(stream_id: UUID, *, now: datetime) -> bool:
     is_free = or_(SignalStream.leased_until.is_(None), SignalStream.leased_until < now)
     is_due = or_(SignalStream.due_at.is_(None), SignalStream.due_at <= now)
     has_some = exists().where(SignalToken.stream_id == stream_id, SignalToken.refused.is_(None))
-    take = update(SignalStream).where(SignalStream.id == stream_id, SignalStream.method == PUSH, is_free, is_due, has_some)
+    take = update(SignalStream).where(SignalStream.id == stream_id, SignalStream.method.in_(DELIVERED), is_free, is_due, has_some)
     with transaction() as session:
         return session.scalar(take.values(leased_until=now + LEASE).returning(SignalStream.id)) is not None
 
@@ -84,18 +91,34 @@ def _push_batch(stream_id: UUID) -> bool:
     if stream is None or not found or not streams.supported_by(stream.client_id, current_app.extensions["kabao_settings"]):
         return False  # what waits for a client that may not listen any more goes with the rest after seven days
     for token in found:
-        outcome = _push(stream, token)
+        outcome = (_post_webhook if stream.method == WEBHOOK else _push)(stream, token)
         with transaction() as session:
-            if outcome.has_it:
-                tokens.taken(session, stream_id, [token.id])
-            elif outcome.err is not None:
-                tokens.refuse(session, stream_id, token.id, outcome.err)
-                log.warning("a receiver refuses an event", stream=str(stream_id), client=stream.client_id, err=outcome.err)
-            else:
-                _put_off(session.get_one(SignalStream, stream_id), now=clock_now())
+            if not _note(session, stream_id, token.id, outcome):
                 return False
             session.execute(update(SignalStream).where(SignalStream.id == stream_id, SignalStream.failures > 0).values(failures=0, due_at=None))
     return True
+
+
+def _note(session: Session, stream_id: UUID, token_id: UUID, outcome: _Outcome) -> bool:
+    """Note what a receiver did with an event; returns whether the next is to go on at once."""
+    if outcome.has_it:
+        tokens.taken(session, stream_id, [token_id])
+        return True
+    row = session.get_one(SignalStream, stream_id)
+    if outcome.is_gone:
+        streams.set_status(session, row, DISABLED, reason="410", actor="receiver", now=clock_now())
+        log.warning("a receiver is gone for good", stream=str(stream_id), client=row.client_id)
+        return False
+    err = outcome.err
+    if err is not None:
+        tokens.refuse(session, stream_id, token_id, err)
+    elif outcome.status is not None and tokens.count_try(session, stream_id, token_id, f"status {outcome.status}"):
+        err = f"status {outcome.status}"
+    if err is not None:
+        log.warning("an event is set aside", stream=str(stream_id), client=row.client_id, err=err)
+        return True
+    _put_off(row, now=clock_now())
+    return False
 
 
 def _put_off(stream: SignalStream, *, now: datetime) -> None:
@@ -105,26 +128,36 @@ def _put_off(stream: SignalStream, *, now: datetime) -> None:
 
 
 def _push(stream: SignalStream, token: SignalToken) -> _Outcome:
-    settings: Settings = current_app.extensions["kabao_settings"]
     headers = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
     if stream.authorization is not None:
         headers["Authorization"] = stream.authorization
-    body = tokens.sign(token, client_id=stream.client_id, settings=settings).encode()
+    answer = _post(stream, tokens.sign(token, client_id=stream.client_id, settings=_settings()).encode(), headers)
+    if answer is not None and answer.status == 400:
+        return _Outcome(err=_error_in(answer.body))
+    return _outcome_of(answer)
+
+
+def _post_webhook(stream: SignalStream, token: SignalToken) -> _Outcome:
+    ((event_type, event),) = token.claims["events"].items()
+    data = {name: value for name, value in event.items() if name != "event_timestamp"}
+    body = webhooks.body_of(event_types.plain_name(event_type), happened_at=token.made_at, data=data)
+    headers = webhooks.headers_of(body, event_id=str(token.id), kept=stream.authorization or "", now=clock_now())
+    answer = _post(stream, body, {"Content-Type": webhooks.CONTENT_TYPE, **headers})
+    return _Outcome(is_gone=True) if answer is not None and answer.status == 410 else _outcome_of(answer)
+
+
+def _post(stream: SignalStream, body: bytes, headers: dict[str, str]) -> outbound.Answer | None:
+    allowed = outbound.allowed_by(_settings())
     try:
-        answer = outbound.fetch(
-            "POST",
-            stream.endpoint_url or "",
-            body=body,
-            headers=headers,
-            allowed=outbound.allowed_by(settings),
-            timeout=TIMEOUT,
-            limit=ANSWER_LIMIT,
-        )
+        return outbound.fetch("POST", stream.endpoint_url or "", body=body, headers=headers, allowed=allowed, timeout=TIMEOUT, limit=ANSWER_LIMIT)
     except outbound.NoAnswer:
+        return None
+
+
+def _outcome_of(answer: outbound.Answer | None) -> _Outcome:
+    if answer is None or answer.status in BUSY:
         return _Outcome()
-    if answer.status in (200, 202, 204):
-        return _Outcome(has_it=True)
-    return _Outcome(err=_error_in(answer.body) if answer.status == 400 else None)
+    return _Outcome(has_it=True) if 200 <= answer.status < 300 else _Outcome(status=answer.status)
 
 
 def _error_in(body: bytes) -> str:
@@ -135,3 +168,8 @@ def _error_in(body: bytes) -> str:
         return "invalid_request"
     err = said.get("err") if isinstance(said, dict) else None
     return err if err in ERRORS else "invalid_request"
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["kabao_settings"]
+    return settings

@@ -25,10 +25,12 @@ from runtime.languages import Text
 from runtime.problems import NotAllowed, Refusal, TooManyRequests
 from runtime.settings import Settings
 
-PUSH, POLL = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936"
+PUSH, POLL, WEBHOOK = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936", "urn:kabao:webhook"
+SIGNALS, DELIVERED = (PUSH, POLL), (PUSH, WEBHOOK)
 ENABLED, PAUSED, DISABLED = "enabled", "paused", "disabled"
 STATUSES = (ENABLED, PAUSED, DISABLED)
 MOST_STREAMS = 5
+SECRET = "whsec_"  # noqa: S105 (how a webhook's secrets begin)
 LICENCE_SCOPE = "events"
 LISTENERS = frozenset({scopes.SSF_MANAGE, scopes.SSF_READ})
 TOPIC = "signal streams"
@@ -77,7 +79,7 @@ class SignalStream(Base):
 
     @property
     def authorization(self) -> str | None:
-        """What the receiver wants to be sent as its `Authorization` header."""
+        """What the receiver wants to be sent as its `Authorization` header; a webhook's secrets, the newest first."""
         if self.authorization_sealed is None:
             return None
         return sealing.unseal(self.authorization_sealed, table="signal_streams", column="authorization", row=self.id)
@@ -116,12 +118,16 @@ class Wanted:
 
 
 def supported_by(client_id: str, settings: Settings) -> list[str]:
-    """Return the types that a receiver can ask for: those of people as a portal, those of licences as a department's system."""
+    """Return the types that a receiver can ask for: those of people as a portal, those of licences as a department's system.
+
+    A portal that draws licences hears of those that it may draw.
+    """
     client = find_client(client_id)
-    if client is None or LISTENERS.isdisjoint(client.scopes):
+    if client is None:
         return []
-    of_people = event_types.OF_PEOPLE if client.redirect_uris else ()
-    return [*of_people, *(event_types.licence_types(settings) if LICENCE_SCOPE in client.scopes else ())]
+    listens, is_portal = not LISTENERS.isdisjoint(client.scopes), bool(client.redirect_uris)
+    of_licences = LICENCE_SCOPE in client.scopes or (listens and is_portal and scopes.LICENCES in client.scopes)
+    return [*(event_types.OF_PEOPLE if listens and is_portal else ()), *(event_types.licence_types(settings) if of_licences else ())]
 
 
 def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settings, now: datetime) -> SignalStream:
@@ -130,7 +136,7 @@ def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settin
         raise NotAllowed("there is no event of which the client may hear")
     check_wanted(wanted, settings)
     session.execute(select(text("pg_advisory_xact_lock(hashtextextended(:name, 0))")).params(name=f"signal streams of {client_id}"))
-    if len(streams_of(session, client_id)) >= MOST_STREAMS:
+    if len(streams_of(session, client_id, methods=(*SIGNALS, WEBHOOK))) >= MOST_STREAMS:
         raise TooManyStreams()
     end = events.end(session)
     row = SignalStream(
@@ -145,9 +151,12 @@ def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settin
 
 def check_wanted(wanted: Wanted, settings: Settings) -> None:
     """Check what a receiver supplies; raises StreamRefused."""
+    is_secret = wanted.method == WEBHOOK
+    if is_secret != (wanted.authorization_header or "").startswith(SECRET):
+        raise StreamRefused("a webhook is signed, and nothing else is", field="delivery.authorization_header")
     if wanted.method == POLL and (wanted.endpoint_url or wanted.authorization_header):
         raise StreamRefused("polled streams have our address", field="delivery.endpoint_url")
-    if wanted.method != PUSH:
+    if wanted.method not in DELIVERED:
         return
     parts = urlsplit(wanted.endpoint_url or "")
     is_secure = parts.scheme == "https" or (settings.development and parts.scheme == "http")
@@ -176,15 +185,18 @@ def supplied(row: SignalStream) -> Wanted:
     return Wanted(row.method, row.endpoint_url, row.authorization, tuple(row.events_requested), row.description)
 
 
-def streams_of(session: Session, client_id: str) -> list[SignalStream]:
+def streams_of(session: Session, client_id: str, *, methods: tuple[str, ...] = SIGNALS) -> list[SignalStream]:
     """Return the streams of a receiver, the oldest first."""
-    return list(session.scalars(select(SignalStream).where(SignalStream.client_id == client_id).order_by(SignalStream.id)))
+    mine = (SignalStream.client_id == client_id, SignalStream.method.in_(methods))
+    return list(session.scalars(select(SignalStream).where(*mine).order_by(SignalStream.id)))
 
 
-def get_stream(session: Session, stream_id: UUID, *, client_id: str | None = None, lock: bool = False) -> SignalStream:
+def get_stream(
+    session: Session, stream_id: UUID, *, client_id: str | None = None, methods: tuple[str, ...] = (*SIGNALS, WEBHOOK), lock: bool = False
+) -> SignalStream:
     """Return a stream, of a receiver if one is named; raises StreamNotFound."""
     row = session.get(SignalStream, stream_id, with_for_update=lock or None)
-    if row is None or client_id not in (None, row.client_id):
+    if row is None or client_id not in (None, row.client_id) or row.method not in methods:
         raise StreamNotFound(field="stream_id")
     return row
 

@@ -12,7 +12,7 @@ from idp.oauth.callers import InsufficientScope, bearer
 from idp.oauth.clients import find_client
 from idp.oauth.pairwise import NotPairwise, subject_of
 from idp.signals import event_types, streams, tokens
-from idp.signals.streams import ENABLED, POLL, PUSH, SignalStream, StreamNotFound, StreamRefused, Wanted
+from idp.signals.streams import ENABLED, POLL, PUSH, SIGNALS, SignalStream, StreamNotFound, StreamRefused, Wanted
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -115,7 +115,7 @@ def set_status() -> Response:
     """Let a stream go on, wait or stop."""
     body, moment = read(StatusSchema()), now()
     with transaction() as session:
-        row = streams.get_stream(session, body["stream_id"], client_id=receiver(), lock=True)
+        row = streams.get_stream(session, body["stream_id"], client_id=receiver(), methods=SIGNALS, lock=True)
         streams.set_status(session, row, body["status"], reason=body.get("reason"), actor=f"client:{row.client_id}", now=moment)
         return answer(_status_of(row))
 
@@ -148,7 +148,7 @@ def verification() -> Response:
     """Send a verification event over a stream (section 8.1.4)."""
     body, moment = read(VerificationSchema()), now()
     with transaction() as session:
-        row = streams.get_stream(session, body["stream_id"], client_id=receiver())
+        row = streams.get_stream(session, body["stream_id"], client_id=receiver(), methods=SIGNALS)
         streams.may_verify(session, row, now=moment)
         event = {"state": body["state"]} if "state" in body else {}
         tokens.add_of_stream(session, row, event_types.VERIFICATION, event, now=moment)
@@ -205,7 +205,7 @@ def document_of(row: SignalStream) -> dict[str, Any]:
 def _changed(wanted_of: Any) -> Response:
     body = read(StreamChangeSchema())
     with transaction() as session:
-        row = streams.get_stream(session, body["stream_id"], client_id=receiver(), lock=True)
+        row = streams.get_stream(session, body["stream_id"], client_id=receiver(), methods=SIGNALS, lock=True)
         _check_ours(body, document_of(row))
         streams.replace(session, row, wanted_of(streams.supplied(row), body), settings=_settings(), now=now())
         return answer(document_of(row))
@@ -235,12 +235,12 @@ def _named(session: Any) -> SignalStream:
         stream_id = UUID(request.args.get("stream_id", ""))
     except ValueError as error:
         raise StreamNotFound(field="stream_id") from error
-    return streams.get_stream(session, stream_id, client_id=receiver())
+    return streams.get_stream(session, stream_id, client_id=receiver(), methods=SIGNALS)
 
 
 def _about(session: Any) -> tuple[SignalStream, UUID | None]:
     body = read(SubjectSchema())
-    row = streams.get_stream(session, body["stream_id"], client_id=receiver())
+    row = streams.get_stream(session, body["stream_id"], client_id=receiver(), methods=SIGNALS)
     client, subject = find_client(row.client_id), body["subject"]
     if client is None or subject["iss"] != _settings().public_url:
         return row, None

@@ -1,7 +1,8 @@
 """What a stream has to say: one row a security event, written in the transaction of the act, gone once its receiver has it.
 
 A row is signed when it leaves, so that a key that is rotated meanwhile does no harm; its `jti` is the row's id, the same however often it leaves.
-RFC 8417; Shared Signals Framework 1.0 section 4.
+What a receiver refuses, or could not be brought for a week, is a dead letter: it waits for an operator, and what came later about the same
+thing waits behind it, so that nobody hears of a thing's later acts before its earlier ones. RFC 8417; Shared Signals Framework 1.0 section 4.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,26 +10,33 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ColumnElement, Index, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from idp.signals import event_types
-from idp.signals.streams import ENABLED, Listening, SignalStream
+from idp.signals.streams import DELIVERED, ENABLED, Listening, SignalStream
 from keys import ring
 from runtime import jobs
-from runtime.database import Base, prune
+from runtime.database import Base, prune, transaction
 from runtime.ids import new_id
 from runtime.settings import Settings
 
 TYP = "secevent+jwt"
 RS256 = "RS256"  # the CAEP interoperability profile, section 2.6, asks for it
-KEPT = timedelta(days=7)
+OFFERED = timedelta(days=7)
+KEPT = timedelta(days=90)
+MOST_TRIES = 12
+UNDELIVERED = "undelivered"
+BATCH = 1000
 PUSHING = "push_signals"
 ALWAYS = (event_types.VERIFICATION, event_types.STREAM_UPDATED)
 
 
 class SignalToken(Base):
-    """An event that waits for its receiver; `refused` is the receiver's own word for what it did not like, and then it waits for an operator."""
+    """An event that waits for its receiver; `refused` is the receiver's own word for what it did not like, and then it waits for an operator.
+
+    `about` is the thing whose events keep their order; `tries` counts the answers that were neither yes nor no.
+    """
 
     __tablename__ = "signal_tokens"
     stream_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -37,6 +45,12 @@ class SignalToken(Base):
     type: Mapped[str]
     claims: Mapped[dict[str, Any]]
     refused: Mapped[str | None]
+    about: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(server_default="0", default=0)
+    __table_args__ = (
+        Index("ix_signal_tokens_dead", "stream_id", "about", "id", postgresql_where=text("refused IS NOT NULL")),
+        Index("ix_signal_tokens_living", "made_at", postgresql_where=text("refused IS NULL")),
+    )
 
 
 def add(
@@ -47,26 +61,36 @@ def add(
     subjects: Mapping[UUID, dict[str, Any]],
     event: dict[str, Any],
     now: datetime,
+    about: str | None = None,
 ) -> None:
-    """Write an event for some streams; `subjects` says, by stream, what each of them calls whom it is about (`sub_id`)."""
+    """Write an event for some streams; `subjects` says, by stream, what each of them calls whom it is about (`sub_id`).
+
+    `about` names the thing whose events are heard in their order.
+    """
     txn = str(new_id())
     for one in receivers:
         row_id = new_id()
         claims = {"txn": txn, "sub_id": subjects[one.stream_id], "events": {event_type: event}}
-        session.execute(insert(SignalToken).values(stream_id=one.stream_id, id=row_id, made_at=now, type=event_type, claims=claims, refused=None))
-        if one.method.endswith("8935"):
+        row = {"stream_id": one.stream_id, "id": row_id, "made_at": now, "type": event_type, "claims": claims, "about": about}
+        session.execute(insert(SignalToken).values(row))
+        if one.method in DELIVERED:
             jobs.defer(session, PUSHING, stream_id=str(one.stream_id))
 
 
 def add_of_stream(session: Session, row: SignalStream, event_type: str, event: dict[str, Any], *, now: datetime) -> None:
     """Write an event about the stream itself: a verification, or that it was changed by us."""
-    about = {row.id: {"format": "opaque", "id": str(row.id)}}
-    add(session, [Listening(row.id, row.client_id, row.method)], event_type=event_type, subjects=about, event=event, now=now)
+    subject = {row.id: {"format": "opaque", "id": str(row.id)}}
+    add(session, [Listening(row.id, row.client_id, row.method)], event_type=event_type, subjects=subject, event=event, now=now)
 
 
 def waiting(session: Session, row: SignalStream, *, limit: int) -> list[SignalToken]:
-    """Return the next events of a stream, in order; of one that is not enabled only those about the stream itself."""
-    mine: list[ColumnElement[bool]] = [SignalToken.stream_id == row.id, SignalToken.refused.is_(None)]
+    """Return the next events of a stream, in order; of one that is not enabled only those about the stream itself.
+
+    What stands behind a dead letter about the same thing is not among them.
+    """
+    dead = aliased(SignalToken)
+    before = exists().where(dead.stream_id == row.id, dead.refused.is_not(None), dead.about == SignalToken.about, dead.id < SignalToken.id)
+    mine: list[ColumnElement[bool]] = [SignalToken.stream_id == row.id, SignalToken.refused.is_(None), ~before]
     if row.status != ENABLED:
         mine.append(SignalToken.type.in_(ALWAYS))
     return list(session.scalars(select(SignalToken).where(*mine).order_by(SignalToken.id).limit(limit)))
@@ -90,13 +114,45 @@ def refuse(session: Session, stream_id: UUID, token_id: UUID, err: str) -> None:
     session.execute(update(SignalToken).where(SignalToken.stream_id == stream_id, SignalToken.id == token_id).values(refused=err))
 
 
-def replay(session: Session, row: SignalStream) -> int:
-    """Offer the events that were set aside once more; returns how many."""
-    again = update(SignalToken).where(SignalToken.stream_id == row.id, SignalToken.refused.is_not(None)).values(refused=None)
-    found = session.scalars(again.returning(SignalToken.id)).all()
-    if row.method.endswith("8935"):
+def count_try(session: Session, stream_id: UUID, token_id: UUID, err: str) -> bool:
+    """Count an answer that was neither yes nor no; returns whether it was one too many, and the event is set aside."""
+    tries = update(SignalToken).where(SignalToken.stream_id == stream_id, SignalToken.id == token_id).values(tries=SignalToken.tries + 1)
+    is_over = (session.scalar(tries.returning(SignalToken.tries)) or 0) >= MOST_TRIES
+    if is_over:
+        refuse(session, stream_id, token_id, err)
+    return is_over
+
+
+def dead_letters(session: Session, stream_id: UUID, *, after: UUID | None = None, limit: int) -> list[SignalToken]:
+    """Return the events of a stream that were set aside, the oldest first."""
+    dead = select(SignalToken).where(SignalToken.stream_id == stream_id, SignalToken.refused.is_not(None))
+    return list(session.scalars((dead.where(SignalToken.id > after) if after else dead).order_by(SignalToken.id).limit(limit)))
+
+
+def counts(session: Session, *stream_ids: UUID) -> dict[UUID, tuple[int, int]]:
+    """Return, by stream, how many events wait and how many were set aside; of some streams, or of all."""
+    found = select(SignalToken.stream_id, func.count().filter(SignalToken.refused.is_(None)), func.count(SignalToken.refused))
+    found = found.where(SignalToken.stream_id.in_(stream_ids)) if stream_ids else found
+    return {stream_id: (waits, dead) for stream_id, waits, dead in session.execute(found.group_by(SignalToken.stream_id))}
+
+
+def replay(session: Session, row: SignalStream, token_id: UUID | None = None) -> int:
+    """Offer the events that were set aside once more, or one of them; returns how many."""
+    dead = [SignalToken.stream_id == row.id, SignalToken.refused.is_not(None), *([SignalToken.id == token_id] if token_id else [])]
+    found = session.scalars(update(SignalToken).where(*dead).values(refused=None, tries=0).returning(SignalToken.id)).all()
+    if row.method in DELIVERED:
+        row.failures, row.due_at = 0, None
         jobs.defer(session, PUSHING, stream_id=str(row.id))
     return len(found)
+
+
+def drop(session: Session, row: SignalStream, token_id: UUID) -> bool:
+    """Give an event up that was set aside: what stands behind it goes on. Returns whether there was one."""
+    dead = (SignalToken.stream_id == row.id, SignalToken.id == token_id, SignalToken.refused.is_not(None))
+    gone = session.scalar(delete(SignalToken).where(*dead).returning(SignalToken.id)) is not None
+    if gone and row.method in DELIVERED:
+        jobs.defer(session, PUSHING, stream_id=str(row.id))
+    return gone
 
 
 def sign(row: SignalToken, *, client_id: str, settings: Settings) -> str:
@@ -106,6 +162,10 @@ def sign(row: SignalToken, *, client_id: str, settings: Settings) -> str:
 
 
 def forget(*, now: datetime) -> None:
-    """Forget events that nobody came for in seven days, and those of streams that are gone."""
+    """Set aside what nobody came for in seven days; forget dead letters of three months, and the events of streams that are gone."""
     orphaned = SignalToken.stream_id.not_in(select(SignalStream.id))
     prune(SignalToken, or_(SignalToken.made_at < now - KEPT, and_(orphaned, SignalToken.made_at < now - timedelta(minutes=1))))
+    late = select(SignalToken.stream_id, SignalToken.id).where(SignalToken.refused.is_(None), SignalToken.made_at < now - OFFERED)
+    with transaction() as session:
+        for row in session.execute(late.order_by(SignalToken.made_at).limit(BATCH).with_for_update(skip_locked=True)).all():
+            refuse(session, row.stream_id, row.id, UNDELIVERED)

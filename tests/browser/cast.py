@@ -9,12 +9,15 @@ from datetime import date, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from idp.oauth.apart import inbox
 from idp.oauth.apart.waiting import ApartRequest, hash_of
 from idp.oauth.clients import CIBA, DEVICE_CODE
+from idp.signals import streams, tokens, webhooks
+from idp.signals.event_types import SESSION_REVOKED, VERIFICATION
 from idp.signin import contacts, one_time_codes, operators, passkeys, pending, recovery_codes, scans, sessions, totp
 from idp.signin.devices import describe
 from idp.signin.sessions import SigninSession
@@ -223,6 +226,19 @@ def staff_desk(cast: Cast) -> None:
     cast.enter("officer", "officer", TWO_STEPS)
 
 
+def new_dead_letter(session: Session, client_id: str) -> UUID:
+    """Let a client have a webhook that could not be reached, with an event that was set aside; returns its stream."""
+    wanted = streams.Wanted(streams.WEBHOOK, "https://portal.example.gov.cn/hooks/kabao", webhooks.new_secret(), (SESSION_REVOKED,))
+    row = streams.create(session, client_id, wanted, settings=current_app.extensions["kabao_settings"], now=now())
+    session.flush()
+    for status in (500, 503):
+        tokens.add_of_stream(session, row, VERIFICATION, {"state": str(status)}, now=now())
+    for token in tokens.waiting(session, row, limit=1):
+        tokens.refuse(session, row.id, token.id, "status 500")
+    row.failures, row.due_at = 3, now() + timedelta(minutes=2)
+    return row.id
+
+
 def run_it(cast: Cast) -> None:
     """Let an operator have a client to look at, a policy and a token."""
     cast.invent("operator")
@@ -230,7 +246,10 @@ def run_it(cast: Cast) -> None:
         operators.add_operator(session, cast.ids["operator"], now=now())
         new_token(session)
         said = {"logo_uri": "https://portal.example.gov.cn/logo.png", "default_max_age": 3600, "require_auth_time": True}
-        portal = new_portal(session, name=Text("示例门户", "Example portal"), metadata=said)
+        portal = new_portal(session, name=Text("示例门户", "Example portal"), metadata=said, scopes=["openid", "ssf.manage"])
+    with cast.app.app_context(), transaction() as session:
+        stream = new_dead_letter(session, portal.client_id)
     cast.at["client"] = f"/admin/clients/{portal.client_id}"
+    cast.at["stream"] = f"/admin/streams/{stream}"
     cast.data.append("示例门户")  # a client's names stand there in both languages
     cast.enter("operator", "operator", TWO_STEPS)

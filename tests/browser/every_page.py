@@ -33,6 +33,8 @@ NOT_PAGES = {
     "statuses.status_list",
     "types.type_metadata",
     "userinfo.who",
+    "webhooks.listed",
+    "webhooks.one",
 }
 OF_A_LIBRARY = {"api_docs.page"}  # Swagger UI: its own weight, words and markup
 
@@ -159,6 +161,8 @@ STOPS = [
     *_stop("admin_clients.edit", "operator", "client:/edit"),
     *_stop("admin_registration.tokens", "operator", "/admin/registration/tokens"),
     *_stop("admin_registration.policies_page", "operator", "/admin/registration/policies"),
+    *_stop("admin_streams.listed", "operator", "/admin/streams"),
+    *_stop("admin_streams.shown", "operator", "stream"),
     *_stop("account.account", "operator", "/account"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check", "#check"),

@@ -1,11 +1,15 @@
 """Clients that ask people who are at another device, and a terminal and a counter that do."""
 
+from uuid import UUID
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth import clients
 from idp.oauth.clients import CIBA, DEVICE_CODE, REFRESH_TOKEN
+from idp.subjects import directory
+from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
@@ -14,6 +18,7 @@ from tests.idp.oauth.conftest import browser as browser
 from tests.idp.oauth.conftest import client as client
 from tests.idp.oauth.conftest import person as person
 from tests.world_clients import System, new_portal
+from tests.world_people import Person
 
 
 @pytest.fixture
@@ -62,3 +67,11 @@ def counter(app: Flask) -> Counter:
 @pytest.fixture
 def other_browser(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def person_id(app: Flask, person: Person) -> UUID:
+    with app.app_context(), transaction() as session:
+        subject = directory.find_subject(session, parse_number(person.number))
+        assert subject is not None
+        return subject.id

@@ -15,24 +15,15 @@ from idp.oauth.apart.waiting import ApartRequest
 from idp.oauth.clients import CIBA, NONE, REFRESH_TOKEN, ClientRefused
 from idp.signin import notices
 from idp.signin.assurance import Level
-from idp.subjects import directory, guardians
+from idp.subjects import directory
 from idp.subjects.numbers import parse_number
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.oauth.apart.steps import SCOPES, Counter, Terminal, answer_request, claims_in, error_of, good, inbox_of, press
-from tests.idp.subjects.test_guardians import new_child
 from tests.world_clients import ISSUER, bearer, new_portal
 from tests.world_people import BROWSER, Person, act_for, citizen_number, new_organisation, post_form
 
 INTERVAL = 5
-
-
-@pytest.fixture
-def person_id(app: Flask, person: Person) -> UUID:
-    with app.app_context(), transaction() as session:
-        subject = directory.find_subject(session, parse_number(person.number))
-        assert subject is not None
-        return subject.id
 
 
 def row_of(app: Flask, auth_req_id: str) -> ApartRequest:
@@ -288,17 +279,6 @@ def test_the_person_is_told_without_the_message_and_without_a_secret(app: Flask,
     assert "A12" not in told.body.zh
     assert sent is not None
     assert sent.link == "/account/requests"
-
-
-def test_a_guardian_is_told_of_what_a_child_is_asked(app: Flask, counter: Counter, person: Person, person_id: UUID) -> None:
-    with app.app_context(), transaction() as session:
-        child = new_child(session, person)
-        guardians.add_child(session, guardian_id=person_id, number=parse_number(child.number), name=child.name, now=now())
-    asked = counter.asked(login_hint=child.number)
-    with app.app_context():
-        inbox.tell_of_request(request_id=str(row_of(app, asked["auth_req_id"]).id))
-        with transaction() as session:
-            assert notices.latest(session, person_id)[0].kind == "request-waits"
 
 
 def test_telling_nobody_fails_at_nothing(app: Flask, counter: Counter) -> None:
