@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keys.sealing import SealBroken
-from runtime import cache, database, guard, hosts, languages, openapi, pages, problems, quick, rough_input, seats, telemetry
+from runtime import cache, database, guard, hosts, languages, lean, openapi, pages, problems, quick, rough_input, seats, telemetry
 from runtime.client_certificates import ClientCertificates
 from runtime.settings import Settings, SettingsError
 
@@ -39,9 +39,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.extensions["kabao_settings"] = settings
-    if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
-    app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
     seats.init_app(app, settings)
     telemetry.init_app(app, settings)
     hosts.init_app(app)
@@ -56,6 +53,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.init_app(app, settings)
     api = openapi.init_app(app)
     _join(app, api)
+    lean.init_app(app, settings)
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
 

@@ -17,7 +17,7 @@ CHALLENGED = re.compile(r'error="([a-z_]+)"')
 
 
 def _oauth(error: OAuth2Error) -> Response:
-    return server.handle_error_response(None, error)
+    return server.handle_error_response(None, error).as_response()
 
 
 def _refusal(error: Refusal) -> Response:
@@ -25,18 +25,18 @@ def _refusal(error: Refusal) -> Response:
     log.info("refused", code=error.code, reason=error.reason)
     challenged = CHALLENGED.search(error.headers.get("WWW-Authenticate", ""))
     usual = "server_error" if error.status >= 500 else "invalid_request"
-    response = refuse(challenged[1] if challenged else usual, description=error.title.en, status=error.status)
+    response = refuse(challenged[1] if challenged else usual, description=error.title.en, status=error.status).as_response()
     response.headers.update(error.headers)
     return response
 
 
 def _http(error: HTTPException) -> Response:
-    return refuse("invalid_request", description=error.name, status=error.code or 400)
+    return refuse("invalid_request", description=error.name, status=error.code or 400).as_response()
 
 
 def _unavailable(error: DBAPIError | PoolTimeout) -> Response:
     log.error("database unavailable", error=type(error).__name__)
-    response = refuse("temporarily_unavailable", description="The service is briefly unavailable.", status=503)
+    response = refuse("temporarily_unavailable", description="The service is briefly unavailable.", status=503).as_response()
     response.headers["Retry-After"] = "2"
     return response
 

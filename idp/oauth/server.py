@@ -3,18 +3,17 @@
 A view makes an `OAuthRequest`, which carries the transaction and the moment down to the grants; Authlib leads it through the grant.
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from flask import Response
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
@@ -27,12 +26,14 @@ from idp.oauth.requests.arrival import Arrival, in_the_query
 from idp.oauth.waymarks import Marks
 from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
+from runtime.lean import Answer
 from runtime.settings import Settings
 
 FORBIDDEN_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 LONGEST_QUERY = 8000
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-CHALLENGE = 'Basic realm="kabao"'
+ERROR = (("Content-Type", "application/json"), *NO_STORE.items())
+CHALLENGED = (*ERROR, ("WWW-Authenticate", 'Basic realm="kabao"'))
 NO_HEADERS = Headers()
 MAY_REPEAT = frozenset({resource_indicators.PARAMETER, "audience"})  # RFC 8707 section 2, RFC 8693 section 2.1
 
@@ -102,12 +103,12 @@ class OAuthRequest(OAuth2Request):
         return self.payload.data
 
 
-def single(unverified: MultiDict[str, str]) -> dict[str, str]:
+def single(unverified: MultiDict[str, str] | Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2).
 
     All but `resource` and `audience`, which may: their values come as one text.
     """
-    found, repeated = once(unverified)
+    found, repeated = once(unverified if isinstance(unverified, MultiDict) else MultiDict(unverified))
     if repeated:
         raise InvalidRequestError("A parameter is given more than once.")
     return found
@@ -166,13 +167,13 @@ class Server(AuthorizationServer):
         request.binding = bindings.read_binding(request, client)
         return client
 
-    def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Response:
-        """Build the HTTP response."""
-        body = json.dumps(payload) if isinstance(payload, dict) else payload
-        return Response(body, status=status_code, headers=dict(headers))
+    def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Answer:
+        """Build the answer."""
+        body = orjson.dumps(payload) if isinstance(payload, dict) else str(payload or "").encode()
+        return Answer(body, status_code, tuple(headers.items() if isinstance(headers, Mapping) else headers))
 
-    def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Response:
-        """Build the HTTP response for an error; those of the authorization endpoint leave by `response_modes`."""
+    def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Answer:
+        """Build the answer for an error; those of the authorization endpoint leave by `response_modes`."""
         return refuse(error.error, description=describe(error), status=401 if error.error == "invalid_client" else 400)
 
 
@@ -181,13 +182,10 @@ def describe(error: OAuth2Error) -> str:
     return FORBIDDEN_IN_DESCRIPTION.sub("", (error.get_error_description() or "")[:200])
 
 
-def refuse(error: str | None, *, description: str = "", status: int = 400) -> Response:
+def refuse(error: str | None, *, description: str = "", status: int = 400) -> Answer:
     """Answer an error as RFC 6749 section 5.2 writes it."""
     document = {"error": error, **({"error_description": description} if description else {})}
-    response = Response(json.dumps(document), status, mimetype="application/json", headers=NO_STORE)
-    if status == 401:
-        response.headers["WWW-Authenticate"] = CHALLENGE
-    return response
+    return Answer(orjson.dumps(document), status, CHALLENGED if status == 401 else ERROR)
 
 
 server = Server()

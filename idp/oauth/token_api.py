@@ -4,7 +4,7 @@ The transaction is kept even where the answer is a refusal, so that what is spen
 """
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, current_app
 from sqlalchemy.orm import Session
 
 from idp.oauth import oauth_errors
@@ -19,9 +19,11 @@ from idp.oauth.introspection import Introspection
 from idp.oauth.refresh import RefreshGrant
 from idp.oauth.revocation import Revocation, is_access_token
 from idp.oauth.server import OAuthRequest, server, single
+from runtime import lean
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
+from runtime.lean import Answer, Posted
 from runtime.pages import csrf
 
 token_endpoints = Blueprint("oauth", __name__)
@@ -38,53 +40,51 @@ server.register_endpoint(Revocation)
 server.register_endpoint(Introspection)
 
 
-@token_endpoints.route("/token", methods=["POST"])
+@lean.post(token_endpoints, "/token")
 @allow(anyone)
-def token() -> Response:
+def token(posted: Posted) -> Answer:
     """Give tokens for a grant."""
-    parameters = single(request.form)
+    parameters = single(posted.form)
     if "grant_type" not in parameters:
         raise InvalidRequestError("grant_type is missing; send application/x-www-form-urlencoded.")
     if parameters["grant_type"] == CLIENT_CREDENTIALS:
-        return _token(_asked(parameters))  # no table but the assertion's own: the hot path opens no session
+        return _token(_asked(posted, parameters))  # no table but the assertion's own: the hot path opens no session
     with transaction() as session:
-        return _token(_asked(parameters, session))
+        return _token(_asked(posted, parameters, session))
 
 
-@token_endpoints.route("/revoke", methods=["POST"])
+@lean.post(token_endpoints, "/revoke")
 @allow(anyone)
-def revoke() -> Response:
+def revoke(posted: Posted) -> Answer:
     """Take a token back."""
-    parameters = single(request.form)
+    parameters = single(posted.form)
     with transaction() as session:
-        response: Response = server.create_endpoint_response(Revocation.ENDPOINT_NAME, _asked(parameters, session))
+        response: Answer = server.create_endpoint_response(Revocation.ENDPOINT_NAME, _asked(posted, parameters, session))
         return response
 
 
-@token_endpoints.route("/introspect", methods=["POST"])
+@lean.post(token_endpoints, "/introspect")
 @allow(anyone)
-def introspect() -> Response:
+def introspect(posted: Posted) -> Answer:
     """Say whether a token is good, to whom it concerns."""
-    parameters = single(request.form)
+    parameters = single(posted.form)
     if is_access_token(parameters.get("token", "")):
-        return _introspect(_asked(parameters))  # no table, again
+        return _introspect(_asked(posted, parameters))  # no table, again
     with transaction() as session:
-        return _introspect(_asked(parameters, session))
+        return _introspect(_asked(posted, parameters, session))
 
 
-def _introspect(asked: OAuthRequest) -> Response:
-    response: Response = server.create_endpoint_response(Introspection.ENDPOINT_NAME, asked)
+def _introspect(asked: OAuthRequest) -> Answer:
+    response: Answer = server.create_endpoint_response(Introspection.ENDPOINT_NAME, asked)
     return response
 
 
-def _token(asked: OAuthRequest) -> Response:
-    response: Response = server.create_token_response(asked)
+def _token(asked: OAuthRequest) -> Answer:
+    response: Answer = server.create_token_response(asked)
     return response
 
 
-def _asked(parameters: dict[str, str], session: Session | None = None) -> OAuthRequest:
-    settings = current_app.extensions["kabao_settings"]
-    proof = request.headers.get("Authorization")
-    return OAuthRequest(
-        "POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=request.headers, path=request.path
-    )
+def _asked(posted: Posted, parameters: dict[str, str], session: Session | None = None) -> OAuthRequest:
+    settings, headers = current_app.extensions["kabao_settings"], posted.headers
+    proof = headers.get("Authorization")
+    return OAuthRequest("POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=headers, path=posted.path)

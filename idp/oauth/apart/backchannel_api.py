@@ -9,6 +9,7 @@ from idp.oauth.server import OAuthRequest, server, single
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
+from runtime.lean import Answer
 from runtime.pages import csrf
 
 backchannel = Blueprint("backchannel", __name__)
@@ -35,5 +36,5 @@ def authenticate() -> Response:
             headers=request.headers,
             path=request.path,
         )
-        response: Response = server.create_endpoint_response(BackchannelAuthentication.ENDPOINT_NAME, asked)
-        return response
+        answer: Answer = server.create_endpoint_response(BackchannelAuthentication.ENDPOINT_NAME, asked)
+        return answer.as_response()

@@ -10,6 +10,7 @@ from idp.signin import throttle
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
+from runtime.lean import Answer
 from runtime.pages import csrf
 
 device_endpoint = Blueprint("device_endpoint", __name__)
@@ -39,5 +40,5 @@ def device_authorization() -> Response:
             path=request.path,
         )
         asked.address, asked.user_agent = address, request.user_agent.string
-        response: Response = server.create_endpoint_response(DeviceAuthorization.ENDPOINT_NAME, asked)
-        return response
+        answer: Answer = server.create_endpoint_response(DeviceAuthorization.ENDPOINT_NAME, asked)
+        return answer.as_response()

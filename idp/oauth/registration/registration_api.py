@@ -43,7 +43,7 @@ class TokenNotGood(Exception):
 
 @registration.errorhandler(TokenNotGood)
 def _token_not_good(error: TokenNotGood) -> Response:
-    response = refuse(error.error or "invalid_token", status=error.status)
+    response = refuse(error.error or "invalid_token", status=error.status).as_response()
     said = f', error="{error.error}"' if error.error else ""
     response.headers["WWW-Authenticate"] = f'Bearer realm="kabao"{said}'
     return response

@@ -1,0 +1,233 @@
+"""The lean way: what machines ask most, answered without what only pages and browsers need.
+
+A view that `post` declares is one function with two ways to it. Flask's takes any request; the lean one stands in front of it, takes only the
+plainest, and hands all others on untouched: so it refuses nothing, and holds no check of its own. Its view asks the same caller for admission, a
+refusal is rendered by Flask's own handlers, and what an answer is dressed with is learned from Flask's own hooks, once for each kind of answer.
+`current_app`, `g` and `request` are there as ever; the last is made only if somebody looks at it.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl
+
+from flask import Blueprint, Flask, Request, Response, request
+from flask.ctx import AppContext, RequestContext
+from flask.globals import _cv_app, _cv_request
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.routing import Rule
+
+from runtime import hosts, telemetry
+from runtime.guard import Caller
+from runtime.pages import ONE_PACKET
+from runtime.settings import Settings
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
+LONGEST = 64 * 1024
+MOST_LEARNED = 64
+OF_ONE_REQUEST = frozenset({"content-length", "x-request-id"})
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+Headers = tuple[tuple[str, str], ...]
+
+
+class Answer(NamedTuple):
+    """What a view answers; `headers` are few and the same each time, what differs from answer to answer goes into `more`."""
+
+    body: bytes
+    status: int = 200
+    headers: Headers = ()
+    more: Headers = ()
+
+    def as_response(self) -> Response:
+        """Return the answer as Flask gives it."""
+        return Response(self.body, self.status, headers=[*self.headers, *self.more])
+
+
+class Posted(NamedTuple):
+    """What was posted: the body, the pairs of a form in their order, the headers and the path."""
+
+    body: bytes
+    form: list[tuple[str, str]]
+    headers: EnvironHeaders
+    path: str
+
+
+View = Callable[[Posted], Answer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A path, the view that answers it, and who may call it."""
+
+    rule: Rule
+    view: View
+    takes: str
+    caller: Caller
+
+
+class Context(RequestContext):
+    """The context of one lean request, which `current_app`, `g` and `request` find. It matches no address and opens no session."""
+
+    def __init__(self, app: Flask, environ: Environ, route: Route, body: bytes) -> None:
+        self.app, self.environ, self.route, self.body = app, environ, route, body
+        self.flashes, self.url_adapter = None, None
+        self._after_request_functions: list[Any] = []
+        self._request: Request | None = None
+        self.inner = _InnerContext(app)
+
+    @property  # type: ignore[override]
+    def request(self) -> Request:
+        """The request as Flask knows it."""
+        if self._request is None:
+            self._request = self.app.request_class({**self.environ, "wsgi.input": BytesIO(self.body)})
+            self._request.url_rule, self._request.view_args = self.route.rule, {}
+        return self._request
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        return self.app.session_interface.open_session(self.app, self.request)
+
+    def __enter__(self) -> Self:
+        """Be the present context."""
+        self._tokens = _cv_app.set(self.inner), _cv_request.set(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Be so no more."""
+        _cv_request.reset(self._tokens[1])
+        _cv_app.reset(self._tokens[0])
+
+
+class _InnerContext(AppContext):
+    def __init__(self, app: Flask) -> None:
+        self.app, self.url_adapter = app, None
+        self.g = app.app_ctx_globals_class()
+
+
+class Lean:
+    """The layer in front of Flask."""
+
+    def __init__(self, app: Flask, inner: Wsgi, settings: Settings) -> None:
+        self.app, self.inner, self.settings = app, inner, settings
+        self.longest = min(LONGEST, settings.max_body_bytes)
+        self.routes = {route.rule.rule: route for route in _routes_of(app)}
+        self.own_names: set[str] = set()
+        self.dresses: dict[tuple[Route, int, Headers], tuple[str, list[tuple[str, str]]]] = {}
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Answer a request that is plain, and hand on any other."""
+        route = self.routes.get(environ["PATH_INFO"])
+        if route is None or not self._is_plain(environ, route):
+            return self.inner(environ, start_response)
+        body = _read(environ)
+        if body is None:
+            return self.inner(environ, start_response)
+        began = time.perf_counter()
+        correlation_id = telemetry.correlation_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        with Context(self.app, environ, route, body) as context:
+            context.inner.g.correlation_id, context.inner.g.began = correlation_id, began
+            try:
+                route.caller.admit()
+                answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], EnvironHeaders(environ), route.rule.rule))
+            except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
+                return self._refuse(error)(environ, start_response)
+            dress = self.dresses.get((route, answer.status, answer.headers))
+            if dress is None or context._after_request_functions or len(answer.body) >= ONE_PACKET:
+                return self._dress(route, answer)(environ, start_response)
+        telemetry.answered(route.rule.rule, "POST", answer.status, correlation_id=correlation_id, began=began)
+        line, headers = dress
+        start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", correlation_id)])
+        return [answer.body]
+
+    def _is_plain(self, environ: Environ, route: Route) -> bool:
+        """Whether nothing but the body can matter: posted to us by our own name, short, of the usual kind, by no browser."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        return (
+            environ["REQUEST_METHOD"] == "POST"
+            and environ.get("CONTENT_TYPE") == route.takes
+            and not environ.get("QUERY_STRING")
+            and not environ.get("SCRIPT_NAME")
+            and len(length) < 8
+            and length.isdecimal()
+            and length.isascii()
+            and 0 < int(length) <= self.longest
+            and not any(name in environ for name in NOT_PLAIN)
+            and self._is_ours(environ.get("HTTP_HOST", ""))
+        )
+
+    def _is_ours(self, unverified_host: str) -> bool:
+        if unverified_host in self.own_names:
+            return True
+        if not hosts.is_ours(unverified_host, self.settings):
+            return False
+        if len(self.own_names) < MOST_LEARNED:
+            self.own_names.add(unverified_host)
+        return True
+
+    def _refuse(self, error: Exception) -> Response:
+        """Let Flask answer for what a view raised."""
+        try:
+            return self.app.finalize_request(self.app.handle_user_exception(error))
+        except Exception as worse:  # noqa: BLE001 - as Flask's own way does
+            return self.app.handle_exception(worse)
+
+    def _dress(self, route: Route, answer: Answer) -> Response:
+        """Let Flask give an answer, and remember what its hooks add to all answers like this one."""
+        response = self.app.process_response(answer.as_response())
+        if response.status_code == answer.status and len(answer.body) < ONE_PACKET and len(self.dresses) < MOST_LEARNED:
+            varying = OF_ONE_REQUEST | {name.lower() for name, _ in answer.more}
+            headers = [(name, value) for name, value in response.headers if name.lower() not in varying]
+            self.dresses[route, answer.status, answer.headers] = f"{answer.status} {HTTP_STATUS_CODES[answer.status].upper()}", headers
+        return response
+
+
+def post(blueprint: Blueprint, path: str, *, takes: str = FORM) -> Callable[[View], View]:
+    """Declare a view of what is posted to a path, which both ways lead to; who may call it is declared beneath (`guard.allow`)."""
+
+    def declare(view: View) -> View:
+        @functools.wraps(view)
+        def by_flask() -> Response:
+            form = list(request.form.items(multi=True)) if takes == FORM else []
+            return view(Posted(request.get_data(), form, request.headers, request.path)).as_response()  # type: ignore[arg-type]
+
+        by_flask.lean = (view, takes)  # type: ignore[attr-defined]
+        blueprint.add_url_rule(path, view.__name__, by_flask, methods=["POST"])
+        return view
+
+    return declare
+
+
+def _routes_of(app: Flask) -> Iterable[Route]:
+    for rule in app.url_map.iter_rules():
+        declared = getattr(app.view_functions[rule.endpoint], "lean", None)
+        if declared is not None:
+            view, takes = declared
+            yield Route(rule, view, takes, view.allowed_caller)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Read a form as Flask does."""
+    return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="werkzeug.url_quote")
+
+
+def _read(environ: Environ) -> bytes | None:
+    """Return the body; None, and the body left to be read again, if it is not whole or holds what Flask's way is to look at."""
+    length, stream = int(environ["CONTENT_LENGTH"]), environ["wsgi.input"]
+    body = stream.read(length)
+    while len(body) < length and (more := stream.read(length - len(body))):
+        body += more
+    if len(body) == length and body.isascii() and b"%00" not in body and b"\0" not in body:
+        return bytes(body)
+    environ["wsgi.input"] = BytesIO(body)
+    return None
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Put the lean way in front of Flask's; after all views were registered, and before whatever must see each request first."""
+    app.wsgi_app = Lean(app, app.wsgi_app, settings)  # type: ignore[method-assign]
