@@ -9,9 +9,8 @@ suite rotates by itself; so has `encryption`, by whose keys others write to us. 
 """
 
 import base64
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import suites, token_keys
 from keys.sealing import unwrap, wrap
 from keys.token_keys import TokenEllipticKey
-from runtime import cache, ledger
+from runtime import cache, compact_json, ledger
 from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -82,6 +81,7 @@ class Signer:
     suite: str
     key: suites.PrivateKey
     chain: list[str] | None
+    heads: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def certificates(self) -> list[x509.Certificate]:
@@ -92,8 +92,7 @@ class Signer:
         """Return the raw signature over any bytes, as JOSE and COSE have it: of ECDSA, r and s one after the other."""
         if isinstance(self.key, TokenEllipticKey):
             return self.key.sign_raw(signed)
-        signature: bytes = jwt.get_algorithm_by_name(self.suite).sign(signed, self.key)
-        return signature
+        return suites.sign(self.key, signed, suite=self.suite)
 
     def sign_der(self, signed: bytes) -> bytes:
         """Return the signature as CMS (so a PDF) and certificates have it: of ECDSA, a DER sequence of r and s."""
@@ -102,9 +101,16 @@ class Signer:
 
     def sign(self, payload: dict[str, Any], *, typ: str, headers: dict[str, Any] | None = None) -> str:
         """Return the payload as a compact JWS with this key's `alg` and `kid` (and `x5c`, where it has a chain)."""
-        header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **(headers or {})}
-        signed = b".".join(base64url_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+        head = self._head(typ, headers) if headers else self.heads.get(typ)
+        if head is None:
+            head = self.heads[typ] = self._head(typ, {})
+        signed = head + b"." + base64url_encode(compact_json.write(payload))
         return (signed + b"." + base64url_encode(self.sign_bytes(signed))).decode()
+
+    def _head(self, typ: str, headers: dict[str, Any]) -> bytes:
+        """Return the encoded header; without members of one's own it is the same each time."""
+        header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **headers}
+        return base64url_encode(compact_json.write(header))
 
 
 @dataclass(frozen=True, slots=True)

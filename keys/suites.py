@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -57,7 +60,9 @@ ECDH_ES = Suite("ECDH-ES", _p256)
 ENCRYPTION_SUITES = {suite.name: suite for suite in (ECDH_ES, RSA_OAEP_256)}
 ALL_SUITES = {**SUITES, **ENCRYPTION_SUITES}
 EDWARDS = (EDDSA.name, ED25519.name)
+ECDSA_SHA256 = ECDSA(SHA256())
 jwt.register_algorithm(ED25519.name, OKPAlgorithm())
+ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in SUITES}
 
 
 def suite_of(key: PrivateKey | PublicKey) -> Suite:
@@ -74,6 +79,29 @@ def algorithms_of(key: PrivateKey | PublicKey) -> tuple[str, ...]:
     if isinstance(key, (EllipticCurvePrivateKey, EllipticCurvePublicKey)) and isinstance(key.curve, SECP256R1):
         return (ES256.name,)
     raise ValueError("a key of a kind that is not supported")
+
+
+def sign(key: PrivateKey, data: bytes, *, suite: str) -> bytes:
+    """Return the raw signature by a key under the name of its suite: of ECDSA r and s, one after the other (RFC 7518 section 3.4)."""
+    if suite == ES256.name and isinstance(key, EllipticCurvePrivateKey):
+        r, s = decode_dss_signature(key.sign(data, ECDSA_SHA256))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    signature: bytes = jwt.get_algorithm_by_name(suite).sign(data, key)
+    return signature
+
+
+def verify(key: PublicKey, data: bytes, signature: bytes, *, suite: str) -> bool:
+    """Whether a raw signature is a key's, under the name of its suite."""
+    if suite != ES256.name or not isinstance(key, EllipticCurvePublicKey):
+        return bool(ALGORITHMS[suite].verify(data, key, signature))
+    if len(signature) != 64:
+        return False
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    try:
+        key.verify(encode_dss_signature(r, s), data, ECDSA_SHA256)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def public_jwk(key: PublicKey) -> dict[str, str]:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from flask import Blueprint, Flask, Request, Response, request
 from flask.ctx import AppContext, RequestContext
 from flask.globals import _cv_app, _cv_request
 from werkzeug.datastructures import EnvironHeaders
-from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from runtime import hosts, telemetry
@@ -30,10 +29,10 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
 LONGEST = 64 * 1024
 MOST_LEARNED = 64
-OF_ONE_REQUEST = frozenset({"content-length", "x-request-id"})
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 Headers = tuple[tuple[str, str], ...]
+Dress = tuple[str, list[tuple[str, str]]]
 
 
 class Answer(NamedTuple):
@@ -81,8 +80,8 @@ class Context(RequestContext):
         self._request: Request | None = None
         self.inner = _InnerContext(app)
 
-    @property  # type: ignore[override]
-    def request(self) -> Request:
+    @property
+    def request(self) -> Request:  # type: ignore[override]
         """The request as Flask knows it."""
         if self._request is None:
             self._request = self.app.request_class({**self.environ, "wsgi.input": BytesIO(self.body)})
@@ -90,7 +89,7 @@ class Context(RequestContext):
         return self._request
 
     @functools.cached_property
-    def _session(self) -> Any:
+    def _session(self) -> Any:  # type: ignore[override]
         return self.app.session_interface.open_session(self.app, self.request)
 
     def __enter__(self) -> Self:
@@ -118,7 +117,7 @@ class Lean:
         self.longest = min(LONGEST, settings.max_body_bytes)
         self.routes = {route.rule.rule: route for route in _routes_of(app)}
         self.own_names: set[str] = set()
-        self.dresses: dict[tuple[Route, int, Headers], tuple[str, list[tuple[str, str]]]] = {}
+        self.dresses: dict[tuple[Route, int, Headers], Dress] = {}
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request that is plain, and hand on any other."""
@@ -137,11 +136,10 @@ class Lean:
                 answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], EnvironHeaders(environ), route.rule.rule))
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
-            dress = self.dresses.get((route, answer.status, answer.headers))
-            if dress is None or context._after_request_functions or len(answer.body) >= ONE_PACKET:
-                return self._dress(route, answer)(environ, start_response)
+            if context._after_request_functions or len(answer.body) >= ONE_PACKET:
+                return self.app.process_response(answer.as_response())(environ, start_response)
+        line, headers = self.dresses.get((route, answer.status, answer.headers)) or self._dress(route, answer)
         telemetry.answered(route.rule.rule, "POST", answer.status, correlation_id=correlation_id, began=began)
-        line, headers = dress
         start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", correlation_id)])
         return [answer.body]
 
@@ -177,14 +175,16 @@ class Lean:
         except Exception as worse:  # noqa: BLE001 - as Flask's own way does
             return self.app.handle_exception(worse)
 
-    def _dress(self, route: Route, answer: Answer) -> Response:
-        """Let Flask give an answer, and remember what its hooks add to all answers like this one."""
-        response = self.app.process_response(answer.as_response())
-        if response.status_code == answer.status and len(answer.body) < ONE_PACKET and len(self.dresses) < MOST_LEARNED:
-            varying = OF_ONE_REQUEST | {name.lower() for name, _ in answer.more}
-            headers = [(name, value) for name, value in response.headers if name.lower() not in varying]
-            self.dresses[route, answer.status, answer.headers] = f"{answer.status} {HTTP_STATUS_CODES[answer.status].upper()}", headers
-        return response
+    def _dress(self, route: Route, answer: Answer) -> Dress:
+        """Return the status line and all headers of an answer, as Flask's hooks have them where nothing but the route is known; and remember them."""
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": route.rule.rule, "SERVER_NAME": "", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+        with Context(self.app, environ, route, b""):
+            response = self.app.process_response(Response(b"", answer.status, headers=answer.headers))
+        headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+        dress = response.status, headers
+        if len(self.dresses) < MOST_LEARNED:
+            self.dresses[route, answer.status, answer.headers] = dress
+        return dress
 
 
 def post(blueprint: Blueprint, path: str, *, takes: str = FORM) -> Callable[[View], View]:
@@ -212,8 +212,13 @@ def _routes_of(app: Flask) -> Iterable[Route]:
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    """Read a form as Flask does."""
-    return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="werkzeug.url_quote")
+    """Read a form as Flask does (`urllib.parse.parse_qsl`, which keeps blank values)."""
+    split = (pair.partition("=") for pair in body.decode("ascii").split("&") if pair)
+    return [(_decoded(name), _decoded(value)) for name, _, value in split]
+
+
+def _decoded(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="werkzeug.url_quote") if "%" in text or "+" in text else text
 
 
 def _read(environ: Environ) -> bytes | None:

@@ -17,7 +17,7 @@ import structlog
 from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 
-from runtime.ids import new_id
+from runtime.ids import new_text
 from runtime.settings import Settings
 
 REQUEST_LOG = logging.getLogger("kabao.request")
@@ -82,7 +82,7 @@ def configure_logging(level: str) -> None:
 
 def correlation_id(unverified: str) -> str:
     """Return what a request is known by: what its caller named it, if that is a name, else a fresh one."""
-    return unverified if unverified and CORRELATION_ID.fullmatch(unverified) else str(new_id())
+    return unverified if unverified and CORRELATION_ID.fullmatch(unverified) else new_text()
 
 
 def answered(route: str, method: str, status: int, *, correlation_id: str, began: float) -> None:
@@ -101,6 +101,8 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
+    if "began" not in g:
+        return response  # nobody asked: the lean way looks at what hooks add to an answer
     route = request.url_rule.rule if request.url_rule else "-"
     method = request.method if request.method in METHODS else "-"  # callers make methods up, and a counter is kept for each
     answered(route, method, response.status_code, correlation_id=g.correlation_id, began=g.began)

@@ -80,7 +80,7 @@ def consent() -> Response:
 
 def _request(session: Session) -> OAuthRequest:
     settings, moment = current_app.extensions["kabao_settings"], now()
-    brought, repeated = once(request.args)
+    brought, repeated = once(request.args.items(multi=True))
     arrival = resolving.resolve(session, waymarks.without(hints.speakable(brought)), repeated - waymarks.OWN, settings=settings, now=moment)
     languages.suggest(arrival.parameters.get("ui_locales", ""))
     return OAuthRequest(

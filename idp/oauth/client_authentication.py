@@ -70,7 +70,7 @@ def authenticate(
         client = _by_secret(form.get("client_id", ""), form["client_secret"], CLIENT_SECRET_POST)
     else:
         client = _by_name(form.get("client_id", ""), headers=headers, settings=settings)
-    if client.auth_method not in methods_offered(settings):
+    if not is_offered(client.auth_method, settings):
         raise _refused()
     if "client_id" in form and form["client_id"] != client.client_id:
         raise _refused()
@@ -78,10 +78,18 @@ def authenticate(
 
 
 def methods_offered(settings: Settings) -> list[str]:
-    """Return the methods that the operator leaves on; those by certificate need a proxy that says what it saw, and what it made of it."""
-    needs = {TLS_CLIENT_AUTH: settings.client_certificate_verified_header, SELF_SIGNED_TLS_CLIENT_AUTH: True}
-    seen = settings.client_certificate_header is not None
-    return [one for one in AUTH_METHODS if one in settings.client_authentication and (one not in needs or (seen and needs[one]))]
+    """Return the methods that the operator leaves on."""
+    return [one for one in AUTH_METHODS if is_offered(one, settings)]
+
+
+def is_offered(method: str, settings: Settings) -> bool:
+    """Whether the operator leaves a method on; those by certificate need a proxy that says what it saw, and what it made of it."""
+    if method not in settings.client_authentication:
+        return False
+    if method not in BY_CERTIFICATE:
+        return True
+    is_seen = settings.client_certificate_header is not None
+    return is_seen and (method == SELF_SIGNED_TLS_CLIENT_AUTH or settings.client_certificate_verified_header is not None)
 
 
 def announced(settings: Settings) -> dict[str, Any]:

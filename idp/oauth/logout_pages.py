@@ -73,7 +73,7 @@ def left() -> str:
 
 
 def _asked() -> LogoutAsked:
-    parameters, repeated = once(request.args)
+    parameters, repeated = once(request.args.items(multi=True))
     if repeated:
         raise LogoutRefused("a parameter is repeated", field=min(repeated))
     asked = logout.read(parameters, settings=current_app.extensions["kabao_settings"])
@@ -88,7 +88,7 @@ def _ask(asked: LogoutAsked, signed_in: SignedIn) -> Response:
     page = render_template(
         "oauth/logout.html",
         client=asked.client,
-        goal=url_for("oauth_logout.confirmed") + "?" + urlencode(once(request.args)[0]),
+        goal=url_for("oauth_logout.confirmed") + "?" + urlencode(once(request.args.items(multi=True))[0]),
         has_left=asked.is_proven(signed_in),
         is_about_another=asked.is_about_another(signed_in),
         may_leave_one=asked.is_proven(signed_in) or (asked.client is not None and asked.client.client_id in here and len(here) > 1),

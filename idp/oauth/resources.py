@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -80,7 +81,7 @@ def is_acceptable(identifier: str) -> bool:
 def find_resource(identifier: str, settings: Settings) -> Resource | None:
     """Return a resource that is not disabled, kept in the process."""
     if identifier == own(settings):
-        return Resource(identifier, OURS)
+        return _ours(identifier)
     return cache.get(TOPIC, identifier, lambda: _load(identifier)) if is_acceptable(identifier) else None
 
 
@@ -156,6 +157,11 @@ def disable_resource(session: Session, identifier: str, *, now: datetime) -> Non
     row.disabled_at = row.disabled_at or now
     ledger.record(session, "resource.disabled", actor="operator", object_id=identifier, now=now)
     cache.changed(session, TOPIC)
+
+
+@lru_cache(maxsize=4)
+def _ours(identifier: str) -> Resource:
+    return Resource(identifier, OURS)
 
 
 def _load(identifier: str) -> Resource | None:

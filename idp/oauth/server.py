@@ -4,12 +4,11 @@ A view makes an `OAuthRequest`, which carries the transaction and the moment dow
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
@@ -26,6 +25,7 @@ from idp.oauth.requests.arrival import Arrival, in_the_query
 from idp.oauth.waymarks import Marks
 from idp.signin.assurance import LEAST
 from idp.signin.sessions import SignedIn
+from runtime import compact_json
 from runtime.lean import Answer
 from runtime.settings import Settings
 
@@ -48,6 +48,19 @@ class OAuthRequest(OAuth2Request):
     the HTTP request once. Transport security is the settings' concern, not looked at again here.
     """
 
+    client: Any = None  # these as Authlib's own begins, which does more
+    user: Any = None
+    auth_method: Any = None
+    authorization_code: Any = None
+    refresh_token: Any = None
+    credential: Any = None
+    _scope: Any = None
+    _body: Any = None
+    hinted_sub: str | None = None
+    binding: Binding | None = None
+    terms = terms.PLAIN
+    reached = LEAST
+
     def __init__(
         self,
         method: str,
@@ -64,8 +77,7 @@ class OAuthRequest(OAuth2Request):
         arrival: Arrival | None = None,
         marks: Marks = waymarks.NONE,
     ) -> None:
-        super().__init__(method, "https://issuer")
-        self.payload = BasicOAuth2Payload(parameters)
+        self.method, self.uri, self.payload = method, "https://issuer", BasicOAuth2Payload(parameters)
         self._session = session
         self.settings = settings
         self.now = now
@@ -74,18 +86,21 @@ class OAuthRequest(OAuth2Request):
         self.repeated = repeated
         self.headers = headers
         self.path = path
-        self.arrival = arrival or in_the_query(parameters, repeated)
+        self._arrival = arrival
         self.marks = marks
-        self.hinted_sub: str | None = None
-        self.binding: Binding | None = None
-        self.terms = terms.PLAIN
-        self.reached = LEAST
 
     @property
     def session(self) -> Session:
         """The transaction; a system's token in its own name is asked for without one."""
         assert self._session is not None
         return self._session
+
+    @property
+    def arrival(self) -> Arrival:
+        """How the authorization request came; in the query, unless the view says otherwise."""
+        if self._arrival is None:
+            self._arrival = in_the_query(self.args, self.repeated)
+        return self._arrival
 
     @property
     def reference(self) -> str | None:
@@ -103,29 +118,29 @@ class OAuthRequest(OAuth2Request):
         return self.payload.data
 
 
-def single(unverified: MultiDict[str, str] | Sequence[tuple[str, str]]) -> dict[str, str]:
+def single(unverified: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the parameters of a request; raises InvalidRequestError if one comes twice (RFC 6749 section 3.2).
 
     All but `resource` and `audience`, which may: their values come as one text.
     """
-    found, repeated = once(unverified if isinstance(unverified, MultiDict) else MultiDict(unverified))
+    found, repeated = once(unverified)
     if repeated:
         raise InvalidRequestError("A parameter is given more than once.")
     return found
 
 
-def once(unverified: MultiDict[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+def once(unverified: Iterable[tuple[str, str]]) -> tuple[dict[str, str], frozenset[str]]:
     """Return the first value of each parameter that has one, and the names of those that come twice."""
     found: dict[str, str] = {}
     repeated: set[str] = set()
-    for name, values in unverified.lists():
-        if name in MAY_REPEAT:
-            values = [resource_indicators.joined(values)]
-        if len(values) > 1:
+    for name, value in unverified:
+        if name not in found:
+            found[name] = value
+        elif name in MAY_REPEAT:
+            found[name] = resource_indicators.joined((found[name], value))
+        else:
             repeated.add(name)
-        if values[0]:
-            found[name] = values[0]
-    return found, frozenset(repeated)
+    return {name: value for name, value in found.items() if value}, frozenset(repeated)
 
 
 def as_query(unverified: MultiDict[str, str]) -> str:
@@ -169,7 +184,7 @@ class Server(AuthorizationServer):
 
     def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Answer:
         """Build the answer."""
-        body = orjson.dumps(payload) if isinstance(payload, dict) else str(payload or "").encode()
+        body = compact_json.write(payload) if isinstance(payload, dict) else str(payload or "").encode()
         return Answer(body, status_code, tuple(headers.items() if isinstance(headers, Mapping) else headers))
 
     def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Answer:
@@ -185,7 +200,7 @@ def describe(error: OAuth2Error) -> str:
 def refuse(error: str | None, *, description: str = "", status: int = 400) -> Answer:
     """Answer an error as RFC 6749 section 5.2 writes it."""
     document = {"error": error, **({"error_description": description} if description else {})}
-    return Answer(orjson.dumps(document), status, CHALLENGED if status == 401 else ERROR)
+    return Answer(compact_json.write(document), status, CHALLENGED if status == 401 else ERROR)
 
 
 server = Server()

@@ -22,7 +22,7 @@ server.register_endpoint(BackchannelAuthentication)
 @allow(anyone)
 def authenticate() -> Response:
     """Take a request to ask a person; one that comes too often is undone with all that it counted."""
-    parameters = single(request.form)
+    parameters = single(request.form.items(multi=True))
     if not parameters:
         raise InvalidRequestError("Send application/x-www-form-urlencoded.")
     with transaction() as session:

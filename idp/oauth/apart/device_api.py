@@ -23,7 +23,7 @@ server.register_endpoint(DeviceAuthorization)
 @allow(anyone)
 def device_authorization() -> Response:
     """Give a device its codes."""
-    parameters, present, address = single(request.form), now(), request.remote_addr or ""
+    parameters, present, address = single(request.form.items(multi=True)), now(), request.remote_addr or ""
     if not parameters:
         raise InvalidRequestError("Send application/x-www-form-urlencoded.")
     with transaction() as session:

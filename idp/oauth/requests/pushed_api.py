@@ -41,7 +41,7 @@ def push() -> Response:
     """Keep an authorization request for its client, and give the reference to send the browser with."""
     sent = OAuthRequest(
         "POST",
-        _bounded(single(request.form)),
+        _bounded(single(request.form.items(multi=True))),
         session=None,
         settings=current_app.extensions["kabao_settings"],
         now=now(),
