@@ -39,7 +39,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.extensions["kabao_settings"] = settings
-    seats.init_app(app, settings)
     telemetry.init_app(app, settings)
     hosts.init_app(app)
     database.init_app(app, settings)
@@ -57,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
     app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
+    seats.init_app(app, settings)
     return app
 
 
