@@ -138,6 +138,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         licence_types_api,
         licences_api,
         status_api,
+        status_history,
         status_jobs,  # noqa: F401 (declares jobs)
         types_api,
     )
@@ -172,6 +173,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     pages.greet(app, find_visitor)
     account_menu.init_app(app)
     senders.init_app(app)
+    status_history.init_app(app)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (

@@ -34,7 +34,7 @@ from keys import ring, rotation, sealing
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import licence_notices, uses
-from wallet.issuing import batches, credentials, status_lists
+from wallet.issuing import batches, credentials, status_building, status_lists
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
 from wallet.verifying import receipts
@@ -105,5 +105,6 @@ OWNERS = (
     credentials,
     batches,
     status_lists,
+    status_building,
 )
 metadata = Base.metadata

@@ -62,6 +62,7 @@ class Settings:
     new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
     A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
     Of ordinary requests a process answers `threads` at a time (`kabao serve` says how many; 0: no bound here).
+    What status lists said is told for `status_history` back (0: not at all; whoever asks often learns when licences were revoked).
     """
 
     database_url: str = field(repr=False)
@@ -109,6 +110,7 @@ class Settings:
     dpop_nonces_always: bool = False
     pkcs11: Access | None = None
     threads: int = 0
+    status_history: timedelta = timedelta(days=366)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -198,6 +200,7 @@ class _Reader:
             threads=self.whole("KABAO_THREADS", 0, least=0, most=500),
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
             pkcs11=self.pkcs11(),
+            status_history=timedelta(days=self.whole("KABAO_STATUS_HISTORY_DAYS", 366, least=0, most=36525)),
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))

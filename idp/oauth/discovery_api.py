@@ -50,6 +50,7 @@ def _core(settings: Settings) -> dict[str, Any]:
         "revocation_endpoint": f"{at}/revoke",
         "end_session_endpoint": f"{at}/logout",
         "jwks_uri": f"{at}/jwks",
+        "status_list_aggregation_endpoint": f"{at}/status",  # Token Status List section 9.1
         "scopes_supported": list(scopes.ALL),
         "response_types_supported": ["code"],
         "grant_types_supported": list(clients.GRANT_TYPES),

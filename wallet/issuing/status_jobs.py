@@ -1,22 +1,43 @@
 """The status lists' work behind the scenes: their tokens are never more than two seconds behind what was revoked."""
 
+import time
+
 from flask import current_app
 
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
-from wallet.issuing import status_lists
+from wallet.issuing import status_building, status_history, status_places
+from wallet.issuing.status_packing import QUICK, THOROUGH
+
+RUN_SECONDS = 10.0
+THOROUGH_BUILDS = 4  # a fifth of a second each, at the most; whoever comes after them is compressed in a tenth of that, a little larger
 
 
 @every("* * * * * *")
 def rebuild_status_lists() -> None:
-    """Build the lists that changed, and those whose token grows old."""
-    with transaction() as session:
-        status_lists.rebuild(session, current_app.extensions["kabao_settings"], now=now())
+    """Build the lists that changed, and those whose token grows old, each in a transaction of its own."""
+    settings, until, built = current_app.extensions["kabao_settings"], time.monotonic() + RUN_SECONDS, 0
+    while time.monotonic() < until:
+        with transaction() as session:
+            if not status_building.rebuild_next(session, settings, now=now(), level=THOROUGH if built < THOROUGH_BUILDS else QUICK):
+                return
+        built += 1
 
 
-@every("*/5 * * * *")
-def close_full_status_lists() -> None:
-    """Close lists that are half full."""
+@every("* * * * * */10")
+def keep_room_in_status_lists() -> None:
+    """Open the next list before the present one is full."""
     with transaction() as session:
-        status_lists.close_full(session)
+        status_places.keep_room(session, current_app.extensions["kabao_settings"], now=now())
+
+
+@every("41 3 * * *")
+def forget_old_status_lists() -> None:
+    """Forget what lists said before the history that is told begins."""
+    settings, moment = current_app.extensions["kabao_settings"], now()
+    with transaction() as session:
+        lists = status_history.begins_too_early(session, settings, now=moment)
+    for list_id in lists:
+        with transaction() as session:
+            status_history.fold(session, settings, list_id, now=moment)

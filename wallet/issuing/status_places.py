@@ -1,0 +1,73 @@
+"""Places in bulk, and room for more: a batch takes thousands of places at once, and the next list is opened before the present one is full."""
+
+import random
+from datetime import datetime
+
+from sqlalchemy import ARRAY, Integer, SmallInteger, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, load_only
+
+from runtime.database import transaction
+from runtime.settings import Settings
+from wallet.issuing.status_lists import OPENING_LOCK, VALID, WITH_SUSPENSION, Place, StatusEntry, StatusList, make_list, open_list
+from wallet.issuing.status_packing import SIZE
+
+FULL = SIZE // 2
+SAMPLE = 1024
+MOST_DRAWN = 20_000
+ROUNDS = 60
+
+
+def draw_many(settings: Settings, count: int, *, now: datetime, bits: int = WITH_SUSPENSION) -> list[Place]:
+    """Take many free places at random, for a batch, and return them in random order; they are taken whatever becomes of the batch.
+
+    Each round is a short transaction of its own: two batches that held their places until they end would wait for each other's, and some
+    for ever. A place that is then not used stands as valid for good, and is nobody's. Do not call it while holding places drawn one by one.
+    """
+    if not 0 <= count <= MOST_DRAWN:
+        raise ValueError(f"at most {MOST_DRAWN} places at a time")
+    taken: list[Place] = []
+    for _ in range(ROUNDS):
+        asked = count - len(taken)
+        if not asked:
+            return taken
+        list_id = open_list(settings, now=now, bits=bits)
+        got = _take(list_id, random.SystemRandom().sample(range(SIZE), asked))
+        taken += [Place(list_id, index) for index in got]
+        if asked >= SAMPLE and len(got) < asked // 2:
+            with transaction() as session:
+                keep_room(session, settings, now=now)
+    raise RuntimeError("the open status list is full")
+
+
+def keep_room(session: Session, settings: Settings, *, now: datetime) -> int:
+    """Open the next list of a width where the present one is about half full, and close that; returns how many were.
+
+    How full is asked of a sample of its places: a thousand look-ups, however many it holds, and true to a few in a hundred. In a list half
+    full, a place drawn at random is free at the second attempt on average; those who issue never wait for a list.
+    """
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(OPENING_LOCK))):
+        return 0
+    opened = 0
+    for found in session.scalars(select(StatusList).where(StatusList.is_open).options(load_only(StatusList.bits, StatusList.is_open))).all():
+        if _estimated_entries(session, found.id) >= FULL:
+            make_list(session, settings, now=now, bits=found.bits)
+            found.is_open = False
+            opened += 1
+    return opened
+
+
+def _take(list_id: str, indices: list[int]) -> list[int]:
+    """Take those of the places that are free, in the order of the list, so that no two takers wait for each other; return them shuffled."""
+    rows = select(literal(list_id), func.unnest(literal(sorted(indices), ARRAY(Integer))), literal(VALID, SmallInteger))
+    statement = insert(StatusEntry).from_select(["list_id", "index", "status"], rows).on_conflict_do_nothing()
+    with transaction() as session:
+        taken = list(session.scalars(statement.returning(StatusEntry.index)))
+    random.SystemRandom().shuffle(taken)
+    return taken
+
+
+def _estimated_entries(session: Session, list_id: str) -> int:
+    sample = random.SystemRandom().sample(range(SIZE), SAMPLE)
+    held = select(func.count()).where(StatusEntry.list_id == list_id, StatusEntry.index == func.any(sample))
+    return (session.scalar(held) or 0) * SIZE // SAMPLE
