@@ -6,6 +6,7 @@ from marshmallow import RAISE, Schema, fields, validate
 
 FAMILIES = ("identity", "life", "education-profession", "property", "enterprise")
 COLOURS = ("red", "rose", "amber", "green", "teal", "blue", "indigo", "purple", "brown", "slate")
+LEVELS = ("national", "provincial", "municipal", "county", "township", "other")
 LAYOUTS = ("card", "certificate", "diploma", "booklet")
 ACTS = ("issue", "renew", "change", "replace", "suspend", "resume", "revoke", "annul", "cancel", "lapse", "transfer")
 OPEN_ACTIONS = ("verify", "draw", "supervise")
@@ -145,6 +146,23 @@ class DefiningAuthoritySchema(Schema):
         required=True, validate=validate.Length(equal=18), metadata={"description": "Its credit code.", "example": "11100000000013127D"}
     )
     name = fields.Nested(TextSchema, required=True, metadata={"description": "Its name."})
+    level = fields.String(
+        load_default="national", validate=validate.OneOf(LEVELS), metadata={"description": "Its level of government.", "example": "national"}
+    )
+
+
+class MatterSchema(Schema):
+    """A matter of public service by which licences of a type come about (关联事项)."""
+
+    class Meta:
+        unknown = RAISE
+
+    code = fields.String(
+        required=True,
+        validate=validate.Regexp(r"[0-9A-Za-z-]{1,40}\Z", error="It must be letters, digits and hyphens."),
+        metadata={"description": "Its code.", "example": "000131001000"},
+    )
+    name = fields.Nested(TextSchema, required=True, metadata={"description": "Its name."})
 
 
 class DefinitionSchema(Schema):
@@ -180,6 +198,23 @@ class DefinitionSchema(Schema):
         required=True,
         validate=validate.OneOf(("holder", "issuer")),
         metadata={"description": "Whether the licence number is the holder's number or is given by the issuer.", "example": "holder"},
+    )
+    number_pattern = fields.String(
+        validate=validate.Length(1, 200),
+        metadata={
+            "description": "Regular expression that the issuer's numbers fit; without one, numbers may be left to us.",
+            "example": "SC[0-9]{14}",
+        },
+    )
+    number_example = fields.String(
+        validate=validate.Length(1, 60), metadata={"description": "A licence number that fits.", "example": "SC12437999912345"}
+    )
+    issuer_levels = _names(LEVELS, "At which levels of government it is issued; empty: not said.", ["municipal", "county"])
+    matters = fields.List(
+        fields.Nested(MatterSchema),
+        load_default=list,
+        validate=validate.Length(max=20),
+        metadata={"description": "Matters of public service by which it comes about (关联事项)."},
     )
     validity = fields.Nested(ValiditySchema, required=True, metadata={"description": "How long it is valid."})
     proves_identity = fields.Boolean(

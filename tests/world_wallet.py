@@ -1,6 +1,7 @@
 """Invented departments, with their keys and authorities, and licences that they issue."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -83,7 +84,9 @@ def example_dates(licence_type: LicenceType) -> tuple[date, date | None]:
     begins = china_date(now()) - timedelta(days=1)
     if licence_type.validity.rule == "permanent":
         return begins, None
-    return begins, begins + timedelta(days=365 * min(licence_type.validity.max_years or 6, 6))
+    ends = begins + timedelta(days=365 * min(licence_type.validity.max_years or 6, 6))
+    last_before = {"day": ends, "month": ends.replace(day=1) - timedelta(days=1), "year": ends.replace(month=1, day=1) - timedelta(days=1)}
+    return begins, max(begins, last_before[licence_type.validity.ends_on])
 
 
 def new_licence(
@@ -103,4 +106,5 @@ def new_licence(
     assert number is not None
     begins, ends = example_dates(DEFINITIONS[type])
     request = LicenceRequest(type, number, {**example_fields(type), **(fields or {})}, valid_from or begins, valid_until or ends)
+    request = replace(request, licence_number=DEFINITIONS[type].number_example)
     return issue_licence(session, current_app.extensions["kabao_settings"], request, department=department, now=now())

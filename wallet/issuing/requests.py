@@ -3,6 +3,7 @@
 Each fault is named by the member of the request that has it, and repeats nothing of what was sent.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -129,9 +130,8 @@ def check_successor(
     merged = {name: value for name, value in {**fields_of(licence), **request.fields}.items() if value is not None}
     values = check_values(licence_type.fields, merged)
     holder = present_holder(get_subject(session, licence.holder_id), member="holder")
-    licence_number = _licence_number(licence_type, holder, request.licence_number)
-    if licence_number is None:
-        licence_number = licence_number_of(licence)
+    is_kept = request.licence_number is None and licence_type.number_rule == "issuer"
+    licence_number = licence_number_of(licence) if is_kept else _licence_number(licence_type, holder, request.licence_number)
     others = _others(session, licence, licence_type, request, first=holder.subject, now=now)
     return _checked(licence_type, holder, values, valid_from, valid_until, licence_number, others)
 
@@ -167,7 +167,15 @@ def _type(code_or_slug: str) -> LicenceType:
 
 def _licence_number(licence_type: LicenceType, holder: CheckedHolder, given: str | None) -> str | None:
     if licence_type.number_rule == "issuer":
-        return given
+        return _fitting(licence_type, given)
     if given is not None and given.strip().upper() not in (holder.number.value, holder.former.value if holder.former else None):
         raise LicenceNumberRefused(field="licence_number")
     return holder.number.value
+
+
+def _fitting(licence_type: LicenceType, given: str | None) -> str | None:
+    pattern = licence_type.number_pattern
+    if pattern is not None and not re.compile(pattern, re.ASCII).fullmatch(given or ""):
+        form = Text("此类证照须有证照编号，格式如“{0}”。", "Licences of this type need a number of the form “{0}”.")
+        raise LicenceNumberRefused(field="licence_number", shown=form.format(licence_type.number_example))
+    return given

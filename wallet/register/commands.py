@@ -1,5 +1,6 @@
 """`kabao licence-type` and `kabao department`: the catalogue, and who may do what with it."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.register import catalogue, departments
+from wallet.register.catalogue import Change
 from wallet.register.departments import Action
 
 licence_type = AppGroup("licence-type", help="Show the catalogue of licence types, and apply changes to it.")
@@ -28,18 +30,49 @@ ACTIONS = click.Choice([action.value for action in Action])
 @licence_type.command("apply")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=catalogue.CATALOGUE)
 @click.option("--dry-run", is_flag=True, help="Only show the difference.")
-def apply_types(folder: Path, *, dry_run: bool) -> None:
-    """Store a new version of each type that differs from its file in FOLDER (the catalogue that comes with Kabao)."""
-    try:
+@click.option("--yes", is_flag=True, help="Apply the difference without asking, for scripts.")
+@click.option("--breaking", is_flag=True, help="Also apply what changes the meaning of fields of licences that were issued.")
+def apply_types(folder: Path, *, dry_run: bool, yes: bool, breaking: bool) -> None:
+    """Show how the types differ from their files in FOLDER (the catalogue that comes with Kabao), and store new versions of them.
+
+    At a terminal it asks before it changes a type that there is already.
+    """
+    with _explained():
         documents = list(catalogue.read_folder(folder))
         with transaction() as session:
-            changes = catalogue.differences(session, documents) if dry_run else catalogue.apply(session, documents, now=now())
-    except catalogue.FaultyDefinition as fault:
-        raise click.ClickException(str(fault)) from fault
-    for change in changes:
-        what = "new" if change.is_new else f"version {change.licence_type.version}: {', '.join(change.parts)}"
-        click.echo(f"{change.licence_type.code}  {change.licence_type.slug}  {what}")
-    click.echo(f"{len(changes)} of {len(documents)} types differ." if dry_run else f"{len(changes)} of {len(documents)} types changed.")
+            changes = catalogue.differences(session, documents)
+        for change in changes:
+            _show(change)
+        click.echo(f"{len(changes)} of {len(documents)} types differ.")
+        if dry_run or not changes:
+            return
+        _confirm(changes, yes=yes, breaking=breaking)
+        with transaction() as session:
+            _check_same(changes, catalogue.differences(session, documents))
+            catalogue.apply(session, documents, now=now(), breaking=breaking)
+    click.echo(f"{len(changes)} of {len(documents)} types changed.")
+
+
+def _show(change: Change) -> None:
+    one = change.licence_type
+    click.echo(f"{one.code}  {one.slug}  {'new' if change.is_new else f'version {one.version}'}")
+    for difference in () if change.is_new else change.differences:
+        click.echo(f"    {difference}")
+    for member, why in change.breaks:
+        click.echo(f"    ! {member}: {why.en}")
+
+
+def _confirm(changes: list[Change], *, yes: bool, breaking: bool) -> None:
+    """Go on only if what is to be done was agreed to: by a flag, at the terminal, or because it is all new."""
+    if any(change.breaks for change in changes) and not breaking:
+        raise click.ClickException("what is marked ! would change the meaning of issued licences; nothing was applied. --breaking applies it.")
+    if not yes and sys.stdin.isatty() and not all(change.is_new for change in changes):
+        click.confirm("Apply?", abort=True)
+
+
+def _check_same(shown: list[Change], present: list[Change]) -> None:
+    if [(one.licence_type, one.differences) for one in shown] != [(one.licence_type, one.differences) for one in present]:
+        raise click.ClickException("the catalogue changed meanwhile; nothing was applied. Look again.")
 
 
 @licence_type.command("list")
@@ -122,8 +155,10 @@ def list_departments() -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Let a Refusal end the command with its own words."""
+    """Let a Refusal or a faulty definition end the command with its own words."""
     try:
         yield
+    except catalogue.FaultyDefinition as fault:
+        raise click.ClickException(str(fault)) from fault
     except Refusal as refusal:
         raise click.ClickException(f"{(refusal.shown or refusal.title).en} ({refusal.code})") from refusal

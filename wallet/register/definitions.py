@@ -4,19 +4,17 @@ A definition is written in YAML, one file a type, and kept in the register as th
 one whole, so that a fault is named when a type is applied and not when a licence is issued.
 """
 
-import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from marshmallow import ValidationError
 
-from idp.subjects import credit_codes
 from runtime.languages import Text, text_of
 from schemas.licence_types import DefinitionSchema
 from wallet.register import identifiers
-from wallet.register.faces import Face, fault_in
-from wallet.register.fields import Field, fault_of
-from wallet.register.identifiers import MalformedIdentifier, check_type_code
+from wallet.register.definition_checks import FaultyDefinition, check_definition, first_fault
+from wallet.register.faces import CLAIMS_OF_EVERY_LICENCE, Face
+from wallet.register.fields import Field
 
 HolderKind = Literal["person", "organisation", "either"]
 FAMILIES = {
@@ -27,13 +25,19 @@ FAMILIES = {
     "enterprise": Text("企业", "Enterprise"),
 }
 PLAIN = ("code", "slug", "family", "colour", "holder", "most_holders", "number_rule", "summary", "proves_identity")
-LISTS = ("checked_acts", "gathers", "open_to")
-NAMES_OF_CREDENTIALS = ("iss", "sub", "iat", "nbf", "exp", "cnf", "vct", "status", "licence_valid_from", "licence_valid_until")
-CLAIMS_OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", "licence_identifier")
-
-
-class FaultyDefinition(ValueError):
-    """A definition that cannot be used; the message names the member and the fault."""
+LISTS = ("checked_acts", "gathers", "open_to", "issuer_levels")
+OPTIONAL = ("number_pattern", "number_example")
+__all__ = [
+    "CLAIMS_OF_EVERY_LICENCE",
+    "FAMILIES",
+    "FaultyDefinition",
+    "LicenceType",
+    "Matter",
+    "Validity",
+    "document_of",
+    "read_definition",
+    "read_stored",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,20 @@ class Validity:
 
 
 @dataclass(frozen=True, slots=True)
+class Matter:
+    """A matter of public service by which licences of a type come about (关联事项)."""
+
+    code: str
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
 class LicenceType:
     """An entry of the catalogue. `version` grows with each change that is applied; `summary` names the field shown small on a card.
 
     `proves_identity`: a credential of it that was bound in person says who its holder is (`wallet.verifying.identity`).
     `checked_acts`: what takes a second officer. `gathers`: short names of types whose licences it may gather (多证合一).
+    `number_pattern`: what the issuer's numbers look like, `number_example` one of them. `issuer_levels`: which levels of government issue it.
     `open_to`: what any department may do with it, without a grant. `doctype`: its name as a mobile document (ISO/IEC 18013-5).
     """
 
@@ -81,6 +94,11 @@ class LicenceType:
     open_to: tuple[str, ...] = ()
     doctype: str = ""
     face: Face = field(default_factory=Face)
+    number_pattern: str | None = None
+    number_example: str | None = None
+    authority_level: str = "national"
+    issuer_levels: tuple[str, ...] = ()
+    matters: tuple[Matter, ...] = ()
 
     @property
     def family_name(self) -> Text:
@@ -93,23 +111,27 @@ class LicenceType:
 
 
 def read_definition(document: Any, *, version: int = 1) -> LicenceType:
-    """Read a type from its document; raises FaultyDefinition."""
+    """Read a type from its document, and check it whole; raises FaultyDefinition."""
+    licence_type = read_stored(document, version=version)
+    check_definition(licence_type)
+    return licence_type
+
+
+def read_stored(document: Any, *, version: int) -> LicenceType:
+    """Read a type that was checked when it was applied: what was asked of it then is not asked again; raises FaultyDefinition."""
     if not isinstance(document, dict):
-        raise FaultyDefinition("the document is not a mapping")
+        raise FaultyDefinition("definition", Text("应为键值结构。", "It is not a mapping."))
     try:
         loaded = DefinitionSchema().load(document)
     except ValidationError as error:
-        raise FaultyDefinition(_first_fault(error.messages)) from error
-    licence_type = _build(loaded, version)
-    _check_codes(licence_type)
-    _check_fields(licence_type)
-    _check_rules(licence_type)
-    return licence_type
+        raise first_fault(error.messages) from error
+    return _build(loaded, version)
 
 
 def _build(loaded: dict[str, Any], version: int) -> LicenceType:
     authority = loaded.pop("defining_authority")
     plain: dict[str, Any] = {name: loaded[name] for name in PLAIN} | {name: tuple(loaded[name]) for name in LISTS}
+    plain |= {name: loaded.get(name) for name in OPTIONAL}
     return LicenceType(
         **plain,
         name=text_of(loaded["name"]),
@@ -119,6 +141,8 @@ def _build(loaded: dict[str, Any], version: int) -> LicenceType:
         validity=Validity(**loaded["validity"]),
         fields=tuple(_build_field(one) for one in loaded["fields"]),
         face=_build_face(loaded["face"]),
+        authority_level=authority["level"],
+        matters=tuple(Matter(one["code"], text_of(one["name"])) for one in loaded["matters"]),
         doctype=loaded["doctype"] or default_doctype(loaded["code"]),
         version=version,
     )
@@ -137,81 +161,6 @@ def _build_face(loaded: dict[str, Any]) -> Face:
     return Face(**members)
 
 
-def _check_codes(licence_type: LicenceType) -> None:
-    try:
-        check_type_code(licence_type.code)
-    except MalformedIdentifier as error:
-        raise FaultyDefinition(f"code: {error}") from error
-    if credit_codes.fault(licence_type.defining_authority) is not None:
-        raise FaultyDefinition("defining_authority.code: not a credit code")
-    if not licence_type.code.startswith(licence_type.defining_authority):
-        raise FaultyDefinition("code: does not begin with the defining authority's credit code")
-
-
-def _check_fields(licence_type: LicenceType) -> None:
-    names = [one.name for one in licence_type.fields]
-    tags = [one.tag for one in licence_type.fields]
-    for kind, values in (("name", names), ("tag", tags)):
-        for value in values:
-            if values.count(value) > 1:
-                raise FaultyDefinition(f"fields: the {kind} {value} stands twice")
-    if reserved := set(names) & {*CLAIMS_OF_EVERY_LICENCE, *NAMES_OF_CREDENTIALS}:
-        raise FaultyDefinition(f"fields: {', '.join(sorted(reserved))} belongs to every licence")
-    if licence_type.summary not in (*names, *CLAIMS_OF_EVERY_LICENCE):
-        raise FaultyDefinition(f"summary: there is no field {licence_type.summary}")
-    for one in licence_type.fields:
-        _check_field(one)
-
-
-def _check_rules(licence_type: LicenceType) -> None:
-    validity = licence_type.validity
-    if validity.rule == "permanent" and (validity.ends_on != "day" or validity.max_years or _is_window(validity)):
-        raise FaultyDefinition("validity: what is permanent has no end that could be renewed, limited or moved")
-    for member in LISTS:
-        names = getattr(licence_type, member)
-        if len(set(names)) < len(names):
-            raise FaultyDefinition(f"{member}: it names the same twice")
-    if licence_type.slug in licence_type.gathers:
-        raise FaultyDefinition("gathers: a type cannot gather itself")
-    if (fault := fault_in(licence_type.face, fields=tuple(one.name for one in licence_type.fields))) is not None:
-        raise FaultyDefinition(f"face.{fault}")
-
-
-def _is_window(validity: Validity) -> bool:
-    return (validity.renewable_days_before, validity.renewable_days_after) != (None, None)
-
-
-def _check_field(one: Field) -> None:
-    path = f"fields.{one.name}"
-    if one.hidden_by_default and not one.hideable:
-        raise FaultyDefinition(f"{path}.hidden_by_default: what cannot be hidden is not hidden by default")
-    if (one.type == "choice") != bool(one.choices):
-        raise FaultyDefinition(f"{path}.choices: a choice has them, and nothing else does")
-    if one.type != "string" and (one.pattern or one.max_length):
-        raise FaultyDefinition(f"{path}: only a string has a pattern or a max_length")
-    if one.type not in ("integer", "decimal") and (one.minimum is not None or one.maximum is not None):
-        raise FaultyDefinition(f"{path}: only a number has a minimum or a maximum")
-    if one.type == "string" and one.max_length is None:
-        raise FaultyDefinition(f"{path}.max_length: a string needs one")
-    try:
-        re.compile(one.pattern or "")
-    except re.error as error:
-        raise FaultyDefinition(f"{path}.pattern: {error}") from error
-    if (fault := fault_of(one, one.example)) is not None:
-        raise FaultyDefinition(f"{path}.example: {fault.en}")
-
-
-def _first_fault(messages: Any) -> str:
-    path = []
-    while not isinstance(messages, str):
-        if isinstance(messages, dict):
-            name, messages = next(iter(messages.items()))
-            path.append(str(name))
-        else:
-            messages = messages[0]
-    return f"{'.'.join(path)}: {messages}"
-
-
 def default_doctype(code: str) -> str:
     """Return the mobile document's name of a type that says none: its code under the root of licence identifiers."""
     return f"{identifiers.ROOT}.{code}"
@@ -222,9 +171,15 @@ def document_of(licence_type: LicenceType) -> dict[str, Any]:
     return {
         **{name: getattr(licence_type, name) for name in (*PLAIN, "doctype")},
         **{name: list(getattr(licence_type, name)) for name in LISTS},
+        **{name: value for name in OPTIONAL if (value := getattr(licence_type, name)) is not None},
+        "matters": [{"code": one.code, "name": one.name.as_json()} for one in licence_type.matters],
         "name": licence_type.name.as_json(),
         "description": licence_type.description.as_json(),
-        "defining_authority": {"code": licence_type.defining_authority, "name": licence_type.defining_authority_name.as_json()},
+        "defining_authority": {
+            "code": licence_type.defining_authority,
+            "name": licence_type.defining_authority_name.as_json(),
+            "level": licence_type.authority_level,
+        },
         "validity": {name: value for name, value in asdict(licence_type.validity).items() if value is not None},
         "face": _document_of_face(licence_type.face),
         "fields": [_document_of_field(one) for one in licence_type.fields],

@@ -11,6 +11,7 @@ from typing import Literal
 from runtime.languages import Text
 
 Layout = Literal["card", "certificate", "diploma", "booklet"]
+CLAIMS_OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", "licence_identifier")
 ON_EVERY_FACE = {
     "holder_name": Text("持证人", "Holder"),
     "holder_number": Text("持证人号码", "Holder's number"),
@@ -55,21 +56,3 @@ def names_in(statement: Text) -> set[str]:
             if name is not None:
                 found.add(name)
     return found
-
-
-def fault_in(face: Face, *, fields: tuple[str, ...]) -> str | None:
-    """Return the member at fault, and how, of a type's face; None if there is none."""
-    known = {*ON_EVERY_FACE, *fields}
-    stands = (*face.front, *face.back)
-    for member, names in (("front", face.front), ("back", face.back), ("labels", face.labels)):
-        if unknown := sorted(set(names) - known):
-            return f"{member}: there is no field {unknown[0]}"
-    if twice := sorted({name for name in stands if stands.count(name) > 1}):
-        return f"front: {twice[0]} stands twice"
-    if face.statement is None:
-        return None
-    try:
-        unknown = sorted(names_in(face.statement) - known)
-    except ValueError as error:
-        return f"statement: {error}"
-    return f"statement: there is no field {unknown[0]}" if unknown else None

@@ -35,7 +35,9 @@ def altered(path: str, value: Any) -> dict[str, Any]:
 
 def test_the_catalogue_has_its_licence_types_with_their_codes_in_use() -> None:
     codes = {one.slug: one.code for one in TYPES}
-    assert len(codes) >= 14
+    assert len(codes) >= 60
+    assert codes["real-estate-registration-proof"] == "11100000MB03271699022"
+    assert codes["special-construction-operation"] == "11100000000013338W032"
     assert codes["resident-identity-card"] == "11100000000013127D001"
     assert codes["business-licence"] == "11100000MB0143028R001"
     assert codes["real-estate-certificate"] == "11100000MB03271699001"
@@ -91,10 +93,18 @@ def test_the_examples_of_a_type_make_a_licence_of_it(licence_type: catalogue.Lic
         pytest.param("fields.1.name", "firstIssued", "fields.1.name", id="a name in camel case"),
         pytest.param("fields.1.tag", "KZ_ZJCX", "KZ_ZJCX stands twice", id="a tag that stands twice"),
         pytest.param("fields.1.type", "moment", "fields.1.type", id="an unknown type of field"),
-        pytest.param("fields.1.pattern", "x", "first_issued", id="a pattern on a date"),
+        pytest.param("fields.1.pattern", "x", "first_issued.pattern", id="a pattern on a date"),
         pytest.param("fields.0.choices", None, "vehicle_class.choices", id="a choice without choices"),
         pytest.param("fields.5.max_length", None, "address.max_length", id="a text without a limit"),
         pytest.param("fields.6.pattern", "[0-9", "file_number.pattern", id="a pattern that cannot be read"),
+        pytest.param("fields.6.pattern", "(a+)+", "file_number.pattern", id="a pattern that never ends"),
+        pytest.param("fields.6.pattern", "(a|aa){1,12}", "file_number.pattern", id="a pattern with a choice that repeats"),
+        pytest.param("fields.6.pattern", r"(.)\1", "file_number.pattern", id="a pattern that refers back"),
+        pytest.param("fields.6.pattern", "(?=a)a", "file_number.pattern", id="a pattern that looks ahead"),
+        pytest.param("number_pattern", "[0-9]+", "number_pattern", id="a form of numbers that are the holder's"),
+        pytest.param("issuer_levels", ["galaxy"], "issuer_levels", id="a level of government that there is not"),
+        pytest.param("matters", [{"code": "路", "name": {"zh": "x", "en": "x"}}], "matters.0.code", id="a matter with a code that is none"),
+        pytest.param("defining_authority.level", "moon", "defining_authority.level", id="an authority of no level"),
     ],
 )
 def test_a_fault_in_a_definition_is_named(path: str, value: Any, named: str) -> None:
@@ -172,6 +182,7 @@ def test_a_changed_type_is_stored_as_a_new_version_and_only_then(context: None) 
         assert catalogue.apply(session, [document], now=now()) == []
         [change] = catalogue.apply(session, [document | {"colour": "green"}], now=now())
     assert (change.parts, change.licence_type.version) == (("colour",), 2)
+    assert [str(one) for one in change.differences] == ["~ colour: slate -> green"]
     assert catalogue.get_type("test-driving-licence").colour == "green"
     assert catalogue.get_type("11100000000013127D901").version == 2
 
@@ -220,7 +231,8 @@ def test_a_type_is_written_as_it_was_read() -> None:
     document = {**DOCUMENTS["driving-licence"], **copy.deepcopy(NEW_MEMBERS)}
     document["fields"] = [{**one, "hideable": False, "hidden_by_default": False} for one in document["fields"]]
     licence_type = read_definition(document)
-    assert document_of(licence_type) == {**document_of(DRIVING), **document, "fields": document_of(licence_type)["fields"]}
+    defaults = {name: document_of(licence_type)[name] for name in ("fields", "defining_authority")}
+    assert document_of(licence_type) == {**document_of(DRIVING), **document, **defaults}
     assert read_definition(document_of(licence_type)) == licence_type
 
 
