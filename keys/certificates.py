@@ -1,33 +1,43 @@
-"""X.509: one root, and under it a leaf for each signing department and for the service's own uses.
+"""X.509: one root that signs, and under it a leaf for each signing department and for the service's own uses.
 
-The root signs nothing but certificates and never travels in an `x5c`; who verifies holds it already. A department's leaf
-names it by its credit code (organizationIdentifier, ETSI EN 319 412-1) and by the URI that its credentials carry as `iss`.
+The root signs nothing but certificates and revocation lists, and never travels in an `x5c`; who verifies holds it already. A root that
+follows another is trusted before it signs (`next`), and the one before goes on being trusted (`retired`); in between, its leaves carry the
+certificate by which the former vouches for the new one. A department's leaf names it by its credit code and by the URI that its
+credentials carry as `iss`.
 """
 
-import base64
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from keys import ring, suites
+from keys import issued_certificates, paths, profiles, ring, suites, trust_anchors
+from keys.issued_certificates import IssuedCertificate, Owner, encode
+from keys.profiles import Authority, Holder
+from keys.ring import SigningKey
 from runtime import cache
 from runtime.database import transaction
 from runtime.settings import Settings
 
-ROOT_LIFETIME = timedelta(days=20 * 365)
-LEAF_LIFETIME = timedelta(days=3 * 365)
-ORGANISATION_IDENTIFIER = NameOID.ORGANIZATION_IDENTIFIER
-NAME_LIMIT = 64
+DEPARTMENT = "department:"
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What credentials are judged by: our roots, the one that signs first; those of others; which leaves of these were taken; what was revoked."""
+
+    roots: tuple[x509.Certificate, ...]
+    outside: tuple[x509.Certificate, ...]
+    imported: frozenset[str]
+    revoked: dict[str, paths.Revoked]
 
 
 def department_use(code: str) -> str:
     """Return the key ring's use for a department, by its credit code."""
-    return f"department:{code}"
+    return f"{DEPARTMENT}{code}"
 
 
 def department_uri(settings: Settings, code: str) -> str:
@@ -35,19 +45,23 @@ def department_uri(settings: Settings, code: str) -> str:
     return f"{settings.public_url}/departments/{code}"
 
 
-def create_root(session: Session, settings: Settings, *, now: datetime) -> x509.Certificate:
-    """Make the root key and its self-signed certificate."""
-    key = suites.ES256.generate()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Kabao Root"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, settings.host)])
-    certificate = (
-        _builder(name, name, key, now=now, lifetime=ROOT_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(key, _digest(key))
-    )
-    ring.add(session, settings, use=ring.ROOT, suite=suites.ES256, state=ring.ACTIVE, key=key, chain=[_encode(certificate)], now=now)
+def create_root(session: Session, settings: Settings, *, now: datetime, in_token: bool = False) -> x509.Certificate:
+    """Make a root: the first one signs at once; one that follows is published, and vouched for by the one that signs."""
+    made = ring.make_key(session, settings, use=ring.ROOT, suite=suites.ES256, in_token=in_token, now=now)
+    certificate = profiles.root(settings, made.key, now=now)
+    chain, state = [encode(certificate)], ring.ACTIVE
+    if session.scalar(select(SigningKey.kid).where(SigningKey.use == ring.ROOT, SigningKey.state == ring.ACTIVE)) is not None:
+        chain.append(encode(profiles.cross(authority(session, settings), certificate, now=now)))
+        state = ring.NEXT
+    ring.keep(session, settings, made, use=ring.ROOT, suite=suites.ES256, state=state, chain=chain, now=now)
     session.flush()
     return certificate
+
+
+def authority(session: Session, settings: Settings) -> Authority:
+    """Return the root that signs; raises KeyNotReady, ModuleAway."""
+    row, key = ring.load_private(session, settings, ring.ROOT)
+    return Authority(root_certificate_of(row), key, row.kid)
 
 
 def issue_leaf(
@@ -61,83 +75,57 @@ def issue_leaf(
     organisation_code: str | None = None,
     state: str = ring.ACTIVE,
     in_token: bool = False,
-) -> ring.SigningKey:
+    actor: str = ring.OPERATOR,
+) -> SigningKey:
     """Make a key for a use, in the security module if so wanted, with a certificate under the root, and put both in the ring."""
-    root_row, root_key = ring.load_private(session, settings, ring.ROOT)
-    root = root_certificate_of(root_row)
     made = ring.make_key(session, settings, use=use, suite=suites.ES256, in_token=in_token, now=now)
-    key = made.key
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:NAME_LIMIT])]
-    if organisation_code is not None:
-        names.append(x509.NameAttribute(ORGANISATION_IDENTIFIER, f"GOVCN-{organisation_code}"))
-    certificate = (
-        _builder(x509.Name(names), root.subject, key, now=now, lifetime=LEAF_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, _digest(root_key))
-    )
-    return ring.keep(session, settings, made, use=use, suite=suites.ES256, state=state, chain=[_encode(certificate)], now=now)
+    root = authority(session, settings)
+    certificate = profiles.leaf(settings, root, Holder(common_name, uri, organisation_code), made.key.public_key(), now=now)
+    chain = [encode(certificate), *session.get_one(SigningKey, root.kid).chain[1:]]  # type: ignore[index]
+    row = ring.keep(session, settings, made, use=use, suite=suites.ES256, state=state, chain=chain, now=now, actor=actor)
+    issued_certificates.record(session, certificate, Owner(use, row.kid, root.kid), now=now)
+    return row
 
 
-def root_certificate() -> x509.Certificate:
-    """Return the root, kept in the process; raises KeyNotReady before `kabao init`."""
-    found = cache.get(ring.TOPIC, "root", _load_root)
+def leaf_of(row: SigningKey) -> x509.Certificate:
+    """Read the certificate of a key that has one."""
+    assert row.chain
+    return paths.read_certificate(row.chain[0])
+
+
+def kid_of(certificate: x509.Certificate) -> str:
+    """Return what a key of ours is called by the ring, from its certificate."""
+    return suites.thumbprint(suites.public_jwk(certificate.public_key()))  # type: ignore[arg-type]
+
+
+def anchors() -> Anchors:
+    """Return what credentials are judged by, kept in the process; raises KeyNotReady before `kabao init`."""
+    found = cache.get(ring.TOPIC, "anchors", _load_anchors)
     if found is None:
         raise ring.KeyNotReady("no root")
     return found
 
 
-def root_certificate_of(row: ring.SigningKey) -> x509.Certificate:
-    """Read the certificate of the root's row."""
-    assert row.chain
-    return x509.load_der_x509_certificate(base64.b64decode(row.chain[0]))
+def root_certificate() -> x509.Certificate:
+    """Return the root that signs, kept in the process; raises KeyNotReady before `kabao init`."""
+    return anchors().roots[0]
+
+
+def root_certificate_of(row: SigningKey) -> x509.Certificate:
+    """Read the certificate of a root's row."""
+    return leaf_of(row)
 
 
 def root_pem() -> bytes:
-    """Return the root as PEM, for verifiers to hold."""
-    return root_certificate().public_bytes(Encoding.PEM)
+    """Return the roots as PEM, for verifiers to hold, the one that signs first."""
+    return b"".join(root.public_bytes(Encoding.PEM) for root in anchors().roots)
 
 
-def _load_root() -> x509.Certificate | None:
+def _load_anchors() -> Anchors | None:
+    order = {ring.ACTIVE: 0, ring.NEXT: 1, ring.RETIRED: 2}
     with transaction() as session:
-        for row in ring.listed(session):
-            if row.use == ring.ROOT and row.state == ring.ACTIVE:
-                return root_certificate_of(row)
-    return None
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: suites.PrivateKey, *, now: datetime, lifetime: timedelta) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _digest(key: suites.PrivateKey) -> SHA256 | None:
-    return None if isinstance(key, Ed25519PrivateKey) else SHA256()
-
-
-def _encode(certificate: x509.Certificate) -> str:
-    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+        rows = session.scalars(select(SigningKey).where(SigningKey.use == ring.ROOT, SigningKey.state != ring.GONE)).all()
+        roots = tuple(map(leaf_of, sorted(rows, key=lambda row: (order[row.state], row.made_at))))
+        imported = session.scalars(select(IssuedCertificate.fingerprint).where(IssuedCertificate.issuer_kid.is_(None)))
+        known = frozenset(imported), issued_certificates.revoked(session)
+        return Anchors(roots, trust_anchors.trusted(session), *known) if roots else None

@@ -1,8 +1,5 @@
 """`kabao keys`: list, rotate, forget; for the data keys see `rotation_commands`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 from flask import current_app
 from flask.cli import AppGroup
@@ -10,12 +7,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from keys import ring, suites
+from keys.certificate_commands import renew, root
 from keys.key_schedule_commands import add, schedule
 from keys.rewrapping_commands import derivation, rewrap
 from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
+from runtime.commands import explained
 from runtime.database import transaction
-from runtime.problems import Refusal
 
 keys = AppGroup("keys", help="List and rotate signing keys and data keys.")
 keys.add_command(rotate_data)
@@ -24,15 +22,8 @@ keys.add_command(derivation)
 keys.add_command(rewrap)
 keys.add_command(schedule)
 keys.add_command(add)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Let a Refusal end the command with its own words."""
-    try:
-        yield
-    except Refusal as refusal:
-        raise click.ClickException(refusal.reason) from refusal
+keys.add_command(renew)
+keys.add_command(root)
 
 
 @keys.command("list")

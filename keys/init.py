@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from keys import certificates, ring, sealing, suites
+from keys import certificates, revocation_lists, ring, sealing, suites
 from runtime.settings import Settings
 
 
@@ -28,6 +28,7 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
 
 def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None:
     """Give each use that rotates by itself its first key of each of its suites, if it never had one."""
+    revocation_lists.renew(session, settings, now=now)
     present = {(row.use, row.suite) for row in ring.listed(session)}
     of_any = {use for use, _ in present if use not in ring.MANY_SUITES}
     for use, usual in ring.USUAL_SUITES.items():

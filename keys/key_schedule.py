@@ -31,6 +31,7 @@ class What(StrEnum):
     PUBLISH = "publish"
     SIGN = "sign"
     FORGET = "forget"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Column, Table
 
-from keys import key_schedule, ring, suites
+from keys import key_schedule, renewal, ring, suites
 from runtime.clock import now
 from runtime.database import transaction
 
@@ -19,13 +19,16 @@ def schedule() -> None:
     """Show which key is published, takes over or goes, and when; the worker does it."""
     moment, table = now(), Table("when (UTC)", "what", "use", "suite", Column("kid", no_wrap=True))
     with transaction() as session:
-        steps = key_schedule.plan(session, current_app.extensions["kabao_settings"])
+        settings = current_app.extensions["kabao_settings"]
+        steps = sorted([*key_schedule.plan(session, settings), *renewal.plan(session, settings)], key=lambda step: step.at)
     for step in steps:
         when = "due now" if step.at <= moment else f"{step.at:%Y-%m-%d %H:%M}"
         table.add_row(when, step.what, step.use, step.suite, step.kid or "(to be made)")
     console = Console()
     console.width = max(console.width, WIDTH)
-    console.print(table if steps else "Keys are rotated by command alone (KABAO_KEY_ROTATION_DAYS is 0).")
+    console.print(table)
+    if not settings.key_rotation:
+        console.print("Keys without a certificate are rotated by command alone (KABAO_KEY_ROTATION_DAYS is 0).")
 
 
 @click.command("add")

@@ -1,8 +1,8 @@
-"""The worker keeps to the schedule of signing and encryption keys."""
+"""The worker keeps to the schedule of keys, of their certificates, and of the lists of what was revoked."""
 
 from flask import current_app
 
-from keys import key_schedule
+from keys import key_schedule, renewal, revocation_lists
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
@@ -13,3 +13,24 @@ def keep_key_schedule() -> None:
     """Take the steps that are due."""
     with transaction() as session:
         key_schedule.advance(session, current_app.extensions["kabao_settings"], now=now())
+
+
+@every("*/5 * * * *")
+def keep_certificates() -> None:
+    """Renew the certificates that end soon, and let their keys take over."""
+    with transaction() as session:
+        renewal.advance(session, current_app.extensions["kabao_settings"], now=now())
+
+
+@every("*/5 * * * *")
+def renew_revocation_lists() -> None:
+    """Sign the roots' revocation lists anew: those that grow old, and those that lack a revocation."""
+    with transaction() as session:
+        revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=now())
+
+
+@every("7 3 * * *")
+def warn_of_certificates() -> None:
+    """Say which certificates from outside end soon."""
+    with transaction() as session:
+        renewal.warn_of_ends(session, now=now())

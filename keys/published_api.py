@@ -1,11 +1,12 @@
-"""The public halves: key sets by use, and the root that departments' certificates chain to."""
+"""The public halves: key sets by use, the roots that departments' certificates chain to, and what these revoked."""
 
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
-from keys import certificates, jwe, ring
+from keys import certificates, jwe, revocation_lists, ring
 from runtime.guard import allow, anyone
 
 published = Blueprint("keys", __name__)
@@ -31,8 +32,32 @@ def jwks_of_use(use: str) -> Response:
 @published.get("/certificates/root.pem")
 @allow(anyone)
 def root() -> Response:
-    """Give the root certificate, which a verifier of credentials holds."""
+    """Give the root certificates that a verifier of credentials holds, the one that signs first."""
     return Response(certificates.root_pem(), content_type="application/x-pem-file", headers={"Cache-Control": f"public, max-age={MAX_AGE}"})
+
+
+@published.get("/certificates/<kid>.crt")
+@allow(anyone)
+def root_by_key(kid: str) -> Response:
+    """Give the certificate of a root by its key, in DER (RFC 5280 section 4.2.2.1)."""
+    found = next((root for root in certificates.anchors().roots if certificates.kid_of(root) == kid), None)
+    if found is None:
+        raise NotFound
+    return _public(found.public_bytes(Encoding.DER), "application/pkix-cert")
+
+
+@published.get("/certificates/<kid>.crl")
+@allow(anyone)
+def revocation_list(kid: str) -> Response:
+    """Give the newest revocation list of a root, in DER (RFC 5280 section 5)."""
+    found = revocation_lists.find(kid)
+    if found is None:
+        raise NotFound
+    return _public(found, "application/pkix-crl")
+
+
+def _public(body: bytes, content_type: str) -> Response:
+    return Response(body, content_type=content_type, headers={"Cache-Control": f"public, max-age={MAX_AGE}", "Access-Control-Allow-Origin": "*"})
 
 
 def _key_set(use: str, *others: dict[str, Any]) -> Response:

@@ -275,6 +275,13 @@ def open_private(settings: Settings, row: SigningKey) -> suites.PrivateKey:
     return suites.from_der(unwrap(settings, row.wrapped, name=row.kid))
 
 
+def changed(session: Session, row: SigningKey, act: str, *, now: datetime) -> None:
+    """Have what was done to a key on record, and known to every process."""
+    ledger.record(session, act, actor=OPERATOR, object_id=row.kid, now=now, use=row.use)
+    session.flush()
+    cache.changed(session, TOPIC)
+
+
 def _move(session: Session, row: SigningKey, state: str, *, now: datetime, actor: str) -> None:
     ledger.record(session, "key.moved", actor=actor, object_id=row.kid, now=now, use=row.use, before=row.state, after=state)
     row.state, row.changed_at = state, now

@@ -30,7 +30,7 @@ from idp.signin import (
     trusted_browsers,
 )
 from idp.subjects import directory, history, mandate_queries, mandates, registries, registry_answers, registry_updates
-from keys import ring, rotation, sealing
+from keys import issued_certificates, revocation_lists, ring, rotation, sealing, trust_anchors
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import licence_notices, uses
@@ -43,6 +43,9 @@ OWNERS = (
     ring,
     sealing,
     rotation,
+    issued_certificates,
+    revocation_lists,
+    trust_anchors,
     events,
     idempotency,
     ledger,

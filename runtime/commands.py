@@ -5,6 +5,8 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -15,12 +17,22 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from runtime import jobs
+from runtime.problems import Refusal
 from runtime.seats import LONG_AT_ONCE
 from runtime.settings import Settings
 
 THREADS = "KABAO_THREADS"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 OWN_FOLDER = str(Path(tempfile.gettempdir()) / "kabao-metrics-")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let a Refusal end a command with its own words."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise click.ClickException(f"{refusal.reason} ({refusal.code})") from refusal
 
 
 @click.command()

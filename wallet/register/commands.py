@@ -20,10 +20,13 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.register import catalogue, departments
 from wallet.register.catalogue import Change
+from wallet.register.certificate_commands import certificate, csr, revoke_certificate
 from wallet.register.departments import Action
 
 licence_type = AppGroup("licence-type", help="Show the catalogue of licence types, and apply changes to it.")
 department = AppGroup("department", help="Add departments, their authorities and their officers.")
+for one_command in (csr, certificate, revoke_certificate):
+    department.add_command(one_command)
 ACTIONS = click.Choice([action.value for action in Action])
 
 

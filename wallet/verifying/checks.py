@@ -3,7 +3,8 @@
  0. form            the text is an SD-JWT within bounds; header and payload are JSON objects and mark nothing as critical
  1. signature       made with the key of the certificate that it carries, by that key's own algorithm
  2. type_header     `typ` says SD-JWT VC, `vct` names a type of licence, one of those expected
- 3. issuer          a trusted root issued the certificate, for signing, in its period; `iss` is a name in it
+ 3. issuer          a trusted root issued the certificate, for signing, it held when it signed and was not revoked; `iss` is a name in it.
+                    Or a trust list names it, for this issuer and this type, at the time
  4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1)
  5. validity        `iat` and `nbf` are past, `exp` is to come
  6. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
@@ -18,7 +19,7 @@ RFC 9901 section 7.3; SD-JWT VC section 2.5 (issuer by `x5c`).
 import base64
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -27,9 +28,11 @@ from typing import Any, TypeGuard, TypeVar
 import jwt
 from cryptography import x509
 
-from keys import suites
+from keys import paths, suites
+from keys.paths import Revoked
 from wallet.issuing import sd_jwt
 from wallet.verifying import chains
+from wallet.verifying.listed import Listed
 
 TYPES = ("dc+sd-jwt", "vc+sd-jwt")
 BINDING_TYPE = "kb+jwt"
@@ -46,6 +49,9 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     WRONG_TYPE = "wrong_type"
     UNTRUSTED = "untrusted"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    NOT_GRANTED = "not_granted"
+    LIST_EXPIRED = "list_expired"
     WRONG_ISSUER = "wrong_issuer"
     BAD_DISCLOSURES = "bad_disclosures"
     NOT_YET_VALID = "not_yet_valid"
@@ -96,11 +102,24 @@ class Expected:
     binding_age: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trust:
-    """The roots that the verifier holds."""
+    """What the verifier holds: roots, whose leaves speak for whom they name; what was revoked, by fingerprint; and, from others' trust lists,
+    the certificates that those name, each for one issuer and for what it was granted.
+
+    A root of `outside` vouches only for the leaves that were imported here, by fingerprint.
+    """
 
     roots: tuple[x509.Certificate, ...]
+    revoked: Mapping[str, Revoked] = field(default_factory=dict)
+    outside: tuple[x509.Certificate, ...] = ()
+    imported: frozenset[str] = frozenset()
+    listed: Mapping[str, Listed] = field(default_factory=dict)
+
+    @cached_property
+    def all_roots(self) -> tuple[x509.Certificate, ...]:
+        """Every root, ours and others'."""
+        return (*self.roots, *self.outside)
 
 
 StatusOf = Callable[[Mapping[str, Any]], str]
@@ -211,10 +230,18 @@ def type_header(case: Case) -> Result:
 
 
 def issuer(case: Case) -> Result:
-    """Check the certificate's trust, and that `iss` is whom it names."""
-    length = len(case.header["x5c"])
-    _read(lambda: chains.check_chain(case.leaf, chain_length=length, roots=case.trust.roots, now=case.now), Reason.UNTRUSTED)
-    iss = case.payload.get("iss")
+    """Check that the certificate was trusted when it signed, and that `iss` is whom it names."""
+    iat, iss, present = case.payload.get("iat"), case.payload.get("iss"), case.now.timestamp()
+    signed_at = min(iat, present) if _is_time(iat) else present
+    listed = case.trust.listed.get(case.leaf.fingerprint)
+    if listed is not None:
+        _require(isinstance(iss, str) and iss == listed.uri, Reason.WRONG_ISSUER)
+        _require_listed(listed, case.payload.get("vct"), signed_at, present)
+        return Result.PASSED
+    path = _read(lambda: paths.check_path(case.header["x5c"], roots=case.trust.all_roots), Reason.UNTRUSTED)
+    _read(lambda: path.check_held(signed_at), Reason.UNTRUSTED)
+    _require(path.root in case.trust.roots or path.fingerprints[0] in case.trust.imported, Reason.UNTRUSTED)
+    _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
     _require(isinstance(iss, str) and iss in case.leaf.uris, Reason.WRONG_ISSUER)
     return Result.PASSED
 
@@ -291,6 +318,13 @@ STATES = {
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
 CHECKS = (form, signature, type_header, issuer, disclosures, validity, holder_binding, audience, nonce, status)
+
+
+def _require_listed(listed: Listed, vct: Any, signed_at: float, present: float) -> None:
+    """Require what a trust list says of a certificate: that the list is in force, and that the type was granted when it was signed."""
+    _require(present < listed.known_until, Reason.LIST_EXPIRED)
+    _require(listed.held_at(signed_at), Reason.UNTRUSTED)
+    _require(isinstance(vct, str) and listed.is_granted(vct, signed_at), Reason.NOT_GRANTED)
 
 
 class _Failure(Exception):

@@ -30,6 +30,7 @@ from wallet.verifying import wording
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.receipts import INVALID, VALID
+from wallet.verifying.trusting import current_trust
 
 STANDING = (
     select(Licence, StatusEntry.status, Subject.state)
@@ -98,8 +99,8 @@ class Register:
 
     @property
     def trust(self) -> Trust:
-        """The one root."""
-        return Trust((certificates.root_certificate(),))
+        """What credentials are judged by now."""
+        return current_trust()
 
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the licence's state now, from the register, in one query; raises StatusUnknown for another house's list.

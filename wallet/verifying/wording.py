@@ -33,7 +33,15 @@ REASONS = MappingProxyType(
         Reason.NO_CERTIFICATE: Text("未附可用的签发证书。", "It carries no usable certificate of its issuer."),
         Reason.BAD_SIGNATURE: Text("签名不符，内容可能被改动。", "The signature does not fit; the content may have been changed."),
         Reason.WRONG_TYPE: Text("不是所需类型的证照。", "It is not a licence of the type that is expected."),
-        Reason.UNTRUSTED: Text("签发证书不受信任或不在有效期内。", "The issuer's certificate is not trusted, or not in its period."),
+        Reason.UNTRUSTED: Text(
+            "签发证书不受信任，或签发时不在有效期内。", "The issuer's certificate is not trusted, or was not in its period when it signed."
+        ),
+        Reason.CERTIFICATE_REVOKED: Text("签发证书已被吊销。", "The issuer's certificate was revoked."),
+        Reason.NOT_GRANTED: Text("信任名单未许可该部门签发此类证照。", "The trust list does not let this issuer issue licences of this type."),
+        Reason.LIST_EXPIRED: Text(
+            "来源地的信任名单已过期，暂无法确认签发部门。",
+            "The trust list of the issuer's province is past its time; the issuer cannot be confirmed now.",
+        ),
         Reason.WRONG_ISSUER: Text("签发部门与证书不一致。", "The issuer is not the one that the certificate names."),
         Reason.BAD_DISCLOSURES: Text("出示项目与证照不符。", "The disclosed fields do not belong to the licence."),
         Reason.NOT_YET_VALID: Text("证照尚未生效。", "The licence is not valid yet."),

@@ -228,7 +228,7 @@ def test_a_status_that_nobody_can_tell_is_a_failure_and_one_not_asked_is_said_to
 
 
 def test_the_root_s_own_period_counts() -> None:
-    text = spoilt(chain=[certificate(ends=NOW + 9 * YEAR)], claims={"exp": None})
+    text = spoilt(chain=[certificate(ends=NOW + 9 * YEAR)], claims={"exp": None, "iat": int((NOW + 5.5 * YEAR).timestamp())})
     assert failure(text, shift=6 * YEAR).reason is Reason.UNTRUSTED
 
 

@@ -1,0 +1,37 @@
+"""What another province's trust list says of one certificate: whom it speaks for, and which types it was granted, from when until when. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A type as another house issues it: which of our types it is, and the times in which it was granted, in seconds since 1970."""
+
+    type_code: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A certificate of an issuer elsewhere. `known_until` is when the list must have been renewed."""
+
+    uri: str
+    code: str
+    name: Mapping[str, str]
+    province: str
+    begins: float
+    ends: float
+    known_until: float
+    grants: Mapping[str, Granted] = field(default_factory=dict)
+
+    def held_at(self, moment: float) -> bool:
+        """Whether the certificate was in its period."""
+        return self.begins <= moment <= self.ends
+
+    def is_granted(self, vct: str, moment: float) -> bool:
+        """Whether the issuer might issue a type at a moment."""
+        granted = self.grants.get(vct)
+        return granted is not None and any(begins <= moment < ends for begins, ends in granted.spans)
