@@ -140,9 +140,11 @@ def _join(app: Flask, api: openapi.Api) -> None:
         status_api,
         status_history,
         status_jobs,  # noqa: F401 (declares jobs)
+        trust_list_jobs,  # noqa: F401 (declares a job)
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
+    from wallet.issuing.trust_list_api import trust_list_pages
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -158,6 +160,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import licence_details as _licence_details  # noqa: F401 (declares a type of authorization details)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
 
     for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, enterprise):
         app.register_blueprint(blueprint)
@@ -174,6 +177,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     account_menu.init_app(app)
     senders.init_app(app)
     status_history.init_app(app)
+    app.register_blueprint(trust_list_pages)
     for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (
@@ -209,9 +213,10 @@ def commands() -> list[click.Command]:
     from runtime.commands import serve, worker
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
+    from wallet.verifying.trust_list_commands import trust_list
 
     ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
-    return [demo, tour, *ours, licence_type, department, verify, ledger]
+    return [demo, tour, *ours, licence_type, department, verify, ledger, trust_list]
 
 
 class CommandLine(FlaskGroup):

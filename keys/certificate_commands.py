@@ -15,11 +15,10 @@ from runtime.commands import explained
 from runtime.database import transaction
 
 root = AppGroup("root", help="The roots: ours, the one that follows, and those of authorities outside.")
-OWN_USES = (ring.RECEIPT, ring.STATUS, ring.LEDGER)
 
 
 @click.command("renew")
-@click.argument("use", type=click.Choice(OWN_USES))
+@click.argument("use", type=click.Choice(ring.CERTIFIED_USES))
 @click.option("--hsm/--no-hsm", default=None, help="Make the key in the security module, or not; by default where the present one is.")
 @click.option("--switch", is_flag=True, help="Let the next key sign at once, rather than after the time that the schedule says.")
 @with_appcontext

@@ -21,13 +21,11 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
     sealing.add_data_key(session, settings, sealing.INDEX, now=now)
     certificates.create_root(session, settings, now=now)
     _add_missing(session, settings, now=now)
-    for use in (ring.RECEIPT, ring.STATUS, ring.LEDGER):
-        certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)
     return True
 
 
 def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None:
-    """Give each use that rotates by itself its first key of each of its suites, if it never had one."""
+    """Give each use its first key, with its certificate or of each of its suites, if it never had one; and each root its revocation list."""
     revocation_lists.renew(session, settings, now=now)
     present = {(row.use, row.suite) for row in ring.listed(session)}
     of_any = {use for use, _ in present if use not in ring.MANY_SUITES}
@@ -35,3 +33,5 @@ def _add_missing(session: Session, settings: Settings, *, now: datetime) -> None
         for suite in usual:
             if use not in of_any and (use, suite) not in present:
                 ring.add(session, settings, use=use, suite=suites.ALL_SUITES[suite], state=ring.ACTIVE, now=now)
+    for use in set(ring.CERTIFIED_USES) - of_any:
+        certificates.issue_leaf(session, settings, use=use, common_name=f"Kabao {use}", uri=f"{settings.public_url}/jwks/{use}", now=now)

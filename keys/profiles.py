@@ -70,7 +70,7 @@ def root(settings: Settings, key: suites.PrivateKey, *, now: datetime) -> x509.C
         [
             x509.NameAttribute(NameOID.COMMON_NAME, "Kabao Root"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, settings.host),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, suites.thumbprint(suites.public_jwk(key.public_key()))[:16]),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex()),
         ]
     )
     return _authority(name, name, key.public_key(), now=now, ends=now + ROOT_LIFETIME, path_length=1).sign(key, digest(key))

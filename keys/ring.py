@@ -34,7 +34,9 @@ from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
-PUBLISHED_USES = (OIDC, RECEIPT, LEDGER, STATUS, REQUESTS)
+TRUST_LIST = "trust-list"
+CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST)
+PUBLISHED_USES = (OIDC, *CERTIFIED_USES, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)
 USUAL_SUITES = {OIDC: tuple(suites.SUITES), REQUESTS: (suites.ES256.name,), ENCRYPTION: tuple(suites.ENCRYPTION_SUITES)}

@@ -34,10 +34,10 @@ from keys import issued_certificates, revocation_lists, ring, rotation, sealing,
 from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import licence_notices, uses
-from wallet.issuing import batches, credentials, status_building, status_lists
+from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
-from wallet.verifying import receipts
+from wallet.verifying import receipts, trust_sources
 
 OWNERS = (
     ring,
@@ -104,6 +104,8 @@ OWNERS = (
     uses,
     licence_notices,
     receipts,
+    trust_sources,
+    trust_list,
     qr_codes,
     credentials,
     batches,

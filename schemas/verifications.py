@@ -76,6 +76,7 @@ class LicenceIssuerSchema(Schema):
     name = fields.Dict(
         allow_none=True, metadata={"description": "Its name in both languages.", "example": {"zh": "示例市公安局", "en": "Example Police"}}
     )
+    province = fields.String(metadata={"description": "Which province's trust list names it; left out for departments here.", "example": "虚构省"})
 
 
 class LicenceSummarySchema(Schema):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cryptography import x509
+
 Span = tuple[float, float]
 
 
@@ -16,7 +18,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A certificate of an issuer elsewhere. `known_until` is when the list must have been renewed."""
+    """A certificate of an issuer elsewhere. `known_until` is when the list must have been renewed; under `roots` its house signs status lists."""
 
     uri: str
     code: str
@@ -26,6 +28,7 @@ class Listed:
     ends: float
     known_until: float
     grants: Mapping[str, Granted] = field(default_factory=dict)
+    roots: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
     def held_at(self, moment: float) -> bool:
         """Whether the certificate was in its period."""

@@ -1,10 +1,49 @@
 """What this installation trusts when it verifies: its roots, and what other provinces' trust lists say of their issuers."""
 
+from dataclasses import dataclass
+
+from flask import current_app
+
 from keys import certificates
+from runtime import cache
+from runtime.database import transaction
+from wallet.verifying import trust_sources
 from wallet.verifying.checks import Trust
+from wallet.verifying.listed import Granted, Listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the lists say, by certificate and by issuer."""
+
+    by_certificate: dict[str, Listed]
+    by_uri: dict[str, Listed]
 
 
 def current_trust() -> Trust:
     """Return what credentials are judged by now, from the process's cache; raises KeyNotReady."""
     anchors = certificates.anchors()
-    return Trust(anchors.roots, anchors.revoked, anchors.outside, anchors.imported)
+    return Trust(anchors.roots, anchors.revoked, anchors.outside, anchors.imported, _known().by_certificate)
+
+
+def find_listed(uri: object) -> Listed | None:
+    """Return what another province's list says of an issuer, by the `iss` of its credentials."""
+    return _known().by_uri.get(uri) if isinstance(uri, str) else None
+
+
+def find_granted(uri: object, vct: object) -> Granted | None:
+    """Return which of our types an issuer elsewhere means by a `vct`."""
+    listed = find_listed(uri)
+    return listed.grants.get(vct) if listed is not None and isinstance(vct, str) else None
+
+
+def _known() -> _Known:
+    found = cache.get(trust_sources.TOPIC, "known", _load)
+    assert found is not None
+    return found
+
+
+def _load() -> _Known:
+    with transaction() as session:
+        listed = trust_sources.all_listed(session, current_app.extensions["kabao_settings"])
+    return _Known(listed, {one.uri: one for one in listed.values()})

@@ -26,11 +26,12 @@ from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence, type_of
-from wallet.verifying import wording
+from wallet.verifying import foreign_status, wording
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
+from wallet.verifying.listed import Listed
 from wallet.verifying.receipts import INVALID, VALID
-from wallet.verifying.trusting import current_trust
+from wallet.verifying.trusting import current_trust, find_granted, find_listed
 
 STANDING = (
     select(Licence, StatusEntry.status, Subject.state)
@@ -88,11 +89,14 @@ class Register:
     def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
         self.session, self.settings, self.now = session, settings, now
         self.licence: Licence | None = None
+        self.foreign_state: str | None = None
 
-    def find_type(self, vct: str) -> LicenceType | None:
-        """Return the licence type that a `vct` of ours names."""
-        prefix = f"{self.settings.public_url}/types/"
+    def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
+        """Return the licence type that a `vct` of ours names, or one of an issuer that a trust list grants it."""
+        prefix, granted = f"{self.settings.public_url}/types/", find_granted(issuer, vct)
         try:
+            if granted is not None:
+                return get_type(granted.type_code)
             return get_type(vct.removeprefix(prefix)) if vct.startswith(prefix) else None
         except LicenceTypeNotFound:
             return None
@@ -103,11 +107,17 @@ class Register:
         return current_trust()
 
     def status_of(self, claims: Mapping[str, Any]) -> str:
-        """Return the licence's state now, from the register, in one query; raises StatusUnknown for another house's list.
+        """Return the licence's state now, from the register, in one query; of a licence of another province, from its own status list.
+
+        Raises StatusUnknown for any other house's list.
 
         Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status
         entry lent to a licence of another type, issuer or identifier tells nothing.
         """
+        listed = find_listed(claims["iss"])
+        if listed is not None:
+            self.foreign_state = foreign_status.status_of(self.settings, listed, claims, now=self.now)
+            return self.foreign_state
         reference = claims["status"].get("status_list")
         uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
         if not isinstance(uri, str) or type(index) is not int:
@@ -145,6 +155,13 @@ def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, 
     }
 
 
+def foreign_summary_of(licence_type: LicenceType, listed: Listed, *, identifier: str, state: str) -> dict[str, Any]:
+    """Return a licence of another province as an answer names it: with the issuer as the trust list names it."""
+    name = {"zh": listed.name.get("zh", listed.code), "en": listed.name.get("en", listed.name.get("zh", listed.code))}
+    issuer = {"code": listed.code, "name": name, "province": listed.province}
+    return {**summary_of(licence_type, identifier=identifier, issuer_code=listed.code, state=state), "issuer": issuer}
+
+
 def _open(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Shown:
     lifetime = settings.qr_lifetime
     if qr_codes.is_code(request.presented):
@@ -157,11 +174,16 @@ def _open(session: Session, settings: Settings, request: VerificationRequest, *,
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    licence_type = type_of(register.licence) if register.licence else register.find_type(claims.get("vct", ""))
+    licence_type = type_of(register.licence) if register.licence else register.find_type(claims.get("vct", ""), issuer=str(claims.get("iss")))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
     licence = None
-    if licence_type is not None:
+    listed = find_listed(claims.get("iss"))
+    if licence_type is not None and listed is not None:
+        licence = foreign_summary_of(
+            licence_type, listed, identifier=str(claims.get("licence_identifier")), state=register.foreign_state or "unknown"
+        )
+    elif licence_type is not None:
         state = register.licence.state_at(register.now).value if register.licence else "unknown"
         issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
         licence = summary_of(licence_type, identifier=str(claims.get("licence_identifier")), issuer_code=issuer_code, state=state)

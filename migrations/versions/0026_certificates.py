@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from cryptography import x509
 
-revision = "0023"
-down_revision = "0022"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

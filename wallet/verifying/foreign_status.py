@@ -1,0 +1,60 @@
+"""The status of a credential from another province: its list is fetched, checked under a certificate that the trust list knows, and kept for a while.
+
+The address of a status list must be of the same origin as the issuer's: a credential sends us nowhere else. Whatever goes wrong leaves the status
+unknown, and a credential whose status is unknown is not believed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from runtime import cache
+from runtime.breaker import Breaker, BreakerOpen
+from runtime.outbound import NoAnswer, allowed_by, fetch
+from runtime.settings import Settings
+from wallet.verifying.checks import StatusOf, StatusUnknown
+from wallet.verifying.listed import Listed
+from wallet.verifying.status_files import BadStatusFile, read_status_file
+
+TOPIC = "trust_lists"
+TIMEOUT, MOST_BYTES = 3.0, 4 * 1024 * 1024
+MEDIA_TYPE = "application/statuslist+jwt"
+LONGEST_ADDRESS = 500
+OK = 200
+_breakers: dict[str, Breaker] = {}
+
+
+def status_of(settings: Settings, listed: Listed, claims: Mapping[str, Any], *, now: datetime) -> str:
+    """Return the state that the issuer's status list tells; raises StatusUnknown."""
+    reference = claims["status"].get("status_list")
+    uri = reference.get("uri") if isinstance(reference, dict) else None
+    if not isinstance(uri, str) or len(uri) > LONGEST_ADDRESS or not _is_same_origin(uri, listed.uri):
+        raise StatusUnknown
+    found = cache.get(TOPIC, ("status", uri), lambda: _load(settings, listed, uri, now=now))
+    if found is None:
+        raise StatusUnknown
+    return found(claims)
+
+
+def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> StatusOf | None:
+    host = urlsplit(uri).netloc
+    try:
+        with _breakers.setdefault(host, Breaker(failures=3)).attempt():
+            answer = fetch("GET", uri, headers={"Accept": MEDIA_TYPE}, allowed=allowed_by(settings), timeout=TIMEOUT, limit=MOST_BYTES)
+    except (NoAnswer, BreakerOpen):
+        return None
+    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() != MEDIA_TYPE:
+        return None
+    try:
+        return read_status_file(answer.body.decode("ascii"), roots=listed.roots, now=now)
+    except (BadStatusFile, UnicodeDecodeError):
+        return None
+
+
+def _is_same_origin(uri: str, other: str) -> bool:
+    try:
+        one, two = urlsplit(uri), urlsplit(other)
+    except ValueError:
+        return False
+    return (one.scheme, one.netloc) == (two.scheme, two.netloc)
