@@ -211,12 +211,13 @@ def commands() -> list[click.Command]:
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
+    from wallet.issuing.importing.commands import licence
     from wallet.register.commands import department, licence_type
     from wallet.verifying.commands import ledger, verify
     from wallet.verifying.trust_list_commands import trust_list
 
     ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
-    return [demo, tour, *ours, licence_type, department, verify, ledger, trust_list]
+    return [demo, tour, *ours, licence_type, licence, department, verify, ledger, trust_list]
 
 
 class CommandLine(FlaskGroup):

@@ -7,6 +7,7 @@ response: problem+json (RFC 9457) for an API, a page for a browser. `reason` is 
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -35,6 +36,7 @@ class Refusal(Exception):
     status: ClassVar[int] = 400
     title: ClassVar[Text] = Text("请求未被接受。", "The request was refused.")
     headers: dict[str, str]
+    faults: Sequence[tuple[str, Text]] = ()  # each member at fault, in both languages, for who writes neither to a page nor to an API
 
     def __init__(
         self, reason: str = "", *, field: str | None = None, shown: Text | None = None, headers: dict[str, str] | None = None, **more: Any

@@ -5,9 +5,12 @@ each of its lines is tried in a transaction of its own. No transaction is open w
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -23,7 +26,7 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import batches
 from wallet.issuing.batch_lines import Line, problem_of
-from wallet.issuing.batches import Batch, Before, LineChanged, Outcome
+from wallet.issuing.batches import Before, LineChanged, Outcome
 from wallet.issuing.life import issue_licence
 from wallet.issuing.records import gathering_licences
 from wallet.register.licences import Licence
@@ -41,14 +44,37 @@ class LineFailed(Refusal):
     code, status, title = "line-failed", 500, Text("该行因系统原因未处理，请稍后重新提交。", "The line failed on our side; send it again later.")
 
 
-class Work:
-    """A batch at work: for whom, and the key of its digests."""
+class LineRepeated(Refusal):
+    """The very same line was issued before, in this file or another."""
 
-    def __init__(self, settings: Settings, batch: Batch) -> None:
-        self.settings = settings
-        self.batch_id: UUID = batch.id
-        self.department = batch.department
-        self.pepper = settings.derived_key("batches")
+    code, status = "line-repeated", 409
+    title = Text("相同内容的证照七日内已经导入。", "The very same licence was imported within the last seven days.")
+
+
+class _Undone(Exception):
+    """Takes a transaction back in which everything was only tried."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A batch at work, for a caller and its department.
+
+    `describe` says how a refusal is kept. `once`: a line whose content the caller has imported before, on any line of any batch, is refused.
+    `dry`: everything is done, and taken back.
+    """
+
+    settings: Settings
+    batch_id: UUID
+    caller: str
+    department: str
+    describe: Callable[[Refusal], dict[str, Any]] = problem_of
+    once: bool = False
+    dry: bool = False
+
+    @cached_property
+    def pepper(self) -> bytes:
+        """The key of the digests by which lines are known again."""
+        return self.settings.derived_key("batches")
 
     def take(self, lines: Sequence[Line], *, now: datetime) -> Iterator[list[Outcome]]:
         """Work at lines, in groups, and yield what became of each group once it is durable; raises OperationalError if the database is away."""
@@ -75,26 +101,33 @@ class Work:
     def _failed(self, line: Line, error: Exception) -> Outcome:
         """Say in the log why a line failed, and keep for its sender that it did."""
         log.error("a line failed", error=type(error).__name__, exc_info=error)
-        outcome = Outcome(line.number, line.ref, problem=problem_of(LineFailed("failed")))
+        outcome = Outcome(line.number, line.ref, problem=self.describe(LineFailed("failed")))
+        if self.dry:
+            return outcome
         with transaction() as session:
             batches.hold(session, self.batch_id)
             batches.keep(session, self.batch_id, [outcome], batches.lines_before(session, self.batch_id, [line.number]))
         return outcome
 
     def _together(self, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
-        with transaction() as session:
+        outcomes: list[Outcome] = []
+        with suppress(_Undone), transaction() as session:
             batches.hold(session, self.batch_id)
             before = batches.lines_before(session, self.batch_id, [line.number for line in lines])
             recall(session, [number for line in lines if line.request for number in _numbers(line.request.holder_number)])
             with gathering_licences(session, len(lines)) as gathered:
                 outcomes = self._each(session, lines, before, gathered, now=now)
             batches.keep(session, self.batch_id, outcomes, before)
+            if self.dry:
+                raise _Undone
         return outcomes
 
     def _each(self, session: Session, lines: Sequence[Line], before: dict[int, Before], gathered: Gathered, *, now: datetime) -> list[Outcome]:
         """Take line after line until the group's time is up; whoever reads of a holder finds what the lines before did."""
         outcomes: list[Outcome] = []
         met: set[str] = set()
+        digests = {line.number: batches.digest_of_line(line.document, pepper=self.pepper) for line in lines if line.request}
+        issued = batches.issued_before(session, caller=self.caller, digests=digests.values()) if self.once else {}
         until = time.monotonic() + GROUP_SECONDS
         for line in lines:
             if outcomes and time.monotonic() > until:
@@ -103,23 +136,30 @@ class Work:
                 gathered.flush(session)
                 met.clear()
             met |= {line.request.holder_number} if line.request else set()
-            outcomes.append(self._take(session, line, before.get(line.number), gathered, now=now))
+            digest = digests.get(line.number, b"")
+            outcome = self._take(session, line, before.get(line.number), gathered, digest=digest, is_repeated=digest in issued, now=now)
+            if self.once and outcome.is_good:
+                issued[digest] = self.batch_id, line.number
+            outcomes.append(outcome)
         return outcomes
 
-    def _take(self, session: Session, line: Line, before: Before | None, gathered: Gathered, *, now: datetime) -> Outcome:
+    def _take(
+        self, session: Session, line: Line, before: Before | None, gathered: Gathered, *, digest: bytes, is_repeated: bool, now: datetime
+    ) -> Outcome:
         if line.request is None:
             assert line.fault is not None
-            return Outcome(line.number, line.ref, problem=problem_of(line.fault))
-        digest = batches.digest_of_line(line.document, pepper=self.pepper)
+            return Outcome(line.number, line.ref, problem=self.describe(line.fault))
         if before is not None and before.licence is not None:
-            changed = problem_of(LineChanged(field="line")) if before.row.digest != digest else None
+            changed = self.describe(LineChanged(field="line")) if before.row.digest != digest else None
             return Outcome(line.number, line.ref, before.licence, changed, digest)
+        if is_repeated:
+            return Outcome(line.number, line.ref, problem=self.describe(LineRepeated("repeated")))
         mark = gathered.mark()
         try:
             licence = self._issue(session, line, now=now)
         except Refusal as refusal:
             gathered.cut(mark)
-            return Outcome(line.number, line.ref, problem=problem_of(refusal))
+            return Outcome(line.number, line.ref, problem=self.describe(refusal))
         return Outcome(line.number, line.ref, licence, digest=digest)
 
     def _issue(self, session: Session, line: Line, *, now: datetime) -> Licence:

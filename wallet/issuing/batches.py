@@ -5,13 +5,13 @@ was refused is kept with its reason and tried anew. What a line said beyond that
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint, exists, func, select
+from sqlalchemy import Index, UniqueConstraint, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -65,6 +65,7 @@ class BatchLine(Base):
     digest: Mapped[bytes | None]
     licence_id: Mapped[UUID | None]
     said_sealed: Mapped[bytes | None]
+    __table_args__ = (Index("ix_batch_lines_digest", "digest", postgresql_where=text("licence_id IS NOT NULL")),)
 
 
 sealed_tables.declare(BatchLine, sealed={SAID: SAID})
@@ -79,7 +80,6 @@ class Outcome:
     licence: Licence | None = field(default=None, repr=False)
     problem: dict[str, Any] | None = field(default=None, repr=False)
     digest: bytes | None = None
-    row: list[str] | None = field(default=None, repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -118,6 +118,13 @@ def lines_before(session: Session, batch_id: UUID, numbers: Sequence[int]) -> di
     return {row.line: Before(row, licence) for row, licence in found}
 
 
+def issued_before(session: Session, *, caller: str, digests: Collection[bytes]) -> dict[bytes, tuple[UUID, int]]:
+    """Return in which batch of a caller's, and on which line, each of some digests was issued within the last days."""
+    rows = select(BatchLine.digest, BatchLine.batch_id, BatchLine.line).join(Batch, Batch.id == BatchLine.batch_id)
+    found = session.execute(rows.where(Batch.caller == caller, BatchLine.digest.in_(digests), BatchLine.licence_id.is_not(None)))
+    return {digest: (batch_id, line) for digest, batch_id, line in found if digest is not None}
+
+
 def digest_of_line(document: Any, *, pepper: bytes) -> bytes:
     """Return the keyed digest by which a line is known again."""
     return digest_of(document, pepper=pepper)
@@ -143,7 +150,7 @@ def results(session: Session, batch_id: UUID, *, after: int = 0, until: int = 2*
 def outcome_of(row: BatchLine, licence: Licence | None) -> Outcome:
     """Return what a row says of its line."""
     said = said_of(row)
-    return Outcome(row.line, said.get("ref"), licence, said.get("problem"), row.digest, said.get("row"))
+    return Outcome(row.line, said.get("ref"), licence, said.get("problem"), row.digest)
 
 
 def said_of(row: BatchLine) -> dict[str, Any]:
@@ -166,14 +173,6 @@ def forget(*, now: datetime) -> int:
     return lines + prune(Batch, over & ~exists().where(BatchLine.batch_id == Batch.id))
 
 
-def pages(read: Any, *, first: int, last: int) -> Iterator[Outcome]:
-    """Yield the outcomes from one line to another, page by page; `read` gives the page after a line, in a transaction of its own."""
-    after = first - 1
-    while page := read(after, last):
-        yield from page
-        after = page[-1].line
-
-
 def _is_known(outcome: Outcome, before: Before | None) -> bool:
     """Whether the row says all of it already."""
     return before is not None and before.licence is not None and outcome.is_good and "problem" not in said_of(before.row)
@@ -182,13 +181,13 @@ def _is_known(outcome: Outcome, before: Before | None) -> bool:
 def _row(batch_id: UUID, outcome: Outcome, before: Before | None) -> dict[str, Any]:
     line_id = before.row.id if before else new_id()
     issued = before.licence if before and before.licence else outcome.licence
-    said = {name: value for name, value in (("ref", outcome.ref), ("problem", outcome.problem), ("row", outcome.row)) if value is not None}
-    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"), default=str)
+    said = {name: value for name, value in (("ref", outcome.ref), ("problem", outcome.problem)) if value is not None}
+    written = json.dumps(said, ensure_ascii=False, separators=(",", ":"), default=str)
     return {
         "batch_id": batch_id,
         "line": outcome.line,
         "id": line_id,
         "digest": before.row.digest if before and before.licence else outcome.digest,
         "licence_id": issued.id if issued else None,
-        SAID: sealing.seal(text, table=LINES, column=SAID, row=line_id) if said else None,
+        SAID: sealing.seal(written, table=LINES, column=SAID, row=line_id) if said else None,
     }

@@ -74,7 +74,7 @@ def issue(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         batch = batches.open_batch(session, caller=g.token.client_id, key=headers["key"], department=g.token.department, now=now())
-    answer = _Answer(Work(settings, batch), Arriving(request.stream), first=query["first_line"])
+    answer = _Answer(Work(settings, batch.id, caller=batch.caller, department=batch.department), Arriving(request.stream), first=query["first_line"])
     seat = take_long_seat()
     lines = answer.as_they_come() if query["interleave"] else answer.after_all()
     response = Response(stream_with_context(seat.leave_after(lines)), mimetype=NDJSON[0])

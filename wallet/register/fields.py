@@ -51,9 +51,11 @@ class Field:
 
 def check_values(fields: tuple[Field, ...], unverified: dict[str, Any]) -> dict[str, Any]:
     """Return the values in the fields' own order; raises InvalidBody that names each faulty one by its path, `fields.<name>`."""
-    errors = [{"field": f"fields.{name}", "detail": str(fault)} for name, fault in _faults(fields, unverified)]
-    if errors:
-        raise InvalidBody("values do not fit the licence type", field=errors[0]["field"], errors=errors[:20])
+    if faults := [(f"fields.{name}", fault) for name, fault in _faults(fields, unverified)][:20]:
+        errors = [{"field": path, "detail": str(fault)} for path, fault in faults]
+        refusal = InvalidBody("values do not fit the licence type", field=faults[0][0], errors=errors)
+        refusal.faults = faults
+        raise refusal
     return {one.name: unverified[one.name] for one in fields if one.name in unverified}
 
 
