@@ -24,12 +24,22 @@ def make(settings: Settings, content: Content, *, holder_key: dict[str, Any] | N
     """Return a credential of the data model 2.0, which is the payload itself; raises KeyNotReady if the department has no key."""
     signer = ring.signer(certificates.department_use(content.department))
     moments = times.passing(content, chain=signer.chain, lifetime=settings.credential_lifetime, now=now)
+    return _sign(settings, content, signer, moments, holder_key, place)
+
+
+def make_lasting(settings: Settings, content: Content, *, place: Place, now: datetime) -> str:
+    """Return the same for as long as the licence holds, bound to nobody: what a sealed document carries inside; raises KeyNotReady."""
+    signer = ring.signer(certificates.department_use(content.department))
+    return _sign(settings, content, signer, times.lasting(content, chain=signer.chain, now=now), None, place)
+
+
+def _sign(settings: Settings, content: Content, signer: ring.Signer, moments: Times, holder_key: dict[str, Any] | None, place: Place) -> str:
     credential = {
         "@context": [CONTEXT, {"@vocab": f"{content.vct}#"}],
         "type": types_of(content.licence_type.slug),
         "issuer": content.issuer,
         "validFrom": _written(moments.begins_at),
-        "validUntil": _written(moments.ends_at),
+        **({"validUntil": _written(moments.ends_at)} if moments.ends_at else {}),
         "credentialSubject": subject_of(content),
         "credentialSchema": {"id": f"{content.vct}/schema", "type": "JsonSchema"},
         "credentialStatus": {"type": "TokenStatusList", "status_list": _status(settings, place)},
@@ -46,7 +56,7 @@ def make_1_1(settings: Settings, content: Content, *, holder_key: dict[str, Any]
         "type": types_of(content.licence_type.slug),
         "issuer": content.issuer,
         "issuanceDate": _written(moments.begins_at),
-        "expirationDate": _written(moments.ends_at),
+        **({"expirationDate": _written(moments.ends_at)} if moments.ends_at else {}),
         "credentialSubject": subject_of(content),
     }
     return signer.sign({"vc": credential, **_claims(settings, content, moments, holder_key, place)}, typ=TYPE_1_1)
@@ -64,12 +74,11 @@ def subject_of(content: Content) -> dict[str, Any]:
 
 def _claims(settings: Settings, content: Content, moments: Times, holder_key: dict[str, Any] | None, place: Place) -> dict[str, Any]:
     """Return the registered claims, which say the same as the credential, and whose key binds it."""
-    assert moments.ends_at is not None, "a passing credential ends"
     claims: dict[str, Any] = {
         "iss": content.issuer,
         "iat": int(moments.made_at.timestamp()),
         "nbf": max(0, int(moments.begins_at.timestamp())),
-        "exp": int(moments.ends_at.timestamp()),
+        **({"exp": int(moments.ends_at.timestamp())} if moments.ends_at else {}),
         "status": {"status_list": _status(settings, place)},
     }
     return claims if holder_key is None else {**claims, "cnf": {"jwk": holder_key}}
@@ -79,6 +88,5 @@ def _status(settings: Settings, place: Place) -> dict[str, Any]:
     return {"idx": place.index, "uri": status_lists.uri_of(settings, place.list_id)}
 
 
-def _written(moment: datetime | None) -> str:
-    assert moment is not None, "a passing credential ends"
+def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,65 @@
+"""The department's signature under a document: PAdES, level B-LT (ETSI EN 319 142-1).
+
+The signature, a time stamp over it, and in the document itself the certificates and the revocation list by which anybody can check both
+years later, offline, who holds nothing but the root.
+"""
+
+import base64
+import logging
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from asn1crypto import algos, crl, x509
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from keys import certificates, revocation_list, ring
+from runtime.settings import Settings
+from wallet.issuing.documents.time_stamps import OwnTimeStamper
+
+FIELD = "Seal"
+MECHANISMS = {"ES256": "sha256_ecdsa", "EdDSA": "ed25519", "Ed25519": "ed25519"}
+ROOM_FOR_DER = 80
+logging.getLogger("pyhanko.sign.signers").setLevel(logging.ERROR)  # it warns that nothing is fetched, which is as it should be
+
+
+class DepartmentSigner(Signer):
+    """Signs with a key of the ring, wherever that lives."""
+
+    def __init__(self, signer: ring.Signer) -> None:
+        chain = [x509.Certificate.load(base64.b64decode(one)) for one in signer.chain or ()]
+        mechanism = algos.SignedDigestAlgorithm({"algorithm": MECHANISMS[signer.suite]})
+        super().__init__(signing_cert=chain[0], cert_registry=SimpleCertificateStore.from_certs(chain), signature_mechanism=mechanism)
+        self.signer = signer
+
+    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:  # noqa: FBT001, FBT002 (its base has it so)
+        """Return the signature as CMS carries it."""
+        return bytes(ROOM_FOR_DER) if dry_run else self.signer.sign_der(data)
+
+
+def seal(settings: Settings, document: bytes, *, department: str, reason: str, now: datetime) -> bytes:
+    """Return the document with the department's signature; raises KeyNotReady if it has no key."""
+    signer = DepartmentSigner(ring.signer(certificates.department_use(department)))
+    metadata = PdfSignatureMetadata(
+        field_name=FIELD,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        embed_validation_info=True,
+        reason=reason,
+        validation_context=_context(settings, now=now),
+        signer_key_usage={"digital_signature"},
+    )
+    out = BytesIO()
+    PdfSigner(metadata, signer=signer, timestamper=OwnTimeStamper(now=now)).sign_pdf(IncrementalPdfFileWriter(BytesIO(document)), output=out)
+    return out.getvalue()
+
+
+def _context(settings: Settings, *, now: datetime) -> Any:
+    """Return what the signer's own certificate and the time stamp's are checked against before they go into the document."""
+    root = x509.Certificate.load(certificates.root_der())
+    lists = [crl.CertificateList.load(revocation_list.current(settings, now=now))]
+    return ValidationContext(trust_roots=[root], crls=lists, allow_fetching=False, revocation_mode="require", moment=now)
