@@ -80,7 +80,8 @@ def issue_leaf(
     """Make a key for a use, in the security module if so wanted, with a certificate under the root, and put both in the ring."""
     made = ring.make_key(session, settings, use=use, suite=suites.ES256, in_token=in_token, now=now)
     root = authority(session, settings)
-    certificate = profiles.leaf(settings, root, Holder(common_name, uri, organisation_code), made.key.public_key(), now=now)
+    holder = Holder(common_name, uri, organisation_code, stamps_time=use == ring.TIME_STAMPING)
+    certificate = profiles.leaf(settings, root, holder, made.key.public_key(), now=now)
     chain = [encode(certificate), *session.get_one(SigningKey, root.kid).chain[1:]]  # type: ignore[index]
     row = ring.keep(session, settings, made, use=use, suite=suites.ES256, state=state, chain=chain, now=now, actor=actor)
     issued_certificates.record(session, certificate, Owner(use, row.kid, root.kid), now=now)

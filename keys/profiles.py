@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from keys import suites
 from runtime.settings import Settings
@@ -18,15 +18,20 @@ LEAF_LIFETIME = timedelta(days=3 * 365)
 BACKDATED = timedelta(minutes=5)
 COUNTRY = "CN"
 NAME_LIMIT = 64
+TIME_STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whom a signer's certificate names: a name, a credit code where it is a public body's, and the URI that its signatures carry."""
+    """Whom a signer's certificate names: a name, a credit code where it is a public body's, and the URI that its signatures carry.
+
+    What `stamps_time` does nothing else (RFC 3161 section 2.3).
+    """
 
     name: str
     uri: str
     code: str | None = None
+    stamps_time: bool = False
 
     def subject(self) -> x509.Name:
         """The distinguished name."""
@@ -61,7 +66,8 @@ def holder_of(certificate: x509.Certificate) -> Holder:
     codes = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_IDENTIFIER)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
-    return Holder(name, uri, str(codes[0].value).partition("-")[2] if codes else None)
+    stamps_time = any(isinstance(one.value, x509.ExtendedKeyUsage) and TIME_STAMPING in one.value for one in certificate.extensions)
+    return Holder(name, uri, str(codes[0].value).partition("-")[2] if codes else None, stamps_time=stamps_time)
 
 
 def root(settings: Settings, key: suites.PrivateKey, *, now: datetime) -> x509.Certificate:
@@ -90,7 +96,7 @@ def leaf(settings: Settings, authority: Authority, holder: Holder, key: suites.P
     published = f"{settings.public_url}/certificates/{authority.kid}"
     lists = x509.DistributionPoint([x509.UniformResourceIdentifier(f"{published}.crl")], None, None, None)
     issuer = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(f"{published}.crt"))
-    return (
+    builder = (
         _builder(holder.subject(), authority.certificate.subject, key, now=now, ends=ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(signs_certificates=False), critical=True)
@@ -98,8 +104,10 @@ def leaf(settings: Settings, authority: Authority, holder: Holder, key: suites.P
         .add_extension(_authority_key(authority), critical=False)
         .add_extension(x509.CRLDistributionPoints([lists]), critical=False)
         .add_extension(x509.AuthorityInformationAccess([issuer]), critical=False)
-        .sign(authority.key, digest(authority.key))
     )
+    if holder.stamps_time:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([TIME_STAMPING]), critical=True)
+    return builder.sign(authority.key, digest(authority.key))
 
 
 def request(settings: Settings, holder: Holder, key: suites.PrivateKey) -> x509.CertificateSigningRequest:

@@ -35,7 +35,8 @@ from runtime.settings import Settings
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
 TRUST_LIST = "trust-list"
-CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST)
+TIME_STAMPING = "time-stamping"
+CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST, TIME_STAMPING)
 PUBLISHED_USES = (OIDC, *CERTIFIED_USES, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)

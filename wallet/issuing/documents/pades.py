@@ -11,14 +11,14 @@ from io import BytesIO
 from typing import Any
 
 from asn1crypto import algos, crl, x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from keys import certificates, revocation_list, ring
-from runtime.settings import Settings
+from keys import certificates, revocation_lists, ring
 from wallet.issuing.documents.time_stamps import OwnTimeStamper
 
 FIELD = "Seal"
@@ -41,7 +41,7 @@ class DepartmentSigner(Signer):
         return bytes(ROOM_FOR_DER) if dry_run else self.signer.sign_der(data)
 
 
-def seal(settings: Settings, document: bytes, *, department: str, reason: str, now: datetime) -> bytes:
+def seal(document: bytes, *, department: str, reason: str, now: datetime) -> bytes:
     """Return the document with the department's signature; raises KeyNotReady if it has no key."""
     signer = DepartmentSigner(ring.signer(certificates.department_use(department)))
     metadata = PdfSignatureMetadata(
@@ -50,7 +50,7 @@ def seal(settings: Settings, document: bytes, *, department: str, reason: str, n
         subfilter=SigSeedSubFilter.PADES,
         embed_validation_info=True,
         reason=reason,
-        validation_context=_context(settings, now=now),
+        validation_context=_context(now=now),
         signer_key_usage={"digital_signature"},
     )
     out = BytesIO()
@@ -58,8 +58,14 @@ def seal(settings: Settings, document: bytes, *, department: str, reason: str, n
     return out.getvalue()
 
 
-def _context(settings: Settings, *, now: datetime) -> Any:
+def _context(*, now: datetime) -> Any:
     """Return what the signer's own certificate and the time stamp's are checked against before they go into the document."""
-    root = x509.Certificate.load(certificates.root_der())
-    lists = [crl.CertificateList.load(revocation_list.current(settings, now=now))]
-    return ValidationContext(trust_roots=[root], crls=lists, allow_fetching=False, revocation_mode="require", moment=now)
+    roots = certificates.anchors().roots
+    held = [revocation_lists.find(certificates.kid_of(root)) for root in roots]
+    return ValidationContext(
+        trust_roots=[x509.Certificate.load(root.public_bytes(Encoding.DER)) for root in roots],
+        crls=[crl.CertificateList.load(one) for one in held if one is not None],
+        allow_fetching=False,
+        revocation_mode="require",
+        moment=now,
+    )

@@ -33,4 +33,4 @@ def make(settings: Settings, content: Content, *, issuer: Text, place: Place, ki
     data = vc_jwt.make_lasting(settings, content, place=place, now=now).encode()
     attached = [Attached(DATA_NAME, data, DATA_TYPE, "证照数据 The licence as data, signed by its issuer")]
     document = writing.write(canvas, about, attached)
-    return pades.seal(settings, document, department=content.department, reason=f"{issuer.zh}制发电子证照", now=now)
+    return pades.seal(document, department=content.department, reason=f"{issuer.zh}制发电子证照", now=now)

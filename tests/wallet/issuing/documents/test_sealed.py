@@ -12,6 +12,7 @@ import jwt
 import pytest
 import zxingcpp
 from asn1crypto import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_crl
 from flask import Flask
 from PIL import Image
@@ -63,7 +64,7 @@ def run(program: str, document: bytes, folder: Path, *options: str) -> str:
 def validated(app: Flask, document: bytes) -> Any:
     """Validate with the root alone, offline, by what the document carries itself."""
     with app.app_context():
-        root = x509.Certificate.load(certificates.root_der())
+        root = x509.Certificate.load(certificates.root_certificate().public_bytes(Encoding.DER))
     reader = PdfFileReader(BytesIO(document))
     carried = DocumentSecurityStore.read_dss(reader)
     context = carried.as_validation_context({"trust_roots": [root], "allow_fetching": False, "revocation_mode": "require"})
