@@ -145,6 +145,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
     from wallet.issuing.trust_list_api import trust_list_pages
+    from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
+    from wallet.issuing.oid4vci.credential_api import credentials
+    from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -178,7 +181,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     senders.init_app(app)
     status_history.init_app(app)
     app.register_blueprint(trust_list_pages)
-    for blueprint in (status_api.statuses, types_api.types, departments_api.department_metadata):
+    for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (
         licences_api.licences,
@@ -200,6 +203,7 @@ def commands() -> list[click.Command]:
     """Return every command of `kabao`; those that need the application load it when they run."""
     from demo.stand import demo
     from demo.tour import tour
+    from idp.oauth.attested.commands import wallet_maker
     from idp.oauth.commands import client
     from idp.oauth.exchange.trust_commands import trust
     from idp.oauth.resource_commands import resource
@@ -216,7 +220,7 @@ def commands() -> list[click.Command]:
     from wallet.verifying.commands import ledger, verify
     from wallet.verifying.trust_list_commands import trust_list
 
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, signals]
+    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
     return [demo, tour, *ours, licence_type, licence, department, verify, ledger, trust_list]
 
 

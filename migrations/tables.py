@@ -2,6 +2,7 @@
 
 from idp.oauth import assertions, clients, codes, consents, cutoffs, portal_sessions, refresh_tokens, resources, revoked_tokens
 from idp.oauth.apart import inbox, waiting
+from idp.oauth.attested import makers
 from idp.oauth.exchange import issuers, pre_authorized
 from idp.oauth.registration import initial_tokens, policies, registering, software_statements
 from idp.oauth.requests import pushed
@@ -35,6 +36,7 @@ from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
+from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
 from wallet.verifying import receipts, trust_sources
@@ -89,6 +91,7 @@ OWNERS = (
     tokens,
     pre_authorized,
     issuers,
+    makers,
     waiting,
     inbox,
     pushed,
@@ -109,6 +112,9 @@ OWNERS = (
     qr_codes,
     credentials,
     batches,
+    elsewhere,
+    deferred,
+    offers,
     status_lists,
     status_building,
 )

@@ -35,6 +35,7 @@ CLIENT_AUTHENTICATION = (
     "client_secret_jwt",
     "tls_client_auth",
     "self_signed_tls_client_auth",
+    "attest_jwt_client_auth",
     "none",
 )
 HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
@@ -52,6 +53,8 @@ class Settings:
     key and every data key; whoever has it and the database has everything. `outbound_hosts` may be asked at inner addresses.
     A refresh token is good for `refresh_token_lifetime` from the sign-in, unless it is not used for `refresh_token_idle`. Wallets that nobody
     registered get tokens as `anonymous_wallet_client`, a public client of the operator's; without one they get none.
+    With `haip_required` credentials are issued only to wallets that are held to HAIP; with `credential_encryption_required` only
+    by encrypted requests and answers.
     `smtp_url` and `sms_url` are where messages to people leave; without one, that kind is not offered (in development: shown in the log).
     `open_registration` is the policy under which clients may register without a token, None for no open registration.
     Once the master key was changed, what was derived from the first one goes on from `derivation_key`; while it changes,
@@ -79,6 +82,8 @@ class Settings:
     refresh_token_lifetime: timedelta = timedelta(days=30)
     refresh_token_idle: timedelta = timedelta(days=14)
     anonymous_wallet_client: str = ""
+    haip_required: bool = False
+    credential_encryption_required: bool = False
     pushed_request_lifetime: timedelta = timedelta(seconds=90)
     pushed_requests_required: bool = False
     qr_lifetime: timedelta = timedelta(minutes=5)
@@ -172,6 +177,8 @@ class _Reader:
             refresh_token_lifetime=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_DAYS", 30, least=1, most=366)),
             refresh_token_idle=timedelta(days=self.whole("KABAO_REFRESH_TOKEN_IDLE_DAYS", 14, least=1, most=366)),
             anonymous_wallet_client=self.environ.get("KABAO_ANONYMOUS_WALLET_CLIENT", "").strip(),
+            haip_required=self.one_of("KABAO_WALLET_PROFILE", ("any", "haip")) == "haip",
+            credential_encryption_required=self.one_of("KABAO_CREDENTIAL_ENCRYPTION", ("allow", "require")) == "require",
             pushed_request_lifetime=timedelta(seconds=self.whole("KABAO_PUSHED_REQUEST_SECONDS", 90, least=5, most=599)),  # FAPI 2.0: less than 600
             pushed_requests_required=self.one_of("KABAO_PUSHED_REQUESTS", ("allow", "require")) == "require",
             people_registry_url=self.other_url("KABAO_PEOPLE_REGISTRY_URL", development=development),

@@ -24,6 +24,7 @@ from idp.oauth.exchange import actors
 from idp.oauth.grantees import PERSON, Grantee
 from idp.oauth.pairwise import NotPairwise, grant_of, opaque_gid, pairwise_sid, session_of, subject_of
 from idp.oauth.requests import authorization_details
+from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.terms import PLAIN, Terms
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
@@ -79,12 +80,12 @@ class AccessToken:
         return Grantee(self.holder_id, self.acting_person or self.holder_id, self.acting_person is not None and self.holder_kind == PERSON)
 
 
-def details_of(terms: Terms, settings: Settings) -> list[dict[str, Any]]:
+def details_of(terms: Terms, settings: Settings, *, holder: Holder | None = None) -> list[dict[str, Any]]:
     """Return the authorization details that go with a token on these terms."""
     if not terms.authorization_details:
         return []
-    own = resources.own(settings)
-    return authorization_details.given(terms.authorization_details, audience=terms.resources or (own,), own=own)
+    own, details = resources.own(settings), terms.authorization_details
+    return authorization_details.given(details, audience=terms.resources or (own,), settings=settings, own=own, holder=holder)
 
 
 def sign_access_token(
@@ -99,11 +100,12 @@ def sign_access_token(
     binding: Binding | None = None,
     also: Mapping[str, Any] = NOTHING,
     grant_id: UUID | None = None,
+    details: list[dict[str, Any]] | None = None,
 ) -> str:
     """Make an access token for a client, in its own name unless there is a grantee; bound to a key or a certificate if one is given.
 
     It is for the resources of the terms, for our own API if they name none; `grant_id` is what it ends with. `also` are claims that
-    differ from the usual ones, where a token was exchanged.
+    differ from the usual ones, where a token was exchanged. `details` are those of the terms, where they are known already.
     """
     issued = int(now.timestamp())
     audience = terms.resources or (resources.own(settings),)
@@ -124,7 +126,7 @@ def sign_access_token(
         claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
     if grant_id is not None:
         claims["gid"] = opaque_gid(grant_id, client.client_id)
-    if details := details_of(terms, settings):
+    if details := details_of(terms, settings) if details is None else details:
         claims["authorization_details"] = details
     if binding is not None:
         claims["cnf"] = binding.confirmation
@@ -140,13 +142,13 @@ def _suite_for(audience: tuple[str, ...], settings: Settings) -> str | None:
     return resource.signing_alg if resource is not None else None
 
 
-def verify_access_token(unverified: str, *, settings: Settings, now: datetime) -> AccessToken:
+def verify_access_token(unverified: str, *, settings: Settings, now: datetime, audience: str | None = None) -> AccessToken:
     """Return what a token says once its signature, issuer, audience, time and client are checked; raises InvalidToken.
 
-    One that is for other resources alone is refused, good as it may be (RFC 9068 section 4).
+    One that is for other resources alone than our own API, or the audience named, is refused, good as it may be (RFC 9068 section 4).
     """
     token = read_access_token(unverified, settings=settings, now=now)
-    if resources.own(settings) not in token.terms.resources:
+    if (audience or resources.own(settings)) not in token.terms.resources:
         raise InvalidToken("for another resource")
     return token
 

@@ -18,7 +18,7 @@ from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
-from idp.oauth.requests import authorization_details, claims, resource_indicators
+from idp.oauth.requests import authorization_details, claims, detail_scopes, resource_indicators
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import Terms
 from idp.subjects import mandates
@@ -59,8 +59,13 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
 
     def validate_requested_scope(self) -> None:
         """Settle the scopes asked for: those of people that the client was registered for; raises InvalidScopeError."""
-        asked = scopes.scopes_of(self.request.payload.scope)
-        if not asked or not set(asked) <= set(self.request.client.allowed(scopes.OF_PEOPLE)):
+        request, client = self.request, self.request.client
+        asked = scopes.scopes_of(request.payload.scope)
+        known = {*client.allowed(scopes.OF_PEOPLE), *detail_scopes.of_client(client, asked)}
+        if detail_scopes.may_ask(client):  # a wallet's unknown ones are to be left out (OpenID4VCI 1.0 section 5.1.2)
+            asked = [scope for scope in asked if scope in known]
+            request.payload.data["scope"] = scopes.scope_from(asked)
+        if not (asked or request.terms.authorization_details) or not set(asked) <= known:
             raise InvalidScopeError()
 
     def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
@@ -125,15 +130,21 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         code: AuthorizationCode = self.request.authorization_code
         return code.terms
 
+    def granted_scopes(self) -> list[str]:
+        """Return the scopes that were allowed."""
+        code: AuthorizationCode = self.request.authorization_code
+        return code.scopes
+
     def grant_id(self) -> UUID:
         """Return what the access tokens of this sign-in have in common with its refresh family."""
         code: AuthorizationCode = self.request.authorization_code
         return code.family_id
 
     def save_token(self, token: dict[str, Any]) -> None:
-        """Begin the refresh family and add its first token, where `offline_access` was allowed."""
+        """Begin the refresh family and add its first token, where `offline_access` was allowed, or what is to be had again by details."""
         request, code = self.request, self.request.authorization_code
-        if scopes.OFFLINE_ACCESS in code.scopes and request.client.check_grant_type(REFRESH_TOKEN):
+        is_lasting = scopes.OFFLINE_ACCESS in code.scopes or authorization_details.are_lasting(code.terms.authorization_details)
+        if is_lasting and request.client.check_grant_type(REFRESH_TOKEN):
             token["refresh_token"] = refresh_tokens.begin_family(
                 request.session,
                 code.grantee,

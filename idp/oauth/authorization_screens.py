@@ -19,7 +19,7 @@ def consent_page(asked: OAuthRequest, grantee: Grantee, *, again: str, answer_at
     page = render_template(
         "oauth/consent.html",
         client=asked.client,
-        wanted=[(scope, scopes.OF_PEOPLE[scope]) for scope in claims.wanted_scopes(asked)],
+        wanted=[(scope, scopes.OF_PEOPLE[scope]) for scope in claims.wanted_scopes(asked) if scope in scopes.OF_PEOPLE],
         details=authorization_details.words_of(asked.terms.authorization_details),
         goals=resources.names_of(asked.terms.resources, asked.settings),
         holder=pairwise_sub(grantee.holder_id, asked.client.sector),

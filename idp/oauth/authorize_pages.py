@@ -154,7 +154,7 @@ def _next_step(asked: OAuthRequest, grantee: Grantee | None, *, approved: bool) 
         consented=known or approved,
         now=asked.now,
         reached=asked.reached,
-        demand=demands.demanded(asked.client.levels, claims.wanted_scopes(asked)),
+        demand=_demand(asked),
         is_whom_was_meant=is_meant,
         is_whom_was_expected=_is_whom_was_expected(asked, grantee),
         has_others=prompts.SELECT_ACCOUNT in wanted.prompts and _has_others(asked),
@@ -212,8 +212,13 @@ def _reached(asked: OAuthRequest) -> Level:
     return Level(proofs.ial_of(asked.session, asked.signed_in.subject_id, now=asked.now), aal_of(asked.signed_in.amr))
 
 
-def _goal(asked: OAuthRequest) -> Level:
+def _demand(asked: OAuthRequest) -> Level:
     demand = demands.demanded(asked.client.levels, claims.wanted_scopes(asked))
+    return demand.and_also(demands.MATCHED_PERSON) if asked.terms.authorization_details else demand
+
+
+def _goal(asked: OAuthRequest) -> Level:
+    demand = _demand(asked)
     return demands.missing(asked.reached, demand=demand, alternatives=_wanted(asked).levels) or demand
 
 

@@ -68,8 +68,8 @@ def check_code_key(request: "OAuthRequest", client: Client) -> None:
 
 
 def needs_nonce(client: Client, settings: Settings) -> bool:
-    """Whether a client's proofs must carry a nonce of ours: under FAPI 2.0, or where the operator wants it of all."""
-    return settings.dpop_nonces_always or client.metadata.is_fapi2
+    """Whether a client's proofs must carry a nonce of ours: under FAPI 2.0 and HAIP, or where the operator wants it of all."""
+    return settings.dpop_nonces_always or client.metadata.is_fapi2 or client.metadata.is_haip
 
 
 def announced(_: Settings) -> dict[str, Any]:

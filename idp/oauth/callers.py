@@ -78,17 +78,25 @@ class Bearer:
         """Record the token of the request; raises NotSignedIn, InvalidToken, InvalidProof or InsufficientScope, each with its challenge."""
         shown, settings, moment = self._shown(), current_app.extensions["kabao_settings"], now()
         try:
-            token = verify_access_token(shown.unverified, settings=settings, now=moment)
+            token = self.verified(shown, settings)
             _check_holder(token, shown, settings, moment)
         except InvalidToken as error:
             error.headers.update(shown.challenge("invalid_token"))
             raise
-        if token.scopes.isdisjoint(self.scopes):
-            challenge = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
-            raise InsufficientScope("the token lacks the scope", headers=challenge)
+        self.check_scope(token, shown, settings)
         g.token = token
         g.token_scheme = shown.scheme
         check_authentication(self.level, self.max_age)
+
+    def verified(self, shown: Shown, settings: Settings) -> AccessToken:
+        """Return the token that was shown, if it is for our own API; raises InvalidToken."""
+        return verify_access_token(shown.unverified, settings=settings, now=now())
+
+    def check_scope(self, token: AccessToken, shown: Shown, settings: Settings) -> None:
+        """Check that the token has one of the scopes; raises InsufficientScope."""
+        if token.scopes.isdisjoint(self.scopes):
+            challenge = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
+            raise InsufficientScope("the token lacks the scope", headers=challenge)
 
     def _shown(self) -> Shown:
         header = request.headers.get("Authorization")

@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from idp.oauth import assertions, client_keys
+from idp.oauth.attested import wallet_attestation
 from idp.oauth.binding import mutual_tls
 from idp.oauth.binding.mutual_tls import Headers
 from idp.oauth.client_kinds import (
@@ -59,10 +60,13 @@ def authenticate(
     `before_use` is called with a client whose assertion is good, before that is used up: what it raises leaves the assertion unused.
     Raises InvalidClientError, which does not say what was wrong with a proof, and InvalidRequestError for two proofs at once.
     """
-    offered = [authorization is not None, "client_secret" in form, "client_assertion" in form]
+    is_attested = wallet_attestation.is_brought(headers)
+    offered = [authorization is not None, "client_secret" in form, "client_assertion" in form, is_attested]
     if sum(offered) > 1:
         raise InvalidRequestError("Prove the client in one way.")
-    if "client_assertion" in form:
+    if is_attested:
+        client = wallet_attestation.authenticate(headers, settings=settings, now=now)
+    elif "client_assertion" in form:
         client = _by_assertion(form, path=path, settings=settings, now=now, before_use=before_use)
     elif authorization is not None:
         client = _by_basic(authorization)
@@ -102,7 +106,7 @@ def announced(settings: Settings) -> dict[str, Any]:
         told[f"{endpoint}_endpoint_auth_methods_supported"] = [one for one in methods if one != NONE or endpoint != INTROSPECTION]
         if algorithms:
             told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
-    return told
+    return {**told, **wallet_attestation.announced(methods)}
 
 
 def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None]) -> Client:

@@ -203,7 +203,7 @@ CHECKS = (
     ),
     _unknown("application_type", (WEB, NATIVE)),
     _unknown("subject_type", (PAIRWISE, PUBLIC)),
-    _unknown("security_profile", (FAPI2, FAPI2_MESSAGE_SIGNING)),
+    _unknown("security_profile", profiles.PROFILES),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),

@@ -3,6 +3,7 @@
 PRIVATE_KEY_JWT, CLIENT_SECRET_BASIC, NONE = "private_key_jwt", "client_secret_basic", "none"
 CLIENT_SECRET_POST, CLIENT_SECRET_JWT = "client_secret_post", "client_secret_jwt"
 TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH = "tls_client_auth", "self_signed_tls_client_auth"
+ATTEST_JWT = "attest_jwt_client_auth"  # a wallet, by its maker's word
 AUTH_METHODS = (
     PRIVATE_KEY_JWT,
     CLIENT_SECRET_BASIC,
@@ -10,6 +11,7 @@ AUTH_METHODS = (
     CLIENT_SECRET_JWT,
     TLS_CLIENT_AUTH,
     SELF_SIGNED_TLS_CLIENT_AUTH,
+    ATTEST_JWT,
     NONE,
 )
 KEY_METHODS = (PRIVATE_KEY_JWT, SELF_SIGNED_TLS_CLIENT_AUTH)  # wants `jwks` or `jwks_uri`

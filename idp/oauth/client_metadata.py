@@ -9,7 +9,7 @@ from typing import Any
 
 WEB, NATIVE = "web", "native"
 PAIRWISE, PUBLIC = "pairwise", "public"
-FAPI2, FAPI2_MESSAGE_SIGNING = "fapi2", "fapi2-message-signing"
+FAPI2, FAPI2_MESSAGE_SIGNING, HAIP = "fapi2", "fapi2-message-signing", "haip"
 RESPONSE_MODES = ("query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt")
 
 
@@ -81,6 +81,11 @@ class ClientMetadata:
     def is_fapi2(self) -> bool:
         """Whether the client is held to the FAPI 2.0 security profile, with or without message signing."""
         return self.security_profile in (FAPI2, FAPI2_MESSAGE_SIGNING)
+
+    @property
+    def is_haip(self) -> bool:
+        """Whether the client is a wallet that is held to the OpenID4VC High Assurance Interoperability Profile."""
+        return self.security_profile == HAIP
 
 
 NAMES = frozenset(field.name for field in fields(ClientMetadata))

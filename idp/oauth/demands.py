@@ -10,6 +10,7 @@ from types import MappingProxyType
 from authlib.oauth2 import OAuth2Error
 
 from idp.oauth import scopes
+from idp.oauth.requests import detail_scopes
 from idp.signin.assurance import LEAST, MATCHED, Level, together
 
 MATCHED_PERSON = Level(ial=MATCHED)
@@ -32,7 +33,8 @@ def demanded(own: Mapping[str, Level], asked: Iterable[str]) -> Level:
 
 def demand_of(own: Mapping[str, Level], scope: str) -> Level:
     """Return what one scope demands."""
-    return own.get(scope, USUAL.get(scope, LEAST)).and_also(NEVER_LESS.get(scope, LEAST))
+    least = MATCHED_PERSON if detail_scopes.is_one(scope) else NEVER_LESS.get(scope, LEAST)
+    return own.get(scope, USUAL.get(scope, LEAST)).and_also(least)
 
 
 def missing(reached: Level, *, demand: Level, alternatives: tuple[Level, ...] = ()) -> Level | None:

@@ -12,7 +12,7 @@ from idp.oauth.client_metadata import PAIRWISE, PUBLIC
 from idp.oauth.exchange import pre_authorized_grant
 from idp.oauth.prompts import PROMPTS
 from idp.oauth.registration import registration_api
-from idp.oauth.requests import pushed_api
+from idp.oauth.requests import detail_scopes, pushed_api
 from idp.signin.assurance import ACRS
 from runtime.guard import allow, anyone
 from runtime.settings import Settings
@@ -51,7 +51,7 @@ def _core(settings: Settings) -> dict[str, Any]:
         "end_session_endpoint": f"{at}/logout",
         "jwks_uri": f"{at}/jwks",
         "status_list_aggregation_endpoint": f"{at}/status",  # Token Status List section 9.1
-        "scopes_supported": list(scopes.ALL),
+        "scopes_supported": [*scopes.ALL, *detail_scopes.every()],
         "response_types_supported": ["code"],
         "grant_types_supported": list(clients.GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],

@@ -13,6 +13,7 @@ from idp.oauth.authentication import Authentication
 from idp.oauth.clients import AUTH_METHODS, NONE, Client
 from idp.oauth.grantees import Grantee
 from idp.oauth.requests import authorization_details, resource_indicators
+from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import PLAIN, Terms
 
@@ -53,8 +54,15 @@ class Grant(BaseGrant):
             request, whole = self.request, self.terms()
             audience = resource_indicators.settle(request, request.client, granted=whole.resources if self.ASKED_SOMEBODY else None)
             details = authorization_details.settle(request, request.client, granted=whole.authorization_details if self.ASKED_SOMEBODY else None)
+            if not whole.resources and resource_indicators.PARAMETER not in request.payload.data:
+                own = resources.own(request.settings)
+                audience = authorization_details.audience_for(details, self.granted_scopes(), settings=request.settings, own=own)
             self.settled = replace(whole, resources=audience, authorization_details=details)
         return self.settled
+
+    def granted_scopes(self) -> list[str]:
+        """Return the scopes that were allowed, where a person allowed them."""
+        return []
 
     def _scope(self, asked: str | None) -> str:
         """Return the scopes that the resources of the token take, without those that go only with details that were left out."""
@@ -67,6 +75,7 @@ class Grant(BaseGrant):
     def generate_token(self, user: Grantee | None = None, scope: str | None = None, **_: Any) -> dict[str, Any]:
         """Return the members of the token response, for a grantee or for the client itself."""
         request, terms, scope = self.request, self.settle(), self._scope(scope)
+        details = details_of(terms, request.settings, holder=Holder(request.session, user.holder_id) if user else None)
         token = sign_access_token(
             request.client,
             scopes=scope,
@@ -77,8 +86,8 @@ class Grant(BaseGrant):
             terms=terms,
             grant_id=self.grant_id(),
             binding=request.binding,
+            details=details,
         )
-        details = details_of(terms, request.settings)
         return {
             "access_token": token,
             "token_type": request.binding.token_type if request.binding else "Bearer",
@@ -91,6 +100,7 @@ class Grant(BaseGrant):
         """Return the terms of a refresh family that this request begins.
 
         A public client's family is bound to the key or certificate that it was begun with (RFC 9449 section 5, RFC 8705 section 7.1); a
-        confidential client's to the client alone, which may change its key.
+        confidential client's to the client alone, which may change its key; an attested wallet's to the installation that began it.
         """
-        return terms.bound_to(self.request.binding if self.request.client.auth_method == NONE else None)
+        bound = terms.bound_to(self.request.binding if self.request.client.auth_method == NONE else None)
+        return replace(bound, instance=self.request.instance)

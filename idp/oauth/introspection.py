@@ -92,7 +92,7 @@ def resources_of(client: Client, token: AccessToken, settings: Settings) -> tupl
 def _of_access_token(token: AccessToken, told: tuple[str, ...], settings: Settings) -> Answer:
     """Return the members, the scopes and details narrowed to those that concern whoever is told (RFC 9396 section 9.2)."""
     kept = [scope for scope in token.claims["scope"].split() if scope in resources.scopes_for(told, token.scopes, settings)]
-    details = authorization_details.given(token.terms.authorization_details, audience=told, own=resources.own(settings))
+    details = authorization_details.given(token.terms.authorization_details, audience=told, settings=settings, own=resources.own(settings))
     return {
         "active": True,
         **{name: token.claims[name] for name in TOLD if name in token.claims},

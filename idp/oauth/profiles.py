@@ -1,9 +1,12 @@
-"""FAPI 2.0 as a policy that a client can be put under: `security_profile` in its registration. Pure.
+"""FAPI 2.0 and HAIP 1.0 as policies that a client can be put under: `security_profile` in its registration. Pure.
 
 `fapi2` is the FAPI 2.0 Security Profile, `fapi2-message-signing` adds what FAPI 2.0 Message Signing says of authorization: requests and
 responses are signed. What holds for every client (PKCE with S256, `iss`, codes of sixty seconds, single use, no password grant) is not said
 again. What a profile asks elsewhere stands there, by `is_fapi2`: bound tokens and nonces in `bindings`, the audience of assertions in
 `client_authentication`, no device grant in `apart.device`.
+
+`haip` is for wallets: pushed requests by `scope`, tokens bound by DPoP with our nonces, a wallet attestation, and attested keys at the credential
+endpoint. An installation can be held to it as a whole: then no other client has credentials issued.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc9101.errors import InvalidRequestObjectError
 
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, ClientMetadata, read_metadata
+from idp.oauth.client_kinds import ATTEST_JWT
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, ClientMetadata, read_metadata
 from idp.oauth.key_sets import read_key_set
 from runtime.settings import Settings
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from idp.oauth.clients import Client
     from idp.oauth.server import OAuthRequest
 
-PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING)
+PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING, HAIP)
 ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")  # Security Profile section 5.4.1
 AUTH_METHODS = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 SIGNED_MODES = ("jwt", "query.jwt", "fragment.jwt", "form_post.jwt")
@@ -59,11 +63,24 @@ def check_request(request: "OAuthRequest", client: "Client") -> None:
         raise InvalidRequestError("The request must be a signed request object.")
     if signs_messages(client) and request.payload.data.get("response_mode") not in SIGNED_MODES:
         raise InvalidRequestError("response_mode must be jwt.")
+    if metadata.is_haip and not request.payload.scope:
+        raise InvalidRequestError("Credentials are asked for by scope.")
 
 
 def must_push(client: "Client", settings: Settings) -> bool:
     """Whether the client must push its authorization requests."""
-    return settings.pushed_requests_required or client.metadata.require_pushed_authorization_requests or client.metadata.is_fapi2
+    metadata = client.metadata
+    return settings.pushed_requests_required or metadata.require_pushed_authorization_requests or metadata.is_fapi2 or metadata.is_haip
+
+
+def may_have_credentials(client: "Client", settings: Settings) -> bool:
+    """Whether a wallet may have credentials issued under the policy of the installation."""
+    return client.metadata.is_haip or not settings.haip_required
+
+
+def needs_attested_keys(client: "Client", settings: Settings) -> bool:
+    """Whether a wallet's keys must be attested by its maker (HAIP 1.0 section 4.5.1)."""
+    return client.metadata.is_haip or settings.haip_required
 
 
 def signs_messages(client: "Client") -> bool:
@@ -143,6 +160,14 @@ RULES = (
         "dpop_bound_access_tokens",
         _under_profile(lambda _, metadata: not (metadata.dpop_bound_access_tokens or metadata.tls_client_certificate_bound_access_tokens)),
         "this, or tls_client_certificate_bound_access_tokens: the profile has no bearer tokens",
+    ),
+    Rule(
+        "auth_method", lambda one: one.client_metadata.get("security_profile") == HAIP and one.auth_method != ATTEST_JWT, f"{ATTEST_JWT} under haip"
+    ),
+    Rule(
+        "dpop_bound_access_tokens",
+        lambda one: one.client_metadata.get("security_profile") == HAIP and not one.client_metadata.get("dpop_bound_access_tokens"),
+        "true: a wallet under haip has tokens that are bound by DPoP",
     ),
     Rule("jwks", _under_profile(_cannot_sign), "message signing wants jwks or jwks_uri"),
     Rule("jwks", _under_profile(_has_other_keys), "keys for " + ", ".join(ALGORITHMS)),

@@ -11,6 +11,7 @@ from idp.oauth.authorization_code import still_entitled
 from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.refresh_tokens import Presented, RefreshFamily
+from idp.oauth.requests import detail_scopes
 from idp.oauth.terms import Terms
 from idp.signin import proofs
 from idp.signin.assurance import Level, aal_of
@@ -32,6 +33,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
             refresh_token,
             client_id=request.client.client_id,
             binding=request.binding,
+            instance=request.instance,
             settings=request.settings,
             now=request.now,
         )
@@ -62,6 +64,10 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         """Return the terms that the family was begun on."""
         return self.family.terms
 
+    def granted_scopes(self) -> list[str]:
+        """Return the scopes that the family was begun with."""
+        return self.family.scopes
+
     def grant_id(self) -> UUID:
         """Return the family's id, which its access tokens carry."""
         return self.family.id
@@ -77,7 +83,9 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
 
     def _asked(self, family: RefreshFamily) -> list[str]:
         request = self.request
-        return [scope for scope in scopes.scopes_of(request.payload.scope) or family.scopes if scope in request.client.scopes]
+        asked = scopes.scopes_of(request.payload.scope) or family.scopes
+        known = {*request.client.scopes, *detail_scopes.of_client(request.client, asked)}
+        return [scope for scope in asked if scope in known]
 
     def issue_token(self, user: Grantee, refresh_token: RefreshFamily) -> dict[str, Any]:
         """Rotate, before anything is signed, and return the token response."""

@@ -129,7 +129,14 @@ def begin_family(
 
 
 def find_family(
-    session: Session, unverified_token: str, *, client_id: str, binding: Binding | None = None, settings: Settings, now: datetime
+    session: Session,
+    unverified_token: str,
+    *,
+    client_id: str,
+    binding: Binding | None = None,
+    instance: str | None = None,
+    settings: Settings,
+    now: datetime,
 ) -> tuple[RefreshFamily, Presented] | None:
     """Return the family that a client may still refresh with a token; a token that was used before ends it.
 
@@ -138,6 +145,8 @@ def find_family(
     presented = read(unverified_token, settings)
     family = session.get(RefreshFamily, presented.family_id) if presented else None
     if presented is None or family is None or family.client_id != client_id or not family.terms.is_for(binding):
+        return None
+    if family.terms.instance != instance:
         return None
     if family.ended_at or family.expires_at <= now or family.rotated_at <= now - settings.refresh_token_idle:
         return None

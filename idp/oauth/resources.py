@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import profiles, scopes
-from idp.oauth.clients import Client, RegisteredClient
+from idp.oauth.clients import PRE_AUTHORIZED_CODE, Client, RegisteredClient
 from keys import suites
 from runtime import cache, ledger
 from runtime.database import Base, transaction
@@ -25,6 +25,7 @@ from runtime.settings import Settings
 
 TOPIC = "resources"
 LONGEST = 300
+OPENID_CREDENTIAL = "openid_credential"
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
 OURS = Text("卡包电子证照服务", "Kabao's e-licence service")
 
@@ -73,6 +74,11 @@ def own(settings: Settings) -> str:
     return f"{settings.public_url}/api"
 
 
+def credential_issuer(settings: Settings) -> str:
+    """Return the Credential Issuer Identifier: the `aud` of tokens by which a wallet has credentials issued (OpenID4VCI 1.0 section 12.2.1)."""
+    return settings.public_url
+
+
 def is_acceptable(identifier: str) -> bool:
     """Whether this is an absolute URI without a fragment (RFC 3986 section 4.3, RFC 8707 section 2)."""
     return len(identifier) <= LONGEST and ABSOLUTE_URI.fullmatch(identifier) is not None
@@ -80,7 +86,7 @@ def is_acceptable(identifier: str) -> bool:
 
 def find_resource(identifier: str, settings: Settings) -> Resource | None:
     """Return a resource that is not disabled, kept in the process."""
-    if identifier == own(settings):
+    if identifier in (own(settings), credential_issuer(settings)):
         return _ours(identifier)
     return cache.get(TOPIC, identifier, lambda: _load(identifier)) if is_acceptable(identifier) else None
 
@@ -89,13 +95,15 @@ def is_allowed(identifier: str, client: Client, settings: Settings) -> bool:
     """Whether a client may have tokens for a resource; what its registration does not name is not looked up."""
     if identifier == own(settings):
         return True
+    if identifier == credential_issuer(settings):
+        return OPENID_CREDENTIAL in client.metadata.authorization_details_types or PRE_AUTHORIZED_CODE in client.grant_types
     found = find_resource(identifier, settings) if identifier in client.metadata.resources else None
     return found is not None and profiles.may_be_signed_for(client, found.signing_alg)
 
 
 def names_of(identifiers: Iterable[str], settings: Settings) -> list[Text]:
     """Return the names of resource servers, our own API left out: what a person reads of where a portal takes its tokens."""
-    others = [identifier for identifier in identifiers if identifier != own(settings)]
+    others = [identifier for identifier in identifiers if identifier not in (own(settings), credential_issuer(settings))]
     return [resource.name for identifier in others if (resource := find_resource(identifier, settings)) is not None]
 
 
@@ -125,7 +133,7 @@ def add_resource(
     """Register a resource server, or register one anew; raises ResourceRefused."""
     taken = list(takes)
     wrong = {
-        "identifier": not is_acceptable(identifier) or identifier == own(settings),
+        "identifier": not is_acceptable(identifier) or identifier in (own(settings), credential_issuer(settings)),
         "scopes": not set(taken) <= set(scopes.ALL),
         "signing_alg": signing_alg is not None and signing_alg not in suites.SUITES,
         "client_id": client_id is not None and session.get(RegisteredClient, client_id) is None,

@@ -18,6 +18,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
 
 from idp.oauth import bindings, client_authentication, terms, waymarks
+from idp.oauth.attested import wallet_attestation
 from idp.oauth.bindings import Binding
 from idp.oauth.clients import Client, find_client
 from idp.oauth.requests import resource_indicators
@@ -42,10 +43,10 @@ class OAuthRequest(OAuth2Request):
     """A request to an OAuth endpoint: its parameters, each once, the transaction and the moment.
 
     `headers` are those of the HTTP request and `path` what it was sent to; `arrival` is how an authorization request came.
-    `binding` is what the tokens are to be bound to, once the client is known; `terms` are what is asked for beyond scopes. `reached`
-    is how well whoever is signed in is known, and how strongly they signed in, once the view has asked. `hinted_sub` is whom an
-    `id_token_hint` names, `marks` what our own pages added to what the browser carries. The parameters are read from
-    the HTTP request once. Transport security is the settings' concern, not looked at again here.
+    `binding` is what the tokens are to be bound to, once the client is known, `instance` which installation of a wallet it is; `terms` are
+    what is asked for beyond scopes. `reached` is how well whoever is signed in is known, and how strongly they signed in, once the view has
+    asked. `hinted_sub` is whom an `id_token_hint` names, `marks` what our own pages added to what the browser carries. The parameters are
+    read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
     """
 
     client: Any = None  # these as Authlib's own begins, which does more
@@ -58,6 +59,7 @@ class OAuthRequest(OAuth2Request):
     _body: Any = None
     hinted_sub: str | None = None
     binding: Binding | None = None
+    instance: str | None = None
     terms = terms.PLAIN
     reached = LEAST
 
@@ -179,6 +181,7 @@ class Server(AuthorizationServer):
             headers=request.headers,
             before_use=lambda client: bindings.check_nonce(request, client),
         )
+        request.instance = wallet_attestation.instance_of(request.headers)
         request.binding = bindings.read_binding(request, client)
         return client
 

@@ -17,7 +17,8 @@ class Terms:
 
     `resources` are those of RFC 8707, `authorization_details` what was allowed of RFC 9396, `claims` the parameter of OpenID Connect
     Core section 5.5. `jkt` is the thumbprint of the DPoP key that a code, or a public client's refresh token, is bound to (RFC 9449),
-    `x5t` that of the certificate (RFC 8705 section 7.1).
+    `x5t` that of the certificate (RFC 8705 section 7.1), `instance` that of the key of the installation of a wallet that alone may refresh
+    (draft-ietf-oauth-attestation-based-client-auth-07 section 10.3).
     """
 
     resources: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class Terms:
     claims: Mapping[str, Any] | None = None
     jkt: str | None = None
     x5t: str | None = None
+    instance: str | None = None
 
     def bound_to(self, binding: "Binding | None") -> "Terms":
         """Return the same terms for whoever has a key or certificate only; for anyone if there is none."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from idp.oauth import resources
 from idp.oauth.requests import authorization_details
-from idp.oauth.requests.authorization_details import Detail, Faulty, Words
+from idp.oauth.requests.authorization_details import Detail, Faulty, Holder, Words
 from idp.oauth.requests.detail_fields import check_locations, check_names, check_text, check_texts
 from runtime.languages import Text
 from runtime.problems import NotAllowed
@@ -75,7 +75,7 @@ class LicenceDetails:
             facts.append((Text("仅限证照标识", "Only the licence"), Text("{}", "{}").format(detail["identifier"])))
         return Words(Text(f"{did.zh}您的{names.zh}", f"{did.en} your: {names.en}"), tuple(facts))
 
-    def enriched(self, detail: Detail) -> dict[str, Any]:
+    def enriched(self, detail: Detail, *, holder: Holder | None) -> dict[str, Any]:
         """Return the detail as it was allowed."""
         return dict(detail)
 

@@ -12,7 +12,7 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import TokenEndpointMixin
 
-from idp.oauth import cutoffs
+from idp.oauth import cutoffs, resources
 from idp.oauth.authorization_code import still_entitled
 from idp.oauth.clients import NONE, PRE_AUTHORIZED_CODE, Client, find_client
 from idp.oauth.exchange import pre_authorized
@@ -53,7 +53,8 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
         if offered is None or offered.client_id not in (None, self.request.client.client_id):
             raise InvalidGrantError()
         self._check_tx_code(offered)
-        self.agreed = Terms(authorization_details=_narrowed(offered.terms.authorization_details, self.request.form.get(DETAILS)))
+        details = _narrowed(offered.terms.authorization_details, self.request.form.get(DETAILS))
+        self.agreed = Terms(resources=(resources.credential_issuer(self.request.settings),), authorization_details=details)
         redeemed = self._redeem(code, offered)
         if redeemed is None:
             raise InvalidGrantError()

@@ -20,6 +20,7 @@ from idp.oauth.grantees import Grantee
 from idp.oauth.grants import Grant
 from idp.oauth.pairwise import pairwise_sid, pairwise_sub
 from idp.oauth.requests import authorization_details
+from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.terms import Terms
 from idp.subjects import directory
 from idp.subjects.numbers import NumberRefused, parse_number
@@ -53,6 +54,7 @@ class TokenExchange(Grant, TokenEndpointMixin):
         """Write the act down, sign, and return the response of section 2.2.1."""
         request, now = self.request, self.request.now
         expires = self._expires()
+        details = details_of(self.terms(), request.settings, holder=Holder(request.session, self.grantee.holder_id))
         self._record()
         token = sign_access_token(
             request.client,
@@ -63,6 +65,7 @@ class TokenExchange(Grant, TokenEndpointMixin):
             terms=self.terms(),
             binding=request.binding,
             grant_id=self.proof.grant_id,
+            details=details,
             also={**self._claims(), "exp": expires},
         )
         response = {
@@ -71,7 +74,7 @@ class TokenExchange(Grant, TokenEndpointMixin):
             "token_type": request.binding.token_type if request.binding else "Bearer",
             "expires_in": expires - int(now.timestamp()),
             "scope": self.allowed,
-            **({"authorization_details": details} if (details := details_of(self.terms(), request.settings)) else {}),
+            **({"authorization_details": details} if details else {}),
         }
         return 200, response, self.TOKEN_RESPONSE_HEADER
 

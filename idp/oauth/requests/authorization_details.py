@@ -6,14 +6,17 @@ goes only with some of the details that came with it, so that leaving them out n
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 from authlib.oauth2 import OAuth2Error
+from sqlalchemy.orm import Session
 
 from idp.oauth import scopes
 from idp.oauth.clients import Client
+from idp.oauth.requests import detail_scopes
 from runtime.languages import Text
 from runtime.settings import Settings
 
@@ -47,6 +50,14 @@ class Words:
     facts: tuple[tuple[Text, Text], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a token is for, and the transaction in which it is given."""
+
+    session: Session
+    id: UUID
+
+
 class DetailType(Protocol):
     """What is known of a type. `scopes` are those that its details limit; one of them must be asked for, too, where there are any."""
 
@@ -61,22 +72,28 @@ class DetailType(Protocol):
     def words(self, detail: Detail) -> Words:
         """Return the detail in words."""
 
-    def enriched(self, detail: Detail) -> dict[str, Any]:
-        """Return the detail as it is given with a token (section 7.1)."""
+    def enriched(self, detail: Detail, *, holder: "Holder | None") -> dict[str, Any]:
+        """Return the detail as it is given with a token (section 7.1), a holder's where one is known."""
 
 
 TYPES: dict[str, DetailType] = {}
+AUDIENCES: dict[str, Callable[[Settings], str]] = {}
 
 
-def declare(name: str, handler: DetailType) -> None:
-    """Make a type known, beside the module that knows its meaning."""
+def declare(name: str, handler: DetailType, *, audience: Callable[[Settings], str] | None = None) -> None:
+    """Make a type known, beside the module that knows its meaning; `audience` is who tokens with such details are for, if not our own API."""
     TYPES[name] = handler
+    if audience is not None:
+        AUDIENCES[name] = audience
 
 
 def check(request: "OAuthRequest", client: Client) -> None:
     """Check the details of an authorization request, and add them to its terms; raises InvalidAuthorizationDetails."""
     asked = _asked(request, client)
     check_scopes(asked, request.payload.scope)
+    asked += detail_scopes.meaning_of(client, scopes.scopes_of(request.payload.scope), named=asked)
+    if len(asked) > MOST:
+        raise InvalidAuthorizationDetails(f"The scopes stand for more than {MOST} details at once.")
     if asked:
         request.terms = replace(request.terms, authorization_details=asked)
 
@@ -126,12 +143,22 @@ def words_of(details: Iterable[Detail]) -> list[Words]:
     return [TYPES[one["type"]].words(one) for one in details if one.get("type") in TYPES]
 
 
-def given(details: Iterable[Detail], *, audience: Iterable[str], own: str) -> list[dict[str, Any]]:
-    """Return the details that go with a token for an audience: all to our own API, to others those whose `locations` name one of them."""
+def given(details: Iterable[Detail], *, audience: Iterable[str], settings: Settings, own: str, holder: Holder | None = None) -> list[dict[str, Any]]:
+    """Return the details that go with a token of a holder for an audience.
+
+    All go to our own API, those of a type with an audience of its own to that, and to others those whose `locations` name one of them.
+    """
     to = frozenset(audience)
-    return [
-        TYPES[one["type"]].enriched(one) for one in details if one["type"] in TYPES and (own in to or not to.isdisjoint(one.get("locations", ())))
-    ]
+    known = [one for one in details if one["type"] in TYPES]
+    mine = [one for one in known if own in to or _audience_of(one, settings) in to or not to.isdisjoint(one.get("locations", ()))]
+    return [TYPES[one["type"]].enriched(one, holder=holder) for one in mine]
+
+
+def audience_for(details: Iterable[Detail], beside: Iterable[str], *, settings: Settings, own: str) -> tuple[str, ...]:
+    """Return whom a token is for that names no resource: where its details are used, and our own API for all else that goes with it."""
+    elsewhere = [_audience_of(one, settings) for one in details]
+    is_for_own = not elsewhere or None in elsewhere or any(not detail_scopes.is_one(scope) and scope != scopes.OFFLINE_ACCESS for scope in beside)
+    return tuple(dict.fromkeys([*(one for one in elsewhere if one is not None), *([own] if is_for_own else [])]))
 
 
 def scopes_within(asked: Iterable[str], *, granted: Iterable[Detail], kept: Iterable[Detail]) -> list[str]:
@@ -139,6 +166,16 @@ def scopes_within(asked: Iterable[str], *, granted: Iterable[Detail], kept: Iter
     left_out = {one["type"] for one in granted} - {one["type"] for one in kept}
     limited = {scope for name in left_out if name in TYPES for scope in TYPES[name].scopes}
     return [scope for scope in asked if scope not in limited]
+
+
+def are_lasting(details: Iterable[Detail]) -> bool:
+    """Whether the details are of types whose tokens are for an audience of their own, where a client comes again for what has changed."""
+    return any(one["type"] in AUDIENCES for one in details)
+
+
+def _audience_of(detail: Detail, settings: Settings) -> str | None:
+    named = AUDIENCES.get(detail["type"])
+    return named(settings) if named is not None else None
 
 
 def _asked(request: "OAuthRequest", client: Client) -> Details:

@@ -80,7 +80,7 @@ def test_a_wallet_gets_a_token_for_what_was_offered(app: Flask, client: FlaskCli
     assert (answer["token_type"], answer["scope"]) == ("Bearer", "")
     assert "refresh_token" not in answer
     assert claims_of(answer["access_token"])["client_id"] == wallet.client_id
-    assert client.get("/userinfo", headers=bearer(answer["access_token"])).status_code == 403, "it is good for the offer alone"
+    assert client.get("/userinfo", headers=bearer(answer["access_token"])).status_code == 401, "it is good for the offer alone"
 
 
 def test_a_wallet_may_ask_for_some_of_the_offer(app: Flask, client: FlaskClient, wallet: System, holder: tuple[Person, Grantee]) -> None:

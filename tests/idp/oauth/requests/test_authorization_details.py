@@ -67,7 +67,7 @@ REFUSED = {
     "another's location": details(detail(locations=["https://elsewhere.example/api"])),
     "a credential that there is not": details({**CREDENTIAL, "credential_configuration_id": "flying-licence"}),
     "a credential without its configuration": details({"type": "openid_credential"}),
-    "a credential with an unknown field": details({**CREDENTIAL, "format": "mso_mdoc"}),
+    "a credential that names what a response says": details({**CREDENTIAL, "credential_identifiers": ["mine"]}),
     "claims that are no array": details({**CREDENTIAL, "claims": {}}),
     "a claim without a path": details({**CREDENTIAL, "claims": [{"mandatory": True}]}),
     "a claim that the credential does not have": details({**CREDENTIAL, "claims": [{"path": ["shoe_size"]}]}),

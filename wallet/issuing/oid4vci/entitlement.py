@@ -1,0 +1,112 @@
+"""What a token is good for: which licence a wallet may have now, later, or never (OpenID4VCI 1.0 sections 8.2 and 8.3).
+
+The token says whose, and of which configurations; the register says what there is this moment. Somebody who acts for another is looked at
+afresh, for a mandate may have ended, or not reach so far.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.oauth.access_tokens import AccessToken
+from idp.oauth.callers import InsufficientScope
+from idp.subjects import mandates
+from idp.subjects.mandates import NoMandate
+from wallet.issuing.credential_details import CONFIGURATION, IDENTIFIERS, OPENID_CREDENTIAL
+from wallet.issuing.oid4vci import identifiers
+from wallet.issuing.oid4vci.configurations import Configuration, find_configuration
+from wallet.issuing.oid4vci.errors import (
+    CredentialRequestDenied,
+    InvalidCredentialRequest,
+    UnknownCredentialConfiguration,
+    UnknownCredentialIdentifier,
+)
+from wallet.issuing.oid4vci.issuing import NotReady
+from wallet.register.licences import Licence, LicenceState, held_by
+
+on_the_way: list[Callable[[Session, UUID, str], bool]] = []
+"""Who knows of licences that are being issued: each says whether one of a type is on its way to a holder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: the form, and by which identifier of the token."""
+
+    configuration: Configuration
+    identifier: str
+
+
+def read(token: AccessToken, *, identifier: str | None, configuration_id: str | None) -> Asked:
+    """Return what is asked for, within what the token is for.
+
+    Raises InvalidCredentialRequest where not just one of the two is named, UnknownCredentialIdentifier, UnknownCredentialConfiguration, and
+    InsufficientScope for a configuration that there is but that was not allowed.
+    """
+    if (identifier is None) == (configuration_id is None):
+        raise InvalidCredentialRequest("Name exactly one of credential_identifier and credential_configuration_id.")
+    details = [one for one in token.terms.authorization_details if one.get("type") == OPENID_CREDENTIAL]
+    if identifier is not None:
+        named = next((one[CONFIGURATION] for one in details if identifier in one.get(IDENTIFIERS, ())), None)
+        configuration = find_configuration(named) if named is not None else None
+        if configuration is None:
+            raise UnknownCredentialIdentifier()
+        return Asked(configuration, identifier)
+    configuration = find_configuration(configuration_id or "")
+    if configuration is None:
+        raise UnknownCredentialConfiguration()
+    return Asked(configuration, check_still_for(token, configuration)[0])
+
+
+def check_still_for(token: AccessToken, configuration: Configuration) -> list[str]:
+    """Return the identifiers by which a token is for a configuration; raises InsufficientScope if it is not (RFC 6750 section 3.1)."""
+    for one in token.terms.authorization_details:
+        if one.get("type") == OPENID_CREDENTIAL and one[CONFIGURATION] == configuration.id:
+            return list(one[IDENTIFIERS])
+    scheme = token.binding.token_type if token.binding is not None else "Bearer"
+    challenge = f'{scheme} realm="kabao", error="insufficient_scope", scope="{configuration.scope}"'
+    raise InsufficientScope("another configuration", headers={"WWW-Authenticate": challenge})
+
+
+def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: datetime) -> Licence:
+    """Return the licence, its row locked until the transaction ends; raises NotReady and CredentialRequestDenied."""
+    holder_id, type_code = token.holder_id, asked.configuration.licence_type.code
+    assert holder_id is not None
+    _check_mandate(session, token, type_code, now=now)
+    licence_id = identifiers.licence_of(asked.identifier, asked.configuration)
+    mine = select(Licence).where(held_by(holder_id), Licence.type_code == type_code)
+    if licence_id is not None:
+        licence = session.scalars(mine.where(Licence.id == licence_id).with_for_update()).one_or_none()
+    else:
+        present = mine.where(Licence.state.in_(identifiers.PRESENT)).order_by(Licence.id.desc())
+        licence = session.scalars(present.limit(1).with_for_update()).one_or_none()
+    if licence is None:
+        if any(knows(session, holder_id, type_code) for knows in on_the_way):
+            raise NotReady
+        raise CredentialRequestDenied("The holder has no licence of this kind.")
+    _check_state(licence, now=now)
+    return licence
+
+
+def _check_state(licence: Licence, *, now: datetime) -> None:
+    state = licence.state_at(now)
+    if state is LicenceState.NOT_YET_VALID:
+        raise NotReady
+    if state is LicenceState.SUSPENDED:
+        raise CredentialRequestDenied("The licence is suspended.")
+    if state is not LicenceState.VALID:
+        raise CredentialRequestDenied("The licence is not in force.")
+
+
+def _check_mandate(session: Session, token: AccessToken, type_code: str, *, now: datetime) -> None:
+    if token.acting_person is None or token.holder_id is None:
+        return
+    try:
+        mandate = mandates.check_mandate(session, person_id=token.acting_person, organisation_id=token.holder_id, now=now)
+    except NoMandate as error:
+        raise CredentialRequestDenied("The person may act for the holder no longer.") from error
+    if mandate.right.types is not None and type_code not in mandate.right.types:
+        raise CredentialRequestDenied("The mandate does not reach to licences of this kind.")

@@ -1,0 +1,137 @@
+"""Issuing to a wallet: one credential for each key, each with its own place, salts and signature, and nothing between them to be linked by.
+
+The licence's row is locked while that is done, so that a revocation finds every credential, and a credential every revocation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import get_subject, name_of, number_of
+from keys import suites
+from keys.ring import KeyNotReady
+from runtime import ledger
+from runtime.ids import new_id
+from runtime.settings import Settings
+from wallet.issuing import status_lists
+from wallet.issuing.contents import Content, content_of
+from wallet.issuing.formats import as_text
+from wallet.issuing.oid4vci import elsewhere
+from wallet.issuing.oid4vci.configurations import Configuration
+from wallet.issuing.oid4vci.errors import CredentialRequestDenied
+from wallet.issuing.status_lists import VALID, Place, StatusEntry
+from wallet.register.licences import Licence
+
+ATTEMPTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a wallet gets: its credentials, as they are sent, and what they are called together."""
+
+    batch_id: UUID
+    credentials: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the response (section 8.3)."""
+        return {"credentials": [{"credential": one} for one in self.credentials], "notification_id": str(self.batch_id)}
+
+
+class NotReady(Exception):
+    """The credential cannot be issued yet: the wallet is to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Who asks: the client, the holder whose licence it is, and the person in whose hand the wallet is."""
+
+    client_id: str
+    holder_id: UUID
+    person_id: UUID
+
+
+def issue(
+    session: Session,
+    settings: Settings,
+    licence: Licence,
+    configuration: Configuration,
+    *,
+    keys: Iterable[dict[str, str]],
+    wallet: Wallet,
+    now: datetime,
+) -> Issued:
+    """Issue a credential of a licence, whose row the caller has locked, for each key; raises CredentialRequestDenied, NotReady."""
+    bound, batch_id = list(keys), new_id()
+    if not elsewhere.make_room(session, licence, holder_id=wallet.holder_id, client_id=wallet.client_id, count=len(bound), now=now):
+        raise CredentialRequestDenied("The licence is in as many wallets as it may be: its holder has to take it back from one.")
+    content, list_id = _content_for(session, settings, licence, wallet.holder_id), status_lists.open_list(settings, now=now)
+    ends = [one for one in (content.expires_at, now + settings.credential_lifetime) if one is not None]
+    rows, texts = [], []
+    for key in bound:
+        place = _take_place(session, list_id)
+        texts.append(_make(settings, content, configuration, key=key, place=place, now=now))
+        rows.append(_row(licence, configuration, batch_id=batch_id, key=key, place=place, wallet=wallet, now=now) | {"expires_at": min(ends)})
+    elsewhere.add(session, rows)
+    ledger.record(
+        session,
+        "credential.issued",
+        actor=f"client:{wallet.client_id}",
+        object_id=licence.id,
+        subject_id=wallet.holder_id,
+        now=now,
+        format=configuration.format.name,
+        count=len(rows),
+        type=licence.type_code,
+    )
+    return Issued(batch_id, tuple(texts))
+
+
+def _content_for(session: Session, settings: Settings, licence: Licence, holder_id: UUID) -> Content:
+    """Return what the credential says, of the one among several holders who fetches it."""
+    content = content_of(session, settings, licence)
+    if holder_id == licence.holder_id:
+        return content
+    holder = get_subject(session, holder_id)
+    named = {"holder_name": name_of(holder), "holder_number": number_of(holder).value}
+    return replace(content, holder_id=holder_id, values={**content.values, **named})
+
+
+def _make(settings: Settings, content: Content, configuration: Configuration, *, key: dict[str, str], place: Place, now: datetime) -> str:
+    try:
+        return as_text(configuration.format.make(settings, content, holder_key=dict(key), place=place, now=now))
+    except KeyNotReady as error:
+        raise NotReady from error
+
+
+def _take_place(session: Session, list_id: str) -> Place:
+    """Take a free place at random; a list is closed when half full, so that a second draw is seldom needed and a thirtieth never."""
+    for _ in range(ATTEMPTS):
+        place = status_lists.draw(list_id)
+        row = insert(StatusEntry).values(list_id=place.list_id, index=place.index, status=VALID).on_conflict_do_nothing()
+        if session.execute(row.returning(StatusEntry.index)).first() is not None:
+            return place
+    raise RuntimeError("the open status list is full")
+
+
+def _row(licence: Licence, configuration: Configuration, *, batch_id: UUID, key: dict[str, str], place: Place, wallet: Wallet, now: datetime) -> Any:
+    return {
+        "holder_id": wallet.holder_id,
+        "id": new_id(),
+        "licence_id": licence.id,
+        "batch_id": batch_id,
+        "client_id": wallet.client_id,
+        "person_id": wallet.person_id,
+        "format": configuration.format.name,
+        "key_thumbprint": suites.thumbprint(key),
+        "status_list": place.list_id,
+        "status_index": place.index,
+        "issued_at": now,
+        "told": None,
+        "ended_at": None,
+        "ended_why": None,
+    }
