@@ -126,6 +126,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         licence_notices,  # noqa: F401 (declares a job)
     )
     from wallet.holding.enterprise_pages import enterprise
+    from wallet.holding.offer_pages import offer_pages
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
@@ -148,6 +149,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
     from wallet.issuing.oid4vci.credential_api import credentials
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
+    from wallet.issuing.oid4vci.offers_api import offers_api
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,
@@ -165,7 +167,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, enterprise):
+    for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, offer_pages, enterprise):
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
         app.register_blueprint(blueprint)
@@ -193,6 +195,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         api.register_blueprint(interface)
     api.register_blueprint(registry_updates_api)
     api.register_blueprint(webhooks_api)
+    api.register_blueprint(offers_api)
     for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):

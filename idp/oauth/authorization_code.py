@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -100,7 +101,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             auth_time=signed_in.auth_time,
             amr=signed_in.amr,
             ial=request.reached.ial,
-            terms=request.terms,
+            terms=replace(request.terms, authorization_details=authorization_details.narrowed(request)),
             now=request.now,
         )
 

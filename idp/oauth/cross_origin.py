@@ -15,8 +15,8 @@ from idp.oauth.clients import TOPIC, RegisteredClient
 from runtime import cache
 from runtime.database import transaction
 
-FOR_ALL = frozenset({"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"})
-FOR_BROWSER_CLIENTS = frozenset({"/token", "/userinfo", "/revoke", "/par"})
+FOR_ALL = frozenset({"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/nonce"})
+FOR_BROWSER_CLIENTS = frozenset({"/token", "/userinfo", "/revoke", "/par", "/credential", "/deferred", "/notification"})
 KEPT = ("origins of browser clients",)
 METHODS, HEADERS, EXPOSED = "GET, POST", "Authorization, Content-Type, DPoP", "DPoP-Nonce, WWW-Authenticate, Retry-After"
 SECONDS = 600

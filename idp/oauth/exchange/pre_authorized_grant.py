@@ -1,20 +1,23 @@
 """A wallet takes up an offer of credentials (OpenID4VCI 1.0 sections 6.1 to 6.3).
 
 A wallet that nobody registered may come without a client id, where the operator named the public client whose tokens such wallets get.
-The token is good for the credentials of the offer and nothing else: it has no scope.
+The token is good for the credentials of the offer and nothing else: it has no scope. A wallet that is registered for it gets a refresh token,
+by which it fetches what becomes of the licence.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import TokenEndpointMixin
 
-from idp.oauth import cutoffs, resources
+from idp.oauth import cutoffs, refresh_tokens, resources
+from idp.oauth.attested import wallet_attestation
 from idp.oauth.authorization_code import still_entitled
-from idp.oauth.clients import NONE, PRE_AUTHORIZED_CODE, Client, find_client
+from idp.oauth.clients import NONE, PRE_AUTHORIZED_CODE, REFRESH_TOKEN, Client, find_client
 from idp.oauth.exchange import pre_authorized
 from idp.oauth.exchange.pre_authorized import OPENID_CREDENTIAL, PreAuthorizedCode
 from idp.oauth.grantees import Grantee
@@ -22,6 +25,7 @@ from idp.oauth.grants import Grant
 from idp.oauth.terms import Terms
 from idp.signin import throttle
 from runtime import ledger
+from runtime.ids import new_id
 from runtime.settings import Settings
 
 CODE, TX_CODE, DETAILS = "pre-authorized_code", "tx_code", "authorization_details"
@@ -41,11 +45,14 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
 
     GRANT_TYPE = PRE_AUTHORIZED_CODE
     grantee: Grantee
+    family_id: UUID
     agreed: Terms
+    is_anonymous = False
 
     def validate_token_request(self) -> None:
         """Check, in this order: the wallet, the parameters, what is asked of the offer, the code and transaction code, and who may still act."""
         self._settle_client()
+        self.family_id = new_id()
         code = self.request.form.get(CODE)
         if not code:
             raise InvalidRequestError(f"{CODE} is missing.")
@@ -73,7 +80,31 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
             now=request.now,
             credentials=len(self.agreed.authorization_details),
         )
-        return 200, self.generate_token(user=self.grantee, scope=""), self.TOKEN_RESPONSE_HEADER
+        return 200, {**self.generate_token(user=self.grantee, scope=""), **self._begin_family()}, self.TOKEN_RESPONSE_HEADER
+
+    def grant_id(self) -> UUID:
+        """Return what the access token has in common with its refresh family."""
+        return self.family_id
+
+    def _begin_family(self) -> dict[str, str]:
+        """Let a wallet that is registered come again for what becomes of the licence; one that nobody knows may not."""
+        request = self.request
+        if not request.client.check_grant_type(REFRESH_TOKEN) or self.is_anonymous:
+            return {}
+        token = refresh_tokens.begin_family(
+            request.session,
+            self.grantee,
+            family_id=self.family_id,
+            client_id=request.client.client_id,
+            session_id=new_id(),  # of no session: nobody signed in
+            scopes=[],
+            auth_time=request.now,
+            amr=[],
+            terms=self.lasting(self.agreed),
+            settings=request.settings,
+            now=request.now,
+        )
+        return {"refresh_token": token}
 
     def terms(self) -> Terms:
         """Return the details of the offer, or those among them that were asked for."""
@@ -85,11 +116,13 @@ class PreAuthorizedCodeGrant(Grant, TokenEndpointMixin):
 
     def _settle_client(self) -> None:
         request = self.request
-        if request.authorization is None and not any(name in request.form for name in IDENTIFYING):
+        is_named = request.authorization is not None or wallet_attestation.is_brought(request.headers)
+        if not is_named and not any(name in request.form for name in IDENTIFYING):
             anonymous = find_anonymous(request.settings)
             if anonymous is None:
                 raise InvalidClientError(description="Wallets without a client id are not served here.", status_code=401)
             request.form["client_id"] = anonymous.client_id
+            self.is_anonymous = True
         request.client = self.authorized_client()
 
     def _check_tx_code(self, offered: PreAuthorizedCode) -> None:

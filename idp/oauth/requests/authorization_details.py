@@ -77,6 +77,8 @@ class DetailType(Protocol):
 
 
 TYPES: dict[str, DetailType] = {}
+narrowing: list[Callable[["OAuthRequest", Details], Details]] = []
+"""Who knows of a request what narrows its details once it is known whose they are."""
 AUDIENCES: dict[str, Callable[[Settings], str]] = {}
 
 
@@ -96,6 +98,14 @@ def check(request: "OAuthRequest", client: Client) -> None:
         raise InvalidAuthorizationDetails(f"The scopes stand for more than {MOST} details at once.")
     if asked:
         request.terms = replace(request.terms, authorization_details=asked)
+
+
+def narrowed(request: "OAuthRequest") -> Details:
+    """Return the details of an authorization request that was allowed, as far as whoever knows more of it narrows them."""
+    details = request.terms.authorization_details
+    for narrow in narrowing if details else ():
+        details = narrow(request, details)
+    return details
 
 
 def settle(request: "OAuthRequest", client: Client, *, granted: Details | None) -> Details:

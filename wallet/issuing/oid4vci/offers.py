@@ -23,6 +23,9 @@ from idp.oauth.clients import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
 from idp.oauth.exchange import pre_authorized
 from idp.oauth.exchange.pre_authorized import PreAuthorizedCode
 from idp.oauth.grantees import Grantee
+from idp.oauth.requests import authorization_details
+from idp.oauth.requests.authorization_details import Detail, Details
+from idp.oauth.server import OAuthRequest
 from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base, prune
@@ -32,7 +35,7 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing.credential_details import CONFIGURATION, IDENTIFIERS, OPENID_CREDENTIAL
 from wallet.issuing.oid4vci import identifiers
-from wallet.issuing.oid4vci.configurations import of_type
+from wallet.issuing.oid4vci.configurations import find_configuration, of_type
 from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence
 
@@ -84,15 +87,20 @@ class Made:
 
     def uri(self, settings: Settings) -> str:
         """Return the address that the offer is fetched at."""
-        return f"{settings.public_url}/offers/{self.reference}"
+        return _uri(self.reference, settings)
 
     def link(self, settings: Settings, scheme: str = SCHEMES[0]) -> str:
         """Return the link that hands the offer to a wallet, by reference."""
-        return f"{scheme}?{urlencode({'credential_offer_uri': self.uri(settings)})}"
+        return link_to(self.reference, settings, scheme)
 
     def link_by_value(self, scheme: str = SCHEMES[0]) -> str:
         """Return the link that carries the whole offer."""
         return f"{scheme}?{urlencode({'credential_offer': json.dumps(self.document, separators=(',', ':'))})}"
+
+
+def link_to(reference: str, settings: Settings, scheme: str = SCHEMES[0]) -> str:
+    """Return the link to an offer, by a wallet's own scheme or at its https address."""
+    return f"{scheme}?{urlencode({'credential_offer_uri': _uri(reference, settings)})}"
 
 
 def make(session: Session, licence: Licence, grantee: Grantee, *, pre_authorize: bool, settings: Settings, actor: str, now: datetime) -> Made:
@@ -177,6 +185,26 @@ def is_taken(session: Session, offer: CredentialOffer) -> bool:
     return offer.withdrawn_at is None and session.scalar(spent) is not None
 
 
+def narrow(request: OAuthRequest, details: Details) -> Details:
+    """Return what a person allowed a wallet, narrowed to the licence of the offer that the request names, if it is one to them."""
+    state = request.payload.data.get("issuer_state")
+    offer = take(request.session, state, holder_id=request.user.holder_id, now=request.now) if state else None
+    if offer is None:
+        return details
+    return tuple(_narrowed(one, offer) for one in details)
+
+
+def _narrowed(detail: Detail, offer: CredentialOffer) -> Detail:
+    configuration = find_configuration(detail.get(CONFIGURATION, "")) if detail["type"] == OPENID_CREDENTIAL else None
+    if configuration is None or configuration.id not in offer.configurations:
+        return detail
+    return {**detail, IDENTIFIERS: [identifiers.of_licence(offer.licence_id, configuration)]}
+
+
+def _uri(reference: str, settings: Settings) -> str:
+    return f"{settings.public_url}/offers/{reference}"
+
+
 def _open(now: datetime) -> tuple[Any, ...]:
     return CredentialOffer.made_at > now - LIFETIME, CredentialOffer.withdrawn_at.is_(None)
 
@@ -196,3 +224,6 @@ def _document(row: CredentialOffer, code: str | None, reference: str, settings: 
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+authorization_details.narrowing.append(narrow)

@@ -114,7 +114,7 @@ def new_key() -> suites.PrivateKey:
     return suites.ES256.generate()
 
 
-def proof(nonce: str, key: suites.PrivateKey | None = None, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
+def proof(nonce: Any, key: suites.PrivateKey | None = None, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
     """Return a proof of a key, some of its headers and claims changed (`...` leaves one out)."""
     key = key or new_key()
     header = {"typ": PROOF_TYPE, "jwk": suites.public_jwk(key.public_key()), **(headers or {})}
