@@ -145,11 +145,11 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
-    from wallet.issuing.trust_list_api import trust_list_pages
     from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
     from wallet.issuing.oid4vci.credential_api import credentials
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.issuing.oid4vci.offers_api import offers_api
+    from wallet.issuing.trust_list_api import trust_list_pages
     from wallet.presenting.show_pages import show
     from wallet.verifying import (
         desk_pages,

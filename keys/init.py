@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from keys import certificates, revocation_lists, ring, sealing, suites
 from runtime.settings import Settings
 
+
 def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
     """Make the data keys, the root and the service's own keys; returns False if they are there already.
 
