@@ -25,7 +25,7 @@ from wallet.verifying import wording
 from wallet.verifying.checks import Expected, NotVerified, Outcome, Result, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.ledger_jobs import CHECKPOINT
-from wallet.verifying.status_files import BadStatusFile, read_status_file
+from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
 
 NOT_VERIFIED = 1
 BINDING_AGE = timedelta(minutes=5)
@@ -38,7 +38,9 @@ ledger = AppGroup("ledger", help="Prove that the ledger is as it was signed.")
 @click.argument("file", type=click.File("rb"))
 @click.option("--root", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Trusted root, PEM; the installation's own unless given.")
 @click.option(
-    "--status", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A status list token; without it the status is not checked."
+    "--status",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A status list, JWT or CWT; without it the status is not checked.",
 )
 @click.option("--audience", help="For whom the holder must have bound the presentation.")
 @click.option("--nonce", help="For which occasion the holder must have bound it.")
@@ -120,6 +122,11 @@ def _own_root() -> x509.Certificate:
 
 def _read_status(path: Path | None, roots: tuple[x509.Certificate, ...]) -> StatusOf | None:
     try:
-        return read_status_file(path.read_text(), roots=roots, now=now()) if path else None
-    except (BadStatusFile, UnicodeDecodeError) as error:
+        return read_status_file(_read_bounded(path), roots=roots, now=now()) if path else None
+    except BadStatusFile as error:
         raise click.UsageError(f"{path}: {error}.") from error
+
+
+def _read_bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_FILE + 1)

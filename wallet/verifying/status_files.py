@@ -1,59 +1,98 @@
-"""A status list token kept in a file, for a verifier without a network. Token Status List, sections 5.1 and 8.3. Pure."""
+"""A status list token kept in a file, JWT or CWT, for a verifier without a network. Token Status List, sections 5.1, 5.2 and 8.3. Pure.
+
+Whatever the file holds is bounded before it is unpacked, and its signature is checked before anything in it is believed. A list speaks of a
+credential only if it was signed by whom the list's own address stands for, or by the credential's issuer: another's certificate does not do.
+"""
 
 import base64
-import zlib
+import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from keys import cose
 from wallet.issuing import sd_jwt
+from wallet.issuing.status_packing import MOST_COMPRESSED, StatusBits, read_status_list
+from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, EXPIRES, ISSUED, JWT_TYPE, STATUS_LIST, SUBJECT, TIME_TO_LIVE
 from wallet.verifying import chains
 from wallet.verifying.checks import StatusOf, StatusUnknown, is_signed
 
-TYP = "statuslist+jwt"
-MAX_LIST = 64 * 1024 * 1024
+MAX_FILE = 2 * MOST_COMPRESSED
 STATES = {0: "valid", 1: "revoked", 2: "suspended"}
+CLAIMS = {SUBJECT: "sub", ISSUED: "iat", EXPIRES: "exp", TIME_TO_LIVE: "ttl", STATUS_LIST: "status_list"}
+SIGN1_TAGGED = b"\xd2"
+CLOCK_SECONDS = 60
+Read = tuple[dict[str, Any], frozenset[str]]
 
 
 class BadStatusFile(ValueError):
     """The file is not a status list token that a trusted root vouches for, or it is past its time."""
 
 
-def read_status_file(unverified: str, *, roots: tuple[x509.Certificate, ...], now: datetime) -> StatusOf:
+def read_status_file(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> StatusOf:
     """Check a status list token and return what tells the status by it; raises BadStatusFile."""
+    if len(unverified) > MAX_FILE:
+        raise BadStatusFile("the file is too large for a status list")
+    read = _read_cwt if unverified.startswith(SIGN1_TAGGED) else _read_jwt
     try:
-        header, payload = (sd_jwt.read_json(part) for part in unverified.strip().split(".")[:2])
-        leaf = chains.read_leaf(header["x5c"][0])
-        chains.check_chain(leaf, chain_length=len(header["x5c"]), roots=roots, now=now)
-        bits, packed = int(payload["status_list"]["bits"]), str(payload["status_list"]["lst"])
-        levels = _unpack(packed)
+        claims, signers = read(unverified, roots=roots, now=now)
+        uri, found = _checked(claims, now=now), read_status_list(claims.get("status_list"))
+    except BadStatusFile:
+        raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadStatusFile("not a status list token under a trusted root") from error
-    if header.get("typ") != TYP or not is_signed(unverified.strip(), header, leaf.key) or bits not in (1, 2, 4, 8):
+    return lambda claims: _status_of(claims, uri=uri, found=found, signers=signers)
+
+
+def _read_jwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> Read:
+    compact = unverified.decode("ascii").strip()
+    encoded_header, encoded_payload, _ = compact.split(".")
+    header = sd_jwt.read_json(encoded_header)
+    leaf = chains.read_leaf(header["x5c"][0])
+    chains.check_chain(leaf, chain_length=len(header["x5c"]), roots=roots, now=now)
+    if header.get("typ") != JWT_TYPE or "crit" in header or not is_signed(compact, header, leaf.key):
         raise BadStatusFile("the token is of another type, or its signature does not fit")
-    if now.timestamp() >= payload.get("exp", float("inf")):
+    return sd_jwt.read_json(encoded_payload), leaf.uris
+
+
+def _read_cwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> Read:
+    message = cose.read_sign1(unverified)
+    chain = message.chain
+    leaf = chains.read_leaf(base64.b64encode(chain[0].public_bytes(Encoding.DER)).decode())
+    chains.check_chain(leaf, chain_length=len(chain), roots=roots, now=now)
+    payload = cose.verify1(message, leaf.key)
+    if message.protected.get(cose.TYPE) != CWT_MEDIA_TYPE:
+        raise BadStatusFile("the token is of another type, or its signature does not fit")
+    return {CLAIMS[label]: value for label, value in cose.read_cbor(payload).items() if label in CLAIMS}, leaf.uris
+
+
+def _checked(claims: Mapping[str, Any], *, now: datetime) -> str:
+    """Return the address of the list that the claims are of; the required ones are there, and the others mean what they must."""
+    uri, issued, expires, ttl = (claims.get(name) for name in ("sub", "iat", "exp", "ttl"))
+    if not isinstance(uri, str) or not _is_number(issued) or not all(value is None or _is_number(value) for value in (expires, ttl)):
+        raise BadStatusFile("a claim is missing, or is not what it must be")
+    if ttl is not None and ttl <= 0:
+        raise BadStatusFile("a time to live that is not positive")
+    if issued > now.timestamp() + CLOCK_SECONDS:
+        raise BadStatusFile("the status list is from the future")
+    if expires is not None and now.timestamp() >= expires:
         raise BadStatusFile("the status list is past its time; fetch a newer one")
-    uri = payload.get("sub")
-
-    def status_of(claims: Mapping[str, Any]) -> str:
-        reference = claims["status"].get("status_list")
-        at = reference.get("idx") if isinstance(reference, dict) and reference.get("uri") == uri else None
-        if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < len(levels) * 8 // bits:
-            raise StatusUnknown
-        level = levels[at * bits // 8] >> (at * bits % 8) & ((1 << bits) - 1)
-        return STATES.get(level, "unknown")
-
-    return status_of
+    return uri
 
 
-def _unpack(packed: str) -> bytes:
-    unpacker = zlib.decompressobj()
-    try:
-        levels = unpacker.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)), MAX_LIST)
-    except zlib.error as error:
-        raise BadStatusFile("the list cannot be unpacked") from error
-    if not unpacker.eof:
-        raise BadStatusFile("the list is too large")
-    return levels
+def _is_number(value: Any) -> TypeGuard[float]:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _status_of(claims: Mapping[str, Any], *, uri: str, found: StatusBits, signers: frozenset[str]) -> str:
+    if not signers & {f"{uri.rpartition('/status/')[0]}/jwks/status", claims.get("iss")}:
+        raise StatusUnknown
+    reference = claims["status"].get("status_list")
+    at = reference.get("idx") if isinstance(reference, Mapping) and reference.get("uri") == uri else None
+    level = found.status_at(at) if type(at) is int else None
+    if level is None:
+        raise StatusUnknown
+    return STATES.get(level, "unknown")
