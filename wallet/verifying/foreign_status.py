@@ -13,13 +13,14 @@ from runtime import cache
 from runtime.breaker import Breaker, BreakerOpen
 from runtime.outbound import NoAnswer, allowed_by, fetch
 from runtime.settings import Settings
+from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, JWT_MEDIA_TYPE
 from wallet.verifying.checks import StatusOf, StatusUnknown
 from wallet.verifying.listed import Listed
 from wallet.verifying.status_files import BadStatusFile, read_status_file
 
 TOPIC = "trust_lists"
 TIMEOUT, MOST_BYTES = 3.0, 4 * 1024 * 1024
-MEDIA_TYPE = "application/statuslist+jwt"
+MEDIA_TYPES = (JWT_MEDIA_TYPE, CWT_MEDIA_TYPE)
 LONGEST_ADDRESS = 500
 OK = 200
 _breakers: dict[str, Breaker] = {}
@@ -41,14 +42,14 @@ def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> Sta
     host = urlsplit(uri).netloc
     try:
         with _breakers.setdefault(host, Breaker(failures=3)).attempt():
-            answer = fetch("GET", uri, headers={"Accept": MEDIA_TYPE}, allowed=allowed_by(settings), timeout=TIMEOUT, limit=MOST_BYTES)
+            answer = fetch("GET", uri, headers={"Accept": ", ".join(MEDIA_TYPES)}, allowed=allowed_by(settings), timeout=TIMEOUT, limit=MOST_BYTES)
     except (NoAnswer, BreakerOpen):
         return None
-    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() != MEDIA_TYPE:
+    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() not in MEDIA_TYPES:
         return None
     try:
-        return read_status_file(answer.body.decode("ascii"), roots=listed.roots, now=now)
-    except (BadStatusFile, UnicodeDecodeError):
+        return read_status_file(answer.body, roots=listed.roots, now=now)
+    except BadStatusFile:
         return None
 
 
