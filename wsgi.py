@@ -130,11 +130,15 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
+        act_requests_api,
+        authorities_api,
         batch_jobs,  # noqa: F401 (declares a job)
         batches_api,
         departments_api,
         due_notices,  # noqa: F401 (hears of holders' changes)
         events_api,
+        expiry_jobs,  # noqa: F401 (declares a job)
+        licence_acts_api,
         licence_signals,  # noqa: F401 (declares a job)
         licence_types_api,
         licences_api,
@@ -187,6 +191,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
         app.register_blueprint(blueprint)
     for interface in (
         licences_api.licences,
+        licence_acts_api.licence_acts,
+        act_requests_api.act_requests,
+        authorities_api.authorities,
         batches_api.batches_api,
         licence_types_api.licence_types,
         departments_api.departments,

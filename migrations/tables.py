@@ -36,6 +36,7 @@ from runtime import events, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
+from wallet.issuing import pending as act_requests
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
@@ -117,5 +118,6 @@ OWNERS = (
     offers,
     status_lists,
     status_building,
+    act_requests,
 )
 metadata = Base.metadata

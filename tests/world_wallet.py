@@ -107,4 +107,4 @@ def new_licence(
     begins, ends = example_dates(DEFINITIONS[type])
     request = LicenceRequest(type, number, {**example_fields(type), **(fields or {})}, valid_from or begins, valid_until or ends)
     request = replace(request, licence_number=DEFINITIONS[type].number_example)
-    return issue_licence(session, current_app.extensions["kabao_settings"], request, department=department, now=now())
+    return issue_licence(session, current_app.extensions["kabao_settings"], request, department=department, now=now(), seconded=True)

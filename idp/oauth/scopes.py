@@ -31,6 +31,7 @@ OF_SYSTEMS = MappingProxyType(
     {
         "licences:issue": Text("签发和变更证照", "Issue and change licences"),
         "licences:read": Text("查看本部门签发的证照", "Read the licences that the department issued"),
+        "authorities": Text("授予和收回对本机关所定义证照的权限", "Grant and withdraw authority over the licence types that the department defined"),
         "verifications": Text("核验持有人出示的证照", "Verify what a holder shows"),
         "draws": Text("依职权调用证照", "Draw licences on statutory authority"),
         "receipts": Text("查询核验回执", "Read receipts"),

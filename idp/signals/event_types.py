@@ -19,7 +19,14 @@ ACCOUNT_DISABLED, ACCOUNT_PURGED, IDENTIFIER_CHANGED = RISC + "account-disabled"
 VERIFICATION, STREAM_UPDATED = SSF + "verification", SSF + "stream-updated"
 OF_PEOPLE = (SESSION_REVOKED, CREDENTIAL_CHANGE, ASSURANCE_LEVEL_CHANGE, ACCOUNT_DISABLED, ACCOUNT_PURGED)
 LICENCE_TURNS = ("renewed", "changed", "replaced", "suspended", "resumed", "annulled", "cancelled", "lapsed", "transferred-out", "transferred-in")
-LICENCE_KINDS = ("licence.issued", "licence.revoked", *(f"licence.{turn}" for turn in LICENCE_TURNS), "licence.gathered", "licence.due")
+LICENCE_KINDS = (
+    "licence.issued",
+    "licence.revoked",
+    *(f"licence.{turn}" for turn in LICENCE_TURNS),
+    "licence.gathered",
+    "licence.released",
+    "licence.due",
+)
 REAL_NAME = "urn:kabao:real-name-level"
 SIGN_IN = "urn:kabao:sign-in-level"
 

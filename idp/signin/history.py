@@ -23,6 +23,7 @@ Namer = Callable[[Session, LedgerEntry], Text | None]
 UNKNOWN = Text("账号有一项变动", "Something about the account changed")
 NOTHING = Text("其他", "other")
 ACTORS = {
+    "calendar": Text("到期", "the calendar"),
     "anyone": Text("未登录的人", "someone who was not signed in"),
     "client": Text("门户", "a portal"),
     "link": Text("通知中的链接", "a link in a notice"),

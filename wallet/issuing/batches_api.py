@@ -33,7 +33,7 @@ from wallet.issuing.arriving import Arriving
 from wallet.issuing.batch_groups import GROUP, Work
 from wallet.issuing.batch_lines import MOST_LINES, Line, TooManyLines, problem_of, read_line, split
 from wallet.issuing.batches import Outcome
-from wallet.issuing.licences_api import document_of
+from wallet.issuing.licence_documents import document_of
 
 log = structlog.get_logger(__name__)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")

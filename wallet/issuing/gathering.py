@@ -34,14 +34,22 @@ def gather(session: Session, licence: Licence, parts: Sequence[UUID], *, departm
 
     Raises LicenceNotFound for one that the holder does not have, naming its place; NotGatherable, NoAuthority.
     """
-    if licence.issuer_code != department:
-        raise LicenceNotFound("another department's")
-    check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=Act.CHANGE.value)
+    _check_own(licence, department=department, now=now)
     if licence.state_at(now) is not LicenceState.VALID:
         raise WrongState("the gatherer", state=licence.state_at(now).value)
     return [
         _gather_one(session, licence, part, member=f"licences.{place}", actor=f"department:{department}", now=now) for place, part in enumerate(parts)
     ]
+
+
+def release(session: Session, licence: Licence, part_id: UUID, *, department: str, now: datetime) -> None:
+    """Take a licence out of one of the department's own, into which it was gathered; raises LicenceNotFound, NoAuthority."""
+    _check_own(licence, department=department, now=now)
+    row = update(Licence).where(Licence.holder_id == licence.holder_id, Licence.id == part_id, Licence.gathered_by == licence.id)
+    found = session.scalars(row.values(gathered_by=None).returning(Licence), execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
+        raise LicenceNotFound("not gathered into this one")
+    tell(session, found, "licence.released", actor=f"department:{department}", now=now, gathered_by=licence.id)
 
 
 def parts_of(session: Session, licence: Licence) -> list[Licence]:
@@ -73,6 +81,12 @@ def check_gatherer(session: Session, licence: Licence, *, now: datetime) -> None
     if gatherer is not None and gatherer.state_at(now) is not LicenceState.VALID:
         shown = Text("并入的证照当前无效。", "The licence that it was gathered into is not in force.")
         raise WrongState("the gatherer is not in force", shown=shown, state=licence.state_at(now).value, gathered_by=str(gatherer.id))
+
+
+def _check_own(licence: Licence, *, department: str, now: datetime) -> None:
+    if licence.issuer_code != department:
+        raise LicenceNotFound("another department's")
+    check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=Act.CHANGE.permission)
 
 
 def _gather_one(session: Session, licence: Licence, part_id: UUID, *, member: str, actor: str, now: datetime) -> Licence:

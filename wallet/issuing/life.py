@@ -18,9 +18,10 @@ from wallet.issuing.marking import mark
 from wallet.issuing.requests import ActRequest, LicenceRequest, check_request
 from wallet.issuing.telling import tell
 from wallet.register.acts import TURNS, Act
+from wallet.register.catalogue import LicenceType, get_type
 from wallet.register.departments import Action, DepartmentNotFound, NoAuthority, check_authority, get_department
 from wallet.register.licences import Licence, LicenceNotFound
-from wallet.register.turns import Cause, take
+from wallet.register.turns import Cause, check_effect, check_state, take
 
 
 class ReceiverRefused(Refusal):
@@ -29,14 +30,29 @@ class ReceiverRefused(Refusal):
     code, status, title = "receiver-refused", 422, Text("不能转给该部门。", "The licence cannot be transferred to this department.")
 
 
+class SecondOfficerNeeded(Refusal):
+    """Licences of this type are not dealt with in this way by one hand alone; by the API and at the desk such acts wait for another's approval."""
+
+    code, status = "second-officer-needed", 409
+    title = Text("此类证照的该项业务须经另一名工作人员复核。", "This takes a second officer for licences of this type.")
+
+
 def issue_licence(
-    session: Session, settings: Settings, request: LicenceRequest, *, department: str, now: datetime, licence_id: UUID | None = None
+    session: Session,
+    settings: Settings,
+    request: LicenceRequest,
+    *,
+    department: str,
+    now: datetime,
+    licence_id: UUID | None = None,
+    seconded: bool = False,
 ) -> Licence:
-    """Issue what a department asks for, and return the licence.
+    """Issue what a department asks for, and return the licence; `seconded`: another officer has approved it.
 
     Raises a Refusal that names the member at fault, NoAuthority included, before anything is written but the holder's subject.
     """
     checked = check_request(session, request, department=department, now=now)
+    _check_hands(checked.licence_type, Act.ISSUE, seconded=seconded)
     entry = Entry(licence_id or new_id(), new_identifier(checked, department=department), department, NOTHING_BEFORE)
     licence = enter(session, settings, checked, entry, now=now)
     tell(session, licence, TURNS[Act.ISSUE].kind, actor=actor_of(department), now=now)
@@ -44,20 +60,39 @@ def issue_licence(
 
 
 def act_on(
-    session: Session, settings: Settings, licence: Licence, request: ActRequest, *, department: str, now: datetime, licence_id: UUID | None = None
+    session: Session,
+    settings: Settings,
+    licence: Licence,
+    request: ActRequest,
+    *,
+    department: str,
+    now: datetime,
+    licence_id: UUID | None = None,
+    seconded: bool = False,
 ) -> Licence:
     """Do what a department asks for with a licence of its own, or one that is transferred to it, and return the licence.
 
     An act that makes a successor returns the successor, under `licence_id`. Raises LicenceNotFound for another department's licence,
     NoAuthority, WrongState, and what names the member of the request at fault.
     """
-    act = request.act
-    _check_owner(licence, act, department=department)
-    check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=act.permission)
+    _check_right(licence, request.act, department=department, now=now)
+    _check_hands(get_type(licence.type_code), request.act, seconded=seconded)
+    check_state(licence, request.act, now=now)
     cause = Cause(request.reason, request.legal_basis, actor_of(department), request.effective_on)
-    if TURNS[act].succeeds:
+    if TURNS[request.act].succeeds:
         return successors.succeed(session, settings, licence, request, cause, department=department, now=now, licence_id=licence_id or new_id())
     return _turn(session, licence, request, cause, now=now)
+
+
+def check_act(session: Session, licence: Licence, request: ActRequest, *, department: str, now: datetime) -> None:
+    """Check whether an act could be done now, and do nothing; raises what `act_on` would."""
+    _check_right(licence, request.act, department=department, now=now)
+    check_state(licence, request.act, now=now)
+    if TURNS[request.act].succeeds:
+        successors.check(session, licence, request, now=now)
+        return
+    check_effect(session, licence, request.act, request.effective_on, now=now)
+    _check_further(session, licence, request, now=now)
 
 
 def revoke_licence(session: Session, licence: Licence, *, reason: str, legal_basis: str, department: str, now: datetime) -> Licence:
@@ -72,31 +107,40 @@ def actor_of(department: str) -> str:
 
 
 def _turn(session: Session, licence: Licence, request: ActRequest, cause: Cause, *, now: datetime) -> Licence:
-    act, turn = request.act, TURNS[request.act]
-    if act is Act.RESUME:
-        gathering.check_gatherer(session, licence, now=now)
-    receiver = _receiver(licence, request, now=now) if act is Act.TRANSFER_OUT else None
-    taken = take(session, licence, act, cause, now=now, transferred_to=receiver)
+    turn = TURNS[request.act]
+    _check_further(session, licence, request, now=now)
+    taken = take(session, licence, request.act, cause, now=now, transferred_to=request.to)
     mark(session, taken, turn.credentials)
-    tell(session, taken, turn.kind, actor=cause.actor, now=now, receiver=receiver)
+    tell(session, taken, turn.kind, actor=cause.actor, now=now, receiver=request.to)
     if turn.follows:
-        gathering.follow(session, taken, act, cause, now=now)
+        gathering.follow(session, taken, request.act, cause, now=now)
     return taken
 
 
-def _check_owner(licence: Licence, act: Act, *, department: str) -> None:
+def _check_right(licence: Licence, act: Act, *, department: str, now: datetime) -> None:
     owner = licence.transferred_to if act is Act.TRANSFER_IN else licence.issuer_code
     if owner != department:
         raise LicenceNotFound("another department's")
+    check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=act.permission)
 
 
-def _receiver(licence: Licence, request: ActRequest, *, now: datetime) -> str:
-    code = request.to or ""
+def _check_hands(licence_type: LicenceType, act: Act, *, seconded: bool) -> None:
+    if not seconded and act.permission in licence_type.checked_acts:
+        raise SecondOfficerNeeded(act.permission)
+
+
+def _check_further(session: Session, licence: Licence, request: ActRequest, *, now: datetime) -> None:
+    if request.act is Act.RESUME:
+        gathering.check_gatherer(session, licence, now=now)
+    if request.act is Act.TRANSFER_OUT:
+        _check_receiver(licence, request.to or "", now=now)
+
+
+def _check_receiver(licence: Licence, code: str, *, now: datetime) -> None:
     if code == licence.issuer_code:
         raise ReceiverRefused("the same department", field="to")
     try:
         get_department(code)
-        check_authority(department=code, type_code=licence.type_code, action=Action.ISSUE, now=now)
+        check_authority(department=code, type_code=licence.type_code, action=Action.ISSUE, now=now, act=Act.TRANSFER_IN.permission)
     except (DepartmentNotFound, NoAuthority) as error:
         raise ReceiverRefused(error.code, field="to") from error
-    return code

@@ -101,6 +101,7 @@ def request_of(body: dict[str, Any]) -> LicenceRequest:
         valid_from=body["valid_from"],
         valid_until=body["valid_until"],
         licence_number=body["licence_number"],
+        co_holders=tuple(HolderRequest(one["number"], one["name"]) for one in body["co_holders"]),
     )
 
 
@@ -109,8 +110,8 @@ def check_request(session: Session, request: LicenceRequest, *, department: str,
 
     Raises a Refusal that names the member at fault; NoAuthority before anything is said of the holder.
     """
-    licence_type = _type(request.type)
-    check_authority(department=department, type_code=licence_type.code, action=Action.ISSUE, now=now)
+    licence_type = type_asked_for(request)
+    check_authority(department=department, type_code=licence_type.code, action=Action.ISSUE, now=now, act=Act.ISSUE.permission)
     values = check_values(licence_type.fields, request.fields)
     check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
     holder = check_holder(session, licence_type, HolderRequest(request.holder_number, request.holder_name), member="holder", now=now)
@@ -158,9 +159,10 @@ def _checked(
     return CheckedRequest(licence_type=licence_type, holder_renumbered=holder.former is not None, **who, **what)  # type: ignore[arg-type]
 
 
-def _type(code_or_slug: str) -> LicenceType:
+def type_asked_for(request: LicenceRequest) -> LicenceType:
+    """Return the type of the licence that is asked for; raises UnknownType."""
     try:
-        return get_type(code_or_slug)
+        return get_type(request.type)
     except LicenceTypeNotFound as error:
         raise UnknownType(field="type") from error
 

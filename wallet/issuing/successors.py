@@ -29,7 +29,7 @@ def succeed(
 
     Raises WrongState, NotRenewable, and what names the member of the request at fault.
     """
-    checked = _check(session, licence, request, now=now)
+    checked = check(session, licence, request, now=now)
     links: dict[str, Any] = {"related_id": licence_id, "successor_id": licence_id, "due_for": [], "due_since": None}
     taken = take(session, licence, request.act, cause, now=now, **links)
     mark(session, taken, TURNS[request.act].credentials)
@@ -42,7 +42,8 @@ def succeed(
     return successor
 
 
-def _check(session: Session, licence: Licence, request: ActRequest, *, now: datetime) -> CheckedRequest:
+def check(session: Session, licence: Licence, request: ActRequest, *, now: datetime) -> CheckedRequest:
+    """Check what the successor of a licence would be, whole."""
     valid_from, valid_until = licence.valid_from, licence.valid_until
     if request.act is Act.RENEW:
         valid_from, valid_until = china_date(now), request.valid_until

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import current_app
@@ -18,10 +19,12 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
+from schemas.licence_types import ACTS
 from wallet.register import catalogue, departments
 from wallet.register.catalogue import Change
 from wallet.register.certificate_commands import certificate, csr, revoke_certificate
 from wallet.register.departments import Action
+from wallet.register.licences import CHINA
 
 licence_type = AppGroup("licence-type", help="Show the catalogue of licence types, and apply changes to it.")
 department = AppGroup("department", help="Add departments, their authorities and their officers.")
@@ -104,16 +107,23 @@ def add_department(code: str, name_zh: str, name_en: str, *, hsm: bool) -> None:
 @click.argument("code")
 @click.argument("action", type=ACTIONS)
 @click.argument("types", nargs=-1, required=True)
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="The day on which the authority begins; now, unless said.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day on which the authority ends.")
-def grant(code: str, action: str, types: tuple[str, ...], until: datetime | None) -> None:
+@click.option("--act", "acts", type=click.Choice(ACTS), multiple=True, help="Limit issuing to this act; may be given several times.")
+def grant(code: str, action: str, types: tuple[str, ...], since: datetime | None, until: datetime | None, acts: tuple[str, ...]) -> None:
     """Let the department CODE do ACTION with licences of TYPES (codes or short names, or `all`)."""
     names = [one.code for one in catalogue.all_types()] if types == ("all",) else types
-    ends = until.replace(tzinfo=UTC) if until else None
+    dates: dict[str, Any] = {
+        "valid_from": since.replace(tzinfo=CHINA) if since else None,
+        "valid_until": until.replace(tzinfo=CHINA) if until else None,
+    }
+    if acts and Action(action) is not Action.ISSUE:
+        raise click.ClickException("only issuing is limited to acts")
     with _explained(), transaction() as session:
         departments.get_department(code)
         granted = [catalogue.get_type(name) for name in names]
         for found in granted:
-            departments.grant(session, department=code, type_code=found.code, action=Action(action), now=now(), valid_until=ends)
+            departments.grant(session, department=code, type_code=found.code, action=Action(action), now=now(), acts=acts or None, **dates)
     for found in granted:
         click.echo(f"{code} may {action} {found.slug}.")
 

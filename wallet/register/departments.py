@@ -1,14 +1,17 @@
 """Departments: public bodies, what each may do with which licence types, and the officers who act for it.
 
 A department is known by its credit code. Being added gives it a signing key with a certificate under the root. What it may do
-is an authority: one action on one licence type, from a moment on, until another or for good.
+is an authority: one action on one licence type, from a moment on, until another or for good, of which issuing may be limited to some acts.
+What a type opens to everyone (`open_to`) needs none.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -19,8 +22,10 @@ from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
+from wallet.register.catalogue import all_types, get_type
 
 TOPIC = "departments"
+OPERATOR = "operator"
 
 
 class Action(StrEnum):
@@ -77,7 +82,7 @@ class Department(Base):
 
 
 class Authority(Base):
-    """One action that a department may do with licences of one type."""
+    """One action that a department may do with licences of one type; `acts` are those of issuing that it is limited to, None: all."""
 
     __tablename__ = "authorities"
     department_code: Mapped[str] = mapped_column(primary_key=True)
@@ -85,10 +90,16 @@ class Authority(Base):
     action: Mapped[str] = mapped_column(primary_key=True)
     valid_from: Mapped[datetime]
     valid_until: Mapped[datetime | None]
+    acts: Mapped[list[str] | None]
+    granted_by: Mapped[str] = mapped_column(server_default=OPERATOR)
 
     def holds_at(self, now: datetime) -> bool:
         """Whether the authority has begun and not ended."""
         return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
+
+    def allows(self, action: Action | str, act: str | None, *, now: datetime) -> bool:
+        """Whether it is for an action, and for one act of it where that is asked, and holds now."""
+        return self.action == str(action) and (act is None or self.acts is None or act in self.acts) and self.holds_at(now)
 
 
 class Officer(Base):
@@ -115,22 +126,38 @@ def add_department(session: Session, settings: Settings, *, code: str, name: Tex
     return department
 
 
-def grant(session: Session, *, department: str, type_code: str, action: Action, now: datetime, valid_until: datetime | None = None) -> None:
-    """Give a department an authority from now on, or change how long it has it."""
-    until = {"valid_until": valid_until}
-    row = insert(Authority).values(department_code=department, type_code=type_code, action=action.value, valid_from=now, **until)
-    session.execute(row.on_conflict_do_update(index_elements=["department_code", "type_code", "action"], set_=until))
-    ledger.record(session, "authority.granted", actor="operator", object_id=department, now=now, type=type_code, action=action.value)
+def grant(
+    session: Session,
+    *,
+    department: str,
+    type_code: str,
+    action: Action,
+    now: datetime,
+    valid_from: datetime | None = None,
+    valid_until: datetime | None = None,
+    acts: Collection[str] | None = None,
+    by: str = OPERATOR,
+) -> Authority:
+    """Give a department an authority, from now on unless said, or change from when, how long and for which acts it has it; return it."""
+    terms = {"valid_until": valid_until, "acts": sorted(acts) if acts is not None else None, "granted_by": by}
+    row = insert(Authority).values(department_code=department, type_code=type_code, action=action.value, valid_from=valid_from or now, **terms)
+    has_ended = Authority.valid_until <= now
+    begins = valid_from or case((has_ended, now), else_=Authority.valid_from)  # what is renewed while it holds has held since then
+    row = row.on_conflict_do_update(index_elements=["department_code", "type_code", "action"], set_={**terms, "valid_from": begins})
+    granted = session.scalars(row.returning(Authority), execution_options={"populate_existing": True}).one()
+    details: dict[str, Any] = {"type": type_code, "action": action.value, **({"acts": terms["acts"]} if acts is not None else {})}
+    ledger.record(session, "authority.granted", actor=by, object_id=department, now=now, **details)
     _changed(session)
+    return granted
 
 
-def withdraw(session: Session, *, department: str, type_code: str, action: Action, now: datetime) -> None:
-    """End an authority now; raises NoAuthority if the department has none."""
-    row = session.get(Authority, (department, type_code, action.value))
-    if row is None or not row.holds_at(now):
+def withdraw(session: Session, *, department: str, type_code: str, action: Action, now: datetime, by: str = OPERATOR) -> None:
+    """End an authority now, or before it begins; raises NoAuthority if the department has none."""
+    row = session.get(Authority, (department, type_code, action.value), with_for_update=True)
+    if row is None or (row.valid_until is not None and row.valid_until <= now):
         raise NoAuthority("nothing to withdraw")
     row.valid_until = now
-    ledger.record(session, "authority.withdrawn", actor="operator", object_id=department, now=now, type=type_code, action=action.value)
+    ledger.record(session, "authority.withdrawn", actor=by, object_id=department, now=now, type=type_code, action=action.value)
     _changed(session)
 
 
@@ -165,15 +192,22 @@ def all_departments(session: Session) -> list[Department]:
 
 
 def check_authority(*, department: str, type_code: str, action: Action | str, now: datetime, act: str | None = None) -> None:
-    """Raise NoAuthority unless the department may do this with licences of this type now."""
-    if type_code not in types_under(department=department, action=action, now=now):
+    """Raise NoAuthority unless the department may do this with licences of this type now; `act` is one among those of issuing."""
+    for one in _authorities(department):
+        if one.type_code == type_code and one.allows(action, act, now=now):
+            return
+    if str(action) not in get_type(type_code).open_to:
         raise NoAuthority(f"no {action} authority", field="type")
 
 
 def types_under(*, department: str, action: Action | str, now: datetime) -> set[str]:
-    """Return the codes of the licence types with which a department may do something now."""
-    authorities = cache.get(TOPIC, ("authorities", department), lambda: _load_authorities(department)) or []
-    return {one.type_code for one in authorities if one.action == str(action) and one.holds_at(now)}
+    """Return the codes of the licence types with which a department may do something now, those that are open to every department included."""
+    granted = {one.type_code for one in _authorities(department) if one.allows(action, None, now=now)}
+    return granted | {one.code for one in all_types() if str(action) in one.open_to}
+
+
+def _authorities(department: str) -> list[Authority]:
+    return cache.get(TOPIC, ("authorities", department), lambda: _load_authorities(department)) or []
 
 
 def departments_of_officer(session: Session, subject_id: UUID) -> list[str]:

@@ -7,7 +7,7 @@ written, so that there are two answers to how a licence stood on a day: what is 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,12 @@ class EffectRefused(Refusal):
     """The day on which the act is to take effect lies ahead, or before the turn that it follows."""
 
     code, status, title = "effective-date-refused", 422, Text("生效日期有误。", "The effective date is not acceptable.")
+
+
+class MomentRefused(Refusal):
+    """What is asked of lies ahead."""
+
+    code, status, title = "moment-refused", 422, Text("只能查询过去的状态。", "Only the past can be asked about.")
 
 
 class LicenceTurn(Base):
@@ -103,7 +109,7 @@ def take(session: Session, licence: Licence, act: Act, cause: Cause, *, now: dat
 
     Of two who act at once one is refused, unless its act is allowed after the other's. Raises WrongState, EffectRefused.
     """
-    effective_at = _effect(session, licence, act, cause, now=now)
+    effective_at = check_effect(session, licence, act, cause.effective_on, now=now)
     why = sealing.seal(cause.as_text(), table=LICENCES, column=COLUMN, row=licence.id)
     row = update(Licence).where(Licence.holder_id == licence.holder_id, Licence.id == licence.id, allowed(act, today=china_date(now)))
     row = row.values(state=TURNS[act].state.value, act=act.value, turn=Licence.turn + 1, reason_sealed=why, changed_at=now, **values)
@@ -171,6 +177,15 @@ def state_on(session: Session, licence: Licence, *, at: datetime) -> Standing:
     return standing(licence, turns_of(session, licence), at=at)
 
 
+def moment_of(at: date | datetime, *, now: datetime) -> datetime:
+    """Return the moment that is meant: of a day its end in China, so that whatever happened on it counts. Raises MomentRefused for one ahead."""
+    if not isinstance(at, datetime):
+        at = now if at == china_date(now) else beginning_of(at + timedelta(days=1)) - timedelta(microseconds=1)
+    if at > now:
+        raise MomentRefused("ahead", field="at")
+    return at
+
+
 def standing(licence: Licence, turns: Sequence[LicenceTurn], *, at: datetime) -> Standing:
     """Return how a licence stood at a moment, from its turns."""
     known = [one for one in turns if one.at <= at]
@@ -211,13 +226,19 @@ def _seen(licence: Licence, turn: LicenceTurn, *, at: datetime) -> LicenceState:
     return seen_by_calendar(LicenceState(turn.state), turn.act, valid_from=licence.valid_from, valid_until=licence.valid_until, now=at)
 
 
-def _effect(session: Session, licence: Licence, act: Act, cause: Cause, *, now: datetime) -> datetime:
-    """Return from when on an act is in effect; only an annulment reaches back before the turn that it follows."""
-    if cause.effective_on is None or cause.effective_on == china_date(now):
+def check_state(licence: Licence, act: Act, *, now: datetime) -> None:
+    """Check that an act is allowed of a licence as it was read; raises WrongState. `take` decides."""
+    if licence.is_succeeded or licence.state_at(now) not in TURNS[act].states:
+        raise _not_from(licence, act, now=now)
+
+
+def check_effect(session: Session, licence: Licence, act: Act, effective_on: date | None, *, now: datetime) -> datetime:
+    """Return from when on an act is in effect; only an annulment reaches back before the turn that it follows. Raises EffectRefused."""
+    if effective_on is None or effective_on == china_date(now):
         return now
-    if cause.effective_on > china_date(now):
+    if effective_on > china_date(now):
         raise EffectRefused("ahead", field="effective_on", shown=Text("生效日期不能晚于今天。", "It must not lie ahead."))
-    effective_at, turns = beginning_of(cause.effective_on), turns_of(session, licence)
+    effective_at, turns = beginning_of(effective_on), turns_of(session, licence)
     earliest = turns[0] if act is Act.ANNUL else turns[-1]
     if effective_at < beginning_of(china_date(earliest.effective_at)):
         raise EffectRefused("too early", field="effective_on", shown=Text("生效日期早于上一次状态变更。", "It lies before the turn that it follows."))
@@ -226,9 +247,12 @@ def _effect(session: Session, licence: Licence, act: Act, cause: Cause, *, now: 
 
 def _wrong(session: Session, licence: Licence, act: Act, *, now: datetime) -> WrongState:
     present = select(Licence).where(Licence.holder_id == licence.holder_id, Licence.id == licence.id)
-    found = session.scalars(present, execution_options={"populate_existing": True}).one()
-    state = found.state_at(now)
-    successor = str(found.successor_id) if found.successor_id else None
+    return _not_from(session.scalars(present, execution_options={"populate_existing": True}).one(), act, now=now)
+
+
+def _not_from(licence: Licence, act: Act, *, now: datetime) -> WrongState:
+    state = licence.state_at(now)
+    successor = str(licence.successor_id) if licence.successor_id else None
     shown = Text(f"该证照当前状态：{state.text.zh}。", f"The licence is {state.text.en.lower()}.")
     kind = NotRevocable if act is Act.REVOKE else WrongState
     return kind(f"{act} of {licence.id}", shown=shown, state=state.value, successor=successor)

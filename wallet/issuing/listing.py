@@ -1,0 +1,97 @@
+"""A department's own licences: page by page, by type, state and end, or those of one holder, which is written down for the holder to see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import find_subject
+from idp.subjects.numbers import NumberRefused, parse_number
+from runtime import ledger
+from runtime.languages import Text
+from runtime.problems import Refusal
+from wallet.register.catalogue import get_type
+from wallet.register.licences import BY_CALENDAR, Licence, LicenceState, china_date, licences_of
+
+
+class NotACursor(Refusal):
+    """`after` is nothing that we gave as `next`."""
+
+    code, status, title = "not-a-cursor", 422, Text("after应为上一页返回的next。", "`after` is the `next` of a page before.")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which licences: each member narrows them, if it is given; `type` is a code or a short name, `after` the cursor of a page."""
+
+    type: str | None = None
+    state: str | None = None
+    expiring_before: date | None = None
+    due: bool | None = None
+    after: str | None = None
+
+
+def list_own(session: Session, wanted: Filter, *, department: str, limit: int, now: datetime) -> tuple[Sequence[Licence], str | None]:
+    """Return a page of what a department has issued, by type and age, and the cursor of the next; raises NotACursor, LicenceTypeNotFound."""
+    rows = select(Licence).where(Licence.issuer_code == department, *_conditions(wanted, today=china_date(now)))
+    if wanted.after is not None:
+        rows = rows.where(tuple_(Licence.type_code, Licence.id) > _cursor(wanted.after))
+    found = session.scalars(rows.order_by(Licence.type_code, Licence.id).limit(limit + 1)).all()
+    last = found[limit - 1] if len(found) > limit else None
+    return found[:limit], f"{last.type_code}.{last.id}" if last else None
+
+
+def search_own(session: Session, unverified_number: str, *, department: str, client: str, matter: str | None, now: datetime) -> list[Licence]:
+    """Return what a department has issued to a holder, by the holder's number or a former one, and write the search down.
+
+    A holder who is not known is told from one who has none of its licences by nothing. Raises NumberRefused.
+    """
+    try:
+        number = parse_number(unverified_number)
+    except NumberRefused as error:
+        raise NumberRefused(error.why, field="holder.number") from error
+    holder = find_subject(session, number)
+    if holder is None:
+        return []
+    found = [one for one in licences_of(session, holder_id=holder.id) if one.issuer_code == department]
+    about: dict[str, Any] = {"client": client, "found": len(found), **({"matter": matter} if matter else {})}
+    ledger.record(session, "licences.searched", actor=f"department:{department}", object_id=holder.id, subject_id=holder.id, now=now, **about)
+    return found
+
+
+def _conditions(wanted: Filter, *, today: date) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.type is not None:
+        conditions.append(Licence.type_code == get_type(wanted.type).code)
+    if wanted.state is not None:
+        conditions += _in_state(LicenceState(wanted.state), today=today)
+    if wanted.expiring_before is not None:
+        conditions.append(Licence.valid_until < wanted.expiring_before)
+    if wanted.due is not None:
+        conditions.append(Licence.due_since.is_not(None) if wanted.due else Licence.due_since.is_(None))
+    return conditions
+
+
+def _in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:
+    """Return the conditions of a state as `Licence.state_at` tells it."""
+    valid = Licence.state == LicenceState.VALID.value
+    expired = Licence.valid_until < today
+    if state is LicenceState.VALID:
+        return [valid, Licence.valid_from <= today, Licence.valid_until.is_(None) | ~expired]
+    if state is LicenceState.NOT_YET_VALID:
+        return [valid, Licence.valid_from > today]
+    if state is LicenceState.EXPIRED:
+        return [(valid & expired) | ((Licence.state == LicenceState.LAPSED.value) & (Licence.act == BY_CALENDAR))]
+    return [Licence.state == state.value, Licence.act != BY_CALENDAR]
+
+
+def _cursor(after: str) -> tuple[str, UUID]:
+    type_code, _, licence_id = after.partition(".")
+    try:
+        return type_code, UUID(licence_id)
+    except ValueError as error:
+        raise NotACursor(field="after") from error
