@@ -4,16 +4,14 @@ Pure. What was found once about a certificate is kept, since it cannot change.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
 
 from keys import paths, suites
-from keys.paths import UNREADABLE, UntrustedChain
+from keys.paths import UNREADABLE
 
 KEPT = 1024
-__all__ = ["Leaf", "UntrustedChain", "check_chain", "read_leaf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,3 @@ def read_leaf(unverified: str) -> Leaf:
         raise ValueError("not a certificate that names anyone") from error
     suite = suites.suite_of(key)  # type: ignore[arg-type]
     return Leaf(certificate, key, suite.name, uris, unverified, paths.fingerprint_of(certificate))  # type: ignore[arg-type]
-
-
-def check_chain(leaf: Leaf, *, chain_length: int, roots: tuple[x509.Certificate, ...], now: datetime) -> None:
-    """Check a chain that is the leaf alone, for something that is signed now; raises UntrustedChain."""
-    if chain_length != 1:
-        raise UntrustedChain("the chain is not one leaf")
-    paths.check_path((leaf.encoded,), roots=roots).check_held(now.timestamp())

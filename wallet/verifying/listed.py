@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 
 Span = tuple[float, float]
+BLUR = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Listed:
         return self.begins <= moment <= self.ends
 
     def is_granted(self, vct: str, moment: float) -> bool:
-        """Whether the issuer might issue a type at a moment."""
+        """Whether the issuer might issue a type at a moment, or less than a day after: issuers draw what they call the moment of signing
+        from the day before it, so that credentials cannot be lined up by it."""
         granted = self.grants.get(vct)
-        return granted is not None and any(begins <= moment < ends for begins, ends in granted.spans)
+        return granted is not None and any(begins - BLUR <= moment < ends for begins, ends in granted.spans)

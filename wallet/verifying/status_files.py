@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys import cose
+from keys import cose, paths
 from wallet.issuing import sd_jwt
 from wallet.issuing.status_packing import MOST_COMPRESSED, StatusBits, read_status_list
 from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, EXPIRES, ISSUED, JWT_TYPE, STATUS_LIST, SUBJECT, TIME_TO_LIVE
@@ -52,7 +52,7 @@ def _read_jwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: da
     encoded_header, encoded_payload, _ = compact.split(".")
     header = sd_jwt.read_json(encoded_header)
     leaf = chains.read_leaf(header["x5c"][0])
-    chains.check_chain(leaf, chain_length=len(header["x5c"]), roots=roots, now=now)
+    paths.check_path(header["x5c"], roots=roots).check_held(now.timestamp())
     if header.get("typ") != JWT_TYPE or "crit" in header or not is_signed(compact, header, leaf.key):
         raise BadStatusFile("the token is of another type, or its signature does not fit")
     return sd_jwt.read_json(encoded_payload), leaf.uris
@@ -60,9 +60,9 @@ def _read_jwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: da
 
 def _read_cwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> Read:
     message = cose.read_sign1(unverified)
-    chain = message.chain
-    leaf = chains.read_leaf(base64.b64encode(chain[0].public_bytes(Encoding.DER)).decode())
-    chains.check_chain(leaf, chain_length=len(chain), roots=roots, now=now)
+    chain = [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in message.chain]
+    leaf = chains.read_leaf(chain[0])
+    paths.check_path(chain, roots=roots).check_held(now.timestamp())
     payload = cose.verify1(message, leaf.key)
     if message.protected.get(cose.TYPE) != CWT_MEDIA_TYPE:
         raise BadStatusFile("the token is of another type, or its signature does not fit")

@@ -148,9 +148,9 @@ def _spans(turns: list[Any]) -> Iterator[Span]:
     ends = math.inf
     for turn in turns:
         begins = _time(turn["StatusStartingTime"]).timestamp()
-        if turn["ServiceStatus"] not in (GRANTED, WITHDRAWN) or begins >= ends:
+        if turn["ServiceStatus"] not in (GRANTED, WITHDRAWN) or begins > ends:
             raise ListRefused("the history of a service is out of order")
-        if turn["ServiceStatus"] == GRANTED:
+        if turn["ServiceStatus"] == GRANTED and begins < ends:
             yield begins, ends
         ends = begins
 

@@ -1,0 +1,268 @@
+"""Another province's house, with a database and an address of its own, whose licences are believed here for what its trust list was granted."""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from demo import postgres
+from keys import certificates, ring
+from keys.init import init_keys
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.settings import Settings
+from tests import schema
+from tests.world_people import new_person
+from tests.world_verifying import OTHER_TYPE, TYPE, Counter
+from tests.world_wallet import new_department, new_licence
+from wallet.issuing import credentials, status_building, trust_list
+from wallet.issuing.life import revoke_licence
+from wallet.register import catalogue, departments
+from wallet.register.departments import Action
+from wallet.verifying import trust_list_jobs, trust_sources
+from wallet.verifying.checks import Expected, NotVerified, Reason, verify
+from wallet.verifying.trust_list_commands import trust_list as command
+from wallet.verifying.trust_list_reading import Source, read_list
+from wallet.verifying.trusting import current_trust
+from wsgi import create_app
+
+PROVINCE = "虚构省"
+UNBOUND = Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=timedelta(minutes=5))
+
+
+class Province:
+    """A house elsewhere."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.app, self.settings = app, settings
+        with app.app_context():
+            self.department = new_department(issue=(TYPE, OTHER_TYPE))
+            self.root = certificates.root_pem()
+
+    def publish(self) -> None:
+        with self.app.app_context(), transaction() as session:
+            trust_list.rebuild(session, self.settings, now=now())
+
+    def issue(self, slug: str = TYPE) -> str:
+        """Issue a licence and return its credential, as its holder carries it."""
+        with self.app.app_context():
+            with transaction() as session:
+                self.licence = new_licence(session, type=slug, department=self.department, number=new_person(session).number)
+            self.build_statuses()
+            with transaction() as session:
+                return credentials.text_of(credentials.credential_of(session, self.licence))
+
+    def build_statuses(self) -> None:
+        with self.app.app_context(), transaction() as session:
+            while status_building.rebuild_next(session, self.settings, now=now()):
+                pass
+
+
+@pytest.fixture(scope="module")
+def province(server: postgres.PostgresServer) -> Iterator[Province]:
+    url = postgres.create_database(server, "province_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
+    schema.create(url)
+    listening = make_server("127.0.0.1", 0, lambda environ, start: app(environ, start), threaded=True)
+    settings = Settings(database_url=url, master_key=bytes(range(40, 72)), development=True, public_url=f"http://127.0.0.1:{listening.port}")
+    app = create_app(settings)
+    with app.app_context(), transaction() as session:
+        init_keys(session, settings, now=now())
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    one = Province(app, settings)
+    one.publish()
+    yield one
+    listening.shutdown()
+    app.extensions["kabao_cache"].stop()
+    app.extensions["kabao_engine"].dispose()
+
+
+@pytest.fixture
+def believed(app: Flask, province: Province, tmp_path: Path) -> Iterator[Province]:
+    """The province's list, believed for driving licences."""
+    (tmp_path / "root.pem").write_bytes(province.root)
+    done = added(app, province, tmp_path)
+    assert done.exit_code == 0, done.output
+    yield province
+    with app.app_context(), transaction() as session:
+        for row in trust_sources.sources(session):
+            trust_sources.remove(session, row.name, now=now())
+
+
+def added(app: Flask, province: Province, folder: Path, *types: str) -> Any:
+    named = [part for slug in types or (TYPE,) for part in ("--type", slug)]
+    address = f"{province.settings.public_url}/trust-list"
+    return app.test_cli_runner().invoke(command, ["add", "elsewhere", address, "--root", str(folder / "root.pem"), "--province", PROVINCE, *named])
+
+
+def failed(answer: Any) -> list[tuple[str, str]]:
+    return [(check["check"], check["reason"]) for check in answer.json["checks"] if check["outcome"] == "failed"]
+
+
+def test_a_licence_of_a_listed_issuer_is_verified_and_its_province_is_said(counter: Counter, believed: Province) -> None:
+    answer = counter.verify(believed.issue(), binding="none")
+    assert failed(answer) == []
+    assert answer.json["verdict"] == "valid"
+    issuer = answer.json["licence"]["issuer"]
+    assert (issuer["province"], issuer["code"]) == (PROVINCE, believed.department)
+    assert issuer["name"]["zh"].startswith("示例市")
+    assert answer.json["licence"]["slug"] == TYPE
+    assert answer.json["fields"]["vehicle_class"]
+
+
+def test_its_own_revocation_is_heard(app: Flask, counter: Counter, believed: Province) -> None:
+    text = believed.issue()
+    with believed.app.app_context(), transaction() as session:
+        revoke_licence(session, believed.licence, reason="违法", legal_basis="法", department=believed.department, now=now())
+    believed.build_statuses()
+    app.extensions["kabao_cache"].clear(trust_sources.TOPIC)
+    assert failed(counter.verify(text, binding="none")) == [("status", "revoked")]
+
+
+def test_a_type_that_the_operator_did_not_grant_is_not_believed(counter: Counter, believed: Province) -> None:
+    assert failed(counter.verify(believed.issue(OTHER_TYPE), binding="none")) == [("issuer", "not_granted")]
+
+
+def test_without_a_list_nobody_elsewhere_is_believed(counter: Counter, province: Province) -> None:
+    assert failed(counter.verify(province.issue(), binding="none")) == [("issuer", "untrusted")]
+
+
+def judged(text: str, at: datetime) -> Reason | None:
+    try:
+        verify(text, expected=UNBOUND, trust=current_trust(), status_of=None, now=at)
+    except NotVerified as failure:
+        return failure.reason
+    return None
+
+
+def test_a_list_that_ran_out_is_said_to_have_run_out(context: None, believed: Province) -> None:
+    text = believed.issue()
+    assert judged(text, now() + trust_list.LIFETIME - timedelta(hours=1)) is None
+    assert judged(text, now() + trust_list.LIFETIME + timedelta(hours=1)) is Reason.LIST_EXPIRED
+
+
+def test_a_list_that_cannot_be_had_leaves_the_last_good_one(app: Flask, context: None, believed: Province, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction() as session:
+        row = trust_sources.get_source(session, "elsewhere")
+        row.url = "http://127.0.0.1:9/trust-list"
+    trust_list_jobs.fetch_trust_list("elsewhere")
+    with transaction() as session:
+        row = trust_sources.get_source(session, "elsewhere")
+        assert row.state_at(now()) == "unavailable"
+        assert "no answer" in (row.fault or "")
+        assert row.state_at(row.next_update) == "expired"
+    assert judged(believed.issue(), now()) is None
+    shown = app.test_cli_runner().invoke(command, ["list"], env={"COLUMNS": "200"}).output
+    assert "unavailable" in shown
+
+
+def test_what_was_withdrawn_is_believed_for_what_was_signed_before(context: None, app: Flask, believed: Province) -> None:
+    before = believed.issue()
+    with believed.app.app_context(), transaction() as session:
+        code = catalogue.get_type(TYPE).code
+        departments.withdraw(session, department=believed.department, type_code=code, action=Action.ISSUE, now=now())
+    believed.publish()
+    trust_list_jobs.fetch_trust_list("elsewhere")
+    with transaction() as session:
+        assert trust_sources.get_source(session, "elsewhere").fault is None
+    assert judged(before, now()) is None
+    listed = next(one for one in current_trust().listed.values() if one.code == believed.department)
+    (granted,) = listed.grants.values()
+    assert granted.spans[0][1] <= now().timestamp()
+    assert not listed.is_granted(next(iter(listed.grants)), now().timestamp())
+    with believed.app.app_context(), transaction() as session:
+        departments.grant(session, department=believed.department, type_code=code, action=Action.ISSUE, now=now())
+    believed.publish()
+    trust_list_jobs.fetch_trust_list("elsewhere")
+    assert judged(believed.issue(), now() + timedelta(seconds=1)) is None
+
+
+def test_an_issuer_renews_its_certificate_and_both_are_believed(context: None, believed: Province) -> None:
+    before = believed.issue()
+    with believed.app.app_context():
+        from keys import renewal
+
+        use = certificates.department_use(believed.department)
+        with transaction() as session:
+            renewal.renew(session, believed.settings, use, now=now())
+        believed.publish()
+        with transaction() as session:
+            renewal.switch(session, use, now=now() + timedelta(minutes=6))
+    trust_list_jobs.fetch_trust_list("elsewhere")
+    assert judged(before, now()) is None
+    assert judged(believed.issue(), now()) is None
+
+
+def test_our_own_list_is_published_once_signed_and_for_every_origin(app: Flask, settings: Settings, context: None) -> None:
+    department = new_department(issue=(TYPE,))
+    with transaction() as session:
+        first = trust_list.rebuild(session, settings, now=now())
+    with transaction() as session:
+        assert trust_list.rebuild(session, settings, now=now()) is None, "it says what is so"
+    assert first is not None
+    answer = app.test_client().get("/trust-list")
+    assert (answer.status_code, answer.content_type) == (200, "application/jose")
+    assert answer.data.decode() == first.token
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    again = app.test_client().get("/trust-list", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    root = certificates.root_certificate()
+    source = Source("我省", root, frozenset({catalogue.get_type(TYPE).code}), "https://reader.example")
+    read = read_list(answer.data, source, now=now())
+    assert department in {one.code for one in read.listed.values()}
+    assert read.sequence == first.sequence
+    with transaction() as session:
+        renewed = trust_list.rebuild(session, settings, now=now() + timedelta(days=4))
+    assert renewed is not None
+    assert renewed.sequence == first.sequence + 1
+
+
+def test_a_compromised_key_is_not_in_the_list(context: None, settings: Settings) -> None:
+    from keys import issued_certificates
+
+    department = new_department(issue=(TYPE,))
+    use = certificates.department_use(department)
+    leaf = ring.signer(use).certificates[0]
+    with transaction() as session:
+        reason = issued_certificates.Reason.KEY_COMPROMISE
+        issued_certificates.revoke(session, use=use, serial=leaf.serial_number, reason=reason, at=now(), now=now())
+    with transaction() as session:
+        row = trust_list.rebuild(session, settings, now=now())
+    assert row is not None
+    read = read_list(row.token.encode(), Source("我省", certificates.root_certificate(), frozenset(), "https://x.example"), now=now())
+    assert department not in {one.code for one in read.listed.values()}
+
+
+def test_the_commands_show_and_remove(app: Flask, believed: Province) -> None:
+    shown = app.test_cli_runner().invoke(command, ["show", "elsewhere"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.output
+    assert believed.settings.public_url in shown.output
+    assert app.test_cli_runner().invoke(command, ["refresh", "elsewhere"]).output.startswith("good")
+    assert app.test_cli_runner().invoke(command, ["remove", "elsewhere"]).exit_code == 0
+    assert app.test_cli_runner().invoke(command, ["show", "elsewhere"]).exit_code == 1
+    assert app.test_cli_runner().invoke(command, ["remove", "elsewhere"]).exit_code == 1
+
+
+def test_a_list_of_our_own_cannot_be_brought_back_to_us(app: Flask, settings: Settings, context: None) -> None:
+    with transaction() as session:
+        trust_list.rebuild(session, settings, now=now() + timedelta(days=10))
+        token = session.scalars(select(trust_list.OwnTrustList.token).order_by(trust_list.OwnTrustList.sequence.desc())).first() or ""
+    with transaction() as session, pytest.raises(trust_sources.SourceRefused, match=r"own departments|from the future"):
+        trust_sources.add(
+            session,
+            settings,
+            name="ours",
+            province=PROVINCE,
+            url=None,
+            given=token.encode(),
+            root=certificates.root_certificate().public_bytes(Encoding.PEM),
+            types=[],
+            now=now(),
+        )
