@@ -1,7 +1,6 @@
 """Clients for tests: departments' systems and portals with keys of their own, and the tokens that they ask for."""
 
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ class System:
 
     def assertion(self, **changes: Any) -> str:
         """Return a fresh assertion, with some claims changed (None takes one away)."""
-        claims = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "exp": int(time.time()) + 60, "jti": secrets.token_urlsafe(16)}
+        claims = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "exp": int(now().timestamp()) + 60, "jti": secrets.token_urlsafe(16)}
         claims = {name: value for name, value in {**claims, **changes}.items() if value is not None}
         return jwt.encode(claims, self.private_key, algorithm=suites.suite_of(self.private_key).name)
 
