@@ -125,6 +125,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         export_sections,  # noqa: F401 (likewise)
         licence_notices,  # noqa: F401 (declares a job)
     )
+    from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.offer_pages import offer_pages
     from wallet.holding.visitors import find_visitor
@@ -149,6 +150,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
+    from wallet.issuing.documents_api import documents
     from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
     from wallet.issuing.oid4vci.credential_api import credentials
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
@@ -171,7 +173,20 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
 
-    for blueprint in (health, published, signin_pages, account_pages, children_pages, step_up_pages, home, wallet, show, offer_pages, enterprise):
+    for blueprint in (
+        health,
+        published,
+        signin_pages,
+        account_pages,
+        children_pages,
+        step_up_pages,
+        home,
+        wallet,
+        show,
+        offer_pages,
+        document_pages,
+        enterprise,
+    ):
         app.register_blueprint(blueprint)
     for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
         app.register_blueprint(blueprint)
@@ -194,6 +209,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         licence_acts_api.licence_acts,
         act_requests_api.act_requests,
         authorities_api.authorities,
+        documents,
         batches_api.batches_api,
         licence_types_api.licence_types,
         departments_api.departments,

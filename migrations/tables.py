@@ -37,6 +37,7 @@ from runtime.database import Base
 from wallet.holding import licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.issuing import pending as act_requests
+from wallet.issuing.documents import kept
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
@@ -114,6 +115,7 @@ OWNERS = (
     credentials,
     batches,
     elsewhere,
+    kept,
     deferred,
     offers,
     status_lists,

@@ -17,7 +17,9 @@ WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),
+    Way.DOCUMENT.value: Text("您取得了盖章文件", "You took a sealed document"),
 }
+OWN = Text("您本人", "Yourself")
 PAGE = 50
 
 
@@ -52,7 +54,7 @@ def _entry(session: Session, use: Use) -> Entry:
     return Entry(
         id=use.id,
         at=use.at,
-        department=issuer_name(use.department),
+        department=OWN if use.way == Way.DOCUMENT.value else issuer_name(use.department),
         cause=use.cause,
         way=WAYS[use.way],
         fields=_labels(licence_type, use.fields),

@@ -18,11 +18,12 @@ TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a department came to see a licence: the holder showed it, it was drawn on authority, or with the holder's consent."""
+    """How a licence came to be seen: its holder showed it, it was drawn on authority or with consent, or its holder took a document of it."""
 
     PRESENTATION = "presentation"
     DRAW = "draw"
     CONSENT = "consent"
+    DOCUMENT = "document"
 
 
 class Use(Base):

@@ -66,13 +66,16 @@ class Content:
         return known is None or known.hideable
 
 
-def content_of(session: Session, settings: Settings, licence: Licence) -> Content:
-    """Return what credentials say of a licence, read by the version of its type under which it was issued."""
-    holder = get_subject(session, licence.holder_id)
+def content_of(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID | None = None) -> Content:
+    """Return what credentials say of a licence, read by the version of its type under which it was issued.
+
+    Of several holders they name the one that is given, the first unless said.
+    """
+    holder = get_subject(session, holder_id or licence.holder_id)
     return make_content(
         settings,
         licence_id=licence.id,
-        holder_id=licence.holder_id,
+        holder_id=holder.id,
         licence_type=type_of(licence),
         department=licence.issuer_code,
         identifier=licence.identifier,

@@ -1,9 +1,10 @@
-"""What the credentials of a licence say of it after an act, in the status lists: those of every holder, wherever they are kept."""
+"""What the credentials of a licence say of it after an act, in the status lists: those of every holder, wherever they are kept, and of documents."""
 
 from sqlalchemy.orm import Session
 
 from wallet.issuing import status_lists
 from wallet.issuing.credentials import credentials_of
+from wallet.issuing.documents import kept
 from wallet.issuing.oid4vci import elsewhere
 from wallet.register.acts import CredentialStatus
 from wallet.register.licences import Licence
@@ -15,6 +16,10 @@ def mark(session: Session, licence: Licence, status: CredentialStatus | None) ->
     """Change the status of every credential of a licence; None changes nothing, and what is invalid stays so."""
     if status is None:
         return
-    for place in (*(one.place for one in credentials_of(session, licence)), *elsewhere.places_of(session, licence)):
+    for place in (
+        *(one.place for one in credentials_of(session, licence)),
+        *elsewhere.places_of(session, licence),
+        *kept.places_of(session, licence),
+    ):
         if status_lists.state_of(session, place) not in (status_lists.INVALID, STATUSES[status]):
             status_lists.set_status(session, place, STATUSES[status])

@@ -15,7 +15,6 @@ from wallet.issuing.documents.layouts import Sheet
 from wallet.issuing.documents.writing import About, Attached
 from wallet.issuing.status_lists import Place
 
-MEDIA_TYPE = "application/pdf"
 DATA_NAME, DATA_TYPE = "licence.vc.jwt", "application/vc+jwt"
 ON_PAPER = ("holder_name", "licence_identifier")
 PAPER_IS_FRESH = timedelta(days=5 * 365)

@@ -4,15 +4,13 @@ The licence's row is locked while that is done, so that a revocation finds every
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import get_subject, name_of, number_of
 from keys import suites
 from keys.ring import KeyNotReady
 from runtime import ledger
@@ -24,10 +22,9 @@ from wallet.issuing.formats import as_text
 from wallet.issuing.oid4vci import elsewhere
 from wallet.issuing.oid4vci.configurations import Configuration
 from wallet.issuing.oid4vci.errors import CredentialRequestDenied
-from wallet.issuing.status_lists import VALID, Place, StatusEntry
+from wallet.issuing.status_lists import Place
+from wallet.issuing.status_places import take_one
 from wallet.register.licences import Licence
-
-ATTEMPTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +66,11 @@ def issue(
     bound, batch_id = list(keys), new_id()
     if not elsewhere.make_room(session, licence, holder_id=wallet.holder_id, client_id=wallet.client_id, count=len(bound), now=now):
         raise CredentialRequestDenied("The licence is in as many wallets as it may be: its holder has to take it back from one.")
-    content, list_id = _content_for(session, settings, licence, wallet.holder_id), status_lists.open_list(settings, now=now)
+    content, list_id = content_of(session, settings, licence, holder_id=wallet.holder_id), status_lists.open_list(settings, now=now)
     ends = [one for one in (content.expires_at, now + settings.credential_lifetime) if one is not None]
     rows, texts = [], []
     for key in bound:
-        place = _take_place(session, list_id)
+        place = take_one(session, list_id)
         texts.append(_make(settings, content, configuration, key=key, place=place, now=now))
         rows.append(_row(licence, configuration, batch_id=batch_id, key=key, place=place, wallet=wallet, now=now) | {"expires_at": min(ends)})
     elsewhere.add(session, rows)
@@ -91,31 +88,11 @@ def issue(
     return Issued(batch_id, tuple(texts))
 
 
-def _content_for(session: Session, settings: Settings, licence: Licence, holder_id: UUID) -> Content:
-    """Return what the credential says, of the one among several holders who fetches it."""
-    content = content_of(session, settings, licence)
-    if holder_id == licence.holder_id:
-        return content
-    holder = get_subject(session, holder_id)
-    named = {"holder_name": name_of(holder), "holder_number": number_of(holder).value}
-    return replace(content, holder_id=holder_id, values={**content.values, **named})
-
-
 def _make(settings: Settings, content: Content, configuration: Configuration, *, key: dict[str, str], place: Place, now: datetime) -> str:
     try:
         return as_text(configuration.format.make(settings, content, holder_key=dict(key), place=place, now=now))
     except KeyNotReady as error:
         raise NotReady from error
-
-
-def _take_place(session: Session, list_id: str) -> Place:
-    """Take a free place at random; a list is closed when half full, so that a second draw is seldom needed and a thirtieth never."""
-    for _ in range(ATTEMPTS):
-        place = status_lists.draw(list_id)
-        row = insert(StatusEntry).values(list_id=place.list_id, index=place.index, status=VALID).on_conflict_do_nothing()
-        if session.execute(row.returning(StatusEntry.index)).first() is not None:
-            return place
-    raise RuntimeError("the open status list is full")
 
 
 def _row(licence: Licence, configuration: Configuration, *, batch_id: UUID, key: dict[str, str], place: Place, wallet: Wallet, now: datetime) -> Any:

@@ -1,0 +1,46 @@
+"""For issuing departments: the sealed document of a licence of their own."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, current_app, g, request
+
+from idp.oauth.callers import bearer
+from idp.signin import throttle
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.openapi import ApiBlueprint
+from runtime.pages import csrf
+from schemas.documents import DocumentQuerySchema
+from wallet.issuing.documents.kept import MEDIA_TYPE, make_document
+from wallet.register.licences import LicenceNotFound, get_licence
+
+documents = ApiBlueprint("documents", __name__, description="Sealed documents of licences, for the departments that issue them.")
+csrf.exempt(documents)
+FILE = "licence.pdf"
+
+
+@documents.route("/licences/<uuid:licence_id>/document", methods=["GET"])
+@allow(bearer("licences:issue", "licences:read"))
+@documents.arguments(DocumentQuerySchema(), location="query")
+@documents.response(200, content_type=MEDIA_TYPE)
+@documents.doc(security=[{"department": ["licences:issue", "licences:read"]}])
+def document(query: dict[str, Any], licence_id: UUID) -> Response:
+    """Make a licence of the caller's department as a PDF under its signature (PAdES B-LT), with the licence's data inside; each is a new one."""
+    moment = now()
+    with transaction() as session:
+        throttle.count(session, throttle.Try("document", g.token.client_id, request.remote_addr or ""), now=moment)
+    with transaction() as session:
+        licence = get_licence(session, licence_id)
+        if licence.issuer_code != g.token.department:
+            raise LicenceNotFound("another department's")
+        actor = f"department:{g.token.department}"
+        _, made = make_document(session, current_app.extensions["kabao_settings"], licence, kind=query["kind"], actor=actor, now=moment)
+    return as_file(made)
+
+
+def as_file(made: bytes) -> Response:
+    """Return a document as a file to keep, under a name that says nothing of anybody."""
+    headers = {"Content-Disposition": f'attachment; filename="{FILE}"', "Cache-Control": "no-store"}
+    return Response(made, content_type=MEDIA_TYPE, headers=headers)
