@@ -35,6 +35,7 @@ GRANTED, WITHDRAWN = (f"http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/{state
 OPERATOR, SCHEME = Text("卡包", "Kabao"), Text("发证部门信任名单", "List of trusted issuing departments")
 LIFETIME, RENEWED_BEFORE = timedelta(days=7), timedelta(days=4)
 ALL_HISTORY = 65535  # TS 119 602: nothing is ever taken out
+UNKNOWN_POSTCODE = "000000"
 TOPIC = "trust_list"
 LOCK = 0x6B747273
 
@@ -180,7 +181,7 @@ def _information(settings: Settings, department: Department) -> dict[str, Any]:
         "TEName": _both(department.name),
         "TETradeName": [{"lang": "en", "value": f"GOVCN-{department.code}"}],
         "TEAddress": {
-            "TEPostalAddress": [{"lang": "zh", "StreetAddress": department.name_zh, "Country": "CN"}],
+            "TEPostalAddress": [_address(department.name_zh)],
             "TEElectronicAddress": [{"lang": "zh", "uriValue": uri}],
         },
         "TEInformationURI": [{"lang": "zh", "uriValue": uri}],
@@ -195,7 +196,7 @@ def _scheme(settings: Settings, *, sequence: int, now: datetime) -> dict[str, An
         "LoTEType": LIST_TYPE,
         "SchemeOperatorName": _both(OPERATOR),
         "SchemeOperatorAddress": {
-            "SchemeOperatorPostalAddress": [{"lang": "zh", "StreetAddress": settings.host, "Country": "CN"}],
+            "SchemeOperatorPostalAddress": [_address(settings.host)],
             "SchemeOperatorElectronicAddress": [address],
         },
         "SchemeName": _both(SCHEME),
@@ -209,6 +210,11 @@ def _scheme(settings: Settings, *, sequence: int, now: datetime) -> dict[str, An
         "NextUpdate": _time(now + LIFETIME),
         "DistributionPoints": [f"{settings.public_url}{PATH}"],
     }
+
+
+def _address(at: str) -> dict[str, str]:
+    """Return a postal address, which the form asks for: a department is reached by its name, and no street of it is known here."""
+    return {"lang": "zh", "StreetAddress": at, "Locality": at, "PostalCode": UNKNOWN_POSTCODE, "Country": "CN"}
 
 
 def _both(text: Text) -> list[dict[str, str]]:
