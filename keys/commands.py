@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from keys import ring, suites
 from keys.certificate_commands import renew, root
 from keys.key_schedule_commands import add, schedule
-from keys.rewrapping_commands import derivation, rewrap
+from keys.rewrapping_commands import derivation, rewrap, seal_master_key
 from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
 from runtime.commands import explained
@@ -20,6 +20,7 @@ keys.add_command(rotate_data)
 keys.add_command(rotation)
 keys.add_command(derivation)
 keys.add_command(rewrap)
+keys.add_command(seal_master_key)
 keys.add_command(schedule)
 keys.add_command(add)
 keys.add_command(renew)

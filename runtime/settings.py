@@ -158,8 +158,10 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.faults: list[str] = []
+        self.module: Access | None = None
 
     def settings(self) -> Settings:
+        self.module = self.pkcs11()
         development = self.environ.get("KABAO_ENVIRONMENT", "production") == "development"
         read = Settings(
             database_url=self.database_url(),
@@ -206,7 +208,7 @@ class _Reader:
             client_authentication=self.client_authentication(),
             threads=self.whole("KABAO_THREADS", 0, least=0, most=500),
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
-            pkcs11=self.pkcs11(),
+            pkcs11=self.module,
             status_history=timedelta(days=self.whole("KABAO_STATUS_HISTORY_DAYS", 366, least=0, most=36525)),
         )
         if self.faults:
@@ -261,12 +263,26 @@ class _Reader:
         if not text:
             return None
         try:
-            key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            key = self.unsealed(name, text) if text.startswith("pkcs11:") else base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             key = b""
         if len(key) != MASTER_KEY_BYTES or len(set(key)) < MASTER_KEY_BYTES // 4:
             self.faults.append(f"{name} must be 32 random bytes in base64url.")
         return key
+
+    def unsealed(self, name: str, text: str) -> bytes:
+        """Return a key that rests sealed under one in the security module; here the module is needed at the start."""
+        from runtime.sealed_master_key import unseal
+        from runtime.security_module import ModuleAway
+
+        if self.module is None:
+            self.faults.append(f"{name} is sealed under a security module: set KABAO_PKCS11_MODULE and what goes with it.")
+            return b""
+        try:
+            return unseal(self.module, text)
+        except ModuleAway as away:
+            self.faults.append(f"{name} cannot be opened by the security module: {away.reason}.")
+            return b""
 
     def sender(self, name: str, schemes: tuple[str, ...]) -> str:
         url = self.environ.get(name, "").strip()

@@ -312,3 +312,30 @@ def test_the_settings_read_the_pin_from_a_file_and_never_show_it(tmp_path: Path)
 def test_half_a_setting_is_refused(named: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="KABAO_PKCS11"):
         Settings.from_environ({**ENVIRON, **named})
+
+
+def test_the_master_key_rests_sealed_under_a_key_of_the_token(app: Flask, context: None, module: Settings) -> None:
+    printed = app.test_cli_runner().invoke(keys_command, ["seal-master-key"]).output.strip()
+    name, _, sealed = printed.partition("=")
+    assert name == "KABAO_MASTER_KEY"
+    environ = {**ENVIRON, name: sealed, "KABAO_PKCS11_MODULE": module.pkcs11.module, "KABAO_PKCS11_TOKEN": soft_module.TOKEN}
+    assert Settings.from_environ({**environ, "KABAO_PKCS11_PIN": soft_module.PIN}).master_key == module.master_key
+    for spoilt in ({}, {"KABAO_PKCS11_PIN": soft_module.PIN, name: sealed[:-4] + "AAAA"}, {"KABAO_PKCS11_PIN": soft_module.PIN, name: "pkcs11:AAAA"}):
+        security_module.module_of.cache_clear()
+        with pytest.raises(SettingsError, match="KABAO_MASTER_KEY"):
+            Settings.from_environ({**environ, **spoilt} if spoilt else {**ENVIRON, name: sealed})
+
+
+def test_a_request_that_needs_a_token_which_is_away_is_told_when_to_come_back(app: Flask, module: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(use: str, suite: str | None = None) -> ring.Signer:
+        raise ModuleAway("the token does not answer")
+
+    monkeypatch.setattr("keys.ring.signer", away)
+    from tests.world_wallet import new_department
+
+    with app.app_context():
+        code = new_department()
+    answer = app.test_client().get(f"/departments/{code}")
+    assert (answer.status_code, answer.json["code"]) == (503, "keys-unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    assert app.test_client().get("/jwks").status_code == 200

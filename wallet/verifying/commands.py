@@ -14,7 +14,7 @@ from rich.progress import Progress
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
-from keys import certificates, ring
+from keys import ring
 from runtime import ledger as ledger_rows
 from runtime.clock import now
 from runtime.database import transaction
@@ -26,6 +26,7 @@ from wallet.verifying.checks import Expected, NotVerified, Outcome, Result, Stat
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.ledger_jobs import CHECKPOINT
 from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
+from wallet.verifying.trusting import current_trust
 
 NOT_VERIFIED = 1
 BINDING_AGE = timedelta(minutes=5)
@@ -51,11 +52,11 @@ def verify(file: BinaryIO, root: Path | None, status: Path | None, audience: str
     """
     if (audience is None) != (nonce is None):
         raise click.UsageError("--audience and --nonce go together.")
-    roots = (_read_root(root) if root else _own_root(),)
+    trust = Trust((_read_root(root),)) if root else _own_trust()
     expected = Expected(binding=nonce is not None, audience=audience, nonce=nonce, vcts=None, binding_age=BINDING_AGE)
     text = file.read(sd_jwt.MAX_TEXT + 2).decode("utf-8", "replace").strip()
     try:
-        verified = run_checks(text, expected=expected, trust=Trust(roots), status_of=_read_status(status, roots), now=now())
+        verified = run_checks(text, expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
     except NotVerified as failure:
         _show(failure.outcomes)
         click.echo(f"未通过核验 NOT VERIFIED: {failure.check} ({failure.reason})")
@@ -112,10 +113,10 @@ def _read_root(path: Path) -> x509.Certificate:
         raise click.UsageError(f"{path} is not a certificate in PEM.") from error
 
 
-def _own_root() -> x509.Certificate:
+def _own_trust() -> Trust:
     try:
         with click.get_current_context().ensure_object(ScriptInfo).load_app().app_context():
-            return certificates.root_certificate()
+            return current_trust()
     except (SettingsError, Refusal, DBAPIError) as error:
         raise click.UsageError("This machine has no installation with a root; give one with --root FILE.") from error
 
