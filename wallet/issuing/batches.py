@@ -68,6 +68,8 @@ class BatchLine(Base):
     __table_args__ = (Index("ix_batch_lines_digest", "digest", postgresql_where=text("licence_id IS NOT NULL")),)
 
 
+_ADD = insert(BatchLine)
+KEEP = _ADD.on_conflict_do_update(index_elements=["batch_id", "line"], set_={name: _ADD.excluded[name] for name in ("digest", "licence_id", SAID)})
 sealed_tables.declare(BatchLine, sealed={SAID: SAID})
 
 
@@ -135,9 +137,7 @@ def keep(session: Session, batch_id: UUID, outcomes: Sequence[Outcome], before: 
     rows = [_row(batch_id, one, before.get(one.line)) for one in outcomes if not _is_known(one, before.get(one.line))]
     if not rows:
         return
-    added = insert(BatchLine).values(rows)
-    changed = {name: added.excluded[name] for name in ("digest", "licence_id", SAID)}
-    session.execute(added.on_conflict_do_update(index_elements=["batch_id", "line"], set_=changed))
+    session.connection().execute(KEEP, rows)
 
 
 def results(session: Session, batch_id: UUID, *, after: int = 0, until: int = 2**31 - 1) -> list[Outcome]:

@@ -59,11 +59,8 @@ class Content:
     @property
     def hideable(self) -> dict[str, Any]:
         """The values that the holder may keep to themselves; the others stand in the open."""
-        return {name: value for name, value in self.values.items() if self._is_hideable(name)}
-
-    def _is_hideable(self, name: str) -> bool:
-        known = self.licence_type.find_field(name)
-        return known is None or known.hideable
+        shown = {one.name for one in self.licence_type.fields if not one.hideable}
+        return {name: value for name, value in self.values.items() if name not in shown}
 
 
 def content_of(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID | None = None) -> Content:

@@ -85,7 +85,7 @@ class _Reserved:
                 return self.free.pop()
             drawn = {draw(list_id).index for _ in range(max(self.count, 1))}
             rows = [{"list_id": list_id, "index": index, "status": VALID} for index in sorted(drawn)]
-            taken = self.session.connection().scalars(insert_or(PLACES).values(rows).on_conflict_do_nothing().returning(PLACES.c.index))
+            taken = self.session.connection().scalars(TAKE_PLACES, rows)
             self.free = [Place(list_id, index) for index in taken]
         raise RuntimeError("the open status list is full")
 
@@ -118,4 +118,5 @@ def _named(table: Table) -> dict[str, BindParameter[Any]]:
 
 
 WRITE, WRITE_CREDENTIAL = _statement(LICENCES, TURNS), _statement()
+TAKE_PLACES = insert_or(PLACES).on_conflict_do_nothing().returning(PLACES.c.index)
 ADD_LICENCE, ADD_TURN, ADD_CREDENTIAL = insert(LICENCES), insert(TURNS), insert(CREDENTIALS)

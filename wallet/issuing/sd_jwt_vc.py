@@ -48,13 +48,14 @@ def _decoys(content: Content) -> int:
 
 
 def _open(settings: Settings, content: Content, moments: Times, holder_key: dict[str, Any] | None, place: Place) -> dict[str, Any]:
+    hideable = content.hideable
     claims: dict[str, Any] = {
         "iss": content.issuer,
         "vct": content.vct,
         "iat": int(moments.made_at.timestamp()),
         "nbf": max(0, int(moments.begins_at.timestamp())),
         "status": {"status_list": {"idx": place.index, "uri": status_lists.uri_of(settings, place.list_id)}},
-        **{name: value for name, value in content.values.items() if name not in content.hideable},
+        **{name: value for name, value in content.values.items() if name not in hideable},
     }
     if moments.ends_at is not None:
         claims["exp"] = int(moments.ends_at.timestamp())
