@@ -38,6 +38,7 @@ from wallet.holding import licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.issuing import pending as act_requests
 from wallet.issuing.documents import kept
+from wallet.issuing.importing import uploads
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, departments, licences, turns
@@ -118,6 +119,7 @@ OWNERS = (
     kept,
     deferred,
     offers,
+    uploads,
     status_lists,
     status_building,
     act_requests,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint, exists, func, select, text
+from sqlalchemy import Index, UniqueConstraint, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -106,6 +106,11 @@ def open_batch(session: Session, *, caller: str, key: str | None, department: st
     row = insert(Batch).values(id=new_id(), caller=caller, key=key, department=department, made_at=now, used_at=now)
     opened = row.on_conflict_do_update(index_elements=["caller", "key"], set_={"used_at": now}).returning(Batch)
     return session.scalars(opened, execution_options={"populate_existing": True}).one()
+
+
+def touch(session: Session, batch_id: UUID, *, now: datetime) -> None:
+    """Let a batch be remembered from now on."""
+    session.execute(update(Batch).where(Batch.id == batch_id).values(used_at=now))
 
 
 def hold(session: Session, batch_id: UUID) -> None:

@@ -33,20 +33,31 @@ def reasons_of(refusal: Refusal, mapping: Mapping) -> dict[str, Any]:
     return {"status": refusal.status, "type": TYPE_PREFIX + refusal.code, "reasons": reasons}
 
 
-class RejectedRows:
-    """A file of rejected rows, written row by row."""
+class CsvRows:
+    """A file of rows as they came, with further columns, written row by row."""
+
+    def __init__(self, out: IO[str], columns: list[str], added: Sequence[str]) -> None:
+        self.writer = csv.writer(out)
+        self.writer.writerow([*(harmless(name) for name in columns), *added])
+        self.columns = columns
+
+    def add_with(self, row: Row, added: Sequence[str]) -> None:
+        """Write a row and what is added to it."""
+        cells = [CELL_LOST.zh if cell is None else harmless(cell) for cell in row.cells[: len(self.columns)]]
+        cells += [""] * (len(self.columns) - len(cells))
+        self.writer.writerow([*cells, *(harmless(one) for one in added)])
+
+
+class RejectedRows(CsvRows):
+    """A file of rejected rows."""
 
     def __init__(self, out: IO[str], columns: list[str]) -> None:
-        self.writer = csv.writer(out)
-        self.writer.writerow([harmless(name) for name in columns] + list(ADDED))
-        self.columns = columns
+        super().__init__(out, columns, ADDED)
 
     def add(self, row: Row, problem: dict[str, Any]) -> None:
         """Write a row, with its line and its reasons."""
-        cells = [CELL_LOST.zh if cell is None else harmless(cell) for cell in row.cells[: len(self.columns)]]
-        cells += [""] * (len(self.columns) - len(cells))
-        said = [harmless("；".join(_said(one, tongue, colon) for one in problem["reasons"])) for tongue, colon in (("zh", "："), ("en", ": "))]
-        self.writer.writerow([*cells, str(row.line), *said])
+        said = ["；".join(_said(one, tongue, colon) for one in problem["reasons"]) for tongue, colon in (("zh", "："), ("en", ": "))]
+        self.add_with(row, [str(row.line), *said])
 
 
 def harmless(cell: str) -> str:

@@ -4,7 +4,7 @@ The batch of an import is known by its department and by what is imported: the s
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from runtime.clock import now
 from runtime.ids import new_id
+from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import batches
 from wallet.issuing.batch_groups import GROUP, Work
@@ -48,13 +49,17 @@ def caller_of(department: str) -> str:
 def begin(session: Session, settings: Settings, mapping: Mapping, *, department: str, key: str, again: bool, now: datetime) -> Work:
     """Return the work at a batch, a new one or one that was cut off; `again` lets rows be issued that were imported before."""
     batch = batches.open_batch(session, caller=caller_of(department), key=key, department=department, now=now)
-    return Work(settings, batch.id, batch.caller, department, describe=lambda refusal: reasons_of(refusal, mapping), once=not again)
+    return Work(settings, batch.id, batch.caller, department, describe=describing(mapping), once=not again)
 
 
 def rehearse(settings: Settings, mapping: Mapping, *, department: str, again: bool) -> Work:
     """Return work that does everything and takes it back."""
-    describe = lambda refusal: reasons_of(refusal, mapping)  # noqa: E731 (as above)
-    return Work(settings, new_id(), caller_of(department), department, describe=describe, once=not again, dry=True)
+    return Work(settings, new_id(), caller_of(department), department, describe=describing(mapping), once=not again, dry=True)
+
+
+def describing(mapping: Mapping) -> Callable[[Refusal], dict[str, Any]]:
+    """Return what says of a refusal how the import keeps it."""
+    return lambda refusal: reasons_of(refusal, mapping)
 
 
 def take(work: Work, mapping: Mapping, table: Table) -> Iterator[list[Taken]]:
