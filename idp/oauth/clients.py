@@ -36,6 +36,7 @@ from idp.oauth.client_metadata import PUBLIC, ClientMetadata, read_metadata
 from idp.oauth.key_sets import ClientKey as ClientKey
 from idp.oauth.key_sets import KeySet, read_key_set
 from idp.oauth.pairwise import PUBLIC_SECTOR
+from idp.oauth.requests import detail_scopes
 from idp.signin.assurance import Level
 from keys import sealed_tables, sealing
 from runtime import cache, ledger
@@ -141,8 +142,10 @@ class Client(ClientMixin):
         """Return none: `redirect_uri` is always asked for."""
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return the asked scopes that the client was registered for."""
-        return scopes.scope_from(asked for asked in scopes.scopes_of(scope) if asked in self.scopes)
+        """Return the asked scopes that the client was registered for, or that stand for details which it may ask for."""
+        asked = scopes.scopes_of(scope)
+        allowed = {*self.scopes, *detail_scopes.of_client(self, asked)}
+        return scopes.scope_from(one for one in asked if one in allowed)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Whether an address is registered for the client."""

@@ -6,9 +6,10 @@ may ask for details of that type, so that nobody registers a scope for each thin
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from idp.oauth.clients import Client
+if TYPE_CHECKING:
+    from idp.oauth.clients import Client
 
 Details = tuple[Mapping[str, Any], ...]
 
@@ -35,17 +36,17 @@ def is_one(scope: str) -> bool:
     return _family(scope) is not None
 
 
-def of_client(client: Client, asked: Iterable[str]) -> list[str]:
+def of_client(client: "Client", asked: Iterable[str]) -> list[str]:
     """Return those of the scopes asked for that stand for something which the client may ask for."""
     return [scope for scope in asked if _is_of(client, scope)]
 
 
-def may_ask(client: Client) -> bool:
+def may_ask(client: "Client") -> bool:
     """Whether a client may ask for scopes of any family."""
     return any(family.detail_type in client.metadata.authorization_details_types for family in FAMILIES.values())
 
 
-def meaning_of(client: Client, asked: Iterable[str], *, named: Details = ()) -> Details:
+def meaning_of(client: "Client", asked: Iterable[str], *, named: Details = ()) -> Details:
     """Return what the scopes asked for stand for.
 
     Where the request names details of the same, those are followed, and not the scope (section 5.1.2).
@@ -63,7 +64,7 @@ def every() -> list[str]:
     return [scope for family in FAMILIES.values() for scope in family.every()]
 
 
-def _is_of(client: Client, scope: str) -> bool:
+def _is_of(client: "Client", scope: str) -> bool:
     family = _family(scope)
     return family is not None and family.detail_type in client.metadata.authorization_details_types and bool(family.meaning(scope))
 

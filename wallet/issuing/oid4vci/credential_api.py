@@ -23,6 +23,7 @@ from runtime.settings import Settings
 from wallet.issuing.oid4vci import c_nonces, deferred, entitlement, issuing, messages, notifications, proofs
 from wallet.issuing.oid4vci.callers import wallet
 from wallet.issuing.oid4vci.configurations import LONGEST, Configuration, find_configuration
+from wallet.issuing.oid4vci.deferred import DeferredIssuance
 from wallet.issuing.oid4vci.entitlement import Asked
 from wallet.issuing.oid4vci.errors import CredentialRequestDenied, InvalidProof, InvalidTransactionId
 from wallet.issuing.oid4vci.issuing import Issued, NotReady, Wallet
@@ -56,6 +57,7 @@ def credential() -> Response:
     proved = proofs.check(_proofs_of(message), expected=_expected(asked.configuration, token, settings), settings=settings, now=moment)
     for each in proved.nonces:
         c_nonces.spend(each, now=moment)
+    _warm(asked, token, settings)
     try:
         with transaction() as session:
             licence = entitlement.find_licence(session, asked, token, now=moment)
@@ -78,6 +80,9 @@ def deferred_credential() -> Response:
     transaction_id = message.text("transaction_id", longest=deferred.LONGEST, error=InvalidTransactionId)
     if transaction_id is None:
         raise InvalidTransactionId()
+    with transaction() as session:
+        asked = _deferred(deferred.get(session, transaction_id, wallet=_wallet_of(token), now=now()), token)
+    _warm(asked, token, settings)
     try:
         with transaction() as session:
             issued = _fetch(session, transaction_id, token, settings)
@@ -110,14 +115,26 @@ def announced(settings: Settings) -> dict[str, Any]:
 
 def _fetch(session: Session, transaction_id: str, token: AccessToken, settings: Settings) -> Issued:
     moment, whom = now(), _wallet_of(token)
-    row = deferred.get(session, transaction_id, wallet=whom, now=moment)
+    row = deferred.get(session, transaction_id, wallet=whom, now=moment, lock=True)
+    asked = _deferred(row, token)
+    licence = entitlement.find_licence(session, asked, token, now=moment)
+    row.spent_at = moment
+    return issuing.issue(session, settings, licence, asked.configuration, keys=row.keys["keys"], wallet=whom, now=moment)
+
+
+def _deferred(row: DeferredIssuance, token: AccessToken) -> Asked:
+    """Return what a transaction is for; raises CredentialRequestDenied, and InsufficientScope where the token is not for it."""
     configuration = find_configuration(row.configuration)
     if configuration is None:
         raise CredentialRequestDenied("There is no such credential any more.")
     entitlement.check_still_for(token, configuration)
-    licence = entitlement.find_licence(session, Asked(configuration, row.identifier), token, now=moment)
-    row.spent_at = moment
-    return issuing.issue(session, settings, licence, configuration, keys=row.keys["keys"], wallet=whom, now=moment)
+    return Asked(configuration, row.identifier)
+
+
+def _warm(asked: Asked, token: AccessToken, settings: Settings) -> None:
+    with transaction() as session:
+        issuer = entitlement.find_issuer(session, asked, token)
+    issuing.warm(settings, issuer, now=now())
 
 
 def _proofs_of(message: Message) -> Any:

@@ -59,9 +59,12 @@ def begin(session: Session, asked: Asked, *, keys: tuple[dict[str, str], ...], w
     return transaction_id
 
 
-def get(session: Session, unverified_id: str, *, wallet: Wallet, now: datetime) -> DeferredIssuance:
-    """Return a transaction, kept from others until ours ends: of two who fetch at once the second finds it spent. Raises InvalidTransactionId."""
-    row = session.get(DeferredIssuance, (wallet.holder_id, _hash(unverified_id)), with_for_update=True)
+def get(session: Session, unverified_id: str, *, wallet: Wallet, now: datetime, lock: bool = False) -> DeferredIssuance:
+    """Return a transaction; raises InvalidTransactionId.
+
+    With `lock` it is kept from others until ours ends: of two who fetch at once the second finds it spent.
+    """
+    row = session.get(DeferredIssuance, (wallet.holder_id, _hash(unverified_id)), with_for_update=lock)
     if row is None or row.client_id != wallet.client_id or row.spent_at is not None or row.made_at <= now - LIFETIME:
         raise InvalidTransactionId()
     return row

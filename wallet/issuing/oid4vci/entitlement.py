@@ -71,6 +71,15 @@ def check_still_for(token: AccessToken, configuration: Configuration) -> list[st
     raise InsufficientScope("another configuration", headers={"WWW-Authenticate": challenge})
 
 
+def find_issuer(session: Session, asked: Asked, token: AccessToken) -> str | None:
+    """Return the department whose licence is asked for, without a lock and with nothing checked: to know whose keys will be wanted."""
+    licence_id, type_code = identifiers.licence_of(asked.identifier, asked.configuration), asked.configuration.licence_type.code
+    assert token.holder_id is not None
+    mine = select(Licence.issuer_code).where(held_by(token.holder_id), Licence.type_code == type_code)
+    mine = mine.where(Licence.id == licence_id) if licence_id is not None else mine.order_by(Licence.id.desc())
+    return session.scalar(mine.limit(1))
+
+
 def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: datetime) -> Licence:
     """Return the licence, its row locked until the transaction ends; raises NotReady and CredentialRequestDenied."""
     holder_id, type_code = token.holder_id, asked.configuration.licence_type.code

@@ -4,6 +4,7 @@ The licence's row is locked while that is done, so that a revocation finds every
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from keys import suites
+from keys import certificates, ring, suites
 from keys.ring import KeyNotReady
 from runtime import ledger
 from runtime.ids import new_id
@@ -50,6 +51,17 @@ class Wallet:
     client_id: str
     holder_id: UUID
     person_id: UUID
+
+
+def warm(settings: Settings, issuer: str | None, *, now: datetime) -> None:
+    """Have at hand what issuing needs besides the licence, before its row is locked.
+
+    What this process does not keep is read by a connection of its own: whoever held the row and waited for one, while all the others were held by
+    those who wait for the row, would wait for ever.
+    """
+    status_lists.open_list(settings, now=now)
+    with suppress(KeyNotReady):
+        ring.signer(certificates.department_use(issuer or ""))
 
 
 def issue(
