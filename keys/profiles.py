@@ -74,6 +74,7 @@ def root(settings: Settings, key: suites.PrivateKey, *, now: datetime) -> x509.C
     """Return a root's certificate, signed by itself."""
     name = x509.Name(
         [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, COUNTRY),  # ISO/IEC 18013-5 Annex B: who issues a signer's certificate has a country
             x509.NameAttribute(NameOID.COMMON_NAME, "Kabao Root"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, settings.host),
             x509.NameAttribute(NameOID.SERIAL_NUMBER, x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex()),

@@ -1,7 +1,7 @@
 """What wallets elsewhere read of a licence type: its SD-JWT VC type metadata, and a JSON schema for credentials that are checked by one. Pure.
 
-Each type extends one base type, which describes what every licence has; the reference to it carries its hash, since what we serve of it is
-what we hashed. `vct#integrity` is not given: the document at a type's address follows the catalogue, and a credential outlives a version.
+Each type extends one base type, which describes what every licence has. Neither `vct#integrity` nor `extends#integrity` is given: the document
+at a type's address follows the catalogue, and a credential outlives a version.
 """
 
 import base64
@@ -55,7 +55,6 @@ def metadata_of(public_url: str, licence_type: LicenceType, *, vct: str) -> dict
         "name": licence_type.name.zh,
         "description": licence_type.description.zh,
         "extends": base_uri(public_url),
-        "extends#integrity": integrity_of(as_served(base_metadata(public_url))),
         "display": [{**one, **rendering} for one in _display(licence_type.name, licence_type.description)],
         "claims": [_claim(one.name, one.label, sd="always" if one.hideable else "never", mandatory=one.required) for one in licence_type.fields],
     }

@@ -82,7 +82,6 @@ def test_every_type_extends_one_that_says_what_each_licence_has(client: FlaskCli
     metadata = client.get("/types/driving-licence").json
     base = client.get(metadata["extends"].removeprefix("http://127.0.0.1:8000"))
     assert base.json["vct"] == metadata["extends"]
-    assert integrity_of(base.data) == metadata["extends#integrity"]
     claims = {one["path"][0]: one for one in base.json["claims"]}
     assert {name: claims[name]["sd"] for name in ("holder_name", "holder_number", "licence_number")} == dict.fromkeys(
         ("holder_name", "holder_number", "licence_number"), "always"
