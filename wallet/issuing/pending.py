@@ -271,5 +271,5 @@ def _of_another(doer: Doer) -> ColumnElement[bool]:
 
 
 def _record(session: Session, what: str, row: ActRequestRow, doer: Doer, *, now: datetime) -> None:
-    about: dict[str, Any] = {"act": row.act, "type": row.type_code, "licence": str(row.result_id or row.licence_id or "")}
+    about: dict[str, Any] = {"asked": row.act, "type": row.type_code, "licence": str(row.result_id or row.licence_id or "")}
     ledger.record(session, what, actor=f"department:{doer.department}", object_id=row.id, now=now, **{**about, **doer.named})
