@@ -1,0 +1,124 @@
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from runtime.database import transaction
+from tests.wallet.issuing.desks import Desk
+from tests.world_people import Organisation, Person, new_organisation
+from tests.world_types import FIELDS, new_type
+from wallet.issuing import status_lists
+from wallet.issuing.credentials import credential_of
+from wallet.register.licences import get_licence
+
+WHY = {"reason": "测试理由", "legal_basis": "《测试法》第一条"}
+
+
+class Market(Desk):
+    """A department whose one type gathers the other."""
+
+    def __init__(self, app: Flask, client: FlaskClient) -> None:
+        with app.app_context():
+            self.part, definer = new_type()
+            self.whole, _ = new_type(definer, gathers=[self.part])
+        super().__init__(app, client, issue=[self.part, self.whole])
+
+    def licence(self, slug: str, firm: Organisation) -> dict[str, Any]:
+        body = {"type": slug, "holder": {"number": firm.number}, "fields": FIELDS, "valid_from": "2024-02-01"}
+        found: dict[str, Any] = self.post("/licences", body).json
+        return found
+
+    def gather(self, whole: dict[str, Any], *parts: str) -> Any:
+        return self.post(f"/licences/{whole['id']}/gathering", {"licences": list(parts)})
+
+    def state(self, licence: dict[str, Any]) -> str:
+        return str(self.get(f"/licences/{licence['id']}").json["state"])
+
+    def act(self, licence: dict[str, Any], path: str) -> int:
+        return int(self.post(f"/licences/{licence['id']}/{path}", WHY).status_code)
+
+
+@pytest.fixture
+def market(app: Flask, client: FlaskClient) -> Market:
+    return Market(app, client)
+
+
+@pytest.fixture
+def firm(app: Flask, person: Person) -> Organisation:
+    with app.app_context(), transaction() as session:
+        return new_organisation(session, representative=person)
+
+
+def test_a_licence_gathers_others_and_both_say_so(market: Market, firm: Organisation) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    answer = market.gather(whole, part["id"])
+    assert (answer.status_code, answer.json["licences"][0]["gathered_by"]) == (200, whole["id"])
+    assert market.get(f"/licences/{whole['id']}").json["gathered"] == [part["id"]]
+    again = market.gather(whole, part["id"])
+    assert (again.status_code, again.json["code"], again.json["field"]) == (409, "not-gatherable", "licences.0")
+
+
+@pytest.mark.parametrize("path", ["revocation", "annulment", "cancellation", "lapse", "suspension"])
+def test_what_becomes_of_the_whole_becomes_of_its_parts(app: Flask, market: Market, firm: Organisation, path: str) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    assert market.act(whole, path) == 201
+    assert market.state(part) == market.state(whole) != "valid"
+    last = market.get(f"/licences/{part['id']}/history").json["turns"][-1]
+    assert (last["related"], last["reason"]) == (whole["id"], WHY["reason"])
+    with app.app_context(), transaction() as session:
+        assert status_lists.state_of(session, credential_of(session, get_licence(session, UUID(part["id"]))).place) != status_lists.VALID
+
+
+def test_a_part_is_resumed_with_its_whole_unless_it_was_suspended_by_itself(market: Market, firm: Organisation) -> None:
+    whole, one, other = market.licence(market.whole, firm), market.licence(market.part, firm), market.licence(market.part, firm)
+    market.gather(whole, one["id"], other["id"])
+    market.act(other, "suspension")
+    market.act(whole, "suspension")
+    assert market.act(one, "resumption") == 409
+    market.act(whole, "resumption")
+    assert [market.state(each) for each in (whole, one, other)] == ["valid", "valid", "suspended"]
+    assert market.act(other, "resumption") == 201
+
+
+def test_a_part_may_end_by_itself_and_the_whole_goes_on(market: Market, firm: Organisation) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    market.act(part, "revocation")
+    assert [market.state(each) for each in (whole, part)] == ["valid", "revoked"]
+    assert market.act(whole, "revocation") == 201
+
+
+def test_a_successor_takes_the_parts_over_and_a_part_may_be_taken_out(market: Market, firm: Organisation) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    changed = market.post(f"/licences/{whole['id']}/change", WHY).json
+    assert market.get(f"/licences/{changed['id']}").json["gathered"] == [part["id"]]
+    assert market.client.delete(f"/api/v1/licences/{changed['id']}/gathering/{part['id']}", headers=market.headers).status_code == 204
+    assert market.get(f"/licences/{changed['id']}").json["gathered"] == []
+    market.act(changed, "revocation")
+    assert market.state(part) == "valid"
+
+
+def test_only_what_the_type_names_and_the_holder_has_is_gathered_and_all_or_nothing(
+    app: Flask, client: FlaskClient, market: Market, firm: Organisation, person: Person
+) -> None:
+    whole, part, second = market.licence(market.whole, firm), market.licence(market.part, firm), market.licence(market.whole, firm)
+    with app.app_context(), transaction() as session:
+        another = new_organisation(session, representative=person)
+    foreign = market.licence(market.part, another)
+    for parts, status, field in (
+        ([part["id"], second["id"]], 409, "licences.1"),
+        ([part["id"], foreign["id"]], 404, "licences.1"),
+        ([part["id"], part["id"]], 409, "licences.1"),
+        ([], 422, "licences"),
+        (["x"], 422, "licences.0"),
+    ):
+        answer = market.gather(whole, *parts)
+        assert (answer.status_code, answer.json["field"]) == (status, field), answer.text
+    assert market.get(f"/licences/{whole['id']}").json["gathered"] == []
+    assert Market(app, client).gather(whole, part["id"]).status_code == 404
+    market.act(whole, "suspension")
+    assert market.gather(whole, part["id"]).status_code == 409
