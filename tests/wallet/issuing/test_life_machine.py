@@ -64,10 +64,10 @@ class LifeOfALicence(RuleBasedStateMachine):
         super().__init__()
         self.context = self.app.app_context()
         self.context.push()
-        self.clock = now()
         if not hasattr(type(self), "departments"):
             slug, _ = new_type(validity={"rule": "dated", "renewable_days_before": 90, "renewable_days_after": 30})
             type(self).slug, type(self).departments = slug, [new_department(issue=[slug]) for _ in range(2)]
+        self.clock = now()
         with transaction() as session:
             number = new_person(session).number
             ends = china_date(self.clock + YEAR)
