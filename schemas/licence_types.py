@@ -225,6 +225,7 @@ class DefinitionSchema(Schema):
         required=True, validate=SNAKE_CASE, metadata={"description": "The field shown small on a card.", "example": "issuing_office"}
     )
     checked_acts = _names(ACTS, "Acts that take a second officer.", ["revoke"])
+    barred_acts = _names(ACTS, "Acts that are never done with it.", ["suspend", "transfer"])
     open_to = _names(OPEN_ACTIONS, "What any department may do with it, without a grant.", ["verify"])
     gathers = fields.List(
         fields.String(validate=[KEBAB_CASE, validate.Length(1, 60)]),

@@ -49,7 +49,7 @@ def enter(session: Session, settings: Settings, checked: CheckedRequest, entry: 
     """Enter a licence that was checked, and return it. For a single holder it is one statement."""
     licence = _row(checked, entry, now=now)
     content = _content(settings, checked, entry, now=now)
-    list_id = status_lists.open_list(settings, now=now)
+    list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(checked.licence_type))
     records.write(session, licence, sign=_signer(settings, content, now=now), list_id=list_id)
     for number, other in enumerate(checked.others, 2):
         link = {"holder_id": other.subject.id, "licence_id": entry.licence_id, "first_holder_id": checked.holder.id, "place": number}

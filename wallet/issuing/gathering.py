@@ -19,7 +19,7 @@ from wallet.issuing.telling import tell
 from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import get_type
 from wallet.register.departments import Action, check_authority
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, type_of
 from wallet.register.turns import Cause, WrongState, allowed, take, turns_of
 
 
@@ -63,7 +63,7 @@ def follow(session: Session, gatherer: Licence, act: Act, cause: Cause, *, now: 
     if not get_type(gatherer.type_code).gathers:
         return
     for part in parts_of(session, gatherer):
-        if act is Act.RESUME and not _followed(session, part, gatherer):
+        if act.permission in type_of(part).barred_acts or (act is Act.RESUME and not _followed(session, part, gatherer)):
             continue
         try:
             taken = take(session, part, act, replace(cause, effective_on=None), now=now, related_id=gatherer.id)

@@ -20,7 +20,7 @@ from wallet.issuing.telling import tell
 from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import LicenceType, get_type
 from wallet.register.departments import Action, DepartmentNotFound, NoAuthority, check_authority, get_department
-from wallet.register.licences import Licence, LicenceNotFound
+from wallet.register.licences import Licence, LicenceNotFound, type_of
 from wallet.register.turns import Cause, check_effect, check_state, take
 
 
@@ -28,6 +28,12 @@ class ReceiverRefused(Refusal):
     """A licence cannot be transferred to this department: it is the same, is none, or may not issue such licences."""
 
     code, status, title = "receiver-refused", 422, Text("不能转给该部门。", "The licence cannot be transferred to this department.")
+
+
+class ActBarred(Refusal):
+    """Licences of this type are never dealt with in this way."""
+
+    code, status, title = "act-barred", 409, Text("此类证照不办理该项业务。", "This is never done with licences of this type.")
 
 
 class SecondOfficerNeeded(Refusal):
@@ -122,6 +128,8 @@ def _check_right(licence: Licence, act: Act, *, department: str, now: datetime) 
     if owner != department:
         raise LicenceNotFound("another department's")
     check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=act.permission)
+    if act.permission in type_of(licence).barred_acts:
+        raise ActBarred(act.permission)
 
 
 def _check_hands(licence_type: LicenceType, act: Act, *, seconded: bool) -> None:

@@ -17,6 +17,7 @@ from runtime.database import Base
 from runtime.gathering import Gathered
 from wallet.issuing.credentials import Credential
 from wallet.issuing.status_lists import VALID, Place, StatusEntry, draw
+from wallet.issuing.status_places import take_some
 from wallet.register.licences import Licence
 from wallet.register.turns import LicenceTurn, first_turn
 
@@ -72,25 +73,22 @@ def gathering_licences(session: Session, count: int) -> Iterator[Gathered]:
 
 
 class _Reserved:
-    """Places taken ahead: as many as are still wanted, at the first licence that needs one."""
+    """Places taken ahead, by list: as many as are still wanted, at the first licence that needs one there."""
 
     def __init__(self, session: Session, count: int) -> None:
         self.session, self.count = session, count
-        self.free: list[Place] = []
+        self.free: dict[str, list[Place]] = {}
 
     def take(self, list_id: str) -> Place:
         for _ in range(ATTEMPTS):
-            if self.free:
+            if self.free.get(list_id):
                 self.count -= 1
-                return self.free.pop()
-            drawn = {draw(list_id).index for _ in range(max(self.count, 1))}
-            rows = [{"list_id": list_id, "index": index, "status": VALID} for index in sorted(drawn)]
-            taken = self.session.connection().scalars(TAKE_PLACES, rows)
-            self.free = [Place(list_id, index) for index in taken]
+                return self.free[list_id].pop()
+            self.free[list_id] = take_some(list_id, max(self.count, 1))
         raise RuntimeError("the open status list is full")
 
     def give_back(self) -> None:
-        unused = [(place.list_id, place.index) for place in self.free]
+        unused = [(place.list_id, place.index) for places in self.free.values() for place in places]
         if unused:
             self.session.connection().execute(delete(PLACES).where(tuple_(PLACES.c.list_id, PLACES.c.index).in_(unused)))
 
@@ -118,5 +116,4 @@ def _named(table: Table) -> dict[str, BindParameter[Any]]:
 
 
 WRITE, WRITE_CREDENTIAL = _statement(LICENCES, TURNS), _statement()
-TAKE_PLACES = insert_or(PLACES).on_conflict_do_nothing().returning(PLACES.c.index)
 ADD_LICENCE, ADD_TURN, ADD_CREDENTIAL = insert(LICENCES), insert(TURNS), insert(CREDENTIALS)

@@ -20,6 +20,7 @@ from wallet.issuing import status_packing, status_tokens
 from wallet.issuing.status_packing import SIZE
 from wallet.issuing.status_tokens import Snapshot
 from wallet.issuing.status_tokens import uri_of as uri_of
+from wallet.register.definitions import LicenceType
 
 VALID, INVALID, SUSPENDED = 0, 1, 2
 WITH_SUSPENSION, WITHOUT_SUSPENSION = 2, 1
@@ -91,6 +92,11 @@ def open_list(settings: Settings, *, now: datetime, bits: int = WITH_SUSPENSION)
     found = cache.get(TOPIC, ("open", bits), lambda: _find_or_make(settings, now=now, bits=bits))
     assert found is not None
     return found
+
+
+def bits_for(licence_type: LicenceType) -> int:
+    """Return the width of the list for credentials of a type: what can never be suspended needs one bit."""
+    return WITH_SUSPENSION if licence_type.may_be_suspended else WITHOUT_SUSPENSION
 
 
 def set_status(session: Session, place: Place, status: int) -> None:

@@ -33,8 +33,8 @@ def draw_many(settings: Settings, count: int, *, now: datetime, bits: int = WITH
         if not asked:
             return taken
         list_id = open_list(settings, now=now, bits=bits)
-        got = _take(list_id, random.SystemRandom().sample(range(SIZE), asked))
-        taken += [Place(list_id, index) for index in got]
+        got = take_some(list_id, asked)
+        taken += got
         if asked >= SAMPLE and len(got) < asked // 2:
             with transaction() as session:
                 keep_room(session, settings, now=now)
@@ -58,12 +58,17 @@ def keep_room(session: Session, settings: Settings, *, now: datetime) -> int:
     return opened
 
 
-def _take(list_id: str, indices: list[int]) -> list[int]:
-    """Take those of the places that are free, in the order of the list, so that no two takers wait for each other; return them shuffled."""
-    rows = select(literal(list_id), func.unnest(literal(sorted(indices), ARRAY(Integer))), literal(VALID, SmallInteger))
+def take_some(list_id: str, count: int) -> list[Place]:
+    """Take those of as many places, drawn at random from a list, that are free, and return them in random order.
+
+    A transaction of its own, at whose end they are taken for good; in it they are taken in the list's order, so that no two takers wait for
+    each other in a ring.
+    """
+    drawn = sorted(random.SystemRandom().sample(range(SIZE), count))
+    rows = select(literal(list_id), func.unnest(literal(drawn, ARRAY(Integer))), literal(VALID, SmallInteger))
     statement = insert(StatusEntry).from_select(["list_id", "index", "status"], rows).on_conflict_do_nothing()
     with transaction() as session:
-        taken = list(session.scalars(statement.returning(StatusEntry.index)))
+        taken = [Place(list_id, index) for index in session.scalars(statement.returning(StatusEntry.index))]
     random.SystemRandom().shuffle(taken)
     return taken
 

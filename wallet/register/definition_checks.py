@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wallet.register.definitions import LicenceType
 
 NAMES_OF_CREDENTIALS = ("iss", "sub", "iat", "nbf", "exp", "cnf", "vct", "status", "licence_valid_from", "licence_valid_until")
-LISTS_OF_NAMES = ("checked_acts", "gathers", "open_to", "issuer_levels")
+LISTS_OF_NAMES = ("checked_acts", "barred_acts", "gathers", "open_to", "issuer_levels")
 FORM = {
     "Missing data for required field.": Text("必填。", "It is required."),
     "Unknown field.": Text("没有此项。", "There is no such member."),

@@ -25,7 +25,7 @@ FAMILIES = {
     "enterprise": Text("企业", "Enterprise"),
 }
 PLAIN = ("code", "slug", "family", "colour", "holder", "most_holders", "number_rule", "summary", "proves_identity")
-LISTS = ("checked_acts", "gathers", "open_to", "issuer_levels")
+LISTS = ("checked_acts", "barred_acts", "gathers", "open_to", "issuer_levels")
 OPTIONAL = ("number_pattern", "number_example")
 __all__ = [
     "CLAIMS_OF_EVERY_LICENCE",
@@ -68,7 +68,8 @@ class LicenceType:
     """An entry of the catalogue. `version` grows with each change that is applied; `summary` names the field shown small on a card.
 
     `proves_identity`: a credential of it that was bound in person says who its holder is (`wallet.verifying.identity`).
-    `checked_acts`: what takes a second officer. `gathers`: short names of types whose licences it may gather (多证合一).
+    `checked_acts`: what takes a second officer. `barred_acts`: what is never done with it.
+    `gathers`: short names of types whose licences it may gather (多证合一).
     `number_pattern`: what the issuer's numbers look like, `number_example` one of them. `issuer_levels`: which levels of government issue it.
     `open_to`: what any department may do with it, without a grant. `doctype`: its name as a mobile document (ISO/IEC 18013-5).
     """
@@ -90,6 +91,7 @@ class LicenceType:
     proves_identity: bool = False
     most_holders: int = 1
     checked_acts: tuple[str, ...] = ()
+    barred_acts: tuple[str, ...] = ()
     gathers: tuple[str, ...] = ()
     open_to: tuple[str, ...] = ()
     doctype: str = ""
@@ -99,6 +101,11 @@ class LicenceType:
     authority_level: str = "national"
     issuer_levels: tuple[str, ...] = ()
     matters: tuple[Matter, ...] = ()
+
+    @property
+    def may_be_suspended(self) -> bool:
+        """Whether any act that there is for it leaves its licences in suspense."""
+        return not {"suspend", "transfer"} <= set(self.barred_acts)
 
     @property
     def family_name(self) -> Text:

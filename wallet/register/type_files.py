@@ -19,8 +19,8 @@ MOST_EVENTS = 20_000
 DEEPEST = 12
 ORDER = (
     "code", "slug", "name", "description", "family", "colour", "holder", "most_holders", "defining_authority", "issuer_levels", "matters",
-    "number_rule", "number_pattern", "number_example", "validity", "open_to", "checked_acts", "gathers", "proves_identity", "doctype", "summary",
-    "face", "fields",
+    "number_rule", "number_pattern", "number_example", "validity", "open_to", "checked_acts", "barred_acts", "gathers", "proves_identity", "doctype",
+    "summary", "face", "fields",
 )  # fmt: skip
 ORDER_IN_FIELD = (
     "name", "label", "tag", "type", "choices", "max_length", "pattern", "minimum", "maximum", "required", "hidden_by_default", "hideable", "example"

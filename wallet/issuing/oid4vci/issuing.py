@@ -78,7 +78,8 @@ def issue(
     bound, batch_id = list(keys), new_id()
     if not elsewhere.make_room(session, licence, holder_id=wallet.holder_id, client_id=wallet.client_id, count=len(bound), now=now):
         raise CredentialRequestDenied("The licence is in as many wallets as it may be: its holder has to take it back from one.")
-    content, list_id = content_of(session, settings, licence, holder_id=wallet.holder_id), status_lists.open_list(settings, now=now)
+    content = content_of(session, settings, licence, holder_id=wallet.holder_id)
+    list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(content.licence_type))
     ends = [one for one in (content.expires_at, now + settings.credential_lifetime) if one is not None]
     rows, texts = [], []
     for key in bound:
