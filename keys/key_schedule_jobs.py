@@ -1,11 +1,15 @@
 """The worker keeps to the schedule of keys, of their certificates, and of the lists of what was revoked."""
 
+import structlog
 from flask import current_app
 
 from keys import key_schedule, renewal, revocation_lists
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
+from runtime.security_module import ModuleAway
+
+log = structlog.get_logger(__name__)
 
 
 @every("*/5 * * * *")
@@ -25,8 +29,11 @@ def keep_certificates() -> None:
 @every("*/5 * * * *")
 def renew_revocation_lists() -> None:
     """Sign the roots' revocation lists anew: those that grow old, and those that lack a revocation."""
-    with transaction() as session:
-        revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=now())
+    try:
+        with transaction() as session:
+            revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=now())
+    except ModuleAway as away:
+        log.error("a revocation list waits for a token", reason=away.reason)
 
 
 @every("7 3 * * *")
