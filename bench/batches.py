@@ -58,11 +58,13 @@ def _measure(running: Kabao, system: System, file: File, server: postgres.Postgr
             sent = send_batch(processes, file.lines, token=running.token(system, "licences:issue"), key="bench", heard=told, query=query)
             seconds, answered = time.monotonic() - begun, len(sent.results)
             if "serve" in processes.running:
-                service, other = ((after - was) * 1000 / answered for after, was in zip((spent(tree), spent(_database(server))), before, strict=True))
+                after = spent(tree), spent(_database(server))
+                service, other = ((now - was) * 1000 / max(answered, 1) for now, was in zip(after, before, strict=True))
                 peak = max(peak_memory(process.pid) for process in tree) / MIB
                 costs = f"{service:.2f}", f"{other:.2f}", f"{peak:.0f}"
             else:
                 costs = "-", "-", "-"
+            progress.console.print(f"{what}: {answered:,} lines in {seconds:.0f} s")
             table.add_row(what, f"{answered:,}", f"{seconds:.1f}", f"{answered / seconds:,.0f}", *costs)
             return sent
 

@@ -44,7 +44,7 @@ def send_batch(
     heard: Callable[[Sent], None] | None = None,
 ) -> Sent:
     """Send lines and read their results at the same time; `heard` is told of each result, and may do what it likes to the service."""
-    connection = processes.connection(timeout=120)
+    connection = processes.connection(timeout=1800)
     connection.putrequest("POST", PATH + query)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key, "Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"}
     for name, value in headers.items():
