@@ -253,6 +253,17 @@ class LicenceTypeSchema(DefinitionSchema):
     """A licence type as the API gives it."""
 
     version = fields.Integer(metadata={"description": "Grows with each change.", "example": 1})
+    elements = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "The type in the elements of GB/T 36902.", "example": {"CertificateTypeName": "机动车驾驶证"}},
+    )
+
+
+class LicenceTypeVersionsSchema(Schema):
+    """Every version of a licence type."""
+
+    versions = fields.List(fields.Nested(LicenceTypeSchema), metadata={"description": "The newest first; a licence is read by its own."})
 
 
 class LicenceTypesSchema(Schema):

@@ -9,7 +9,7 @@ from idp.subjects.directory import get_subject, name_of, number_of
 from wallet.issuing.gathering import parts_of
 from wallet.issuing.pending import ActRequestRow, refusal_of
 from wallet.register.departments import get_department
-from wallet.register.licences import Licence, LicenceState, fields_of, holder_ids_of, licence_number_of, type_of
+from wallet.register.licences import Licence, LicenceState, fields_of, get_licence, holder_ids_of, licence_number_of, type_of
 from wallet.register.metadata import metadata_of
 from wallet.register.turns import LicenceTurn, reason_of, reason_of_turn, standing, suspensions, turns_of
 
@@ -37,6 +37,7 @@ def detail_of(session: Session, licence: Licence, *, now: datetime) -> dict[str,
     """Return a licence with its fields, its holders' standing, and what was gathered into it."""
     holder = get_subject(session, licence.holder_id)
     fields = fields_of(licence)
+    before = get_licence(session, licence.predecessor_id) if licence.predecessor_id else None
     metadata = metadata_of(
         licence,
         licence_type=type_of(licence),
@@ -45,6 +46,7 @@ def detail_of(session: Session, licence: Licence, *, now: datetime) -> dict[str,
         holder_number=number_of(holder),
         licence_number=licence_number_of(licence),
         fields=fields,
+        replaces=before.identifier if before else None,
     )
     gathered = [part.id for part in parts_of(session, licence)] if type_of(licence).gathers else []
     others = [get_subject(session, one) for one in holder_ids_of(session, licence)[1:]]

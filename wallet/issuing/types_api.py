@@ -8,7 +8,8 @@ from runtime.guard import allow, anyone
 from runtime.settings import Settings
 from wallet.issuing import type_metadata
 from wallet.issuing.contents import type_uri
-from wallet.register.catalogue import get_type
+from wallet.register.catalogue import get_type, get_version
+from wallet.register.definitions import LicenceType
 
 MAX_AGE = 300
 types = Blueprint("types", __name__)
@@ -25,8 +26,21 @@ def base() -> Response:
 @allow(anyone)
 def of_type(slug: str) -> Response:
     """Give how a credential of this type is shown, and which of its claims are hidden (SD-JWT VC type metadata)."""
-    settings, licence_type = _settings(), get_type(slug)
-    return _served(type_metadata.metadata_of(settings.public_url, licence_type, vct=type_uri(settings, licence_type)))
+    licence_type = get_type(slug)
+    response = _metadata(licence_type)
+    if licence_type.version > 1:
+        response.headers["Link"] = f'<{type_uri(_settings(), licence_type)}/versions/{licence_type.version - 1}>; rel="predecessor-version"'
+    return response
+
+
+@types.get("/types/<slug>/versions/<int:version>")
+@allow(anyone)
+def of_version(slug: str, version: int) -> Response:
+    """Give the same as it was in a version of the type, under which credentials may have been issued (links: RFC 5829)."""
+    newest = get_type(slug)
+    response = _metadata(get_version(newest.code, version))
+    response.headers["Link"] = f'<{type_uri(_settings(), newest)}>; rel="latest-version"'
+    return response
 
 
 @types.get("/types/<slug>/schema")
@@ -36,6 +50,11 @@ def schema(slug: str) -> Response:
     licence_type = get_type(slug)
     uri = f"{type_uri(_settings(), licence_type)}/schema"
     return _served(type_metadata.schema_of(licence_type, uri=uri), content_type="application/schema+json")
+
+
+def _metadata(licence_type: LicenceType) -> Response:
+    settings = _settings()
+    return _served(type_metadata.metadata_of(settings.public_url, licence_type, vct=type_uri(settings, licence_type)))
 
 
 def _served(document: dict[str, Any], *, content_type: str = "application/json") -> Response:

@@ -47,6 +47,7 @@ __all__ = [
 CATALOGUE = Path(__file__).with_name("catalogue")
 TOPIC = "licence_types"
 APPLY_LOCK = 0x6B617479
+MOST_VERSIONS = 2**31
 
 
 class LicenceTypeNotFound(Refusal):
@@ -115,7 +116,8 @@ def get_type(code_or_slug: str) -> LicenceType:
 
 def get_version(code: str, version: int) -> LicenceType:
     """Return a version of a type by its code, such as the one that a licence was issued under; raises LicenceTypeNotFound."""
-    found = cache.get(TOPIC, (code, version), lambda: _load_version(code, version))
+    is_possible = 0 < version < MOST_VERSIONS
+    found = cache.get(TOPIC, (code, version), lambda: _load_version(code, version)) if is_possible else None
     if found is None:
         raise LicenceTypeNotFound(field="version")
     return found

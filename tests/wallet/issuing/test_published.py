@@ -8,19 +8,24 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from keys import certificates
+from runtime.clock import now
+from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import credit_code
 from tests.world_wallet import DEFINITIONS
 from wallet.issuing import type_metadata
 from wallet.issuing.type_metadata import integrity_of
+from wallet.register import catalogue
 from wallet.register.definitions import read_definition
+from wallet.register.type_files import lean_document
 
 
 def test_the_catalogue_is_given_whole_and_as_its_files_have_it(client: FlaskClient, desk: Desk) -> None:
     given = {one["slug"]: one for one in client.get("/api/v1/licence-types").json["licence_types"]}
     assert set(DEFINITIONS) <= set(given)
     for slug, definition in DEFINITIONS.items():
-        version = given[slug].pop("version")
+        version, elements = given[slug].pop("version"), given[slug].pop("elements")
+        assert (elements["CertificateTypeCode"], elements["CertificateTypeName"]) == (definition.code, definition.name.zh)
         assert read_definition(given[slug], version=version).fields == definition.fields
 
 
@@ -118,3 +123,22 @@ def test_the_interface_says_which_scope_a_caller_needs(client: FlaskClient) -> N
     assert paths["/api/v1/licences"]["post"]["security"] == [{"department": ["licences:issue"]}]
     assert paths["/api/v1/events"]["get"]["security"] == [{"department": ["events"]}]
     assert "security" not in paths["/api/v1/licence-types"]["get"]
+
+
+def test_older_versions_of_a_type_stay_readable(app: Flask, client: FlaskClient, desk: Desk) -> None:
+    code, slug = "11100000000013127D920", "test-published-versions"
+    document = lean_document(DEFINITIONS["driving-licence"]) | {"code": code, "slug": slug}
+    with app.app_context():
+        for en in ("First", "Second"):
+            with transaction() as session:
+                catalogue.apply(session, [document | {"name": {"zh": "证", "en": en}}], now=now())
+    listed = client.get(f"/api/v1/licence-types/{slug}/versions").json["versions"]
+    assert [(one["version"], one["name"]["en"]) for one in listed] == [(2, "Second"), (1, "First")]
+    assert client.get(f"/api/v1/licence-types/{code}/versions/1").json["name"]["en"] == "First"
+    assert client.get(f"/api/v1/licence-types/{slug}/versions/3").status_code == 404
+    assert client.get(f"/api/v1/licence-types/{slug}/versions/{10**30}").status_code == 404
+    newest, older = client.get(f"/types/{slug}"), client.get(f"/types/{slug}/versions/1")
+    assert newest.headers["Link"] == f'<http://127.0.0.1:8000/types/{slug}/versions/1>; rel="predecessor-version"'
+    assert older.headers["Link"] == f'<http://127.0.0.1:8000/types/{slug}>; rel="latest-version"'
+    assert [one.json["display"][1]["name"] for one in (newest, older)] == ["Second", "First"]
+    assert newest.json["vct"] == older.json["vct"]
