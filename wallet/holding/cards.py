@@ -19,6 +19,7 @@ from runtime.languages import Text
 from wallet.holding.masking import COVER, mask_name, mask_number
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
+from wallet.register.drawn_faces import Drawn, dates_on_face, draw, written
 from wallet.register.due import DUE
 from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, licences_of, type_of
 
@@ -192,6 +193,22 @@ def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
         of_every_licence[LICENCE_NUMBER] = licence_number if revealed else card.number
     facts = [Fact(name, LABELS_OF_EVERY_LICENCE[name], value, revealed) for name, value in of_every_licence.items()]
     return facts + [Fact(name, label_of(card.type, name), value, revealed) for name, value in _shown_fields(card, revealed=revealed).items()]
+
+
+def face_of(card: Card, facts: list[Fact]) -> Drawn:
+    """Return a card's face: its lines as its facts have them, covered or not."""
+    said = {fact.name: fact.value for fact in facts}
+    said.setdefault(LICENCE_NUMBER, said[HOLDER_NUMBER])
+    stored = fields_of(card.licence)
+    open_now = {fact.name for fact in facts if fact.revealed}
+    values = {
+        **{name: Text(value, value) for name, value in said.items()},
+        **{one.name: written(one, stored[one.name]) for one in card.type.fields if one.name in stored and one.name in open_now},
+        "licence_identifier": Text(card.identifier, card.identifier),
+        "issuer": card.issuer,
+        **dates_on_face(issued_on=china_date(card.issued_at), valid_from=card.valid_from, valid_until=card.valid_until),
+    }
+    return draw(card.type, values, covered={name for name in said if name not in open_now})
 
 
 def label_of(licence_type: LicenceType, name: str) -> Text:

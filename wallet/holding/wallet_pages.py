@@ -60,4 +60,5 @@ def _card_page(licence_id: UUID, *, revealed: bool) -> str:
         card = cards.get_card(session, licence_id, g.signed_in, now=now())
         facts = cards.facts_of(session, card, revealed=revealed)
         entries = history.history_of(session, g.signed_in, licence_id=licence_id)
-    return render_template("holding/card.html", card=card, facts=facts, revealed=revealed, entries=entries)
+    face = cards.face_of(card, facts)
+    return render_template("holding/card.html", card=card, face=face, facts=facts, revealed=revealed, entries=entries)

@@ -4,6 +4,7 @@ from flask import g
 
 from idp.signin.assurance import TWO_FACTORS
 from idp.signin.callers import at_least, matched
+from idp.signin.operators import is_operator
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import NotAllowed
@@ -47,3 +48,33 @@ class StrongOfficerCaller:
 
 by_two_factors = at_least(aal=TWO_FACTORS)
 strong_officer = StrongOfficerCaller()
+
+
+class TypeOfficerCaller:
+    """Someone who has to do with licence types: an officer of a department, or an operator. `g.departments` are the officer's."""
+
+    name = "type-officer"
+
+    def admit(self) -> None:
+        """Record `g.departments` and `g.runs_it`; raises NotSignedIn (or leads to the sign-in page) and NotAnOfficer."""
+        matched.admit()
+        with transaction() as session:
+            g.departments = departments_of_officer(session, g.signed_in.subject_id)
+            g.runs_it = g.signed_in.acting_for is None and is_operator(session, g.signed_in.subject_id)
+        if not g.departments and not g.runs_it:
+            raise NotAnOfficer("acts for no department")
+
+
+class StrongTypeOfficerCaller:
+    """The same, signed in by two factors: what they write is what every licence of a type will be."""
+
+    name = "type-officer:aal2"
+
+    def admit(self) -> None:
+        """Record what TypeOfficerCaller does; raises the same, or leads to the step-up."""
+        type_officer.admit()
+        by_two_factors.admit()
+
+
+type_officer = TypeOfficerCaller()
+strong_type_officer = StrongTypeOfficerCaller()

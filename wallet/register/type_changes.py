@@ -24,6 +24,16 @@ class Difference:
     old: Any
     new: Any
 
+    @property
+    def old_text(self) -> str:
+        """What was, in one line."""
+        return _short(self.old)
+
+    @property
+    def new_text(self) -> str:
+        """What is to be, in one line."""
+        return _short(self.new)
+
     def __str__(self) -> str:
         """Return it in one line."""
         if self.old is None:
