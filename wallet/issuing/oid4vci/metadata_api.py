@@ -30,7 +30,7 @@ FRESH_SECONDS = 3600
 def issuer() -> Response:
     """Give the metadata, signed to whoever prefers that."""
     settings: Settings = current_app.extensions["kabao_settings"]
-    wanted = request.accept_mimetypes.best_match([JSON, JWT], default=JSON)
+    wanted = JWT if _wants_signed() else JSON
     response = Response(_kept(settings, wanted), mimetype=wanted)
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
@@ -50,6 +50,12 @@ def offer(reference: str) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
+
+
+def _wants_signed() -> bool:
+    """Whether a caller names the signed form and likes no other better: whoever names it can verify it."""
+    accepted = request.accept_mimetypes
+    return JWT in list(accepted.values()) and accepted.quality(JWT) >= accepted.quality(JSON)
 
 
 def _kept(settings: Settings, wanted: str) -> str:

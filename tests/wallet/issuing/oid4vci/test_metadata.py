@@ -95,6 +95,7 @@ def test_it_is_signed_for_whoever_wants_that(app: Flask, client: FlaskClient) ->
         ("text/html", "application/json"),
         ("application/jwt;q=0.4, application/json", "application/json"),
         ("application/jwt, application/json;q=0.5", "application/jwt"),
+        ("application/json, application/jwt", "application/jwt"),
         ("nonsense", "application/json"),
     ],
 )
