@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
-from wallet.issuing import status_building, status_lists, status_packing
+from wallet.issuing import status_building, status_jobs, status_lists, status_packing
 from wallet.issuing.status_building import StatusBuild, rebuild_next
 from wallet.issuing.status_jobs import rebuild_status_lists
 from wallet.issuing.status_lists import INVALID, SUSPENDED, VALID, Place, StatusChange, StatusEntry, StatusList, set_status
@@ -120,6 +120,19 @@ def test_what_a_killed_builder_did_is_done_again(app: Flask, settings: Settings,
     assert published(list_id)[1] == VALID
     rebuild_status_lists()
     assert published(list_id)[1] == INVALID
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(60.0, b"\x78\xda"), (0.0, b"\x78\x9c")], ids=["thorough", "quick"])
+def test_a_run_that_takes_long_compresses_less_and_says_the_same(
+    app: Flask, list_id: str, monkeypatch: pytest.MonkeyPatch, seconds: float, begins: bytes
+) -> None:
+    monkeypatch.setattr(status_jobs, "THOROUGH_SECONDS", seconds)
+    with transaction() as session:
+        set_status(session, Place(list_id, 1), INVALID)
+    rebuild_status_lists()
+    assert published(list_id)[:3] == [VALID, INVALID, VALID]
+    with transaction() as session:
+        assert session.get_one(StatusList, list_id).lst[:2] == begins
 
 
 def _build_and_die(settings: Settings, database_url: str) -> None:
