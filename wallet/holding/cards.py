@@ -20,7 +20,7 @@ from wallet.holding.masking import COVER, mask_name, mask_number
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.register.drawn_faces import Drawn, dates_on_face, draw, written
-from wallet.register.due import DUE
+from wallet.register.due import DUE, said_of
 from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, licences_of, type_of
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
@@ -126,7 +126,7 @@ class Card:
     @property
     def due(self) -> list[Text]:
         """What of its holder is no longer as it says, in words; nothing of a licence that is over."""
-        return [DUE[one] for one in self.licence.due_for] if self.state in STANDS else []
+        return [DUE[one] for one in self.licence.due_for] if self.licence.due_since and self.state in STANDS else []
 
     @property
     def others(self) -> int:
@@ -162,7 +162,7 @@ def cards_of(session: Session, viewer: SignedIn, *, now: datetime) -> list[Card]
     """Return every card of a wallet that its viewer may see, by family, the valid ones first, then the newest."""
     holder = directory.get_subject(session, viewer.holder_id)
     licences = licences_of(session, holder_id=viewer.holder_id)
-    cards = [_card(licence, holder, now) for licence in licences if viewer.allows_type(licence.type_code)]
+    cards = [_card(session, licence, holder, now) for licence in licences if viewer.allows_type(licence.type_code)]
     return sorted(cards, key=lambda card: (list(FAMILIES).index(card.type.family), not card.is_valid))
 
 
@@ -178,15 +178,15 @@ def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datet
         raise LicenceNotFound
     if not viewer.allows_type(licence.type_code):
         raise NotWithinMandate("another type")
-    return _card(licence, directory.get_subject(session, viewer.holder_id), now)
+    return _card(session, licence, directory.get_subject(session, viewer.holder_id), now)
 
 
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
     """Return all that a card says, covered or not: its holder first, then the fields of its type."""
     holder = directory.get_subject(session, card.holder_id)
-    number, licence_number = directory.number_of(holder), licence_number_of(card.licence)
+    (name, number), licence_number = said_of(session, card.licence, holder), licence_number_of(card.licence)
     of_every_licence = {
-        HOLDER_NAME: directory.name_of(holder) if revealed else card.holder,
+        HOLDER_NAME: name if revealed else card.holder,
         HOLDER_NUMBER: number.value if revealed else number.masked(),
     }
     if licence_number != number.value:
@@ -233,17 +233,20 @@ def issuer_name(code: str) -> Text:
 
 def shown_name(subject: Subject) -> str:
     """Return the name of a subject for showing: a person's covered, an organisation's, which is public, in full."""
-    name = directory.name_of(subject)
+    return _covered(directory.name_of(subject), subject)
+
+
+def _covered(name: str, subject: Subject) -> str:
     return mask_name(name) if subject.kind == directory.PERSON else name
 
 
-def _card(licence: Licence, holder: Subject, now: datetime) -> Card:
+def _card(session: Session, licence: Licence, holder: Subject, now: datetime) -> Card:
     return Card(
         licence=licence,
         holder_id=holder.id,
         type=type_of(licence),
         issuer=issuer_name(licence.issuer_code),
-        holder=shown_name(holder),
+        holder=_covered(said_of(session, licence, holder)[0], holder),
         number=mask_number(licence_number_of(licence)),
         state=licence.state_at(now),
         days_left=(licence.valid_until - china_date(now)).days if licence.valid_until else None,

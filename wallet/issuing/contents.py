@@ -11,10 +11,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import get_subject, name_of, number_of
+from idp.subjects.directory import get_subject
 from keys import certificates
 from runtime.settings import Settings
 from wallet.register.definitions import LicenceType
+from wallet.register.due import said_of
 from wallet.register.licences import Licence, beginning_of, china_date, fields_of, licence_number_of, type_of
 
 ONE_DAY = timedelta(days=1)
@@ -66,9 +67,10 @@ class Content:
 def content_of(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID | None = None) -> Content:
     """Return what credentials say of a licence, read by the version of its type under which it was issued.
 
-    Of several holders they name the one that is given, the first unless said.
+    They name the holder as when it was issued. Of several holders they name the one that is given, the first unless said.
     """
     holder = get_subject(session, holder_id or licence.holder_id)
+    name, number = said_of(session, licence, holder)
     return make_content(
         settings,
         licence_id=licence.id,
@@ -80,8 +82,8 @@ def content_of(session: Session, settings: Settings, licence: Licence, *, holder
         valid_from=licence.valid_from,
         valid_until=licence.valid_until,
         values=values_of(
-            holder_name=name_of(holder),
-            holder_number=number_of(holder).value,
+            holder_name=name,
+            holder_number=number.value,
             licence_number=licence_number_of(licence),
             fields=fields_of(licence),
         ),

@@ -9,6 +9,7 @@ from idp.subjects.directory import get_subject, name_of, number_of
 from wallet.issuing.gathering import parts_of
 from wallet.issuing.pending import ActRequestRow, refusal_of
 from wallet.register.departments import get_department
+from wallet.register.due import said_of
 from wallet.register.licences import Licence, LicenceState, fields_of, get_licence, holder_ids_of, licence_number_of, type_of
 from wallet.register.metadata import metadata_of
 from wallet.register.turns import LicenceTurn, reason_of, reason_of_turn, standing, suspensions, turns_of
@@ -28,7 +29,7 @@ def document_of(licence: Licence, *, now: datetime) -> dict[str, Any]:
         "state_code": state.gb_code,
         "licence_number": licence_number_of(licence),
         **{name: value for name, value in links.items() if value is not None},
-        **({"due_for": licence.due_for} if licence.due_for else {}),
+        **({"due_for": licence.due_for} if licence.due_since else {}),
         **({"holder_number_changed": True} if licence.holder_renumbered else {}),
     }
 
@@ -36,14 +37,15 @@ def document_of(licence: Licence, *, now: datetime) -> dict[str, Any]:
 def detail_of(session: Session, licence: Licence, *, now: datetime) -> dict[str, Any]:
     """Return a licence with its fields, its holders' standing, and what was gathered into it."""
     holder = get_subject(session, licence.holder_id)
+    name, number = said_of(session, licence, holder)
     fields = fields_of(licence)
     before = get_licence(session, licence.predecessor_id) if licence.predecessor_id else None
     metadata = metadata_of(
         licence,
         licence_type=type_of(licence),
         issuer=get_department(licence.issuer_code),
-        holder_name=name_of(holder),
-        holder_number=number_of(holder),
+        holder_name=name,
+        holder_number=number,
         licence_number=licence_number_of(licence),
         fields=fields,
         replaces=before.identifier if before else None,

@@ -30,7 +30,7 @@ def succeed(
     Raises WrongState, NotRenewable, and what names the member of the request at fault.
     """
     checked = check(session, licence, request, now=now)
-    links: dict[str, Any] = {"related_id": licence_id, "successor_id": licence_id, "due_for": [], "due_since": None}
+    links: dict[str, Any] = {"related_id": licence_id, "successor_id": licence_id, "due_since": None}
     taken = take(session, licence, request.act, cause, now=now, **links)
     mark(session, taken, TURNS[request.act].credentials)
     before = {"act": request.act.value, "predecessor_id": licence.id, "gathered_by": taken.gathered_by}

@@ -10,6 +10,9 @@ from sqlalchemy import Update, case, func, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
+from idp.subjects import history
+from idp.subjects.directory import Subject, name_of, number_of
+from idp.subjects.numbers import Number, parse_number
 from runtime.languages import Text
 from wallet.register.licences import Licence, LicenceState, held_by
 
@@ -20,6 +23,21 @@ DUE = {
     ENDED: Text("持证人已去世或注销", "The holder has died, or was dissolved"),
 }
 STANDING = (LicenceState.VALID.value, LicenceState.SUSPENDED.value, LicenceState.TRANSFERRED.value)
+
+
+def said_of(session: Session, licence: Licence, holder: Subject) -> tuple[str, Number]:
+    """Return the name and the number that a licence says of one of its holders: those of when it was issued, whatever they are now."""
+    name, number = name_of(holder), number_of(holder)
+    if {NAME, NUMBER}.isdisjoint(licence.due_for):
+        return name, number
+    for change in history.changes_of(session, holder.id):
+        if change.told.at <= licence.issued_at:
+            break
+        if change.what == history.NAME and change.before is not None:
+            name = change.before
+        if change.what == history.NUMBER and change.before is not None:
+            number = parse_number(change.before)
+    return name, number
 
 
 def mark_due(session: Session, holder_id: UUID, what: str, *, now: datetime) -> list[Licence]:
