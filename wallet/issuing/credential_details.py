@@ -50,14 +50,10 @@ class CredentialDetails:
         return "claims" not in granted or ("claims" in asked and all(claim in granted["claims"] for claim in asked["claims"]))
 
     def words(self, detail: Detail) -> Words:
-        """Return which credential, and which of its claims."""
+        """Return which credential, and which of its claims; in which form it comes is nothing to decide on."""
         configuration = find_configuration(detail[CONFIGURATION])
         name = configuration.licence_type.name if configuration is not None else Text("证照", "licence")
-        form = FORMS.get(configuration.format.name if configuration is not None else "", Text("", ""))
-        title = Text(
-            f"领取您的“{name.zh}”电子凭证{form.zh}，存入该应用",
-            f"Receive a credential{form.en} of your {name.en}, to keep in the application",
-        )
+        title = Text(f"领取您的“{name.zh}”电子凭证，存入该应用", f"Receive credentials of your {name.en}, to keep in the application")
         if "claims" not in detail or configuration is None:
             return Words(title, (LASTING,))
         labels = [_label(configuration.licence_type, claim["path"][-1]) for claim in detail["claims"]]
@@ -76,7 +72,6 @@ class CredentialDetails:
 
 
 LASTING = (Text("证照变更后", "When the licence changes"), Text("该应用可以自动换领新的凭证", "The application may fetch the new one by itself"))
-FORMS = {"mso_mdoc": Text("（移动文档）", " (mobile document)"), "jwt_vc_json": Text("（W3C格式）", " (W3C form)")}
 
 
 def _check_claims(value: Any, licence_type: LicenceType) -> None:

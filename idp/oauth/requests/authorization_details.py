@@ -149,8 +149,8 @@ def covers(granted: Detail, asked: Detail) -> bool:
 
 
 def words_of(details: Iterable[Detail]) -> list[Words]:
-    """Return details in words; those of a type that is not known any more are left out."""
-    return [TYPES[one["type"]].words(one) for one in details if one.get("type") in TYPES]
+    """Return details in words, what reads the same once; those of a type that is not known any more are left out."""
+    return list(dict.fromkeys(TYPES[one["type"]].words(one) for one in details if one.get("type") in TYPES))
 
 
 def given(details: Iterable[Detail], *, audience: Iterable[str], settings: Settings, own: str, holder: Holder | None = None) -> list[dict[str, Any]]:

@@ -62,7 +62,8 @@ def credential() -> Response:
         with transaction() as session:
             licence = entitlement.find_licence(session, asked, token, now=moment)
             whom = _wallet_of(token)
-            issued = issuing.issue(session, settings, licence, asked.configuration, keys=proved.keys, wallet=whom, now=moment)
+            claims = entitlement.claims_for(token, asked.configuration)
+            issued = issuing.issue(session, settings, licence, asked.configuration, keys=proved.keys, claims=claims, wallet=whom, now=moment)
     except NotReady:
         with transaction() as session:
             transaction_id = deferred.begin(session, asked, keys=proved.keys, wallet=_wallet_of(token), now=moment)
@@ -119,7 +120,8 @@ def _fetch(session: Session, transaction_id: str, token: AccessToken, settings: 
     asked = _deferred(row, token)
     licence = entitlement.find_licence(session, asked, token, now=moment)
     row.spent_at = moment
-    return issuing.issue(session, settings, licence, asked.configuration, keys=row.keys["keys"], wallet=whom, now=moment)
+    claims = entitlement.claims_for(token, asked.configuration)
+    return issuing.issue(session, settings, licence, asked.configuration, keys=row.keys["keys"], claims=claims, wallet=whom, now=moment)
 
 
 def _deferred(row: DeferredIssuance, token: AccessToken) -> Asked:
@@ -127,14 +129,14 @@ def _deferred(row: DeferredIssuance, token: AccessToken) -> Asked:
     configuration = find_configuration(row.configuration)
     if configuration is None:
         raise CredentialRequestDenied("There is no such credential any more.")
-    entitlement.check_still_for(token, configuration)
+    entitlement.detail_for(token, configuration)
     return Asked(configuration, row.identifier)
 
 
 def _warm(asked: Asked, token: AccessToken, settings: Settings) -> None:
     with transaction() as session:
         issuer = entitlement.find_issuer(session, asked, token)
-    issuing.warm(settings, issuer, now=now())
+    issuing.warm(settings, asked.configuration.licence_type, issuer, now=now())
 
 
 def _proofs_of(message: Message) -> Any:

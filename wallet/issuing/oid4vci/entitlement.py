@@ -4,9 +4,10 @@ The token says whose, and of which configurations; the register says what there 
 afresh, for a mandate may have ended, or not reach so far.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -58,14 +59,20 @@ def read(token: AccessToken, *, identifier: str | None, configuration_id: str | 
     configuration = find_configuration(configuration_id or "")
     if configuration is None:
         raise UnknownCredentialConfiguration()
-    return Asked(configuration, check_still_for(token, configuration)[0])
+    return Asked(configuration, detail_for(token, configuration)[IDENTIFIERS][0])
 
 
-def check_still_for(token: AccessToken, configuration: Configuration) -> list[str]:
-    """Return the identifiers by which a token is for a configuration; raises InsufficientScope if it is not (RFC 6750 section 3.1)."""
+def claims_for(token: AccessToken, configuration: Configuration) -> frozenset[str] | None:
+    """Return the names of the fields that were allowed, None for all (appendix B.1); raises InsufficientScope."""
+    claims = detail_for(token, configuration).get("claims")
+    return frozenset(one["path"][-1] for one in claims) if claims is not None else None
+
+
+def detail_for(token: AccessToken, configuration: Configuration) -> Mapping[str, Any]:
+    """Return the detail by which a token is for a configuration; raises InsufficientScope if it is not (RFC 6750 section 3.1)."""
     for one in token.terms.authorization_details:
         if one.get("type") == OPENID_CREDENTIAL and one[CONFIGURATION] == configuration.id:
-            return list(one[IDENTIFIERS])
+            return one
     scheme = token.binding.token_type if token.binding is not None else "Bearer"
     challenge = f'{scheme} realm="kabao", error="insufficient_scope", scope="{configuration.scope}"'
     raise InsufficientScope("another configuration", headers={"WWW-Authenticate": challenge})

@@ -5,7 +5,7 @@ The licence's row is locked while that is done, so that a revocation finds every
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from wallet.issuing.oid4vci.configurations import Configuration
 from wallet.issuing.oid4vci.errors import CredentialRequestDenied
 from wallet.issuing.status_lists import Place
 from wallet.issuing.status_places import take_one
+from wallet.register.catalogue import LicenceType
 from wallet.register.licences import Licence
 
 
@@ -53,13 +54,13 @@ class Wallet:
     person_id: UUID
 
 
-def warm(settings: Settings, issuer: str | None, *, now: datetime) -> None:
+def warm(settings: Settings, licence_type: LicenceType, issuer: str | None, *, now: datetime) -> None:
     """Have at hand what issuing needs besides the licence, before its row is locked.
 
     What this process does not keep is read by a connection of its own: whoever held the row and waited for one, while all the others were held by
     those who wait for the row, would wait for ever.
     """
-    status_lists.open_list(settings, now=now)
+    status_lists.open_list(settings, now=now, bits=status_lists.bits_for(licence_type))
     with suppress(KeyNotReady):
         ring.signer(certificates.department_use(issuer or ""))
 
@@ -73,12 +74,16 @@ def issue(
     keys: Iterable[dict[str, str]],
     wallet: Wallet,
     now: datetime,
+    claims: frozenset[str] | None = None,
 ) -> Issued:
-    """Issue a credential of a licence, whose row the caller has locked, for each key; raises CredentialRequestDenied, NotReady."""
+    """Issue a credential of a licence, whose row the caller has locked, for each key; raises CredentialRequestDenied, NotReady.
+
+    It says of the licence no more than the `claims` that were allowed, where not all were.
+    """
     bound, batch_id = list(keys), new_id()
     if not elsewhere.make_room(session, licence, holder_id=wallet.holder_id, client_id=wallet.client_id, count=len(bound), now=now):
         raise CredentialRequestDenied("The licence is in as many wallets as it may be: its holder has to take it back from one.")
-    content = content_of(session, settings, licence, holder_id=wallet.holder_id)
+    content = _within(content_of(session, settings, licence, holder_id=wallet.holder_id), claims)
     list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(content.licence_type))
     ends = [one for one in (content.expires_at, now + settings.credential_lifetime) if one is not None]
     rows, texts = [], []
@@ -99,6 +104,13 @@ def issue(
         type=licence.type_code,
     )
     return Issued(batch_id, tuple(texts))
+
+
+def _within(content: Content, claims: frozenset[str] | None) -> Content:
+    """Return as much of a content as was allowed."""
+    if claims is None:
+        return content
+    return replace(content, values={name: value for name, value in content.values.items() if name in claims})
 
 
 def _make(settings: Settings, content: Content, configuration: Configuration, *, key: dict[str, str], place: Place, now: datetime) -> str:

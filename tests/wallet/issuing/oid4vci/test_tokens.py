@@ -1,5 +1,7 @@
 """Which tokens open the endpoints at which credentials are issued (OpenID4VCI 1.0 sections 6, 8.3.1.1; RFC 6750, RFC 9449)."""
 
+import base64
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -102,6 +104,18 @@ def test_details_alone_are_enough(app: Flask, client: FlaskClient, holder: Holde
     asked = f'[{{"type":"{DETAIL}","credential_configuration_id":"{TYPE}.mso_mdoc"}}]'
     tokens = walk(client, new_wallet(app), holder, authorization_details=asked, scope=None)
     assert [one["credential_identifiers"] for one in tokens["authorization_details"]] == [[f"{holder.licence.id}.mso_mdoc"]]
+
+
+def test_a_credential_says_no_more_than_was_allowed(app: Flask, client: FlaskClient, holder: Holder) -> None:
+    claims = [{"path": ["holder_name"]}, {"path": ["vehicle_class"]}]
+    asked = json.dumps([{"type": DETAIL, "credential_configuration_id": TYPE, "claims": claims}])
+    wallet = new_wallet(app)
+    mine = wallet_of(client, wallet.client_id, walk(client, wallet, holder, authorization_details=asked, scope=None))
+    text = mine.ask(proof(mine.nonce())).json["credentials"][0]["credential"]
+    parts = text.rstrip("~").split("~")[1:]
+    told = {json.loads(base64.urlsafe_b64decode(part + "=="))[1] for part in parts}
+    assert {"holder_name", "vehicle_class"} <= told
+    assert told.isdisjoint({"holder_number", "licence_number", "address", "birth_date"})
 
 
 def test_unknown_scopes_of_a_wallet_are_left_out(app: Flask, client: FlaskClient, holder: Holder) -> None:
