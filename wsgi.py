@@ -157,6 +157,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.issuing.oid4vci.offers_api import offers_api
     from wallet.issuing.trust_list_api import trust_list_pages
     from wallet.presenting.show_pages import show
+    from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
     from wallet.verifying import (
         desk_pages,
@@ -220,7 +221,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     api.register_blueprint(registry_updates_api)
     api.register_blueprint(webhooks_api)
     api.register_blueprint(offers_api)
-    for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages, type_pages):
+    catalogue = (type_pages, type_edit_pages)
+    for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages, *catalogue):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
         api.register_blueprint(interface)

@@ -122,7 +122,9 @@ def _rules(one: LicenceType) -> Iterator[tuple[Text, Text]]:
     if one.open_to:
         yield Text("各部门均可", "Open to every department"), _listed(ACTIONS[Action(action)] for action in one.open_to)
     if one.checked_acts:
-        yield Text("需复核的业务", "Takes a second officer"), _listed(_act_text(act) for act in one.checked_acts)
+        yield Text("需复核的业务", "Takes a second officer"), _listed(act_text(act) for act in one.checked_acts)
+    if one.barred_acts:
+        yield Text("不办理的业务", "Never done with it"), _listed(act_text(act) for act in one.barred_acts)
     if one.gathers:
         yield Text("可归集", "May gather"), Text("、".join(one.gathers), ", ".join(one.gathers))
     if one.matters:
@@ -152,5 +154,6 @@ def _listed(texts: Iterable[Text]) -> Text:
     return Text("、".join(one.zh for one in known), ", ".join(one.en for one in known))
 
 
-def _act_text(act: str) -> Text:
+def act_text(act: str) -> Text:
+    """Return an act, as types name it, in words."""
     return Text("迁移", "Transfer") if act == "transfer" else Act(act).text

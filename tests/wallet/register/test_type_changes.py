@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -130,6 +131,26 @@ def test_of_two_editors_the_second_is_told(context: None) -> None:
     with pytest.raises(StaleEdit), transaction() as session:
         catalogue.apply(session, [document | {"colour": "red"}], now=now(), expected=1)
     assert catalogue.get_type(document["code"]).colour == "green"
+
+
+def test_of_many_who_save_at_once_one_wins(app: Flask) -> None:
+    with app.app_context():
+        document = stored("15")
+    colours = ("green", "red", "blue", "teal", "brown", "rose")
+
+    def save(colour: str) -> bool:
+        with app.app_context():
+            try:
+                with transaction() as session:
+                    catalogue.apply(session, [document | {"colour": colour}], now=now(), expected=1)
+            except StaleEdit:
+                return False
+        return True
+
+    with ThreadPoolExecutor(len(colours)) as pool:
+        assert sorted(pool.map(save, colours)) == [False] * (len(colours) - 1) + [True]
+    with app.app_context():
+        assert catalogue.get_type(document["code"]).version == 2
 
 
 def test_the_same_file_again_changes_nothing_even_written_out_in_full(context: None) -> None:
