@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, CursorResult, DateTime, Engine, LargeBinar
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from runtime import straight
 from runtime.settings import Settings
 
 NAMING = {
@@ -48,7 +49,7 @@ def driver_url(url: str) -> str:
 
 def build_engine(settings: Settings) -> Engine:
     """Make the engine of one process; it connects on first use."""
-    return create_engine(
+    engine = create_engine(
         driver_url(settings.database_url),
         pool_size=settings.pool_size,
         max_overflow=2 * settings.pool_size,  # a request holds up to three at once: its own, the session's, and a cache's that loads
@@ -56,6 +57,8 @@ def build_engine(settings: Settings) -> Engine:
         hide_parameters=True,
         connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},
     )
+    straight.watch(engine)
+    return engine
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Flask, Request, Response, request
 from flask.ctx import AppContext, RequestContext
 from flask.globals import _cv_app, _cv_request
+from webargs.flaskparser import is_json_request
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.routing import Rule
 
@@ -49,12 +50,13 @@ class Answer(NamedTuple):
 
 
 class Posted(NamedTuple):
-    """What was posted: the body, the pairs of a form in their order, the headers and the path."""
+    """What was posted: the body, the pairs of a form in their order, the headers and the path; `is_json` is what the content type says."""
 
     body: bytes
     form: list[tuple[str, str]]
     headers: EnvironHeaders
     path: str
+    is_json: bool = True
 
 
 View = Callable[[Posted], Answer]
@@ -117,14 +119,14 @@ class Lean:
         self.longest = min(LONGEST, settings.max_body_bytes)
         self.routes = {route.rule.rule: route for route in _routes_of(app)}
         self.own_names: set[str] = set()
-        self.dresses: dict[tuple[Route, int, Headers], Dress] = {}
+        self.dresses: dict[tuple[Route, int, Headers, bool], Dress] = {}
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request that is plain, and hand on any other."""
         route = self.routes.get(environ["PATH_INFO"])
         if route is None or not self._is_plain(environ, route):
             return self.inner(environ, start_response)
-        body = _read(environ)
+        body = _read(environ, route)
         if body is None:
             return self.inner(environ, start_response)
         began = time.perf_counter()
@@ -136,9 +138,10 @@ class Lean:
                 answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], EnvironHeaders(environ), route.rule.rule))
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
-            if context._after_request_functions or len(answer.body) >= ONE_PACKET:
+            is_long = len(answer.body) >= ONE_PACKET
+            if context._after_request_functions or (is_long and "HTTP_ACCEPT_ENCODING" in environ):
                 return self.app.process_response(answer.as_response())(environ, start_response)
-        line, headers = self.dresses.get((route, answer.status, answer.headers)) or self._dress(route, answer)
+        line, headers = self.dresses.get((route, answer.status, answer.headers, is_long)) or self._dress(route, answer, is_long=is_long)
         telemetry.answered(route.rule.rule, "POST", answer.status, correlation_id=correlation_id, began=began)
         start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", correlation_id)])
         return [answer.body]
@@ -175,15 +178,15 @@ class Lean:
         except Exception as worse:  # noqa: BLE001 - as Flask's own way does
             return self.app.handle_exception(worse)
 
-    def _dress(self, route: Route, answer: Answer) -> Dress:
+    def _dress(self, route: Route, answer: Answer, *, is_long: bool) -> Dress:
         """Return the status line and all headers of an answer, as Flask's hooks have them where nothing but the route is known; and remember them."""
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": route.rule.rule, "SERVER_NAME": "", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
         with Context(self.app, environ, route, b""):
-            response = self.app.process_response(Response(b"", answer.status, headers=answer.headers))
+            response = self.app.process_response(Response(b" " * ONE_PACKET * is_long, answer.status, headers=answer.headers))
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         dress = response.status, headers
         if len(self.dresses) < MOST_LEARNED:
-            self.dresses[route, answer.status, answer.headers] = dress
+            self.dresses[route, answer.status, answer.headers, is_long] = dress
         return dress
 
 
@@ -191,16 +194,22 @@ def post(blueprint: Blueprint, path: str, *, takes: str = FORM) -> Callable[[Vie
     """Declare a view of what is posted to a path, which both ways lead to; who may call it is declared beneath (`guard.allow`)."""
 
     def declare(view: View) -> View:
-        @functools.wraps(view)
-        def by_flask() -> Response:
-            form = list(request.form.items(multi=True)) if takes == FORM else []
-            return view(Posted(request.get_data(), form, request.headers, request.path)).as_response()  # type: ignore[arg-type]
-
-        by_flask.lean = (view, takes)  # type: ignore[attr-defined]
-        blueprint.add_url_rule(path, view.__name__, by_flask, methods=["POST"])
+        blueprint.add_url_rule(path, view.__name__, by_flask(view, takes=takes), methods=["POST"])
         return view
 
     return declare
+
+
+def by_flask(view: View, *, takes: str) -> Callable[[], Response]:
+    """Return a view as Flask calls it, marked as one that may be called by the lean way as well."""
+
+    @functools.wraps(view)
+    def called() -> Response:
+        form = list(request.form.items(multi=True)) if takes == FORM else []
+        return view(Posted(request.get_data(), form, request.headers, request.path, is_json_request(request))).as_response()  # type: ignore[arg-type]
+
+    called.lean = (view, takes)  # type: ignore[attr-defined]
+    return called
 
 
 def _routes_of(app: Flask) -> Iterable[Route]:
@@ -221,13 +230,13 @@ def _decoded(text: str) -> str:
     return unquote(text.replace("+", " "), errors="werkzeug.url_quote") if "%" in text or "+" in text else text
 
 
-def _read(environ: Environ) -> bytes | None:
+def _read(environ: Environ, route: Route) -> bytes | None:
     """Return the body; None, and the body left to be read again, if it is not whole or holds what Flask's way is to look at."""
     length, stream = int(environ["CONTENT_LENGTH"]), environ["wsgi.input"]
-    body = stream.read(length)
+    body: bytes = stream.read(length)
     while len(body) < length and (more := stream.read(length - len(body))):
         body += more
-    if len(body) == length and body.isascii() and b"%00" not in body and b"\0" not in body:
+    if len(body) == length and (route.takes != FORM or (body.isascii() and b"%00" not in body and b"\0" not in body)):
         return bytes(body)
     environ["wsgi.input"] = BytesIO(body)
     return None

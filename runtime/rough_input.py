@@ -25,15 +25,19 @@ class JsonParser(FlaskParser):
 
     def _raw_load_json(self, req: Request) -> Any:
         """Return the body, or `missing` where there is none; raises BadRequest, UnsupportedMediaType."""
-        body = req.get_data(cache=True)
-        if not body:
-            return core.missing
-        if not is_json_request(req):
-            raise UnsupportedMediaType
-        try:
-            return read_json(body)
-        except (NotReadable, RecursionError, ValueError) as error:
-            raise BadRequest from error
+        return read_body(req.get_data(cache=True), is_json=is_json_request(req))
+
+
+def read_body(body: bytes, *, is_json: bool) -> Any:
+    """Return what a body says, or `missing` where there is none; raises BadRequest, UnsupportedMediaType."""
+    if not body:
+        return core.missing
+    if not is_json:
+        raise UnsupportedMediaType
+    try:
+        return read_json(body)
+    except (NotReadable, RecursionError, ValueError) as error:
+        raise BadRequest from error
 
 
 def read_json(body: bytes) -> Any:
@@ -41,8 +45,10 @@ def read_json(body: bytes) -> Any:
 
     Refused beyond RFC 8259: NaN and Infinity, a member that stands twice, NUL and lone surrogates in texts, more than 32 levels.
     """
-    content = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_members)
-    _check(content, 0)
+    text = body.decode()
+    content = DECODER.decode(text)
+    if "\\u" in text or text.count("[") + text.count("{") >= MAX_DEPTH:  # only so could there be what is refused
+        _check(content, 0)
     return content
 
 
@@ -87,6 +93,9 @@ def _refuse_nul() -> None:
 def _form_holds_nul() -> bool:
     """Look at forms alone: another body is not touched here, for a view may take a longer one than others do, and read it as it comes."""
     return request.mimetype in FORMS and any(NUL in text for pair in request.form.items(multi=True) for text in pair)
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_members)
 
 
 def init_app(app: Flask) -> None:

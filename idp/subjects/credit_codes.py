@@ -5,6 +5,7 @@ at 17, 18 check character (mod 31).
 """
 
 import re
+from functools import lru_cache
 
 from stdnum.cn import uscc
 
@@ -46,6 +47,7 @@ REASONS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def fault(text: str) -> str | None:
     """Return why 18 characters are no credit code, the first fault in reading order, or None if they are one."""
     if not WRITTEN.fullmatch(text):

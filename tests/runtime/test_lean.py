@@ -17,12 +17,15 @@ from idp.oauth import clients
 from runtime import lean, quick, telemetry
 from runtime.clock import now
 from runtime.database import engine, transaction
+from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.lean import Answer, Lean
 from tests.rough_input import BODIES, FORM, HEADERS, ODD_TEXTS, body
-from tests.world_clients import DEPARTMENT, System, new_system
+from tests.world_clients import DEPARTMENT, System, new_system, token_of
+from tests.world_wallet import new_department
 
 OAUTH = ("/token", "/introspect", "/revoke")
+API = ("/api/v1/verifications",)
 SECRET = "a-secret-of-many-letters-0123456789-0123456789"
 # Each hook of the application, and why the lean way may do without calling it. A new hook wants a thought, and a line here.
 HOOKS = {
@@ -132,12 +135,57 @@ def said(response: TestResponse) -> tuple[int, str, bytes, list[tuple[str, str]]
     return response.status_code, response.status, response.data.replace(response.headers.get("X-Request-ID", "-").encode(), b"ID"), headers
 
 
-@pytest.mark.parametrize("path", OAUTH)
+@pytest.mark.parametrize("path", OAUTH + API)
 @pytest.mark.parametrize("request_", list(knocks()))
 def test_both_ways_answer_alike(app: Flask, layer: Lean, path: str, request_: dict[str, Any]) -> None:
     by_lean, by_flask = (Client(one, TestResponse, use_cookies=False) for one in (layer, layer.inner))
     base = {"base_url": "http://127.0.0.1:8000"} if "Host" not in request_.get("headers", {}) else {}
     assert said(by_lean.open(path, **base, **request_)) == said(by_flask.open(path, **base, **request_))
+
+
+DOCUMENTS: dict[str, Any] = {
+    **{
+        what: request["data"]
+        for what, request in BODIES.items()
+        if request.get("content_type") == "application/json" and len(request["data"]) < 90_000
+    },
+    "nothing that is asked for": b"{}",
+    "a wrong kind": b'{"presented": 1, "cause": "a", "binding": []}',
+    "NUL, escaped": b'{"presented": "a\\u0000", "cause": {"text": "b"}}',
+    "half a pair": b'{"presented": "\\ud800", "cause": {"text": "b"}}',
+    "a code that is none": b'{"presented": "KABAO1:AAAA", "cause": {"text": "b"}}',
+    "no cause": b'{"presented": "KABAO1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cause": {"text": ""}}',
+    "an unknown code": b'{"presented": "KABAO1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cause": {"text": "b"}}',
+    "no nonce": b'{"presented": "a~b", "cause": {"text": "b"}}',
+}
+
+
+@pytest.fixture(scope="module")
+def department_token(app: Flask) -> str:
+    with app.app_context():
+        department = new_department(verify=["driving-licence"])
+    with app.app_context(), transaction() as session:
+        system = new_system(session, department=department, scopes=["verifications", "receipts"])
+    return token_of(app.test_client(), system, "verifications receipts")
+
+
+@pytest.mark.parametrize("key", [None, "a-key", "", "é" * 200], ids=str)
+@pytest.mark.parametrize("document", list(DOCUMENTS))
+@pytest.mark.parametrize("path", API)
+def test_both_ways_answer_alike_to_documents(layer: Lean, department_token: str, path: str, document: str, key: str | None) -> None:
+    headers = {"Authorization": f"Bearer {department_token}", **({} if key is None else {"Idempotency-Key": key.encode().decode("latin-1")})}
+    by_lean, by_flask = (Client(one, TestResponse, use_cookies=False) for one in (layer, layer.inner))
+    request = {"data": DOCUMENTS[document], "content_type": "application/json", "headers": headers, "base_url": "http://127.0.0.1:8000"}
+    assert said(by_lean.post(path, **request)) == said(by_flask.post(path, **request))
+
+
+@pytest.mark.parametrize("accepted", [{}, {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}], ids=str)
+def test_both_ways_dress_a_long_answer_alike(layer: Lean, monkeypatch: pytest.MonkeyPatch, app: Flask, accepted: dict[str, str]) -> None:
+    route, long = layer.routes["/token"], Answer(b"{" + b" " * 5000 + b"}", 200, (("Content-Type", "application/json"),))
+    monkeypatch.setitem(layer.routes, "/token", lean.Route(route.rule, lambda _: long, route.takes, route.caller))
+    monkeypatch.setitem(app.view_functions, route.rule.endpoint, lean.by_flask(allow(anyone)(lambda _: long), takes=route.takes))
+    answers = [Client(one, TestResponse).post("/token", data={"a": "b"}, headers=accepted) for one in (layer, layer.inner)]
+    assert said(answers[0]) == said(answers[1])
 
 
 @pytest.mark.parametrize("path", OAUTH)
@@ -195,7 +243,7 @@ def test_each_lean_route_names_its_caller(app: Flask, layer: Lean) -> None:
     assert {path: app.view_functions[route.rule.endpoint].allowed_caller for path, route in layer.routes.items()} == {  # type: ignore[attr-defined]
         path: route.caller for path, route in layer.routes.items()
     }
-    assert set(OAUTH) <= set(layer.routes)
+    assert set(OAUTH + API) <= set(layer.routes)
 
 
 def test_a_lean_request_is_counted_and_logged_once(

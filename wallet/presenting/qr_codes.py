@@ -23,12 +23,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.subjects import directory, mandates
 from idp.subjects.mandates import GivenMandate
 from keys import holder_keys, sealed_tables, sealing
-from runtime import ledger
+from runtime import ledger, straight
 from runtime.database import Base
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
+from runtime.straight import Straight
 from wallet.issuing import credentials, sd_jwt
 from wallet.register.licences import Licence, LicenceNotFound, get_licence, holder_ids_of, type_of
 
@@ -85,11 +86,12 @@ class Presentation(Base):
 sealed_tables.declare(Presentation, sealed={COLUMN: COLUMN})
 
 
-SPEND = (
+SPEND = Straight(
+    "spend_code",
     update(Presentation)
     .where(Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
     .values(spent_at=bindparam("at"))
-    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed)
+    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed),
 )
 
 
@@ -141,11 +143,12 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     transaction is undone and the code stays unspent. Raises CodeUnknown, CodeSpent, CodeExpired.
     """
     code_hash = _hash(_secret_of(content))
-    row = session.connection().execute(SPEND, {"hash": code_hash, "at": now}).first()
-    if row is None:
+    spent = straight.run(session, SPEND, {"hash": code_hash, "at": now})
+    if not spent:
         _refuse(session, code_hash)
-    presented = sealing.unseal(row.presented_sealed, table=TABLE, column=COLUMN, row=row.id)
-    return Redeemed(presented, _nonce(code_hash), row.holder_id, row.licence_id)
+    holder_id, presentation_id, licence_id, sealed = spent[0]
+    presented = sealing.unseal(sealed, table=TABLE, column=COLUMN, row=presentation_id)
+    return Redeemed(presented, _nonce(code_hash), holder_id, licence_id)
 
 
 def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:

@@ -46,8 +46,13 @@ class Finding:
     answer: dict[str, Any]
 
 
-def attest(session: Session, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
-    """Sign and keep a receipt, record it for the ledger and for the holder, and return the finding's answer with the receipt in it."""
+def attest(
+    session: Session, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime, is_last: bool = False
+) -> dict[str, Any]:
+    """Sign and keep a receipt, record it for the ledger and for the holder, and return the finding's answer with the receipt in it.
+
+    `is_last` says that nothing else is to be done in the transaction, which then ends with this.
+    """
     entry_id = new_id()
     jws = ring.signer(ring.RECEIPT).sign(_claims(settings, finding, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), typ=TYP)
     answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
@@ -64,7 +69,9 @@ def attest(session: Session, settings: Settings, finding: Finding, *, asker: Ask
         "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
     }
     use = _use(finding, asker=asker, receipt_id=receipt_id, now=now)
-    records.write(session, entry=_entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), receipt=receipt, use=use)
+    records.write(
+        session, entry=_entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), receipt=receipt, use=use, is_last=is_last
+    )
     return answer
 
 

@@ -8,19 +8,21 @@ from typing import Any
 from sqlalchemy import BindParameter, Insert, Table, bindparam, insert
 from sqlalchemy.orm import Session
 
+from runtime import straight
 from runtime.database import Base
 from runtime.ledger import LedgerEntry
+from runtime.straight import Straight
 from wallet.holding.uses import Use
 from wallet.verifying.receipts import Receipt
 
 ENTRIES, RECEIPTS, USES = (Base.metadata.tables[one.__tablename__] for one in (LedgerEntry, Receipt, Use))
 
 
-def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
-    """Write the rows; there is no use where nobody's licence was recognised."""
+def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None, is_last: bool) -> None:
+    """Write the rows; there is no use where nobody's licence was recognised. `is_last` commits with them."""
     rows = {ENTRIES: entry, RECEIPTS: receipt, **({USES: use} if use else {})}
     values = {f"{table.name}_{name}": value for table, row in rows.items() for name, value in row.items()}
-    session.connection().execute(WRITE_WITH_USE if use else WRITE, values)
+    straight.run(session, WRITE_WITH_USE if use else WRITE, values, is_last=is_last)
 
 
 def _statement(*others: Table) -> Insert:
@@ -34,4 +36,4 @@ def _named(table: Table) -> dict[str, BindParameter[Any]]:
     return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns if one.name != "position"}
 
 
-WRITE, WRITE_WITH_USE = _statement(RECEIPTS), _statement(RECEIPTS, USES)
+WRITE, WRITE_WITH_USE = Straight("write_receipt", _statement(RECEIPTS)), Straight("write_receipt_and_use", _statement(RECEIPTS, USES))

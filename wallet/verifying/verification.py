@@ -6,7 +6,7 @@ unspent, since the refusal undoes the transaction.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +16,18 @@ from sqlalchemy.orm import Session
 from idp.subjects.directory import Subject
 from idp.subjects.records import ACTIVE
 from keys import certificates
+from runtime import straight
 from runtime.settings import Settings
+from runtime.straight import Straight
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
 from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
-from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
-from wallet.register.licences import Licence, type_of
+from wallet.register.licences import Licence, LicenceState, seen_by_calendar
 from wallet.verifying import foreign_status, wording
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
@@ -33,13 +35,41 @@ from wallet.verifying.listed import Listed
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.trusting import current_trust, find_granted, find_listed
 
-STANDING = (
-    select(Licence, StatusEntry.status, Subject.state)
+OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
+STANDING = Straight(
+    "standing",
+    select(*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
     .join(Subject, Subject.id == Licence.holder_id)
     .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
-    .where(Licence.identifier == bindparam("identifier"))
+    .where(Licence.identifier == bindparam("identifier")),
 )
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the register says of a licence now: the columns that a verification asks for, its entry in the status list, and its holder's state."""
+
+    id: UUID
+    holder_id: UUID
+    type_code: str
+    type_version: int
+    issuer_code: str
+    state: str
+    act: str
+    valid_from: date
+    valid_until: date | None
+    status: int
+    holder_state: str
+
+    @property
+    def type(self) -> LicenceType:
+        """The licence's type, by the version under which it was issued."""
+        return get_version(self.type_code, self.type_version)
+
+    def state_at(self, now: datetime) -> LicenceState:
+        """Return the state with the calendar looked at, as `Licence.state_at` does."""
+        return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +94,11 @@ class Shown:
 
 
 def verify_presented(
-    session: Session, settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime
+    session: Session, settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime, is_last: bool = False
 ) -> dict[str, Any]:
     """Verify what was shown and return the answer, with its receipt; a presentation that fails is answered and attested too.
+
+    `is_last` says that nothing else is to be done in the transaction, which then ends with this.
 
     Raises CodeUnknown, CodeSpent, CodeExpired for a QR code; NoAuthority.
     """
@@ -80,7 +112,7 @@ def verify_presented(
     finding = _finding(register, shown, verified or failed, cause=request.cause)  # type: ignore[arg-type]
     if finding.type_code is not None:
         check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
-    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
 
 
 class Register:
@@ -88,7 +120,7 @@ class Register:
 
     def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
         self.session, self.settings, self.now = session, settings, now
-        self.licence: Licence | None = None
+        self.licence: Standing | None = None
         self.foreign_state: str | None = None
 
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
@@ -126,16 +158,17 @@ class Register:
         identifier = claims.get("licence_identifier")
         if place is None or not isinstance(identifier, str):
             raise StatusUnknown
-        row = self.session.execute(STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index}).first()
-        if row is None or not self._is_of(row[0], claims):
+        rows = straight.run(self.session, STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index})
+        standing = Standing(*rows[0]) if rows else None
+        if standing is None or not self._is_of(standing, claims):
             raise StatusUnknown
-        self.licence = row[0]
-        state: str = STATES.get(row[1]) or self.licence.state_at(self.now).value
-        return HOLDER_ENDED if state == IN_FORCE and row[2] != ACTIVE else state
+        self.licence = standing
+        state: str = STATES.get(standing.status) or standing.state_at(self.now).value
+        return HOLDER_ENDED if state == IN_FORCE and standing.holder_state != ACTIVE else state
 
-    def _is_of(self, licence: Licence, claims: Mapping[str, Any]) -> bool:
+    def _is_of(self, licence: Standing, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)
-        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, type_of(licence))
+        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, licence.type)
 
 
 def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, state: str) -> dict[str, Any]:
@@ -174,7 +207,7 @@ def _open(session: Session, settings: Settings, request: VerificationRequest, *,
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    licence_type = type_of(register.licence) if register.licence else register.find_type(claims.get("vct", ""), issuer=str(claims.get("iss")))
+    licence_type = register.licence.type if register.licence else register.find_type(claims.get("vct", ""), issuer=str(claims.get("iss")))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
     licence = None

@@ -5,11 +5,14 @@ from typing import Any
 from flask import current_app, g
 
 from idp.oauth.callers import bearer
+from runtime import documents
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.documents import Document
 from runtime.guard import allow
 from runtime.idempotency import claim, digest_of
 from runtime.ids import new_id
+from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
@@ -23,19 +26,22 @@ verifications = ApiBlueprint("verifications", __name__, description="Verifying w
 csrf.exempt(verifications)
 
 
-@verifications.route("/verifications", methods=["POST"])
+@documents.post(
+    verifications,
+    "/verifications",
+    takes=VerificationRequestSchema(),
+    gives=VerificationSchema(),
+    headers=IdempotencyKeySchema(),
+    scope="verifications",
+)
 @allow(bearer("verifications"))
-@verifications.doc(security=[{"department": ["verifications"]}])
-@verifications.arguments(VerificationRequestSchema())
-@verifications.arguments(IdempotencyKeySchema(), location="headers")
-@verifications.response(201, VerificationSchema())
-def verify(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+def verify(body: dict[str, Any], posted: Posted) -> Document:
     """Verify a licence that was shown, with a cause; the answer carries a receipt, whatever the verdict.
 
     The same Idempotency-Key and body get the same answer again, although the QR code is spent.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
-    moment, receipt_id = now(), new_id()
+    moment, receipt_id, key = now(), new_id(), posted.headers.get("Idempotency-Key")
     asker = Asker(g.token.department, get_department(g.token.department).name)
     request = VerificationRequest(
         presented=body["presented"],
@@ -44,9 +50,10 @@ def verify(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
         nonce=body.get("nonce"),
         audience=body.get("audience"),
     )
-    digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
-        before = claim(session, caller=g.token.client_id, key=headers["key"], digest=digest, result_id=receipt_id, now=moment)
-        if before is not None:
-            return answered_before(session, before)
-        return verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
+        if key is not None:
+            digest = digest_of(body, pepper=settings.derived_key("idempotency"))
+            before = claim(session, caller=g.token.client_id, key=key, digest=digest, result_id=receipt_id, now=moment)
+            if before is not None:
+                return Document(answered_before(session, before))
+        return Document(verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment, is_last=True))

@@ -9,10 +9,12 @@ from flask import Flask
 from sqlalchemy import event, select, text
 
 from keys import holder_keys, ring
-from runtime import clock
+from runtime import clock, straight
 from runtime.clock import now
 from runtime.database import engine, transaction
 from runtime.ledger import LedgerEntry
+from runtime.straight import Straight
+from schemas.verifications import VerificationSchema
 from tests.wallet.verifying.presented import Presented, encode_json
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, OTHER_TYPE, TYPE, Counter, new_counter, new_token
@@ -289,6 +291,15 @@ def test_a_verification_takes_few_statements(counter: Counter) -> None:
     counter.verify(first)
     assert statements(lambda: counter.verify(second)) <= 3
     assert statements(lambda: counter.verify(third, key="key")) <= 4
+    presented = shown(counter, "vehicle_class")
+    assert statements(lambda: counter.verify(presented, nonce=NONCE)) <= 2
+
+
+def test_what_is_answered_is_what_is_described(counter: Counter) -> None:
+    answers = [counter.verify(each, nonce=NONCE).json for each in (counter.code("holder_name"), shown(counter), whole(counter), "a~")]
+    answers += [counter.verify(shown(counter), nonce="another-nonce").json]
+    assert [answer["verdict"] for answer in answers] == ["valid", "valid", "invalid", "invalid", "invalid"]
+    assert [VerificationSchema().dump(answer) for answer in answers] == answers
 
 
 def code_kept(counter: Counter) -> str:
@@ -304,9 +315,16 @@ def statements(act: Callable[[], Any]) -> int:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         seen.append(statement)
 
+    def send(wire: Any, prepared: Any, statement: Straight, *rest: Any, **more: Any) -> Any:
+        seen.append(statement.sql.decode())
+        return whole_send(wire, prepared, statement, *rest, **more)
+
+    whole_send = straight._send
     event.listen(engine(), "before_cursor_execute", note)
     try:
-        assert act().status_code == 201
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(straight, "_send", send)
+            assert act().status_code == 201
     finally:
         event.remove(engine(), "before_cursor_execute", note)
     return len(seen)

@@ -1,0 +1,58 @@
+"""Documents posted to the API on hot paths: read by their schema, and answered as they are, by both ways that `runtime.lean` knows.
+
+The description of the API is that of any other view. What is answered goes through no schema: tests hold it to the one that describes it.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from marshmallow import Schema
+from webargs import core
+
+from runtime import compact_json, lean, rough_input
+from runtime.lean import JSON, Answer, Headers, Posted
+from runtime.openapi import ApiBlueprint
+
+AS_JSON = (("Content-Type", JSON),)
+
+
+class Document(NamedTuple):
+    """What a view answers; `more` are headers of this answer alone."""
+
+    content: Mapping[str, Any]
+    more: Headers = ()
+
+
+View = Callable[[dict[str, Any], Posted], Document]
+
+
+def post(
+    blueprint: ApiBlueprint, path: str, *, takes: Schema, gives: Schema, headers: Schema, scope: str, status: int = 201
+) -> Callable[[View], View]:
+    """Declare a view of documents posted to a path, with what describes it; who may call it is declared beneath (`guard.allow`).
+
+    `headers` are described only: the view looks at them itself. The view may raise what any may, ValidationError included.
+    """
+
+    def declare(view: View) -> View:
+        @functools.wraps(view)
+        def answer(posted: Posted) -> Answer:
+            document = view(takes.load(_read(posted)), posted)
+            return Answer(compact_json.write(document.content), status, AS_JSON, document.more)
+
+        described: Any = blueprint.response(status, gives)(view)
+        for each, location in ((headers, "headers"), (takes, "json")):
+            described = blueprint.arguments(each, location=location)(described)
+        described = blueprint.doc(security=[{"department": [scope]}])(described)
+        called: Any = lean.by_flask(answer, takes=JSON)
+        called._apidoc = described._apidoc
+        blueprint.route(path, methods=["POST"])(called)
+        return view
+
+    return declare
+
+
+def _read(posted: Posted) -> Any:
+    document = rough_input.read_body(posted.body, is_json=posted.is_json)
+    return {} if document is core.missing else document

@@ -1,0 +1,188 @@
+"""Statements of hot paths, sent by the database's own library within a session's transaction: prepared once a connection, values in
+PostgreSQL's binary form, and the transaction's BEGIN, or its COMMIT, in the same round trip.
+
+A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. Whatever else runs in the session runs in the same transaction.
+"""
+
+import json
+import select as polling
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+from sqlalchemy import BigInteger, Connection, Date, DateTime, Engine, Executable, Integer, LargeBinary, SmallInteger, String, Uuid, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as numbered
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from runtime import compact_json
+
+BINARY = 1
+EPOCH, FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC), date(2000, 1, 1).toordinal()
+MICROSECOND = timedelta(microseconds=1)
+VERSION_OF_JSONB = b"\x01"
+PREPARED = "kabao_prepared"
+GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+Encode = Callable[[Any], bytes]
+Decode = Callable[[bytes], Any]
+
+
+def _whole(size: int) -> tuple[Encode, Decode]:
+    return lambda value: value.to_bytes(size, "big", signed=True), lambda raw: int.from_bytes(raw, "big", signed=True)
+
+
+FORMS: tuple[tuple[type[Any], tuple[Encode, Decode]], ...] = (
+    (Uuid, (lambda value: value.bytes, lambda raw: UUID(bytes=bytes(raw)))),
+    (
+        DateTime,
+        (
+            lambda value: ((value - EPOCH) // MICROSECOND).to_bytes(8, "big", signed=True),
+            lambda raw: EPOCH + timedelta(microseconds=int.from_bytes(raw, "big", signed=True)),
+        ),
+    ),
+    (
+        Date,
+        (
+            lambda value: (value.toordinal() - FIRST_DAY).to_bytes(4, "big", signed=True),
+            lambda raw: date.fromordinal(int.from_bytes(raw, "big", signed=True) + FIRST_DAY),
+        ),
+    ),
+    (LargeBinary, (bytes, bytes)),
+    (JSONB, (lambda value: VERSION_OF_JSONB + compact_json.write(value), lambda raw: json.loads(bytes(raw)[1:]))),
+    (String, (str.encode, lambda raw: bytes(raw).decode())),
+    (SmallInteger, _whole(2)),
+    (BigInteger, _whole(8)),
+    (Integer, _whole(4)),
+)
+
+
+class Straight:
+    """A statement of Core, ready to be sent; its parameters are named, and of the types that `FORMS` knows."""
+
+    def __init__(self, name: str, statement: Executable) -> None:
+        self.name, self.statement = name.encode(), statement
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return self.statement.compile(dialect=numbered())  # type: ignore[attr-defined]
+
+    @cached_property
+    def sql(self) -> bytes:
+        """The text, with `$1`, `$2` … for values, each cast to its type."""
+        return str(self._compiled).encode()
+
+    @cached_property
+    def encoders(self) -> list[tuple[str, Encode]]:
+        """The names of the values in their order, and how each is written."""
+        return [(name, _form_of(self._compiled.binds[name].type)[0]) for name in self._compiled.positiontup]
+
+    @cached_property
+    def decoders(self) -> list[Decode]:
+        """How each column of a row is read."""
+        columns: Any = getattr(self.statement, "selected_columns", None) or getattr(self.statement, "_returning", ())
+        return [_form_of(column.type)[1] for column in columns]
+
+    @cached_property
+    def formats(self) -> list[int]:
+        """The format of each value."""
+        return [BINARY] * len(self.encoders)
+
+    def values(self, named: Mapping[str, Any]) -> list[bytes | None]:
+        """Return the values in their order, as they are sent."""
+        return [None if (value := named[name]) is None else encode(value) for name, encode in self.encoders]
+
+    def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
+        """Read the rows of a result."""
+        return [
+            tuple(None if (raw := result.get_value(row, at)) is None else decode(raw) for at, decode in enumerate(self.decoders))
+            for row in range(result.ntuples)
+        ]
+
+
+def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_last: bool = False) -> list[tuple[Any, ...]]:
+    """Run a statement in the session's transaction and return its rows; raises DBAPIError, as the session would.
+
+    `is_last` commits together with it: nothing that is done in the session afterwards belongs to the transaction.
+    """
+    connection = session.connection()
+    held = connection.connection
+    dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
+    wire, prepared = dbapi.pgconn, held.info.setdefault(PREPARED, set())
+    try:
+        result = _send(wire, prepared, statement, statement.values(values), is_last=is_last)
+        if result.status not in GOOD:
+            raise error_from_result(result)
+    except psycopg.Error as error:
+        is_lost = wire.status != ConnStatus.OK
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
+    prepared.add(statement.name)
+    return statement.rows(result)
+
+
+def _send(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None], *, is_last: bool) -> PGresult:
+    """Send the statement with what must go before and after it, and return its result or, where that failed before, the one that failed."""
+    wire.enter_pipeline_mode()
+    try:
+        before = 0
+        if wire.transaction_status == TransactionStatus.IDLE:
+            wire.send_query_params(b"BEGIN", None)
+            before += 1
+        if statement.name not in prepared:
+            wire.send_close_prepared(statement.name)  # what the driver left of an earlier one; nothing, mostly
+            wire.send_prepare(statement.name, statement.sql)
+            before += 2
+        wire.send_query_prepared(statement.name, values, statement.formats, BINARY)
+        if is_last:
+            wire.send_query_params(b"COMMIT", None)
+        wire.pipeline_sync()
+        results = list(_results(wire))
+    finally:
+        if wire.status == ConnStatus.OK:
+            wire.exit_pipeline_mode()
+    failed = next((result for result in results if result.status not in GOOD), None)
+    return failed or results[before]
+
+
+def _results(wire: PGconn) -> Iterator[PGresult]:
+    """Yield the result of each command, waiting for them without the interpreter's lock."""
+    poll = polling.poll()
+    poll.register(wire.socket, polling.POLLIN | polling.POLLOUT)
+    while wire.flush():
+        poll.poll()
+        wire.consume_input()
+    poll.modify(wire.socket, polling.POLLIN)
+    while True:
+        while wire.is_busy():
+            poll.poll()
+            wire.consume_input()
+        result = wire.get_result()
+        if result is None:
+            continue
+        if result.status == ExecStatus.PIPELINE_SYNC:
+            return
+        yield result
+
+
+def watch(engine: Engine) -> None:
+    """Know of each connection what is prepared there: the driver forgets all, ours too, where a transaction or a part of one is undone."""
+    event.listen(engine, "rollback", _forget)
+    event.listen(engine, "rollback_savepoint", lambda connection, *_: _forget(connection))
+    event.listen(engine, "reset", lambda _, record, state: state.transaction_was_reset or record.info.pop(PREPARED, None))
+
+
+def _forget(connection: Connection) -> None:
+    if not connection.invalidated:
+        connection.connection.info.pop(PREPARED, None)
+
+
+def _form_of(kind: Any) -> tuple[Encode, Decode]:
+    return next(form for known, form in FORMS if isinstance(kind, known))

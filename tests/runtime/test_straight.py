@@ -1,0 +1,174 @@
+"""Statements sent straight: the same values and rows as the session's own, the same transaction, the same errors."""
+
+import threading
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from runtime import straight
+from runtime.database import transaction
+from runtime.idempotency import IdempotencyKey
+from runtime.ids import new_id
+from runtime.straight import Straight
+
+MOMENT = datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
+VALUES: list[tuple[Any, Any]] = [
+    (Uuid(), UUID("01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f")),
+    (DateTime(timezone=True), MOMENT),
+    (DateTime(timezone=True), datetime(1899, 12, 31, tzinfo=UTC)),
+    (Date(), date(1850, 1, 1)),
+    (Date(), date(9999, 12, 31)),
+    (LargeBinary(), b"\0\xff" * 70_000),
+    (JSONB(), {"名": ["é", 1, None, {"a": True}], "b": 1.5}),
+    (String(), "证照 '); -- é𠮷"),
+    (String(), ""),
+    (SmallInteger(), -32_768),
+    (Integer(), 2**31 - 1),
+    (BigInteger(), -(2**63)),
+]
+KEYS = Straight(
+    "test_keys",
+    insert(IdempotencyKey).values(
+        caller=bindparam("caller"), key=bindparam("key"), digest=bindparam("digest"), result_id=bindparam("id"), made_at=bindparam("at")
+    ),
+)
+COUNT = Straight("test_count", select(cast(func.count(), BigInteger)).select_from(IdempotencyKey).where(IdempotencyKey.caller == bindparam("caller")))
+
+
+def key(caller: str, key: str = "a") -> dict[str, Any]:
+    return {"caller": caller, "key": key, "digest": b"", "id": new_id(), "at": MOMENT}
+
+
+def caller() -> str:
+    return f"straight-{new_id()}"
+
+
+def count(whose: str) -> int:
+    with transaction() as session:
+        return int(straight.run(session, COUNT, {"caller": whose})[0][0])
+
+
+@pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda each: str(each)[:40])
+def test_a_value_comes_back_as_it_was_sent(session: Session, kind: Any, value: Any) -> None:
+    statement = Straight(f"test_{abs(hash(str(kind) + str(value)))}", select(cast(bindparam("value", type_=kind), kind)))
+    assert straight.run(session, statement, {"value": value}) == [(value,)]
+    assert straight.run(session, statement, {"value": None}) == [(None,)]
+
+
+def test_what_is_sent_straight_is_of_the_session_s_transaction(context: None) -> None:
+    whose = caller()
+
+    def undone() -> None:
+        with transaction() as session:
+            straight.run(session, KEYS, key(whose))
+            assert session.scalar(text("SELECT count(*) FROM idempotency_keys WHERE caller = :caller"), {"caller": whose}) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
+    assert count(whose) == 0
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
+        straight.run(session, KEYS, key(whose))
+    assert count(whose) == 1
+
+
+def test_the_last_statement_commits(context: None) -> None:
+    whose = caller()
+
+    def done() -> None:
+        with transaction() as session:
+            straight.run(session, KEYS, key(whose, "a"))
+            straight.run(session, KEYS, key(whose, "b"), is_last=True)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        done()
+    assert count(whose) == 2
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_statement_that_fails_leaves_nothing_and_names_no_value(context: None, *, is_last: bool) -> None:
+    whose = caller()
+
+    def twice() -> None:
+        with transaction() as session:
+            straight.run(session, KEYS, key(whose, "the-very-secret"))
+            straight.run(session, KEYS, key(whose, "the-very-secret"), is_last=is_last)
+
+    with pytest.raises(IntegrityError) as raised:
+        twice()
+    assert raised.value.params is None
+    assert count(whose) == 0
+
+
+def test_statements_are_prepared_anew_after_a_transaction_was_undone(context: None) -> None:
+    for fails in (False, True, False, True, False):
+        try:
+            with transaction() as session:
+                for _ in range(7):  # so often that the driver prepares its own, too
+                    session.execute(text("SELECT 1"))
+                straight.run(session, COUNT, {"caller": "nobody"})
+                if fails:
+                    with session.begin_nested() as part:
+                        straight.run(session, KEYS, key(caller()))
+                        part.rollback()
+                    assert straight.run(session, COUNT, {"caller": "nobody"}) == [(0,)]
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+    assert count("nobody") == 0
+
+
+def test_a_lost_connection_is_told_and_the_next_is_fresh(context: None) -> None:
+    def lost() -> None:
+        with transaction() as session:
+            pid = session.scalar(text("SELECT pg_backend_pid()"))
+            with transaction() as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            straight.run(session, COUNT, {"caller": "nobody"})
+
+    with pytest.raises(OperationalError) as raised:
+        lost()
+    assert raised.value.connection_invalidated
+    assert count("nobody") == 0
+
+
+def test_others_go_on_while_one_waits(app: Flask, context: None) -> None:
+    wait = Straight("test_wait", select(literal_column("pg_sleep(0.4)::text", String)))
+    went_on: list[int] = []
+
+    def sleep() -> None:
+        with app.app_context(), transaction() as session:
+            straight.run(session, wait, {})
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    while thread.is_alive() and len(went_on) < 5:
+        thread.join(0.02)
+        went_on.append(1)
+    assert thread.is_alive()
+    thread.join()
