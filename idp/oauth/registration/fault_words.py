@@ -30,6 +30,8 @@ WHOLE = KINDS_OF_ADDRESS | {
     "It must be a unified social credit code.": "应为18位统一社会信用代码。",
     "It must be of a-z, 0-9 and -.": "只能使用小写字母、数字和连字符。",
     "letters, digits and .-_~, at most 100": "只能使用字母、数字和 . - _ ~，最多100个。",
+    "attest_jwt_client_auth under haip": "在HAIP规范下须使用钱包证明（attest_jwt_client_auth）。",
+    "true: a wallet under haip has tokens that are bound by DPoP": "须为真：HAIP规范下的卡包应用，其令牌须以DPoP绑定。",
     "private_key_jwt and self_signed_tls_client_auth want jwks or jwks_uri, not both": "这种证明方式须填写公钥集或公钥集地址，只填一个。",
     "tls_client_auth, and no other, wants just one name of its certificate": "证明方式为 tls_client_auth 时须填写一个证书名称；其他方式不填。",
     "tokens are bound to a key or to a certificate, not to both": "令牌只能绑定密钥或证书，请只选一种。",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from idp.oauth import scopes
 from idp.oauth.client_kinds import AUTH_METHODS, GRANT_TYPES
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, RESPONSE_MODES
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, RESPONSE_MODES
 from keys import jwe, suites
 from runtime.languages import Text
 
@@ -127,7 +127,7 @@ GROUPS = (
                 CHOICE,
                 Text("安全规范", "Profile"),
                 Text("选定后，不符合规范的请求一律拒绝。", "Whatever is not as the profile has it is refused."),
-                choices=(FAPI2, FAPI2_MESSAGE_SIGNING),
+                choices=(FAPI2, FAPI2_MESSAGE_SIGNING, HAIP),
             ),
             Member("require_pushed_authorization_requests", FLAG, Text("必须先推送授权请求（PAR）", "Requests must be pushed (PAR)")),
             Member("require_signed_request_object", FLAG, Text("授权请求必须签名（JAR）", "Requests must be signed (JAR)")),

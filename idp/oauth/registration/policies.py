@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import redirects, scopes
 from idp.oauth.client_kinds import AUTH_METHODS, GRANT_TYPES
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NATIVE, PAIRWISE
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, NATIVE, PAIRWISE
 from idp.oauth.clients import RegisteredClient
 from runtime import ledger
 from runtime.database import Base
@@ -24,7 +24,7 @@ from runtime.problems import Refusal
 from schemas.clients import PolicySchema
 
 REQUIRED = "required"
-PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING)
+PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING, HAIP)
 ADDRESSES = (
     "jwks_uri",
     "sector_identifier_uri",
