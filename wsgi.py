@@ -150,6 +150,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
+    from wallet.issuing.desk import numbering_jobs  # noqa: F401 (declares a job)
+    from wallet.issuing.desk.act_pages import act_desk
+    from wallet.issuing.desk.batch_pages import batch_desk
+    from wallet.issuing.desk.figures_pages import figures_desk
+    from wallet.issuing.desk.find_pages import licence_desk
+    from wallet.issuing.desk.issue_pages import issue_desk
+    from wallet.issuing.desk.request_pages import request_desk
     from wallet.issuing.documents_api import documents
     from wallet.issuing.oid4vci import pruning_jobs as _offers_pruning_jobs  # noqa: F401 (declares a job)
     from wallet.issuing.oid4vci.credential_api import credentials
@@ -221,8 +228,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     api.register_blueprint(registry_updates_api)
     api.register_blueprint(webhooks_api)
     api.register_blueprint(offers_api)
-    catalogue = (type_pages, type_edit_pages)
-    for blueprint in (desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages, *catalogue):
+    issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
+    for blueprint in (*issuing_desk, desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
         api.register_blueprint(interface)

@@ -4,15 +4,18 @@ PostgreSQL stores no NUL, UTF-8 carries no lone surrogate, and nothing of ours i
 """
 
 import json
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
-from flask import Flask, Request, request
+from flask import Flask, Request, current_app, request
 from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 NUL = "\0"
 MAX_DEPTH = 32
+View = TypeVar("View", bound=Callable[..., Any])
+LATE = "reads_its_form"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -84,9 +87,24 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def reads_its_form(view: View) -> View:
+    """Mark a view that takes a longer form than others do: nothing reads it before whoever sends it is known, and the view calls `take_form`."""
+    view.__dict__[LATE] = True
+    return view
+
+
+def take_form(longest: int) -> None:
+    """Let the form of this request be as long as a view of `reads_its_form` takes one, and refuse NUL in it; raises BadRequest."""
+    request.max_content_length = longest
+    if _form_holds_nul():
+        raise BadRequest
+
+
 def _refuse_nul() -> None:
     query = request.environ.get("QUERY_STRING", "")
-    if NUL in request.path or NUL in query or "%00" in query or (request.method != "GET" and _form_holds_nul()):
+    if NUL in request.path or NUL in query or "%00" in query:
+        raise BadRequest
+    if request.method != "GET" and not hasattr(current_app.view_functions.get(request.endpoint or ""), LATE) and _form_holds_nul():
         raise BadRequest
 
 

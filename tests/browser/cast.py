@@ -6,6 +6,8 @@ Sessions are begun in the database rather than on the sign-in page, which has it
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -25,6 +27,7 @@ from idp.subjects import appointments, directory, guardians, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from runtime.languages import Text
 from tests.idp.oauth.apart.steps import Counter, Terminal
 from tests.idp.oauth.journeys import Journey
@@ -36,14 +39,20 @@ from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import example_fields, make_officer, new_department, new_licence
+from wallet.issuing import pending as act_requests
+from wallet.issuing.desk import tables
+from wallet.issuing.importing import uploads
+from wallet.issuing.orders import order_of
 from wallet.presenting import qr_codes
+from wallet.register.acts import Act
+from wallet.register.catalogue import get_type
 
 LICENCES = ("resident-identity-card", "driving-licence")
 FIRM_LICENCE, DOCUMENT = "business-licence", "resident-identity-card"
 PASSWORD_ALONE, TWO_STEPS, BY_PASSKEY = ["pwd"], ["pwd", "otp", "mfa"], ["hwk", "user", "mfa"]
 PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
 ELSEWHERE = "203.0.113.9"
-NAMES = ("欧阳思远", "诸葛海燕", "司马明轩", "上官春梅", "东方志强", "慕容雨桐", "林小满", "尉迟文秀", "皇甫子涵")
+NAMES = ("欧阳思远", "诸葛海燕", "司马明轩", "上官春梅", "东方志强", "慕容雨桐", "林小满", "尉迟文秀", "皇甫子涵", "公孙若兰", "令狐远山")
 
 
 @dataclass
@@ -211,9 +220,14 @@ def staff_desk(cast: Cast) -> None:
     """Let an officer of a department that verifies and identifies look at the owner's licence."""
     app, officer, owner = cast.app, cast.invent("officer"), cast.people["owner"]
     with app.app_context():
-        department = new_department(verify=LICENCES, identify=[DOCUMENT])
+        department = new_department(verify=LICENCES, identify=[DOCUMENT], issue=("driving-licence", "fire-safety-approval", "birth-certificate"))
         with transaction() as session:
             make_officer(session, department=department, person=officer)
+            make_officer(session, department=department, person=cast.invent("second officer"))
+        idle = new_department()
+        with transaction() as session:
+            make_officer(session, department=idle, person=cast.invent("idle officer"))
+    issue_something(cast, department)
     with app.app_context(), transaction() as session:
         holder_id = directory.ensure_subject(session, parse_number(owner.number), now=now()).id
         licence_id = UUID(cast.at["card"].rsplit("/", 1)[1])
@@ -223,7 +237,33 @@ def staff_desk(cast: Cast) -> None:
     verified = post_form(browser, "/desk", {"presented": code.content, "cause": "To test a vehicle", "request_id": ""})
     assert verified.status_code == 303
     cast.at["receipt"] = verified.location
-    cast.enter("officer", "officer", TWO_STEPS)
+    for viewer in ("officer", "second officer", "idle officer"):
+        cast.enter(viewer, viewer, TWO_STEPS)
+
+
+def issue_something(cast: Cast, department: str) -> None:
+    """Let a department have issued licences, one of which ends soon and one is suspended, ask for a second officer, and have a batch."""
+    settings, owner = cast.app.extensions["kabao_settings"], cast.people["owner"]
+    soon = now().date() + timedelta(days=20)
+    with cast.app.app_context(), transaction() as session:
+        number = {"number": owner.number, "department": department}
+        ending, _, born = (
+            new_licence(session, type=kind, valid_until=until, **number)
+            for kind, until in (("driving-licence", soon), ("driving-licence", date(2034, 1, 31)), ("birth-certificate", None))
+        )
+        document = {"reason": "出生信息登记错误", "legal_basis": "《示例办法》第三条"}
+        doer = act_requests.Doer(department, person_id=cast.ids["second officer"])
+        order = order_of(Act.ANNUL, document, licence_id=born.id)
+        asked = act_requests.submit(session, settings, order, doer=doer, now=now(), result_id=new_id())
+        assert asked.request is not None
+        cast.at["own licence"], cast.at["act request"] = f"/desk/licences/{ending.id}", f"/desk/requests/{asked.request.id}"
+        with NamedTemporaryFile(suffix=".csv") as file:
+            file.write(tables.blank_table(get_type("driving-licence")).encode())
+            file.flush()
+            terms = {"department": department, "officer": cast.ids["officer"], "now": now()}
+            mapping = tables.mapping_of(get_type("driving-licence"))
+            batch_id = uploads.start(session, settings, Path(file.name), name="2026-11.csv", mapping_text=mapping, **terms)
+        cast.at["batch"] = f"/desk/batches/{batch_id}"
 
 
 def new_dead_letter(session: Session, client_id: str) -> UUID:

@@ -18,6 +18,7 @@ WAYS = {
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),
     Way.DOCUMENT.value: Text("您取得了盖章文件", "You took a sealed document"),
+    Way.REGISTER.value: Text("发证部门查询登记", "The issuing department looked into its register"),
 }
 OWN = Text("您本人", "Yourself")
 PAGE = 50
@@ -35,7 +36,7 @@ class Entry:
     fields: tuple[Text, ...]
     licence_id: UUID
     licence: Text
-    receipt_id: UUID
+    receipt_id: UUID | None
     passed: bool
 
 

@@ -1,4 +1,7 @@
-"""The holder's history of uses: who looked at which licence, when, why, and which fields were seen. One row a use, never changed."""
+"""The holder's history of uses: who looked at which licence, when, why, and which fields were seen. One row a use, never changed.
+
+Where an officer of the issuing department finds a licence in the register, that is a use, too, without a receipt.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -12,18 +15,21 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.ids import new_id
-from wallet.register.licences import Licence
+from wallet.issuing.desk import looking
+from wallet.issuing.desk.looking import Seen
+from wallet.register.licences import Licence, type_of
 
 TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a licence came to be seen: its holder showed it, it was drawn on authority or with consent, or its holder took a document of it."""
+    """How a licence came to be seen: shown, drawn (on authority, with consent), taken as a document, or found in its issuer's own register."""
 
     PRESENTATION = "presentation"
     DRAW = "draw"
     CONSENT = "consent"
     DOCUMENT = "document"
+    REGISTER = "register"
 
 
 class Use(Base):
@@ -39,7 +45,7 @@ class Use(Base):
     fields: Mapped[list[str]]
     way: Mapped[str]
     verdict: Mapped[str]
-    receipt_id: Mapped[UUID]
+    receipt_id: Mapped[UUID | None]
     __table_args__ = (Index("ix_uses_licence", "holder_id", "licence_id", "id"),)
 
     @property
@@ -65,7 +71,7 @@ def row_of_use(
     fields: list[str],
     way: Way,
     verdict: str,
-    receipt_id: UUID,
+    receipt_id: UUID | None,
     now: datetime,
 ) -> dict[str, Any]:
     """Return the row of a use; `fields` are the names of those that were seen."""
@@ -102,3 +108,14 @@ def uses_of(
     if before is not None:
         query = query.where(Use.id < before)
     return list(session.scalars(query.order_by(Use.id.desc()).limit(limit)))
+
+
+def take_down(session: Session, seen: Seen, now: datetime) -> None:
+    """Write that an officer of the issuing department saw a licence, with the cause that they gave."""
+    licence = seen.licence
+    fields = [one.name for one in type_of(licence).fields] if seen.fields else []
+    about = {"holder_id": licence.holder_id, "licence_id": licence.id, "department": seen.department, "cause": seen.cause}
+    record_use(session, **about, fields=fields, way=Way.REGISTER, verdict="valid", receipt_id=None, now=now)
+
+
+looking.on_look.append(take_down)

@@ -94,6 +94,7 @@ class Licence(Base):
     issuer_code: Mapped[str]
     identifier: Mapped[str] = mapped_column(unique=True)
     licence_number_sealed: Mapped[bytes]
+    licence_number_index: Mapped[bytes | None]
     fields_sealed: Mapped[bytes]
     valid_from: Mapped[date]
     valid_until: Mapped[date | None]
@@ -114,6 +115,9 @@ class Licence(Base):
         Index("ix_licences_id", "id", unique=True),
         Index("ix_licences_issuer", "issuer_code", "type_code", "id"),
         Index("ix_licences_ending", "valid_until", "id", postgresql_where=text("state = 'valid' AND valid_until IS NOT NULL")),
+        Index("ix_licences_watched", "issuer_code", "valid_until", postgresql_where=text("successor_id IS NULL AND valid_until IS NOT NULL")),
+        Index("ix_licences_number", "licence_number_index"),
+        Index("ix_licences_unnumbered", "id", postgresql_where=text("licence_number_index IS NULL")),
     )
 
     holder_renumbered = False  # whether it was just issued to someone who was named by a former number
@@ -139,7 +143,16 @@ class LicenceHolder(Base):
     __table_args__ = (Index("ix_licence_holders_licence", "licence_id"),)
 
 
-sealed_tables.declare(Licence, sealed={name: name for name in ("licence_number_sealed", "fields_sealed", "reason_sealed")})
+def as_indexed(licence_number: str) -> str:
+    """Return the form of a licence number in which it is indexed: however it is spaced and written."""
+    return "licence:" + "".join(licence_number.split()).upper()
+
+
+sealed_tables.declare(
+    Licence,
+    sealed={name: name for name in ("licence_number_sealed", "fields_sealed", "reason_sealed")},
+    indexed={"licence_number_index": lambda licence: as_indexed(licence["licence_number_sealed"] or "")},
+)
 
 
 def seen_by_calendar(state: LicenceState, act: str, *, valid_from: date, valid_until: date | None, now: datetime) -> LicenceState:
@@ -214,6 +227,7 @@ def seal_details(licence_id: UUID, *, licence_number: str, fields: dict[str, Any
     sealed_fields = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return {
         "licence_number_sealed": sealing.seal(licence_number, table=TABLE, column="licence_number_sealed", row=licence_id),
+        "licence_number_index": sealing.index_of(as_indexed(licence_number)),
         "fields_sealed": sealing.seal(sealed_fields, table=TABLE, column="fields_sealed", row=licence_id),
     }
 

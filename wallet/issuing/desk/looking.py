@@ -1,0 +1,87 @@
+"""Looking for licences at the desk: by the holder's number, a licence number or an identifier, always with a cause that the holder can read.
+
+What was found is told to `on_look`, in the same transaction: the holder's history takes it down. The ledger has it without the cause.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import find_subject
+from idp.subjects.numbers import NumberRefused, parse_number
+from keys import sealing
+from runtime import ledger
+from wallet.register.identifiers import MalformedIdentifier, parse_identifier
+from wallet.register.licences import Licence, as_indexed, licences_of
+
+LONGEST = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an officer looks for, and why."""
+
+    sought: str = field(repr=False)
+    cause: str = field(repr=False)
+    department: str
+    officer_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A licence that an officer saw, as it is told to `on_look`."""
+
+    licence: Licence
+    department: str
+    cause: str = field(repr=False)
+    fields: tuple[str, ...] = ()
+
+
+on_look: list[Callable[[Session, Seen, datetime], None]] = []
+
+
+def find(session: Session, look: Look, *, now: datetime) -> list[Licence]:
+    """Return the department's own licences of a holder, or of a licence number or an identifier, and take down that they were looked for."""
+    found = [one for one in _candidates(session, look.sought) if one.issuer_code == look.department]
+    for licence in found:
+        _tell(session, Seen(licence, look.department, look.cause), look.officer_id, "licence.found", now=now)
+    return found
+
+
+def take_down_look(session: Session, licence: Licence, *, department: str, officer_id: UUID, cause: str, now: datetime) -> None:
+    """Take down that an officer had all of a licence before them."""
+    _tell(session, Seen(licence, department, cause, ("*",)), officer_id, "licence.read", now=now)
+
+
+def arriving(session: Session, *, department: str) -> list[Licence]:
+    """Return the licences that wait for the department to take them over."""
+    return list(session.scalars(select(Licence).where(Licence.transferred_to == department).order_by(Licence.changed_at).limit(50)))
+
+
+def _candidates(session: Session, sought: str) -> list[Licence]:
+    try:
+        holder = find_subject(session, parse_number(sought))
+    except NumberRefused:
+        return _numbered(session, sought)
+    return licences_of(session, holder_id=holder.id) if holder is not None else []
+
+
+def _numbered(session: Session, sought: str) -> list[Licence]:
+    try:
+        which = Licence.identifier == str(parse_identifier(sought))
+    except MalformedIdentifier:
+        which = Licence.licence_number_index.in_(sealing.indexes_of(as_indexed(sought)))
+    return list(session.scalars(select(Licence).where(which).limit(50)))
+
+
+def _tell(session: Session, seen: Seen, officer_id: UUID, act: str, *, now: datetime) -> None:
+    licence = seen.licence
+    about: dict[str, Any] = {"type": licence.type_code, "officer": str(officer_id)}
+    ledger.record(session, act, actor=f"department:{seen.department}", object_id=licence.id, subject_id=licence.holder_id, now=now, **about)
+    for hear in on_look:
+        hear(session, seen, now)
