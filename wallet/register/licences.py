@@ -185,6 +185,18 @@ def get_licence(session: Session, licence_id: UUID) -> Licence:
     return licence
 
 
+def hold_licence(session: Session, licence_id: UUID) -> Licence:
+    """Return a licence as it stands this moment, and keep it from all others until the transaction ends; raises LicenceNotFound.
+
+    For whoever acts on it, before anything is written: what becomes of a licence is told in the order in which it became so.
+    """
+    row = select(Licence).where(Licence.id == licence_id).with_for_update()
+    licence = session.scalars(row, execution_options={"populate_existing": True}).one_or_none()
+    if licence is None:
+        raise LicenceNotFound
+    return licence
+
+
 def find_by_identifier(session: Session, identifier: str) -> Licence | None:
     """Return the licence of an identifier in its whole form."""
     return session.scalars(select(Licence).where(Licence.identifier == identifier)).one_or_none()

@@ -1,4 +1,6 @@
+import threading
 from io import BytesIO
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -6,9 +8,12 @@ from flask.testing import FlaskClient
 from pyhanko.pdf_utils.reader import PdfFileReader
 from sqlalchemy import select
 
+from runtime import ledger
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import Person
+from wallet.issuing import status_lists
+from wallet.issuing.documents import kept, sealed
 from wallet.issuing.documents.kept import LicenceDocument
 
 
@@ -54,3 +59,38 @@ def test_what_is_revoked_has_no_document(desk: Desk, person: Person) -> None:
 
 def test_without_a_token_there_is_none(client: FlaskClient, desk: Desk, person: Person) -> None:
     assert client.get(f"/api/v1/licences/{desk.issue(person)['id']}/document").status_code == 401
+
+
+def test_a_licence_that_ends_while_its_document_is_made_has_none(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued, why = desk.issue(person), {"reason": "测试", "legal_basis": "测试"}
+    ending = threading.Thread(target=lambda: app.test_client().post(f"/api/v1/licences/{issued['id']}/revocation", json=why, headers=desk.headers))
+
+    def while_it_ends(*_: Any, **__: Any) -> bytes:
+        ending.start()
+        ending.join()
+        return b"%PDF"
+
+    monkeypatch.setattr(sealed, "make", while_it_ends)
+    answer = desk.get(f"/licences/{issued['id']}/document")
+    assert (answer.status_code, answer.json["code"]) == (409, "licence-not-in-force")
+    assert desk.get(f"/licences/{issued['id']}").json["state"] == "revoked"
+
+
+def test_a_document_that_is_made_while_its_licence_ends_ends_with_it(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued, why = desk.issue(person), {"reason": "测试", "legal_basis": "测试"}
+    ending = threading.Thread(target=lambda: app.test_client().post(f"/api/v1/licences/{issued['id']}/revocation", json=why, headers=desk.headers))
+    note = ledger.record
+
+    def while_it_ends(session: Any, what: str, **about: Any) -> Any:
+        if what == "document.made":
+            ending.start()
+            ending.join(timeout=1)
+        return note(session, what, **about)
+
+    monkeypatch.setattr(sealed, "make", lambda *_, **__: b"%PDF")
+    monkeypatch.setattr(kept.ledger, "record", while_it_ends)
+    assert desk.get(f"/licences/{issued['id']}/document").status_code == 200
+    ending.join()
+    with app.app_context(), transaction() as session:
+        made = session.scalars(select(LicenceDocument).where(LicenceDocument.licence_id == issued["id"])).one()
+        assert status_lists.state_of(session, made.place) == status_lists.INVALID

@@ -21,7 +21,7 @@ from wallet.issuing import status_lists, status_places
 from wallet.issuing.contents import content_of
 from wallet.issuing.status_lists import Place
 from wallet.register.departments import get_department
-from wallet.register.licences import Licence, LicenceState
+from wallet.register.licences import Licence, LicenceState, hold_licence
 
 MEDIA_TYPE = "application/pdf"
 
@@ -62,14 +62,19 @@ sealed_tables.declare(LicenceDocument, left={"status_index": "a place in a statu
 def make_document(
     session: Session, settings: Settings, licence: Licence, *, kind: str, actor: str, now: datetime, holder_id: UUID | None = None
 ) -> tuple[UUID, bytes]:
-    """Make a sealed document of a licence, write it down, and return its id and the PDF; raises NotInForce, KeyNotReady."""
+    """Make a sealed document of a licence, write it down, and return its id and the PDF; raises NotInForce, KeyNotReady.
+
+    Whatever ends the licence meanwhile either finds the document written down, or is seen here before it is.
+    """
     from wallet.issuing.documents import sealed  # here, since what writes and signs documents takes half a second to load
 
     if licence.state_at(now) is not LicenceState.VALID:
         raise NotInForce
     content = content_of(session, settings, licence, holder_id=holder_id)
     place = status_places.take_one(session, status_lists.open_list(settings, now=now))
-    issuer = get_department(licence.issuer_code).name
+    document = sealed.make(settings, content, issuer=get_department(licence.issuer_code).name, place=place, kind=kind, now=now)
+    if hold_licence(session, licence.id).state_at(now) is not LicenceState.VALID:
+        raise NotInForce("it ended while its document was made")
     made = LicenceDocument(
         holder_id=content.holder_id,
         id=new_id(),
@@ -83,7 +88,7 @@ def make_document(
     session.add(made)
     about: dict[str, Any] = {"object_id": licence.id, "subject_id": content.holder_id, "now": now}
     ledger.record(session, "document.made", actor=actor, **about, type=licence.type_code, kind=kind, document=str(made.id))
-    return made.id, sealed.make(settings, content, issuer=issuer, place=place, kind=kind, now=now)
+    return made.id, document
 
 
 def places_of(session: Session, licence: Licence) -> list[Place]:
