@@ -1,7 +1,8 @@
 """Gathering (多证合一): a licence takes others of its holder into itself, and what becomes of it becomes of them.
 
-Which types may be gathered is the type's to say (`gathers`). A gathered licence stays in the register with its own identifier, points to the
-licence that holds it, and can still end by itself; while its gatherer is suspended it cannot be resumed.
+Which types may be gathered is the type's to say (`gathers`), and whoever gathers must have the authority for all that may follow. A gathered
+licence stays in the register with its own identifier, points to the licence that holds it, and can still end by itself; while its gatherer is
+suspended it cannot be resumed.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,11 @@ from wallet.issuing.marking import mark
 from wallet.issuing.telling import tell
 from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import get_type
-from wallet.register.departments import Action, check_authority
+from wallet.register.departments import Action, NoAuthority, check_authority
 from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, type_of
 from wallet.register.turns import Cause, WrongState, allowed, take, turns_of
+
+FOLLOWING = tuple(act for act, turn in TURNS.items() if turn.follows)
 
 
 class NotGatherable(Refusal):
@@ -95,6 +98,7 @@ def _gather_one(session: Session, licence: Licence, part_id: UUID, *, member: st
         raise LicenceNotFound(field=member)
     if get_type(part.type_code).slug not in get_type(licence.type_code).gathers:
         raise NotGatherable("another type", field=member)
+    _check_reach(part, department=licence.issuer_code, member=member, now=now)
     row = update(Licence).where(Licence.holder_id == part.holder_id, Licence.id == part.id, Licence.gathered_by.is_(None))
     row = row.where(allowed(Act.CHANGE, today=china_date(now))).values(gathered_by=licence.id)
     found = session.scalars(row.returning(Licence), execution_options={"populate_existing": True}).one_or_none()
@@ -102,6 +106,15 @@ def _gather_one(session: Session, licence: Licence, part_id: UUID, *, member: st
         raise NotGatherable("not in force, or gathered", field=member, state=part.state_at(now).value)
     tell(session, found, "licence.gathered", actor=actor, now=now, gathered_by=licence.id)
     return found
+
+
+def _check_reach(part: Licence, *, department: str, member: str, now: datetime) -> None:
+    """Check that a department may do with licences of a type whatever may follow from its own: it gathers no power over others' types."""
+    try:
+        for act in FOLLOWING:
+            check_authority(department=department, type_code=part.type_code, action=Action.ISSUE, now=now, act=act.permission)
+    except NoAuthority as error:
+        raise NoAuthority(error.reason, field=member) from error
 
 
 def _followed(session: Session, part: Licence, gatherer: Licence) -> bool:

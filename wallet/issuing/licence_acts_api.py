@@ -25,7 +25,7 @@ from wallet.issuing.licence_documents import document_of, request_document_of
 from wallet.issuing.orders import SCHEMAS, Order
 from wallet.issuing.pending import Doer, Outcome, find_request, submit
 from wallet.register.acts import TURNS, Act
-from wallet.register.licences import get_licence
+from wallet.register.licences import get_licence, hold_licence
 
 licence_acts = ApiBlueprint("licence_acts", __name__, description="Acts on licences, for the departments that issue them.")
 csrf.exempt(licence_acts)
@@ -92,7 +92,7 @@ def gather(body: dict[str, Any], licence_id: UUID) -> dict[str, Any]:
     """Gather licences of the same holder into one (多证合一): what becomes of it becomes of them. All of them, or none."""
     moment = now()
     with transaction() as session:
-        found = gathering.gather(session, get_licence(session, licence_id), body["licences"], department=g.token.department, now=moment)
+        found = gathering.gather(session, hold_licence(session, licence_id), body["licences"], department=g.token.department, now=moment)
     return {"licences": [document_of(one, now=moment) for one in found], "next": None}
 
 
@@ -103,7 +103,7 @@ def gather(body: dict[str, Any], licence_id: UUID) -> dict[str, Any]:
 def release(licence_id: UUID, part_id: UUID) -> None:
     """Take a licence out of the one that it was gathered into; it stands by itself again, as it is."""
     with transaction() as session:
-        gathering.release(session, get_licence(session, licence_id), part_id, department=g.token.department, now=now())
+        gathering.release(session, hold_licence(session, licence_id), part_id, department=g.token.department, now=now())
 
 
 def answer_to(order: Order, *, key: str | None, token: AccessToken, settings: Settings, now: datetime) -> Answered:
@@ -112,6 +112,8 @@ def answer_to(order: Order, *, key: str | None, token: AccessToken, settings: Se
     about = (order.act.value, order.licence_id, order.document) if order.licence_id else order.document
     digest, result_id = digest_of(about, pepper=settings.derived_key("idempotency")), new_id()
     with transaction() as session:
+        if order.licence_id is not None:
+            hold_licence(session, order.licence_id)
         before = claim(session, caller=token.client_id, key=key, digest=digest, result_id=result_id, now=now)
         if before is not None:
             outcome = _again(session, order, before, department=token.department)

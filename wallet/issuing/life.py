@@ -58,7 +58,7 @@ def issue_licence(
     Raises a Refusal that names the member at fault, NoAuthority included, before anything is written but the holder's subject.
     """
     checked = check_request(session, request, department=department, now=now)
-    _check_hands(checked.licence_type, Act.ISSUE, seconded=seconded)
+    _check_hands(session, checked.licence_type, Act.ISSUE, seconded=seconded)
     entry = Entry(licence_id or new_id(), new_identifier(checked, department=department), department, NOTHING_BEFORE)
     licence = enter(session, settings, checked, entry, now=now)
     tell(session, licence, TURNS[Act.ISSUE].kind, actor=actor_of(department), now=now)
@@ -82,7 +82,7 @@ def act_on(
     NoAuthority, WrongState, and what names the member of the request at fault.
     """
     _check_right(licence, request.act, department=department, now=now)
-    _check_hands(get_type(licence.type_code), request.act, seconded=seconded)
+    _check_hands(session, get_type(licence.type_code), request.act, licence, seconded=seconded)
     check_state(licence, request.act, now=now)
     cause = Cause(request.reason, request.legal_basis, actor_of(department), request.effective_on)
     if TURNS[request.act].succeeds:
@@ -105,6 +105,12 @@ def revoke_licence(session: Session, licence: Licence, *, reason: str, legal_bas
     """Revoke a licence and every credential made from it; raises NotRevocable."""
     cause = Cause(reason, legal_basis, actor_of(department))
     return _turn(session, licence, ActRequest(Act.REVOKE, reason, legal_basis), cause, now=now)
+
+
+def takes_two(session: Session, licence_type: LicenceType, act: Act, licence: Licence | None = None) -> bool:
+    """Whether an act takes a second officer: for the type's own sake, or for that of one which was gathered into the licence and follows it."""
+    following = gathering.parts_of(session, licence) if licence is not None and TURNS[act].follows and licence_type.gathers else []
+    return any(act.permission in one.checked_acts for one in (licence_type, *(get_type(part.type_code) for part in following)))
 
 
 def actor_of(department: str) -> str:
@@ -132,8 +138,8 @@ def _check_right(licence: Licence, act: Act, *, department: str, now: datetime) 
         raise ActBarred(act.permission)
 
 
-def _check_hands(licence_type: LicenceType, act: Act, *, seconded: bool) -> None:
-    if not seconded and act.permission in licence_type.checked_acts:
+def _check_hands(session: Session, licence_type: LicenceType, act: Act, licence: Licence | None = None, *, seconded: bool) -> None:
+    if not seconded and takes_two(session, licence_type, act, licence):
         raise SecondOfficerNeeded(act.permission)
 
 

@@ -26,7 +26,7 @@ from wallet.issuing.orders import Order, order_of
 from wallet.issuing.requests import check_request, type_asked_for
 from wallet.register.acts import Act
 from wallet.register.catalogue import get_type
-from wallet.register.licences import Licence, get_licence
+from wallet.register.licences import Licence, hold_licence
 
 TABLE, BODY, REASON = "act_requests", "body_sealed", "reason_sealed"
 TERM = timedelta(days=7)
@@ -131,9 +131,10 @@ def submit(session: Session, settings: Settings, order: Order, *, doer: Doer, no
 
     What could not be done anyway is refused at once, with the Refusal of the act.
     """
-    licence = get_licence(session, order.licence_id) if order.licence_id else None
-    type_code = licence.type_code if licence else type_asked_for(order.issue()).code
-    if order.act.permission not in get_type(type_code).checked_acts:
+    licence = hold_licence(session, order.licence_id) if order.licence_id else None
+    licence_type = get_type(licence.type_code) if licence else type_asked_for(order.issue())
+    type_code = licence_type.code
+    if not life.takes_two(session, licence_type, order.act, licence):
         return Outcome(licence=_run(session, settings, order, licence, department=doer.department, now=now, result_id=result_id))
     _check(session, order, licence, department=doer.department, now=now)
     return Outcome(request=_keep(session, order, doer=doer, type_code=type_code, now=now, request_id=result_id))
@@ -144,9 +145,10 @@ def approve(session: Session, settings: Settings, request_id: UUID, *, doer: Doe
 
     If the act is refused the request still waits: it can be approved later, or refused.
     """
+    asked = get_request(session, request_id, department=doer.department)
+    licence = hold_licence(session, asked.licence_id) if asked.licence_id else None
     row = _decide(session, request_id, RequestState.APPROVED, doer=doer, now=now)
     order = order_in(row)
-    licence = get_licence(session, order.licence_id) if order.licence_id else None
     done = _run(session, settings, order, licence, department=doer.department, now=now, result_id=new_id(), seconded=True)
     row.result_id = done.id
     session.flush()

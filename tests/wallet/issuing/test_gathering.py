@@ -1,3 +1,4 @@
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -5,12 +6,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
+from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Organisation, Person, new_organisation
 from tests.world_types import FIELDS, new_type
-from wallet.issuing import status_lists
+from wallet.issuing import gathering, status_lists
 from wallet.issuing.credentials import credential_of
+from wallet.register import catalogue, departments
+from wallet.register.departments import Action
 from wallet.register.licences import get_licence
 
 WHY = {"reason": "测试理由", "legal_basis": "《测试法》第一条"}
@@ -122,3 +127,54 @@ def test_only_what_the_type_names_and_the_holder_has_is_gathered_and_all_or_noth
     assert Market(app, client).gather(whole, part["id"]).status_code == 404
     market.act(whole, "suspension")
     assert market.gather(whole, part["id"]).status_code == 409
+
+
+def test_a_department_gathers_no_power_over_types_that_it_may_not_act_on(app: Flask, client: FlaskClient, market: Market, firm: Organisation) -> None:
+    part = market.licence(market.part, firm)
+    stranger = Desk(app, client, issue=[market.whole])
+    whole = Market.licence(stranger, market.whole, firm)  # type: ignore[arg-type]
+    for acts in ([], ["issue", "change"]):
+        if acts:
+            with app.app_context(), transaction() as session:
+                code = catalogue.get_type(market.part).code
+                departments.grant(session, department=stranger.department, type_code=code, action=Action.ISSUE, acts=acts, now=now())
+        answer = stranger.post(f"/licences/{whole['id']}/gathering", {"licences": [part["id"]]})
+        assert (answer.status_code, answer.json["code"], answer.json["field"]) == (403, "no-authority", "licences.0")
+    assert stranger.post(f"/licences/{whole['id']}/revocation", WHY).status_code == 201
+    assert market.state(part) == "valid"
+
+
+def test_what_takes_two_hands_for_a_part_takes_two_for_its_whole(app: Flask, client: FlaskClient, firm: Organisation) -> None:
+    with app.app_context():
+        part, definer = new_type(checked_acts=["revoke"])
+        whole, _ = new_type(definer, gathers=[part])
+    desk = Desk(app, client, issue=[part, whole])
+    with app.app_context(), transaction() as session:
+        second = new_system(session, department=desk.department, scopes=desk.scopes)
+    gatherer, gathered = (Market.licence(desk, slug, firm) for slug in (whole, part))  # type: ignore[arg-type]
+    assert Market.gather(desk, gatherer, gathered["id"]).status_code == 200  # type: ignore[arg-type]
+    asked = desk.post(f"/licences/{gatherer['id']}/revocation", WHY)
+    assert (asked.status_code, asked.json["state"]) == (202, "pending")
+    assert [Market.state(desk, one) for one in (gatherer, gathered)] == ["valid", "valid"]  # type: ignore[arg-type]
+    by = bearer(token_of(client, second, " ".join(desk.scopes)))
+    assert client.post(f"/api/v1/act-requests/{asked.json['id']}/approval", headers=by).status_code == 201
+    assert [Market.state(desk, one) for one in (gatherer, gathered)] == ["revoked", "revoked"]  # type: ignore[arg-type]
+    assert desk.post(f"/licences/{Market.licence(desk, whole, firm)['id']}/revocation", WHY).status_code == 201  # type: ignore[arg-type]
+
+
+def test_whoever_gathers_while_the_whole_ends_leaves_no_part_behind(
+    app: Flask, market: Market, firm: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    gather_one, path = gathering._gather_one, f"/api/v1/licences/{whole['id']}/revocation"
+    ending = threading.Thread(target=lambda: app.test_client().post(path, json=WHY, headers=market.headers))
+
+    def while_it_ends(*args: Any, **named: Any) -> Any:
+        ending.start()
+        ending.join(timeout=1)
+        return gather_one(*args, **named)
+
+    monkeypatch.setattr(gathering, "_gather_one", while_it_ends)
+    market.gather(whole, part["id"])
+    ending.join()
+    assert (market.state(whole), market.state(part)) == ("revoked", "revoked")
