@@ -9,9 +9,10 @@ import cbor2
 from keys import cose, ring
 from runtime.settings import Settings
 from wallet.issuing import status_packing
+from wallet.issuing.status_packing import CWT_MEDIA_TYPE as CWT_MEDIA_TYPE
+from wallet.issuing.status_packing import EXPIRES, ISSUED, JWT_TYPE, STATUS_LIST, SUBJECT, TIME_TO_LIVE
+from wallet.issuing.status_packing import JWT_MEDIA_TYPE as JWT_MEDIA_TYPE
 
-JWT_TYPE, JWT_MEDIA_TYPE, CWT_MEDIA_TYPE = "statuslist+jwt", "application/statuslist+jwt", "application/statuslist+cwt"
-SUBJECT, EXPIRES, ISSUED, STATUS_LIST, TIME_TO_LIVE = 2, 4, 6, 65533, 65534  # claims of a CWT
 TTL = timedelta(minutes=1)
 LIFETIME = timedelta(hours=24)
 

@@ -23,6 +23,7 @@ from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing.contents import type_uri
+from wallet.issuing.trust_list_words import EXTENSION, GRANTED, SERVICE, WITHDRAWN
 from wallet.register import catalogue
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, Authority, Department, all_departments
@@ -30,8 +31,6 @@ from wallet.register.departments import Action, Authority, Department, all_depar
 PATH = "/trust-list"
 TYPE, MEDIA_TYPE = "JOSE", "application/jose"
 LIST_TYPE = "urn:kabao:trust-list:issuers"
-SERVICE, EXTENSION = "urn:kabao:service:issuance", "urn:kabao:issuance"
-GRANTED, WITHDRAWN = (f"http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/{state}" for state in ("granted", "withdrawn"))
 OPERATOR, SCHEME = Text("卡包", "Kabao"), Text("发证部门信任名单", "List of trusted issuing departments")
 LIFETIME, RENEWED_BEFORE = timedelta(days=7), timedelta(days=4)
 ALL_HISTORY = 65535  # TS 119 602: nothing is ever taken out

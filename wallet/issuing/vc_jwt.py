@@ -58,6 +58,7 @@ def make_1_1(settings: Settings, content: Content, *, holder_key: dict[str, Any]
         "issuanceDate": _written(moments.begins_at),
         **({"expirationDate": _written(moments.ends_at)} if moments.ends_at else {}),
         "credentialSubject": subject_of(content),
+        "credentialSchema": {"id": f"{content.vct}/schema", "type": "JsonSchemaValidator2018"},
     }
     return signer.sign({"vc": credential, **_claims(settings, content, moments, holder_key, place)}, typ=TYPE_1_1)
 

@@ -1,41 +1,40 @@
 """What makes a presentation believed: ten checks, in the order in which they stand here and in `CHECKS`.
 
- 0. form            the text is an SD-JWT within bounds; header and payload are JSON objects and mark nothing as critical
+ 0. form            it is of a form that is known, within bounds; header and payload can be read and mark nothing as critical
  1. signature       made with the key of the certificate that it carries, by that key's own algorithm
- 2. type_header     `typ` says SD-JWT VC, `vct` names a type of licence, one of those expected
+ 2. type_header     it says that it is a credential, and names a type of licence, one of those expected
  3. issuer          a trusted root issued the certificate, for signing, it held when it signed and was not revoked; `iss` is a name in it.
                     Or a trust list names it, for this issuer and this type, at the time
- 4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1)
+ 4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1, ISO/IEC 18013-5 section 9.3.1)
  5. validity        `iat` and `nbf` are past, `exp` is to come
  6. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
  7. audience        the binding was made for whom we expect
  8. nonce           and for this occasion
  9. status          the licence is in force now, says whoever keeps its status
 
+The list is one for all forms: a reader of each (`presentations.Presentation`) says what that form can prove, and decides nothing.
+
 Pure: no network, no database, no web framework, so that the checks run just the same in the API, on an officer's page and offline.
 RFC 9901 section 7.3; SD-JWT VC section 2.5 (issuer by `x5c`).
 """
 
-import base64
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
-import jwt
 from cryptography import x509
 
-from keys import paths, suites
+from keys import paths
 from keys.paths import Revoked
-from wallet.issuing import sd_jwt
 from wallet.verifying import chains
 from wallet.verifying.listed import Listed
+from wallet.verifying.presentations import Presentation, is_time
+from wallet.verifying.presentations import is_signed as is_signed
+from wallet.verifying.sd_jwt_reading import SdJwtPresentation
 
-TYPES = ("dc+sd-jwt", "vc+sd-jwt")
-BINDING_TYPE = "kb+jwt"
 SKEW = timedelta(seconds=60)
 IN_FORCE, HOLDER_ENDED = "valid", "holder-ended"
 Value = TypeVar("Value")
@@ -64,6 +63,7 @@ class Reason(StrEnum):
     WRONG_NONCE = "wrong_nonce"
     NO_STATUS = "no_status"
     STATUS_UNKNOWN = "status_unknown"
+    SOURCE_UNAVAILABLE = "source_unavailable"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
     NOT_IN_FORCE = "not_in_force"
@@ -129,6 +129,10 @@ class StatusUnknown(Exception):
     """Raised by a `StatusOf` that cannot tell: another's list, an entry that is not there, a list past its time."""
 
 
+class SourceUnavailable(StatusUnknown):
+    """Raised by a `StatusOf` whose source could not be asked this time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A presentation that passed: the processed payload, the names disclosed, and the outcome of each check."""
@@ -146,103 +150,74 @@ class NotVerified(Exception):
         self.check, self.reason, self.outcomes, self.claims = check, reason, outcomes, claims
 
 
-def verify(unverified: str, *, expected: Expected, trust: Trust, status_of: StatusOf | None, now: datetime) -> Verified:
-    """Run every check in order and return what may be believed; the first that fails raises NotVerified.
+def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, status_of: StatusOf | None, now: datetime) -> Verified:
+    """Run every check in order and return what may be believed; the first that fails raises NotVerified. A text is read as an SD-JWT.
 
     `status_of` is given the processed payload and returns the state now, `valid` if in force; None leaves the status unasked,
     and the outcome says so.
     """
-    case = Case(unverified, expected, trust, status_of, now)
+    shown = SdJwtPresentation(unverified) if isinstance(unverified, str) else unverified
+    case = Case(shown, expected, trust, status_of, now)
     outcomes: list[Outcome] = []
     for check in CHECKS:
+        name = check.__name__
         try:
-            outcomes.append(Outcome(check.__name__, check(case)))
+            outcomes.append(Outcome(name, Result.NOT_ASKED if name in shown.unproven else check(case)))
         except _Failure as failure:
-            outcomes.append(Outcome(check.__name__, Result.FAILED, failure.reason))
+            outcomes.append(Outcome(name, Result.FAILED, failure.reason))
             unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in CHECKS[len(outcomes) :]]
-            believed = case.payload if len(outcomes) > CHECKS.index(issuer) + 1 else None
-            raise NotVerified(check.__name__, failure.reason, (*outcomes, *unreached), believed) from failure
-    names = tuple(str(disclosure.name) for disclosure in case.parts.disclosures if disclosure.name in case.claims)
-    return Verified(case.claims, names, tuple(outcomes))
+            believed = shown.payload if len(outcomes) > CHECKS.index(issuer) + 1 else None
+            raise NotVerified(name, failure.reason, (*outcomes, *unreached), believed) from failure
+    return Verified(case.claims, shown.disclosed, tuple(outcomes))
 
 
 @dataclass(frozen=True)
 class Case:
-    """One presentation before the checks: each part is read when a check first looks at it, and fails that check."""
+    """One presentation before the checks."""
 
-    unverified: str
+    shown: Presentation
     expected: Expected
     trust: Trust
     status_of: StatusOf | None
     now: datetime
 
     @cached_property
-    def parts(self) -> sd_jwt.SdJwt:
-        """The text taken apart."""
-        return _read(lambda: sd_jwt.parse(self.unverified), Reason.MALFORMED)
-
-    @cached_property
-    def header(self) -> dict[str, Any]:
-        """The issuer's header."""
-        return _object(self.parts.jwt, 0)
-
-    @cached_property
-    def payload(self) -> dict[str, Any]:
-        """What the issuer signed, digests and all."""
-        return _object(self.parts.jwt, 1)
-
-    @cached_property
     def leaf(self) -> chains.Leaf:
         """The certificate that the presentation carries."""
-        chain = self.header.get("x5c")
-        _require(isinstance(chain, list) and chain != [] and all(isinstance(one, str) for one in chain), Reason.NO_CERTIFICATE)
-        return _read(lambda: chains.read_leaf(self.header["x5c"][0]), Reason.NO_CERTIFICATE)
+        return _read(lambda: chains.read_leaf(self.shown.chain[0]), Reason.NO_CERTIFICATE)
 
     @cached_property
     def claims(self) -> dict[str, Any]:
         """The processed payload."""
-        return _read(lambda: sd_jwt.reveal(self.payload, self.parts.disclosures), Reason.BAD_DISCLOSURES)
-
-    @cached_property
-    def binding(self) -> dict[str, Any]:
-        """The payload of the key binding, its signature not yet checked."""
-        return _object(self.parts.key_binding, 1, Reason.BAD_BINDING)
+        return _read(lambda: self.shown.claims, Reason.BAD_DISCLOSURES)
 
 
 def form(case: Case) -> Result:
-    """Check that the text can be read, and that nothing in its header must be understood that is not."""
-    _require("crit" not in case.header and isinstance(case.payload, dict), Reason.MALFORMED)
+    """Check that what is shown can be read, and that nothing in it must be understood that is not."""
+    _read(case.shown.check_form, Reason.MALFORMED)
     return Result.PASSED
 
 
 def signature(case: Case) -> Result:
     """Check the issuer's signature against the certificate's key."""
-    _require(is_signed(case.parts.jwt, case.header, case.leaf.key), Reason.BAD_SIGNATURE)
+    key = case.leaf.key
+    _require(_read(lambda: case.shown.is_signed(key), Reason.BAD_SIGNATURE), Reason.BAD_SIGNATURE)
     return Result.PASSED
 
 
 def type_header(case: Case) -> Result:
-    """Check `typ` (today's and the older drafts' spelling) and `vct`."""
-    vct = case.payload.get("vct")
-    _require(case.header.get("typ") in TYPES and isinstance(vct, str), Reason.WRONG_TYPE)
-    _require(case.expected.vcts is None or vct in case.expected.vcts, Reason.WRONG_TYPE)
+    """Check that it says of itself that it is a credential, and of what type of licence."""
+    found = case.shown.type
+    _require(found is not None, Reason.WRONG_TYPE)
+    _require(case.expected.vcts is None or found in case.expected.vcts, Reason.WRONG_TYPE)
     return Result.PASSED
 
 
 def issuer(case: Case) -> Result:
-    """Check that the certificate was trusted when it signed, and that `iss` is whom it names."""
-    iat, iss, present = case.payload.get("iat"), case.payload.get("iss"), case.now.timestamp()
-    signed_at = min(iat, present) if _is_time(iat) else present
-    listed = case.trust.listed.get(case.leaf.fingerprint)
-    if listed is not None:
-        _require(isinstance(iss, str) and iss == listed.uri, Reason.WRONG_ISSUER)
-        _require_listed(listed, case.payload.get("vct"), signed_at, present)
-        return Result.PASSED
-    path = _read(lambda: paths.check_path(case.header["x5c"], roots=case.trust.all_roots), Reason.UNTRUSTED)
-    _read(lambda: path.check_held(signed_at), Reason.UNTRUSTED)
-    _require(path.root in case.trust.roots or path.fingerprints[0] in case.trust.imported, Reason.UNTRUSTED)
-    _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
-    _require(isinstance(iss, str) and iss in case.leaf.uris, Reason.WRONG_ISSUER)
+    """Check that each certificate was trusted when it signed, and that `iss` is whom it names."""
+    _check_issuer(case, case.leaf, case.shown.chain)
+    for chain in case.shown.further_chains:
+        _check_issuer(case, _read(lambda chain=chain: chains.read_leaf(chain[0]), Reason.NO_CERTIFICATE), chain)  # type: ignore[misc]
     return Result.PASSED
 
 
@@ -256,7 +231,7 @@ def validity(case: Case) -> Result:
     """Check the period of the credential; `exp` may be absent, for a licence without end."""
     present = case.now.timestamp()
     times = {name: case.claims.get(name) for name in ("iat", "nbf", "exp")}
-    _require(all(value is None or _is_time(value) for value in times.values()), Reason.MALFORMED)
+    _require(all(value is None or is_time(value) for value in times.values()), Reason.MALFORMED)
     ahead = present + SKEW.total_seconds()
     _require(all(value is None or value <= ahead for value in (times["iat"], times["nbf"])), Reason.NOT_YET_VALID)
     _require(times["exp"] is None or present < times["exp"], Reason.EXPIRED)
@@ -264,19 +239,15 @@ def validity(case: Case) -> Result:
 
 
 def holder_binding(case: Case) -> Result:
-    """Check that the holder's key, which the issuer named in `cnf`, signed over this text, lately."""
-    bound = case.parts.key_binding
+    """Check that the holder's key, which the issuer named, signed over just this, lately."""
     if not case.expected.binding:
-        _require(not bound, Reason.UNEXPECTED_BINDING)
+        _require(not case.shown.is_bound, Reason.UNEXPECTED_BINDING)
         return Result.NOT_ASKED
-    _require(bool(bound), Reason.NOT_BOUND)
-    header, cnf = _object(bound, 0, Reason.BAD_BINDING), case.claims.get("cnf")
-    key = _read(lambda: suites.key_from_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None), Reason.BAD_BINDING)
-    _require(header.get("typ") == BINDING_TYPE and "crit" not in header and is_signed(bound, header, key), Reason.BAD_BINDING)
-    _require(_is_same(case.binding.get("sd_hash"), sd_jwt.sd_hash(case.parts.bound_text)), Reason.BAD_BINDING)
-    made_at, present = case.binding.get("iat"), case.now.timestamp()
+    _require(case.shown.is_bound, Reason.NOT_BOUND)
+    _require(_read(case.shown.is_bound_rightly, Reason.BAD_BINDING), Reason.BAD_BINDING)
+    present = case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()
-    _require(_is_time(made_at) and oldest <= made_at <= newest, Reason.STALE_BINDING)
+    _require(case.shown.is_made_between(oldest, newest), Reason.STALE_BINDING)
     return Result.PASSED
 
 
@@ -284,7 +255,7 @@ def audience(case: Case) -> Result:
     """Check for whom the binding was made."""
     if not case.expected.binding:
         return Result.NOT_ASKED
-    _require(case.expected.audience is not None and _is_same(case.binding.get("aud"), case.expected.audience), Reason.WRONG_AUDIENCE)
+    _require(case.shown.is_for(case.expected.audience), Reason.WRONG_AUDIENCE)
     return Result.PASSED
 
 
@@ -292,7 +263,7 @@ def nonce(case: Case) -> Result:
     """Check for which occasion the binding was made."""
     if not case.expected.binding:
         return Result.NOT_ASKED
-    _require(case.expected.nonce is not None and _is_same(case.binding.get("nonce"), case.expected.nonce), Reason.WRONG_NONCE)
+    _require(case.shown.is_of(case.expected.nonce), Reason.WRONG_NONCE)
     return Result.PASSED
 
 
@@ -304,7 +275,7 @@ def status(case: Case) -> Result:
     try:
         state = case.status_of(case.claims)
     except StatusUnknown as error:
-        raise _Failure(Reason.STATUS_UNKNOWN) from error
+        raise _Failure(Reason.SOURCE_UNAVAILABLE if isinstance(error, SourceUnavailable) else Reason.STATUS_UNKNOWN) from error
     _require(state == IN_FORCE, STATES.get(state, Reason.NOT_IN_FORCE))
     return Result.PASSED
 
@@ -318,6 +289,22 @@ STATES = {
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
 CHECKS = (form, signature, type_header, issuer, disclosures, validity, holder_binding, audience, nonce, status)
+
+
+def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
+    payload, present = case.shown.payload, case.now.timestamp()
+    iat, iss = payload.get("iat"), payload.get("iss")
+    signed_at = min(iat, present) if is_time(iat) else present
+    listed = case.trust.listed.get(leaf.fingerprint)
+    if listed is not None:
+        _require(isinstance(iss, str) and iss == listed.uri, Reason.WRONG_ISSUER)
+        _require_listed(listed, payload.get("vct"), signed_at, present)
+        return
+    path = _read(lambda: paths.check_path(chain, roots=case.trust.all_roots), Reason.UNTRUSTED)
+    _read(lambda: path.check_held(signed_at), Reason.UNTRUSTED)
+    _require(path.root in case.trust.roots or path.fingerprints[0] in case.trust.imported, Reason.UNTRUSTED)
+    _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
+    _require(isinstance(iss, str) and iss in leaf.uris, Reason.WRONG_ISSUER)
 
 
 def _require_listed(listed: Listed, vct: Any, signed_at: float, present: float) -> None:
@@ -343,31 +330,3 @@ def _read(read: Callable[[], Value], reason: Reason) -> Value:
         return read()
     except ValueError as error:
         raise _Failure(reason) from error
-
-
-def _object(compact: str, part: int, reason: Reason = Reason.MALFORMED) -> dict[str, Any]:
-    content = _read(lambda: sd_jwt.read_json(compact.split(".")[part]), reason)
-    _require(isinstance(content, dict), reason)
-    found: dict[str, Any] = content
-    return found
-
-
-def is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bool:
-    """Tell whether a compact JWS, whose header was read, was signed with the key by that key's own algorithm."""
-    suite = suites.suite_of(key)
-    if header.get("alg") != suite.name:
-        return False
-    signed, _, encoded = compact.rpartition(".")
-    try:
-        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    except ValueError:
-        return False
-    return jwt.get_algorithm_by_name(suite.name).verify(signed.encode(), key, raw)
-
-
-def _is_time(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_same(unverified: Any, expected: str) -> bool:
-    return isinstance(unverified, str) and hmac.compare_digest(unverified.encode(), expected.encode())

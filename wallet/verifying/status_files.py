@@ -15,8 +15,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import cose, paths
 from wallet.issuing import sd_jwt
-from wallet.issuing.status_packing import MOST_COMPRESSED, StatusBits, read_status_list
-from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, EXPIRES, ISSUED, JWT_TYPE, STATUS_LIST, SUBJECT, TIME_TO_LIVE
+from wallet.issuing.status_packing import (
+    CWT_MEDIA_TYPE,
+    EXPIRES,
+    ISSUED,
+    JWT_TYPE,
+    MOST_COMPRESSED,
+    STATUS_LIST,
+    SUBJECT,
+    TIME_TO_LIVE,
+    StatusBits,
+    read_status_list,
+)
 from wallet.verifying import chains
 from wallet.verifying.checks import StatusOf, StatusUnknown, is_signed
 

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from keys import paths
 from wallet.issuing import sd_jwt
-from wallet.issuing.trust_list import EXTENSION, GRANTED, SERVICE, WITHDRAWN
+from wallet.issuing.trust_list_words import EXTENSION, GRANTED, SERVICE, WITHDRAWN
 from wallet.verifying import chains
 from wallet.verifying.checks import is_signed
 from wallet.verifying.listed import Granted, Listed, Span
@@ -130,7 +130,7 @@ def _listed(entities: Any, source: Source, *, known_until: float) -> tuple[dict[
 
 
 def _grants(services: list[Any], source: Source) -> Iterator[tuple[str, Granted]]:
-    """Yield what the operator granted of what the list says, by `vct`; the rest is none of ours to believe."""
+    """Yield what the operator granted of what the list says, by `vct` and by the name of the mobile document; the rest is none of ours to believe."""
     for service in services:
         present = service["ServiceInformation"]
         told = _extension(present)
@@ -140,7 +140,10 @@ def _grants(services: list[Any], source: Source) -> Iterator[tuple[str, Granted]
         if _is_own(vct, source):
             raise ListRefused("the list speaks for a type of ours")
         turns = [present, *_bounded(service.get("ServiceHistory", []), MOST_TURNS)]
-        yield vct, Granted(_text(told["licence_type"]), tuple(_spans(turns)))
+        granted = Granted(_text(told["licence_type"]), tuple(_spans(turns)))
+        yield vct, granted
+        if "doctype" in told:
+            yield _text(told["doctype"]), granted
 
 
 def _spans(turns: list[Any]) -> Iterator[Span]:

@@ -54,6 +54,9 @@ REASONS = MappingProxyType(
         Reason.WRONG_NONCE: Text("不是为本次核验出示的。", "It was shown for another occasion."),
         Reason.NO_STATUS: Text("证照未注明状态查询方式。", "The licence does not say where its status is kept."),
         Reason.STATUS_UNKNOWN: Text("无法查明证照的当前状态。", "The licence's status cannot be told."),
+        Reason.SOURCE_UNAVAILABLE: Text(
+            "暂时无法连接证照状态的来源，请稍后再试。", "The source of the licence's status cannot be reached now; try again later."
+        ),
         Reason.SUSPENDED: Text("证照已暂扣。", "The licence is suspended."),
         Reason.REVOKED: Text("证照已被撤销或吊销。", "The licence has been revoked."),
         Reason.HOLDER_ENDED: Text(

@@ -15,7 +15,7 @@ from runtime.database import transaction
 from runtime.settings import Settings
 from tests.rough_servers import Behaviour, answering, listening
 from tests.wallet.verifying.presented import NOW, YEAR, certificate, encode, root, sign
-from wallet.issuing.trust_list import EXTENSION, GRANTED, SERVICE, WITHDRAWN
+from wallet.issuing.trust_list_words import EXTENSION, GRANTED, SERVICE, WITHDRAWN
 from wallet.verifying import trust_list_reading, trust_sources
 from wallet.verifying.trust_list_jobs import fetch_trust_list
 from wallet.verifying.trust_list_reading import ListRefused, Source, read_list

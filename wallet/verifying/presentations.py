@@ -1,0 +1,118 @@
+"""What is shown, whatever its form: the one shape in which every format stands before the checks. Pure.
+
+A reader takes one format apart and says what that format can prove; it judges nothing. Each member is read when a check first looks at it, and
+raises ValueError for what cannot be read, which fails that check. Claims have the names of an SD-JWT VC (`iss`, `vct`, `iat`, `nbf`, `exp`,
+`status`, `licence_identifier`), so that the checks, and whoever keeps the status, need to know one vocabulary.
+"""
+
+import base64
+import hmac
+from abc import ABC, abstractmethod
+from typing import Any, TypeGuard
+
+from keys import suites
+from wallet.issuing import sd_jwt
+
+
+class Presentation(ABC):
+    """One thing shown. `unproven` names the checks that its form gives nothing to decide by; a signed form has none."""
+
+    unproven: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def check_form(self) -> None:
+        """Read what there is to read; raises ValueError if that cannot be, or if something must be understood that is not."""
+
+    @property
+    @abstractmethod
+    def chain(self) -> list[str]:
+        """The issuer's certificates as `x5c` carries them, the leaf first; at least one."""
+
+    @property
+    def further_chains(self) -> tuple[list[str], ...]:
+        """The certificates of others who signed around it and must be the same issuer, such as who sealed the document."""
+        return ()
+
+    @abstractmethod
+    def is_signed(self, key: suites.PublicKey) -> bool:
+        """Whether the key made every signature of the issuer's, by its own algorithm."""
+
+    @property
+    @abstractmethod
+    def type(self) -> str | None:
+        """The type of licence: a `vct`, or the name of a mobile document. None if it says that it is something else than a credential."""
+
+    @property
+    @abstractmethod
+    def payload(self) -> dict[str, Any]:
+        """What the issuer signed in the open."""
+
+    @property
+    @abstractmethod
+    def claims(self) -> dict[str, Any]:
+        """The payload with what was disclosed in its place; raises ValueError for a disclosure that does not belong."""
+
+    @property
+    @abstractmethod
+    def disclosed(self) -> tuple[str, ...]:
+        """The names of the fields that are seen, once `claims` was read."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a holder's proof came along."""
+        return False
+
+    def is_bound_rightly(self) -> bool:
+        """Whether the key that the issuer named signed over just this."""
+        return False
+
+    def is_made_between(self, oldest: float, newest: float) -> bool:
+        """Whether the holder's proof says that it was made in that time."""
+        return False
+
+    def is_for(self, audience: str | None) -> bool:
+        """Whether the holder's proof was made for an audience; never for None."""
+        return False
+
+    def is_of(self, nonce: str | None) -> bool:
+        """Whether the holder's proof was made for an occasion; never for None."""
+        return False
+
+
+def read_object(compact: str, part: int) -> dict[str, Any]:
+    """Return a part of a compact JWS, which must be an object; raises ValueError."""
+    content = sd_jwt.read_json(compact.split(".")[part])
+    if not isinstance(content, dict):
+        raise sd_jwt.MalformedSdJwt("a part is not an object")
+    return content
+
+
+def chain_of(header: dict[str, Any]) -> list[str]:
+    """Return the certificates of a header; raises ValueError."""
+    chain = header.get("x5c")
+    if not isinstance(chain, list) or not chain or not all(isinstance(one, str) for one in chain):
+        raise ValueError("no chain of certificates")
+    return chain
+
+
+def is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bool:
+    """Tell whether a compact JWS, whose header was read, was signed with the key by that key's own algorithm."""
+    suite = suites.suite_of(key)
+    if header.get("alg") != suite.name:
+        return False
+    signed, _, encoded = compact.rpartition(".")
+    try:
+        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except ValueError:
+        return False
+    return suites.verify(key, signed.encode(), raw, suite=suite.name)
+
+
+def is_time(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number, as times are."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_same(unverified: Any, expected: str | None) -> bool:
+    """Whether a text is the one expected, told without saying where they part; nothing is the same as None."""
+    return expected is not None and isinstance(unverified, str) and hmac.compare_digest(unverified.encode(), expected.encode())

@@ -1,0 +1,91 @@
+"""W3C credentials as a JWT, of the data model 2.0 (`vc+jwt`) or 1.1 (`vc` in a `JWT`), before the checks. Pure.
+
+Nothing in them is hidden and nobody's proof comes along: they tell that an issuer said this, not who shows it.
+"""
+
+from functools import cached_property
+from typing import Any
+
+from keys import suites
+from wallet.issuing import sd_jwt
+from wallet.verifying.presentations import Presentation, chain_of, is_signed, read_object
+
+TYPE, TYPE_1_1 = "vc+jwt", "JWT"
+SCHEMA = "/schema"
+REGISTERED = frozenset({"iss", "vct", "iat", "nbf", "exp", "cnf", "status"})
+ALWAYS = frozenset({"licence_identifier", "licence_valid_from", "licence_valid_until"})
+
+
+class VcJwtPresentation(Presentation):
+    """A W3C credential. Its `vct` is the address of the type, under which its schema stands."""
+
+    def __init__(self, unverified: str) -> None:
+        self.unverified = unverified
+
+    def check_form(self) -> None:
+        """Read the header, the payload and the credential in it."""
+        if len(self.unverified) > sd_jwt.MAX_TEXT or not sd_jwt.COMPACT_JWS.fullmatch(self.unverified):
+            raise sd_jwt.MalformedSdJwt("not a compact JWS")
+        issuer = self.credential.get("issuer")
+        named = issuer.get("id") if isinstance(issuer, dict) else issuer
+        if "crit" in self.header or named != self.signed.get("iss", named) or not isinstance(self.subject, dict):
+            raise sd_jwt.MalformedSdJwt("something must be understood that is not, or it names two issuers, or no one subject")
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """The issuer's header."""
+        return read_object(self.unverified, 0)
+
+    @cached_property
+    def signed(self) -> dict[str, Any]:
+        """The JWT's payload."""
+        return read_object(self.unverified, 1)
+
+    @property
+    def credential(self) -> dict[str, Any]:
+        """The credential: the payload itself, or its `vc` in the data model 1.1."""
+        found = self.signed.get("vc") if self.header.get("typ") == TYPE_1_1 else self.signed
+        if not isinstance(found, dict):
+            raise sd_jwt.MalformedSdJwt("no credential")
+        return found
+
+    @property
+    def subject(self) -> Any:
+        """What the credential says."""
+        return self.credential.get("credentialSubject")
+
+    @property
+    def chain(self) -> list[str]:
+        """The certificates of the header."""
+        return chain_of(self.header)
+
+    def is_signed(self, key: suites.PublicKey) -> bool:
+        """Whether the key signed the JWT."""
+        return is_signed(self.unverified, self.header, key)
+
+    @property
+    def type(self) -> str | None:
+        """The address of the type, if `typ` says that it is a credential."""
+        schema = self.credential.get("credentialSchema")
+        at = schema.get("id") if isinstance(schema, dict) else None
+        is_credential = self.header.get("typ") in (TYPE, TYPE_1_1) and isinstance(at, str) and at.endswith(SCHEMA)
+        return at.removesuffix(SCHEMA) if is_credential and isinstance(at, str) else None
+
+    @cached_property
+    def payload(self) -> dict[str, Any]:
+        """The registered claims, and the identifier of the licence; what the subject says stays back until all is believed."""
+        claims = {name: value for name, value in self.signed.items() if name in REGISTERED}
+        identifier = self.subject.get("licence_identifier")
+        return {**claims, "vct": self.type, **({"licence_identifier": identifier} if isinstance(identifier, str) else {})}
+
+    @cached_property
+    def claims(self) -> dict[str, Any]:
+        """The registered claims with what the subject says; raises ValueError if that has a registered name."""
+        if REGISTERED & self.subject.keys():
+            raise sd_jwt.MalformedSdJwt("a field has a registered name")
+        return {**self.subject, **self.payload}
+
+    @property
+    def disclosed(self) -> tuple[str, ...]:
+        """Every field."""
+        return tuple(name for name in self.subject if name not in ALWAYS)
