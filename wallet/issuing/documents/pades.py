@@ -10,10 +10,12 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any
 
-from asn1crypto import algos, crl, x509
+from asn1crypto import algos, crl, tsp, x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.attributes import SigningCertificateV2Provider
 from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.general import as_signing_certificate_v2
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -24,7 +26,19 @@ from wallet.issuing.documents.time_stamps import OwnTimeStamper
 FIELD = "Seal"
 MECHANISMS = {"ES256": "sha256_ecdsa", "EdDSA": "ed25519", "Ed25519": "ed25519"}
 ROOM_FOR_DER = 80
+CERTIFICATE_HASH = "sha512"
 logging.getLogger("pyhanko.sign.signers").setLevel(logging.ERROR)  # it warns that nothing is fetched, which is as it should be
+
+
+async def _encoded_once(provider: SigningCertificateV2Provider, dry_run: bool = False) -> tsp.SigningCertificateV2:  # noqa: FBT001, FBT002
+    """Return the attribute that names the signer's certificate, read back, and with a hash that is not the default one.
+
+    What asn1crypto builds (and it builds a default anew when it reads) it encodes again at every level above: one signature in six took seconds.
+    """
+    return tsp.SigningCertificateV2.load(as_signing_certificate_v2(provider.signing_cert, hash_algo=CERTIFICATE_HASH).dump())
+
+
+SigningCertificateV2Provider.build_attr_value = _encoded_once  # type: ignore[assignment, method-assign]
 
 
 class DepartmentSigner(Signer):

@@ -1,7 +1,7 @@
 """Time stamps (RFC 3161) for what is sealed here, by a key of their own under the root.
 
-They say when the service's own clock saw a signature, and are worth as much as the operator's word; where a stamp must be a third party's,
-`KABAO_TIME_STAMPING_URL` names who gives it.
+They say when the service's own clock saw a signature, and are worth as much as the operator's word, but for being of a key that signs nothing
+else. Stamps of a third party are not asked for.
 """
 
 import base64
@@ -17,6 +17,7 @@ from keys import ring
 
 POLICY = "2.25.198774502417753061843937150846202116493"  # ours alone: an OID made of a UUID
 ALGORITHM = "sha256_ecdsa"
+CERTIFICATE_HASH = "sha512"  # not the default one: see `pades`
 
 
 class OwnTimeStamper(TimeStamper):
@@ -30,7 +31,8 @@ class OwnTimeStamper(TimeStamper):
 
     async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
         """Stamp what is asked for."""
-        return tsp.TimeStampResp({"status": tsp.PKIStatusInfo({"status": "granted"}), "time_stamp_token": self._token(req)})
+        answer = tsp.TimeStampResp({"status": tsp.PKIStatusInfo({"status": "granted"}), "time_stamp_token": self._token(req)})
+        return tsp.TimeStampResp.load(answer.dump())
 
     def _token(self, request: tsp.TimeStampReq) -> cms.ContentInfo:
         stamped = tsp.TSTInfo(
@@ -57,14 +59,16 @@ class OwnTimeStamper(TimeStamper):
         return cms.ContentInfo({"content_type": "signed_data", "content": signed})
 
     def _signature(self, stamped: bytes) -> cms.SignerInfo:
-        attributes = cms.CMSAttributes(
+        named = tsp.SigningCertificateV2.load(as_signing_certificate_v2(self.certificate, hash_algo=CERTIFICATE_HASH).dump())
+        built = cms.CMSAttributes(
             [
                 simple_cms_attribute("content_type", "tst_info"),
                 simple_cms_attribute("signing_time", cms.Time({"utc_time": core.UTCTime(self.now)})),
-                simple_cms_attribute("signing_certificate_v2", as_signing_certificate_v2(self.certificate)),
+                simple_cms_attribute("signing_certificate_v2", named),
                 simple_cms_attribute("message_digest", hashlib.sha256(stamped).digest()),
             ]
         )
+        attributes = cms.CMSAttributes.load(built.dump())  # what is built is encoded anew wherever it stands, at each level once more
         issuer_and_serial = {"issuer": self.certificate.issuer, "serial_number": self.certificate.serial_number}
         return cms.SignerInfo(
             {
