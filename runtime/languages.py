@@ -5,6 +5,7 @@ so that none can be missing and a reader sees at once whether they say the same 
 `?lang=` (remembered in a cookie), the cookie, what was suggested (by who sent the browser here, for half an hour), Accept-Language, Chinese.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ COOKIE_LIFETIME = 365 * 24 * 3600
 SUGGESTION = "kabao_suggested_lang"
 SUGGESTION_LIFETIME = 30 * 60
 MOST_TAGS = 20
+HAN = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +106,6 @@ def init_app(app: Flask) -> None:
     Babel(app, locale_selector=lambda: "en" if language() == ENGLISH else "zh_Hans_CN", default_timezone="Asia/Shanghai")
     for name in ("datetimeformat", "timeformat"):
         app.jinja_env.filters[name] = _widely_spaced(app.jinja_env.filters[name])
+    app.jinja_env.tests["chinese"] = lambda text: HAN.search(text) is not None
     app.jinja_env.globals.update(say=Text, language=language, text_of=text_of)
     app.after_request(_remember)

@@ -38,14 +38,17 @@ from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
-from tests.world_wallet import example_fields, make_officer, new_department, new_licence
+from tests.world_wallet import DEFINITIONS, example_fields, make_officer, new_department, new_licence
 from wallet.issuing import pending as act_requests
 from wallet.issuing.desk import tables
 from wallet.issuing.importing import uploads
 from wallet.issuing.orders import order_of
 from wallet.presenting import qr_codes
+from wallet.register import catalogue, departments
 from wallet.register.acts import Act
 from wallet.register.catalogue import get_type
+from wallet.register.drawn_faces import EXAMPLE_ISSUER
+from wallet.register.type_files import lean_document
 
 LICENCES = ("resident-identity-card", "driving-licence")
 FIRM_LICENCE, DOCUMENT = "business-licence", "resident-identity-card"
@@ -227,6 +230,7 @@ def staff_desk(cast: Cast) -> None:
         idle = new_department()
         with transaction() as session:
             make_officer(session, department=idle, person=cast.invent("idle officer"))
+        define_type(cast, department)
     issue_something(cast, department)
     with app.app_context(), transaction() as session:
         holder_id = directory.ensure_subject(session, parse_number(owner.number), now=now()).id
@@ -264,6 +268,24 @@ def issue_something(cast: Cast, department: str) -> None:
             mapping = tables.mapping_of(get_type("driving-licence"))
             batch_id = uploads.start(session, settings, Path(file.name), name="2026-11.csv", mapping_text=mapping, **terms)
         cast.at["batch"] = f"/desk/batches/{batch_id}"
+
+
+def define_type(cast: Cast, department: str) -> None:
+    """Let a department define a licence type, of which there are two versions."""
+    authority = {"code": department, "name": {"zh": "示例定义机构", "en": "Example authority"}}
+    document = lean_document(DEFINITIONS["tour-guide-licence"]) | {
+        "code": f"{department}001",
+        "slug": "test-browser-type",
+        "defining_authority": authority,
+    }
+    for colour in ("teal", "indigo"):
+        with transaction() as session:
+            catalogue.apply(session, [document | {"colour": colour}], now=now())
+    cast.data += [value for slug in DEFINITIONS for value in example_fields(slug).values() if isinstance(value, str)]
+    cast.data += [one.number_example for one in DEFINITIONS.values() if one.number_example] + ["示例00000001", EXAMPLE_ISSUER.zh]
+    with transaction() as session:
+        cast.data += [one.name_zh for one in departments.all_departments(session)]  # on their seals, whatever the page's language
+    cast.at |= {"type": "/desk/types/test-browser-type", "old type": "/licence-types/test-browser-type/versions/1"}
 
 
 def new_dead_letter(session: Session, client_id: str) -> UUID:

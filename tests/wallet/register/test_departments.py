@@ -11,6 +11,7 @@ from runtime.database import transaction
 from runtime.languages import Text
 from runtime.settings import Settings
 from tests.world_people import credit_code
+from tests.world_wallet import apply_catalogue
 from wallet.register import departments
 from wallet.register.departments import Action, DepartmentNotFound, DepartmentRefused, NoAuthority
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def code(context: None, settings: Settings) -> str:
+    apply_catalogue()
     code = credit_code(kind="11")
     with transaction() as session:
         departments.add_department(session, settings, code=code, name=Text("示例市公安局", "Example Police"), now=now())
