@@ -25,6 +25,7 @@ from wallet.register.type_pages import may_edit
 
 type_edit_pages = Blueprint("type_edit_pages", __name__, template_folder="templates")
 NOTHING_NEW = Text("与现行版本没有差异。", "It does not differ from the version in force.")
+BY_OPERATORS = Text("仅系统运营人员可以更改。", "Only operators of the service may change it.")
 CHECK_AGAIN = Text("内容在预览之后又有改动，请再看一遍。", "It was changed after you looked at it; look again.")
 
 
@@ -129,8 +130,11 @@ def _checked(document: dict[str, Any], before: LicenceType | None) -> LicenceTyp
     after = read_definition(document)
     if not may_edit(after):
         raise NotYours("another department's")
+    before = before or _find(document)  # the form of a new type may name one that there is
     if after.proves_identity != (before is not None and before.proves_identity) and not g.runs_it:
-        raise FaultyDefinition("proves_identity", Text("仅系统运营人员可以更改。", "Only operators of the service may change it."))
+        raise FaultyDefinition("proves_identity", BY_OPERATORS)
+    if before is not None and not set(before.checked_acts) <= set(after.checked_acts) and not g.runs_it:
+        raise FaultyDefinition("checked_acts", BY_OPERATORS)  # else one officer would take the second pair of eyes away, and act
     return after
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -23,7 +24,7 @@ from runtime.ledger import LedgerEntry
 from tests.world_people import BROWSER, Person, new_person, open_account, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import DEFINITIONS, make_officer, new_department
-from wallet.register import catalogue, type_forms
+from wallet.register import catalogue, type_edit_pages, type_forms
 from wallet.register.definitions import LicenceType, document_of, read_definition
 from wallet.register.type_files import lean_document, write_file
 
@@ -317,3 +318,28 @@ def test_the_texts_of_pages_are_in_both_languages(world: World) -> None:
         pages = [unescape(editor.get(f"{path}?lang={lang}").text) for lang in ("zh", "en")]
         assert pages[0] != pages[1]
         assert all(not re.search(r"\sstyle=|<style|\son[a-z]+=", page) for page in pages)
+
+
+def test_no_officer_takes_the_second_pair_of_eyes_away_and_an_operator_does(world: World) -> None:
+    editor, operator = Editor(world.app, world.own), Editor(world.app, world.officer(None))
+    checked = editor.form(world.path)
+    checked.setlist("checked_acts", ["issue", "revoke"])
+    looked = editor.post(world.path, checked, "preview")
+    assert editor.post(world.path, MultiDict(Inputs(looked.text).posted), "save").status_code == 303
+    for path in (world.path, "/desk/types/new"):
+        form = editor.form(world.path)
+        form.setlist("checked_acts", ["issue"])
+        for name, value in (("code", world.type.code), ("slug", world.slug), ("authority_code", world.department)):
+            form[name] = value
+        for act in ("preview", "save"):
+            answer = editor.post(path, form, act, seen=digest_without(world, "revoke"))
+            assert (answer.status_code, world.type.checked_acts) == (422, ("issue", "revoke"))
+    form = operator.form(world.path)
+    form.setlist("checked_acts", ["issue"])
+    assert operator.post(world.path, MultiDict(Inputs(operator.post(world.path, form, "preview").text).posted), "save").status_code == 303
+    assert world.type.checked_acts == ("issue",)
+
+
+def digest_without(world: World, act: str) -> str:
+    """Return what a page would say was seen, had it shown the type without a second pair of eyes on an act."""
+    return type_edit_pages._digest(replace(world.type, checked_acts=tuple(one for one in world.type.checked_acts if one != act)))
