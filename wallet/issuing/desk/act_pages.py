@@ -18,8 +18,8 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import pending
-from wallet.issuing.desk import forms
-from wallet.issuing.desk.find_pages import acts_for, own
+from wallet.issuing.desk import forms, looking
+from wallet.issuing.desk.find_pages import OWN_WORK, acts_for, own
 from wallet.issuing.desk.forms import DeskForm
 from wallet.issuing.desk.issue_pages import WAITS
 from wallet.issuing.orders import order_of
@@ -28,7 +28,7 @@ from wallet.register.acts import ACT_TEXTS, PLAIN_ACTS, Act
 from wallet.register.callers import strong_officer
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, all_departments, types_under
-from wallet.register.licences import Licence, fields_of, type_of
+from wallet.register.licences import Licence, fields_of, hold_licence, type_of
 from wallet.register.turns import WrongState
 
 act_desk = Blueprint("act_desk", __name__, template_folder="templates")
@@ -45,14 +45,19 @@ class NoSuchAct(Refusal):
 @act_desk.route("/desk/licences/<uuid:licence_id>/<name>", methods=["GET"])
 @allow(strong_officer)
 def blank(licence_id: UUID, name: str) -> Response:
-    """Show the form of an act, with what the licence says now; a state that does not allow it is refused at once."""
+    """Show the form of an act, with what the licence says now; a state that does not allow it is refused at once.
+
+    Where the form tells what the licence says, that it was looked at is written down, as on the licence's own page.
+    """
     act = _act(name)
     with transaction() as session:
         licence = own(session, licence_id)
         if act not in acts_for(licence):
             raise WrongState("not from this state", state=licence.state_at(now()).value)
         form = _form(session, licence, act)
-    forms.fill(form, fields_of(licence))
+        if forms.fill(form, fields_of(licence)):
+            look = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(OWN_WORK), "now": now()}
+            looking.take_down_look(session, licence, **look)
     return _page(form, licence, act, 200)
 
 
@@ -83,7 +88,8 @@ def _submit(session: Session, form: DeskForm, licence_id: UUID, act: Act) -> tup
     """Return the licence that came of it, or the request that waits, and which of the two; the same form sent twice is one act."""
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, result_id = now(), new_id()
-    licence = own(session, licence_id)
+    own(session, licence_id)
+    licence = hold_licence(session, licence_id)
     document = forms.act_document(form, type_of(licence), fields_of(licence))
     digest = digest_of([act.value, str(licence_id), _posted(form)], pepper=settings.derived_key("idempotency"))
     caller = f"officer:{g.signed_in.subject_id}"

@@ -124,11 +124,12 @@ def values_in(form: Any, fields: Iterable[Field]) -> dict[str, Any]:
     return {one.name: _value(one, texts[one.name] or "") for one in fields if texts[one.name]}
 
 
-def fill(form: Any, values: Mapping[str, Any]) -> None:
-    """Show values in the controls of a type's fields."""
-    for name, value in values.items():
-        if PREFIX + name in form:
-            form[PREFIX + name].data = str(value)
+def fill(form: Any, values: Mapping[str, Any]) -> bool:
+    """Show values in the controls of a type's fields, and return whether any is shown."""
+    shown = {PREFIX + name: value for name, value in values.items() if PREFIX + name in form}
+    for control, value in shown.items():
+        form[control].data = str(value)
+    return bool(shown)
 
 
 def _value(one: Field, text: str) -> Any:

@@ -21,7 +21,7 @@ from wallet.issuing.desk import statistics, watch
 from wallet.issuing.desk.numbering_jobs import index_licence_numbers
 from wallet.issuing.desk.watch import Light
 from wallet.register.acts import Act
-from wallet.register.licences import Licence, LicenceState, china_date, get_licence
+from wallet.register.licences import Licence, LicenceState, china_date, fields_of, get_licence
 
 CAUSE = "电话咨询，核对登记"
 
@@ -56,6 +56,20 @@ def test_the_holder_reads_who_looked_and_why_and_the_ledger_only_that(app: Flask
         acts = session.scalars(select(LedgerEntry).where(LedgerEntry.subject_id == holder.id, LedgerEntry.act == "licence.found")).all()
         assert [row.detail["officer"] for row in acts] == [str(officer.subject_id)]
         assert CAUSE not in str([row.detail for row in acts])
+
+
+def test_a_form_that_shows_what_a_licence_says_is_a_use_as_well(app: Flask, officer: Officer, person: Person) -> None:
+    page = officer.issued(person)
+    assert officer.get(f"{page}/suspend").status_code == 200
+    with app.app_context(), transaction() as session:
+        holder = find_subject(session, parse_number(person.number))
+        assert holder is not None
+        assert uses_of(session, holder_id=holder.id) == []
+        address = fields_of(at(app, page))["address"]
+    assert address in officer.get(f"{page}/change").text
+    with app.app_context(), transaction() as session:
+        (use,) = uses_of(session, holder_id=holder.id)
+        assert (use.way, use.department, "address" in use.fields) == (Way.REGISTER.value, officer.department, True)
 
 
 def test_uncovering_is_a_use_with_all_fields(app: Flask, officer: Officer, person: Person) -> None:
