@@ -41,6 +41,6 @@ def blank_table(licence_type: LicenceType) -> str:
     columns = columns_of(licence_type)
     text = io.StringIO()
     lines = csv.writer(text)
-    lines.writerow(columns.values())
+    lines.writerow([harmless(name) for name in columns.values()])
     lines.writerow([harmless(example.get(member, "")) for member in columns])
     return BOM + text.getvalue()

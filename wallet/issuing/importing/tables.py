@@ -21,6 +21,7 @@ WORKBOOKS = (".xlsx", ".xlsm")
 ENCODINGS = ("utf-8-sig", "gb18030")
 SEPARATORS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
 MOST_COLUMNS, LONGEST_CELL = 500, 32_768
+LONGEST_ROW = 4 * 1024 * 1024  # of JSON: a shared text of megabytes in each of a row's cells stays in the process that reads it
 ADDED = ("行号 line", "原因", "reason")  # what a file of rejected rows adds; left out when it comes back
 RUNS = "=+-@\t\r"  # what makes a spreadsheet run a cell; such a cell goes out behind an apostrophe and comes back without it
 
@@ -83,7 +84,7 @@ def find_encoding(file: Path) -> str:
 
 def _table(rows: Iterator[Row]) -> Table:
     first = next(rows, None)
-    columns = [(cell or "").strip() for cell in first.cells] if first else []
+    columns = [(_released(cell) or "").strip() for cell in first.cells] if first else []
     while columns and not columns[-1]:
         columns.pop()
     if len(columns) > MOST_COLUMNS:
@@ -151,8 +152,11 @@ def _workbook(file: Path, sheet: str) -> Iterator[Iterator[Row]]:
 
 
 def _workbook_rows(process: subprocess.Popen[str]) -> Iterator[Row]:
-    assert process.stdout is not None
-    for line, written in enumerate(process.stdout, 1):
+    out = process.stdout
+    assert out is not None
+    for line, written in enumerate(iter(lambda: out.readline(LONGEST_ROW + 1), ""), 1):
+        if len(written) > LONGEST_ROW:
+            raise TableUnreadable("a row is too long", shown=FAULTS["too-large"])
         cells = json.loads(written)
         if isinstance(cells, dict):
             raise TableUnreadable(cells["fault"], shown=FAULTS[cells["fault"]])

@@ -1,12 +1,14 @@
 """Files as tables: what is read of them, and what is not."""
 
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from tests.workbooks import cell, sheet_of, workbook, write
-from wallet.issuing.importing.tables import TableUnreadable, open_table
+from wallet.issuing.importing.reasons import CsvRows
+from wallet.issuing.importing.tables import FAULTS, Row, TableUnreadable, open_table
 
 
 def read(file: Path, **options: str) -> tuple[list[str], list[tuple[int, list[str | None]]]]:
@@ -123,3 +125,20 @@ def test_a_reader_knows_no_secret() -> None:
 
     source = Path(sheet_process.__file__).read_text()
     assert not [line for line in source.splitlines() if line.strip().startswith(("from runtime", "from keys", "from wallet", "from idp"))]
+
+
+def test_a_row_that_says_too_much_stays_in_the_process_that_reads_it(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.xlsx", [["号"], ["长" * 30_000] * 26, ["1"]])
+    assert file.stat().st_size < 100_000
+    with pytest.raises(TableUnreadable) as refused:
+        read(file)
+    assert refused.value.shown == FAULTS["too-large"]
+
+
+def test_a_column_that_a_spreadsheet_would_run_goes_out_harmless_and_comes_back(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    rows = CsvRows(out := StringIO(), ["=1+1", "号"], ["@added"])
+    rows.add_with(Row(2, ["-1", "1"]), ["+1"])
+    file.write_text(out.getvalue())
+    assert out.getvalue().splitlines() == ["'=1+1,号,@added", "'-1,1,'+1"]
+    assert read(file) == (["=1+1", "号", "@added"], [(2, ["-1", "1", "+1"])])
