@@ -165,6 +165,12 @@ def read_access_token(unverified: str, *, settings: Settings, now: datetime) -> 
     token = cache.get(ring.TOPIC, digest, lambda: _verify(unverified, settings))
     if token is None or token.expires_at <= now.timestamp():
         raise InvalidToken("expired")
+    check_not_ended(token)
+    return token
+
+
+def check_not_ended(token: AccessToken) -> None:
+    """Check that nothing has ended a token since it was given but, perhaps, its time: for whoever is at work by it; raises InvalidToken."""
     if find_client(token.client_id) is None:
         raise InvalidToken("the client is disabled")
     grantee = token.grantee
@@ -172,7 +178,6 @@ def read_access_token(unverified: str, *, settings: Settings, now: datetime) -> 
         raise InvalidToken("the person's sessions, the mandate or the grant ended")
     if any(map(revoked_tokens.is_revoked, (token.jti, *token.claims.get("origins", ())))):
         raise InvalidToken("revoked")
-    return token
 
 
 def _is_cut(token: AccessToken, grantee: Grantee) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import UnsupportedMediaType
 
+from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_ended
 from idp.oauth.callers import bearer
 from runtime.clock import now
 from runtime.database import transaction
@@ -74,7 +75,8 @@ def issue(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         batch = batches.open_batch(session, caller=g.token.client_id, key=headers["key"], department=g.token.department, now=now())
-    answer = _Answer(Work(settings, batch.id, caller=batch.caller, department=batch.department), Arriving(request.stream), first=query["first_line"])
+    work = Work(settings, batch.id, caller=batch.caller, department=g.token.department)
+    answer = _Answer(work, Arriving(request.stream), token=g.token, first=query["first_line"])
     seat = take_long_seat()
     lines = answer.as_they_come() if query["interleave"] else answer.after_all()
     response = Response(stream_with_context(seat.leave_after(lines)), mimetype=NDJSON[0])
@@ -83,10 +85,10 @@ def issue(query: dict[str, Any], headers: dict[str, Any]) -> Response:
 
 
 class _Answer:
-    """The result lines of a batch. Where it stops before its end, a last line without a number says why."""
+    """The result lines of a batch. Where it stops before its end, a last line without a number says why: the end of its token's right, too."""
 
-    def __init__(self, work: Work, body: Arriving, *, first: int) -> None:
-        self.work, self.body, self.first = work, body, first
+    def __init__(self, work: Work, body: Arriving, *, token: AccessToken, first: int) -> None:
+        self.work, self.body, self.token, self.first = work, body, token, first
         self.last = first - 1
         self.issued = self.refused = 0
         self.ended: Refusal | None = None
@@ -110,12 +112,13 @@ class _Answer:
         try:
             lines = self._lines()
             while group := self._next(lines):
+                check_not_ended(self.token)
                 for done in self.work.take(group, now=now()):
                     self._count(done)
                     yield done
                 if now() > until:
                     raise TookTooLong("half an hour")
-        except TookTooLong as refusal:
+        except (TookTooLong, InvalidToken) as refusal:
             self.ended = refusal
         except (DBAPIError, PoolTimeout) as error:
             log.error("database unavailable", error=type(error).__name__)

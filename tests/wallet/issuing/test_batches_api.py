@@ -8,13 +8,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from idp.oauth import clients
 from idp.subjects.directory import find_subject
 from idp.subjects.numbers import parse_number
+from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk, body_for
 from tests.world_people import Person, citizen_number, new_person
 from tests.world_wallet import example_fields
 from wallet.issuing import batch_lines, batches_api
+from wallet.issuing.batch_groups import Work
 from wallet.issuing.batches import BatchLine
 from wallet.issuing.credentials import credential_of, text_of
 from wallet.issuing.sd_jwt import parse
@@ -255,3 +258,22 @@ def test_a_line_that_breaks_us_costs_itself_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_the_longest_batch_is_stated_in_one_place() -> None:
     assert batch_lines.MOST_LINES == batches_api.MOST_LINES == 100_000
+
+
+@pytest.mark.parametrize("query", ["", "?interleave=true"], ids=["after all", "as they come"])
+def test_a_batch_ends_with_the_right_of_its_sender(
+    app: Flask, sender: Sender, people: list[Person], monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """A client that is disabled, or a token that is revoked, is refused at once; a batch of half an hour must not outlive it."""
+    take = Work.take
+
+    def and_then_it_ends(self: Work, *args: Any, **named: Any) -> Any:
+        yield from take(self, *args, **named)
+        with app.app_context(), transaction() as session:
+            clients.disable_client(session, sender.desk.system.client_id, now=now())
+
+    monkeypatch.setattr(batches_api, "GROUP", 2)
+    monkeypatch.setattr(Work, "take", and_then_it_ends)
+    results = sender.send([body_for(one) for one in people], key=f"ended{query}", query=query)
+    assert [(one.get("line"), one["status"]) for one in results] == [(1, 201), (2, 201), (None, 401)]
+    assert [licences_held(app, one) for one in people] == [1, 1, 0, 0, 0]
