@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import date
 
-from demo.people import CHEN, CHILD, HOME, LIN, RESTAURANT, SUN, ZHOU, Citizen, Department, Organisation
+from demo.people import CHEN, CHILD, HOME, LIN, MA, RESTAURANT, SUN, ZHENG, ZHOU, Citizen, Department, Organisation
 
 POLICE = Department(
     "海右市公安局",
     "Haiyou Public Security Bureau",
     "MB100001",
     ("resident-identity-card", "household-register", "driving-licence", "vehicle-licence"),
+    officers=(ZHENG, MA),
 )
 CIVIL_AFFAIRS = Department("海右市民政局", "Haiyou Civil Affairs Bureau", "MB100002", ("marriage-certificate",))
 SOCIAL_SECURITY = Department("海右市人力资源和社会保障局", "Haiyou Human Resources and Social Security Bureau", "MB100003", ("social-security-card",))

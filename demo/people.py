@@ -85,7 +85,9 @@ ZHOU = Citizen("周海峰", date(1978, 3, 9), 51, "legal representative of 海�
 SUN = Citizen("孙立新", date(1983, 7, 24), 73, "officer at the government service centre", "海右市听涛区政通街5号")
 WU = Citizen("吴思齐", date(1992, 2, 14), 64, "licence manager of 海右餐饮", "海右市听涛区长风街22号")
 HE = Citizen("何佳宁", date(1996, 8, 30), 85, "handler of 海右餐饮, for its food business licence", "海右市听涛区长风街31号")
-CAST = (LIN, CHEN, ZHOU, SUN, WU, HE)
+ZHENG = Citizen("郑书敏", date(1988, 12, 6), 46, "officer who issues licences at the public security bureau", "海右市听涛区政通街9号")
+MA = Citizen("马志远", date(1985, 4, 17), 59, "her colleague, who approves what takes two", "海右市听涛区政通街9号")
+CAST = (LIN, CHEN, ZHOU, SUN, WU, HE, ZHENG, MA)
 CHILD = Citizen("陈安然", date(2017, 9, 2), 24, "their daughter, for whom her parents act", HOME, (LIN, CHEN))
 RESTAURANT = Organisation("海右餐饮管理有限公司", "Haiyou Catering Co., Ltd.", "91", "MA3F0X7Q", ZHOU)
 

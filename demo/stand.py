@@ -206,6 +206,10 @@ def _print_welcome(port: int, folder: Path) -> None:
         (data.home_of(port + 2), f"enterprise hall 企业办事大厅: ... and you are in here too; {people.ZHOU.name} acts for his restaurant"),
         (f"{here}:{port}/desk", f"the officer's desk 核验窗口: as {people.SUN.name}, type the code that {people.LIN.name} shows"),
         (
+            f"{here}:{port}/desk/licences",
+            f"the issuing desk 证照办理: as {people.ZHENG.name}, issue a driving licence; a second factor is added on the way",
+        ),
+        (
             f"{here}:{port}/admin",
             f"the operators' console 运维控制台: as {people.SUN.name}; a second factor is added on the way",
         ),
