@@ -289,5 +289,6 @@ def _licences(session: Session, settings: Settings) -> None:
             fields={**{field.name: field.example for field in kind.fields}, **holding.fields},
             valid_from=holding.since,
             valid_until=holding.until,
+            licence_number=kind.number_example,
         )
         life.issue_licence(session, settings, request, department=holding.department.code, now=now())

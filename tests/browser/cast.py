@@ -273,19 +273,20 @@ def issue_something(cast: Cast, department: str) -> None:
 def define_type(cast: Cast, department: str) -> None:
     """Let a department define a licence type, of which there are two versions."""
     authority = {"code": department, "name": {"zh": "示例定义机构", "en": "Example authority"}}
+    slug = f"test-of-{department.lower()}"
     document = lean_document(DEFINITIONS["tour-guide-licence"]) | {
         "code": f"{department}001",
-        "slug": "test-browser-type",
+        "slug": slug,
         "defining_authority": authority,
     }
     for colour in ("teal", "indigo"):
         with transaction() as session:
             catalogue.apply(session, [document | {"colour": colour}], now=now())
-    cast.data += [value for slug in DEFINITIONS for value in example_fields(slug).values() if isinstance(value, str)]
+    cast.data += [value for each in DEFINITIONS for value in example_fields(each).values() if isinstance(value, str)]
     cast.data += [one.number_example for one in DEFINITIONS.values() if one.number_example] + ["示例00000001", EXAMPLE_ISSUER.zh]
     with transaction() as session:
         cast.data += [one.name_zh for one in departments.all_departments(session)]  # on their seals, whatever the page's language
-    cast.at |= {"type": "/desk/types/test-browser-type", "old type": "/licence-types/test-browser-type/versions/1"}
+    cast.at |= {"type": f"/desk/types/{slug}", "old type": f"/licence-types/{slug}/versions/1"}
 
 
 def new_dead_letter(session: Session, client_id: str) -> UUID:

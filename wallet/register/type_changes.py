@@ -86,14 +86,19 @@ def _compare(path: str, old: Any, new: Any) -> Iterator[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
             yield from _compare(f"{path}.{name}".lstrip("."), old.get(name), new.get(name))
+        if path.endswith(".choices"):
+            yield from _order(path, list(old), list(new))
     elif path in BY_NAME and isinstance(old, list) and isinstance(new, list):
         key = BY_NAME[path]
         yield from _compare(path, {one[key]: one for one in old}, {one[key]: one for one in new})
-        before, after = [one[key] for one in old], [one[key] for one in new]
-        if [name for name in before if name in after] != [name for name in after if name in before]:
-            yield Difference(f"{path} (order)", before, after)
+        yield from _order(path, [one[key] for one in old], [one[key] for one in new])
     elif old != new:
         yield Difference(path, old, new)
+
+
+def _order(path: str, before: list[str], after: list[str]) -> Iterator[Difference]:
+    if [name for name in before if name in after] != [name for name in after if name in before]:
+        yield Difference(f"{path} (order)", before, after)
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from runtime.languages import Text
 from wallet.register.acts import Act
+from wallet.register.catalogue import get_type
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import Action, Authority, Department
 from wallet.register.fields import Field
@@ -94,7 +95,8 @@ def authorised_for(session: Session, code: str, *, now: datetime) -> list[tuple[
     granted = [
         (authority.action, department.name) for authority, department in session.execute(rows.order_by(Department.code)) if authority.holds_at(now)
     ]
-    return [(text, [name for action, name in granted if action == one.value]) for one, text in ACTIONS.items()]
+    opened = {action: [Text("任何部门", "Every department")] for action in get_type(code).open_to}
+    return [(text, [*opened.get(one.value, ()), *(name for action, name in granted if action == one.value)]) for one, text in ACTIONS.items()]
 
 
 def history_of(versions: list[LicenceType]) -> list[VersionLine]:

@@ -29,7 +29,10 @@ Opening = yaml.MappingStartEvent, yaml.SequenceStartEvent
 Closing = yaml.MappingEndEvent, yaml.SequenceEndEvent
 
 
-class _Plain(yaml.SafeLoader):
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, by libyaml where it is there
+
+
+class _Plain(Loader):
     """Reads plain YAML, a key once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's signature
@@ -115,7 +118,7 @@ def _lean_field(document: dict[str, Any]) -> dict[str, Any]:
 
 def _check_events(text: str) -> None:
     depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+    for count, event in enumerate(yaml.parse(text, Loader=Loader)):
         depth += isinstance(event, Opening) - isinstance(event, Closing)
         is_reference = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None
         if is_reference or getattr(event, "tag", None) is not None or depth > DEEPEST or count > MOST_EVENTS:

@@ -60,6 +60,11 @@ def new_field(name: str, tag: str, **members: Any) -> dict[str, Any]:
         pytest.param(lambda d: field(d, "address").update(max_length=200), ["~ fields.address.max_length: 120 -> 200"], id="a limit"),
         pytest.param(lambda d: d["validity"].update(max_years=10), ["+ validity.max_years: 10"], id="a limit where there was none"),
         pytest.param(lambda d: d["fields"].reverse(), None, id="the order of fields"),
+        pytest.param(
+            lambda d: field(d, "sex").update(choices=dict(reversed(field(d, "sex")["choices"].items()))),
+            ["~ fields.sex.choices (order): [male, female] -> [female, male]"],
+            id="the order of choices",
+        ),
         pytest.param(with_another_sex, ["+ fields.sex.choices.x: 未说明 / Unknown"], id="a choice"),
     ],
 )  # fmt: skip
