@@ -9,6 +9,7 @@ from schemas.receipts import IssuedReceiptSchema
 
 LONGEST = 128 * 1024
 REQUIRED, NONE = "required", "none"
+REQUIRED_MESSAGE = "Missing data for required field."
 
 
 class IdempotencyKeySchema(Schema):
@@ -21,6 +22,24 @@ class IdempotencyKeySchema(Schema):
     )
 
 
+class NamedLicenceSchema(Schema):
+    """A licence as it stands on paper."""
+
+    class Meta:
+        unknown = RAISE
+
+    identifier = fields.String(
+        required=True,
+        validate=[validate.Length(1, 128), readable],
+        metadata={"description": "Licence identifier (证照标识).", "example": "1.2.156.3005.2.…"},
+    )
+    number = fields.String(
+        required=True,
+        validate=[validate.Length(1, 64), readable],
+        metadata={"description": "Its own number (证照编号), or its holder's.", "example": "379999199003070021"},
+    )
+
+
 class VerificationRequestSchema(Schema):
     """What was shown, and why it is looked at."""
 
@@ -28,10 +47,11 @@ class VerificationRequestSchema(Schema):
         unknown = RAISE
 
     presented = fields.String(
-        required=True,
         validate=[validate.Length(1, LONGEST), readable],
         metadata={
-            "description": "The content of a QR code, or an SD-JWT with or without key binding.",
+            "description": "What was shown, as text: the content of a QR code (dynamic, or `KBL1:…` for offline use), an SD-JWT VC with or without "
+            "key binding, a W3C credential as JWT, or an mdoc (`DeviceResponse` or `IssuerSigned`) in base64url. One of `presented`, `file` and "
+            "`licence` is needed.",
             "example": "KABAO1:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
         },
     )
@@ -53,10 +73,40 @@ class VerificationRequestSchema(Schema):
         metadata={"description": "Whom the holder bound it to; this endpoint's address unless given.", "example": "https://hall.example.gov.cn"},
     )
 
+    session_transcript = fields.String(
+        validate=validate.Regexp(r"[A-Za-z0-9_-]{1,20000}\Z"),
+        metadata={
+            "description": "Of an mdoc: the `SessionTranscript` in base64url, over which the device signed.",
+            "example": "g_b2",
+        },
+    )
+    file = fields.String(
+        validate=[validate.Length(1), validate.Regexp(r"[A-Za-z0-9+/]+={0,2}\Z")],
+        metadata={
+            "description": "A file in base64: a sealed PDF, or a photo or screenshot (PNG, JPEG) of a QR code. Greater ones go to "
+            "`/verifications:file`.",
+            "example": "JVBERi0xLjcK",
+        },
+    )
+    licence = fields.Nested(NamedLicenceSchema, metadata={"description": "A licence that is only named, as it stands on paper."})
+    at = fields.String(
+        validate=validate.Regexp(r"\d{4}-\d{2}-\d{2}(T[0-9:.]{5,15}(Z|[+-]\d{2}:\d{2}))?\Z"),
+        metadata={"description": "A past day or moment; the answer then says how the licence stood, too.", "example": "2026-03-01"},
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_one(self, data: dict[str, Any], **_: Any) -> None:
+        """Ask for just one thing to look at."""
+        given = [name for name in ("presented", "file", "licence") if name in data]
+        if not given:
+            raise ValidationError(REQUIRED_MESSAGE, "presented")
+        if len(given) > 1:
+            raise ValidationError("Only one of presented, file and licence.", given[1])
+
     @validates_schema(skip_on_field_errors=True)
     def check_nonce(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a binding that would be required for no occasion: it could be shown again."""
-        if "~" in data["presented"] and data["binding"] == REQUIRED and "nonce" not in data:
+        if "~" in data.get("presented", "") and data["binding"] == REQUIRED and "nonce" not in data:
             raise ValidationError("It is needed where binding is required.", "nonce")
 
 
@@ -91,10 +141,25 @@ class LicenceSummarySchema(Schema):
     state = fields.String(metadata={"description": "Its state now, as the register has it.", "example": "valid"})
 
 
+class StateAtSchema(Schema):
+    """How a licence stood in the past."""
+
+    at = fields.String(metadata={"description": "The day or moment that was asked for.", "example": "2026-03-01"})
+    state = fields.String(allow_none=True, metadata={"description": "Its state then; null if none is known.", "example": "valid"})
+
+
 class VerificationSchema(Schema):
     """What a verification found."""
 
     verdict = fields.String(metadata={"description": "`valid` or `invalid`.", "example": "valid"})
+    conclusion = fields.String(
+        metadata={
+            "description": "What it comes to: `valid`, `false`, `expired`, `suspended`, `revoked`, `not_yet_valid`, `not_in_force`, "
+            "`untrusted_issuer`, `not_shown_by_holder`, `other_type`, `unreadable`, `unknown` (the register cannot tell), `source_unavailable` "
+            "(it could not be asked; try again).",
+            "example": "valid",
+        }
+    )
     checks = fields.List(fields.Nested(CheckSchema), metadata={"description": "Each check, in order."})
     licence = fields.Nested(LicenceSummarySchema, allow_none=True, metadata={"description": "The licence; null if not even its issuer is believed."})
     fields_ = fields.Dict(
@@ -102,4 +167,5 @@ class VerificationSchema(Schema):
         attribute="fields",
         metadata={"description": "The disclosed fields; none if the verdict is invalid.", "example": {"vehicle_class": "C1"}},
     )
+    state_at = fields.Nested(StateAtSchema, metadata={"description": "How it stood at `at`; left out unless that was asked."})
     receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

@@ -24,7 +24,7 @@ from wallet.issuing import sd_jwt
 from wallet.presenting import qr_codes
 from wallet.register.callers import officer
 from wallet.register.departments import Action, get_department, types_under
-from wallet.verifying import receipts
+from wallet.verifying import brought, receipts
 from wallet.verifying.attesting import Asker
 from wallet.verifying.reading import read_receipt
 from wallet.verifying.verification import VerificationRequest, verify_presented
@@ -93,13 +93,13 @@ def receipt(receipt_id: UUID) -> str:
 def _verify(session: Session, form: DeskForm) -> UUID:
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id, officer_id = now(), new_id(), g.signed_in.subject_id
-    presented, cause = "".join(form.presented.data.split()), form.cause.data.strip()
+    presented, cause = brought.tidy(form.presented.data), form.cause.data.strip()
     digest = digest_of([presented, cause], pepper=settings.derived_key("idempotency"))
     key = form.request_id.data or None
     before = claim(session, caller=f"officer:{officer_id}", key=key, digest=digest, result_id=receipt_id, now=moment)
     if before is not None:
         return before
-    request = VerificationRequest(presented, {"text": cause}, binding=qr_codes.is_code(presented))
+    request = VerificationRequest(presented, {"text": cause}, binding=brought.is_dynamic(presented))
     asker = Asker(g.officer_of, get_department(g.officer_of).name, officer_id)
     verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
     return receipt_id

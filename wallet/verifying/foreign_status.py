@@ -14,7 +14,7 @@ from runtime.breaker import Breaker, BreakerOpen
 from runtime.outbound import NoAnswer, allowed_by, fetch
 from runtime.settings import Settings
 from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, JWT_MEDIA_TYPE
-from wallet.verifying.checks import StatusOf, StatusUnknown
+from wallet.verifying.checks import SourceUnavailable, StatusOf, StatusUnknown
 from wallet.verifying.listed import Listed
 from wallet.verifying.status_files import BadStatusFile, read_status_file
 
@@ -22,19 +22,19 @@ TOPIC = "trust_lists"
 TIMEOUT, MOST_BYTES = 3.0, 4 * 1024 * 1024
 MEDIA_TYPES = (JWT_MEDIA_TYPE, CWT_MEDIA_TYPE)
 LONGEST_ADDRESS = 500
-OK = 200
+OK, SERVER_ERROR = 200, 500
 _breakers: dict[str, Breaker] = {}
 
 
 def status_of(settings: Settings, listed: Listed, claims: Mapping[str, Any], *, now: datetime) -> str:
-    """Return the state that the issuer's status list tells; raises StatusUnknown."""
+    """Return the state that the issuer's status list tells; raises StatusUnknown, SourceUnavailable."""
     reference = claims["status"].get("status_list")
     uri = reference.get("uri") if isinstance(reference, dict) else None
     if not isinstance(uri, str) or len(uri) > LONGEST_ADDRESS or not _is_same_origin(uri, listed.uri):
         raise StatusUnknown
     found = cache.get(TOPIC, ("status", uri), lambda: _load(settings, listed, uri, now=now))
     if found is None:
-        raise StatusUnknown
+        raise SourceUnavailable
     return found(claims)
 
 
@@ -45,12 +45,18 @@ def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> Sta
             answer = fetch("GET", uri, headers={"Accept": ", ".join(MEDIA_TYPES)}, allowed=allowed_by(settings), timeout=TIMEOUT, limit=MOST_BYTES)
     except (NoAnswer, BreakerOpen):
         return None
-    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() not in MEDIA_TYPES:
+    if answer.status >= SERVER_ERROR:
         return None
+    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() not in MEDIA_TYPES:
+        return _unknown
     try:
         return read_status_file(answer.body, roots=listed.roots, now=now)
     except BadStatusFile:
-        return None
+        return _unknown
+
+
+def _unknown(_: Mapping[str, Any]) -> str:
+    raise StatusUnknown
 
 
 def _is_same_origin(uri: str, other: str) -> bool:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 from flask import current_app
+from sqlalchemy import select
 
-from keys import certificates
+from keys import certificates, ring
+from keys.issued_certificates import IssuedCertificate, encode
 from runtime import cache
 from runtime.database import transaction
+from wallet.issuing import compact
+from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.verifying import trust_sources
 from wallet.verifying.checks import Trust
 from wallet.verifying.listed import Granted, Listed
@@ -26,6 +30,14 @@ def current_trust() -> Trust:
     return Trust(anchors.roots, anchors.revoked, anchors.outside, anchors.imported, _known().by_certificate)
 
 
+def chains_of(department: str, kid: bytes) -> list[list[str]]:
+    """Return the certificates that a department of ours ever had for keys of a short id, for codes that bring none."""
+    if not is_department(department):
+        return []
+    known = cache.get(ring.TOPIC, ("certificates", department), lambda: _load_chains(department)) or []
+    return [chain for short, chain in known if short == kid]
+
+
 def find_listed(uri: object) -> Listed | None:
     """Return what another province's list says of an issuer, by the `iss` of its credentials."""
     return _known().by_uri.get(uri) if isinstance(uri, str) else None
@@ -41,6 +53,22 @@ def _known() -> _Known:
     found = cache.get(trust_sources.TOPIC, "known", _load)
     assert found is not None
     return found
+
+
+def _load_chains(department: str) -> list[tuple[bytes, list[str]]]:
+    use = certificates.department_use(department)
+    held = select(IssuedCertificate).where(IssuedCertificate.use == use).order_by(IssuedCertificate.made_at.desc())
+    with transaction() as session:
+        return [(compact.kid_of(row.kid), [encode(row.certificate)]) for row in session.scalars(held)]
+
+
+def is_department(code: str) -> bool:
+    """Whether a code is a department's of ours."""
+    try:
+        get_department(code)
+    except DepartmentNotFound:
+        return False
+    return True
 
 
 def _load() -> _Known:

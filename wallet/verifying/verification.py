@@ -5,6 +5,7 @@ unspent, since the refusal undoes the transaction.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -17,23 +18,30 @@ from idp.subjects.directory import Subject
 from idp.subjects.records import ACTIVE
 from keys import certificates
 from runtime import straight
+from runtime.languages import Text
+from runtime.problems import Refusal
 from runtime.settings import Settings
 from runtime.straight import Straight
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
-from wallet.issuing.status_lists import StatusEntry
+from wallet.issuing.status_lists import Place, StatusEntry
 from wallet.presenting import qr_codes
-from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
+from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence, LicenceState, seen_by_calendar
-from wallet.verifying import foreign_status, wording
+from wallet.register.turns import moment_of, state_on
+from wallet.verifying import brought, foreign_status, wording
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
+from wallet.verifying.conclusions import conclude
+from wallet.verifying.files import Seal, SealedPresentation
 from wallet.verifying.listed import Listed
+from wallet.verifying.named import Named, NamedLicence
+from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
-from wallet.verifying.trusting import current_trust, find_granted, find_listed
+from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
 
 OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
 STANDING = Straight(
@@ -44,6 +52,12 @@ STANDING = Straight(
     .where(Licence.identifier == bindparam("identifier")),
 )
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
+
+
+class NotReadable(Refusal):
+    """What was brought is of no form that a licence has."""
+
+    code, status, title = "not-readable", 422, Text("内容不是可识别的电子证照或二维码。", "It is no e-licence and no code that can be read.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +88,28 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class VerificationRequest:
-    """What a department sends: the content of a QR code or a presentation itself, why, and how it must be bound."""
+    """What a department sends: the content of a QR code, a presentation itself, or what a licence is known by; why, and how it must be bound.
+
+    `transcript` is the session of a mobile document, `seal` that of the document in which a credential came; `at` a day or moment of the past.
+    """
 
     presented: str = field(repr=False)
     cause: dict[str, str]
     binding: bool = True
     nonce: str | None = None
     audience: str | None = None
+    transcript: bytes | None = field(default=None, repr=False)
+    seal: Seal | None = None
+    named: Named | None = None
+    at: date | datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The presentation to check, and whose licence it is, where a QR code told that."""
+    """The presentation to check, the text that stands for it in a receipt, and whose licence it is, where a QR code told that."""
 
     text: str = field(repr=False)
+    presentation: str | Presentation = field(repr=False)
     expected: Expected
     holder_id: UUID | None = None
     licence_id: UUID | None = None
@@ -102,17 +124,32 @@ def verify_presented(
 
     Raises CodeUnknown, CodeSpent, CodeExpired for a QR code; NoAuthority.
     """
-    shown = _open(session, settings, request, now=now)
-    register = Register(session, settings, now)
-    verified = failed = None
-    try:
-        verified = verify(shown.text, expected=shown.expected, trust=register.trust, status_of=register.status_of, now=now)
-    except NotVerified as failure:
-        failed = failure
-    finding = _finding(register, shown, verified or failed, cause=request.cause)  # type: ignore[arg-type]
+    finding = find(session, settings, request, now=now)
+    check_may_see(finding, asker=asker, now=now)
+    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
+
+
+def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
+    """Look at what was shown; nothing is attested yet. Raises CodeUnknown, CodeSpent, CodeExpired, NotReadable, MomentRefused."""
+    shown = open_shown(session, settings, request, now=now)
+    return _look(Register(session, settings, now), shown, request)
+
+
+def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
+    """Check that a department has authority over the type of licence that was recognised; raises NoAuthority."""
     if finding.type_code is not None:
         check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
-    return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
+
+
+def _look(register: "Register", shown: Shown, request: VerificationRequest) -> Finding:
+    verified = failed = None
+    try:
+        status_of = shown.presentation.status_of if isinstance(shown.presentation, NamedLicence) else register.status_of
+        verified = verify(shown.presentation, expected=shown.expected, trust=register.trust, status_of=status_of, now=register.now)
+    except NotVerified as failure:
+        failed = failure
+        register.look_up_in_spite_of(failure)
+    return _finding(register, shown, verified or failed, request)  # type: ignore[arg-type]
 
 
 class Register:
@@ -122,6 +159,7 @@ class Register:
         self.session, self.settings, self.now = session, settings, now
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
+        self.listed_state: str | None = None
 
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
         """Return the licence type that a `vct` of ours names, or one of an issuer that a trust list grants it."""
@@ -129,7 +167,9 @@ class Register:
         try:
             if granted is not None:
                 return get_type(granted.type_code)
-            return get_type(vct.removeprefix(prefix)) if vct.startswith(prefix) else None
+            if vct.startswith(prefix):
+                return get_type(vct.removeprefix(prefix))
+            return next((one for one in all_types() if one.doctype == vct), None)
         except LicenceTypeNotFound:
             return None
 
@@ -156,8 +196,10 @@ class Register:
             raise StatusUnknown
         place = status_lists.place_of(self.settings, uri, index)
         identifier = claims.get("licence_identifier")
-        if place is None or not isinstance(identifier, str):
+        if place is None:
             raise StatusUnknown
+        if not isinstance(identifier, str):
+            return self._state_at(place)
         rows = straight.run(self.session, STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index})
         standing = Standing(*rows[0]) if rows else None
         if standing is None or not self._is_of(standing, claims):
@@ -166,9 +208,23 @@ class Register:
         state: str = STATES.get(standing.status) or standing.state_at(self.now).value
         return HOLDER_ENDED if state == IN_FORCE and standing.holder_state != ACTIVE else state
 
+    def look_up_in_spite_of(self, failure: NotVerified) -> None:
+        """Find the licence of one whose period is over or to come: how it stands now is asked for all the same."""
+        if failure.check == "validity" and failure.claims and isinstance(failure.claims.get("status"), dict):
+            with suppress(StatusUnknown):
+                self.status_of(failure.claims)
+
+    def _state_at(self, place: Place) -> str:
+        """Return what the status list says of a credential that keeps its licence's identifier back; its own end says the rest."""
+        found = status_lists.state_of(self.session, place)
+        if found is None:
+            raise StatusUnknown
+        self.listed_state = STATES.get(found, IN_FORCE)
+        return self.listed_state
+
     def _is_of(self, licence: Standing, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)
-        return claims["iss"] == issuer and claims["vct"] == type_uri(self.settings, licence.type)
+        return claims["iss"] == issuer and claims["vct"] in (type_uri(self.settings, licence.type), licence.type.doctype)
 
 
 def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, state: str) -> dict[str, Any]:
@@ -195,39 +251,80 @@ def foreign_summary_of(licence_type: LicenceType, listed: Listed, *, identifier:
     return {**summary_of(licence_type, identifier=identifier, issuer_code=listed.code, state=state), "issuer": issuer}
 
 
-def _open(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Shown:
+def open_shown(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Shown:
+    """Return the presentation that a request means; a dynamic code is spent by it.
+
+    Raises CodeUnknown, CodeSpent, CodeExpired, NotReadable.
+    """
     lifetime = settings.qr_lifetime
-    if qr_codes.is_code(request.presented):
+    if request.named is not None:
+        found = NamedLicence(session, settings, request.named, now=now)
+        return Shown(request.named.identifier, found, Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=lifetime))
+    if brought.is_dynamic(request.presented) and request.seal is None:
         redeemed = qr_codes.redeem(session, request.presented, now=now)
         expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
-        return Shown(redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id)
-    audience = request.audience or qr_codes.audience(settings)
-    return Shown(request.presented, Expected(request.binding, audience, request.nonce, None, lifetime))
+        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id)
+    expected = Expected(request.binding, request.audience or qr_codes.audience(settings), request.nonce, None, lifetime)
+    return Shown(request.presented, read_presented(request.presented, seal=request.seal, transcript=request.transcript), expected)
 
 
-def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, *, cause: dict[str, str]) -> Finding:
+def read_presented(unverified: str, *, seal: Seal | None = None, transcript: bytes | None = None) -> Presentation:
+    """Return a presentation of whichever form but a dynamic code; raises NotReadable."""
+    if seal is not None:
+        return SealedPresentation(unverified, seal)
+    try:
+        return brought.read_text(unverified, chains_of=chains_of, transcript=transcript)
+    except brought.NotBrought as error:
+        raise NotReadable("of no form", field="presented") from error
+
+
+def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, request: VerificationRequest) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    licence_type = register.licence.type if register.licence else register.find_type(claims.get("vct", ""), issuer=str(claims.get("iss")))
+    named = shown.presentation.licence if isinstance(shown.presentation, NamedLicence) else None
+    licence_type = register.licence.type if register.licence else register.find_type(claims.get("vct") or "", issuer=str(claims.get("iss")))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
-    licence = None
-    listed = find_listed(claims.get("iss"))
-    if licence_type is not None and listed is not None:
-        licence = foreign_summary_of(
-            licence_type, listed, identifier=str(claims.get("licence_identifier")), state=register.foreign_state or "unknown"
-        )
-    elif licence_type is not None:
-        state = register.licence.state_at(register.now).value if register.licence else "unknown"
-        issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
-        licence = summary_of(licence_type, identifier=str(claims.get("licence_identifier")), issuer_code=issuer_code, state=state)
+    known = register.licence or named
+    answer = {
+        "verdict": verdict,
+        "checks": wording.as_rows(outcome.outcomes),
+        "licence": _summary(register, licence_type, claims, known),
+        "fields": fields,
+    }
+    answer["conclusion"] = conclude(outcome.outcomes).value
+    if request.at is not None:
+        answer["state_at"] = _state_at(register, known, request.at)
     return Finding(
         act="verification",
         way=Way.PRESENTATION,
         verdict=verdict,
         seen=shown.text,
-        cause=cause,
+        cause=request.cause,
         type_code=licence_type.code if licence_type else None,
-        holder_id=shown.holder_id or (register.licence.holder_id if register.licence else None),
-        licence_id=register.licence.id if register.licence else shown.licence_id,
-        answer={"verdict": verdict, "checks": wording.as_rows(outcome.outcomes), "licence": licence, "fields": fields},
+        holder_id=shown.holder_id or (known.holder_id if known else None),
+        licence_id=known.id if known else shown.licence_id,
+        answer=answer,
     )
+
+
+def _summary(
+    register: Register, licence_type: LicenceType | None, claims: Mapping[str, Any], known: Standing | Licence | None
+) -> dict[str, Any] | None:
+    """Return the licence as the answer names it, None if not even its issuer is believed."""
+    if licence_type is None:
+        return None
+    identifier, listed = str(claims.get("licence_identifier") or ""), find_listed(claims.get("iss"))
+    if listed is not None:
+        return foreign_summary_of(licence_type, listed, identifier=identifier, state=register.foreign_state or "unknown")
+    state = known.state_at(register.now).value if known else register.listed_state or "unknown"
+    issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
+    return summary_of(licence_type, identifier=identifier, issuer_code=issuer_code, state=state)
+
+
+def _state_at(register: Register, known: Standing | Licence | None, at: date | datetime) -> dict[str, Any]:
+    """Return how the licence stood on a past day or at a past moment; raises MomentRefused for one ahead."""
+    moment, found = moment_of(at, now=register.now), None
+    if known is not None:
+        licence = register.session.get_one(Licence, (known.holder_id, known.id))
+        found = state_on(register.session, licence, at=moment)
+    return {"at": at.isoformat(), "state": found.state.value if found and found.state else None}

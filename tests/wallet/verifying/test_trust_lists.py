@@ -174,7 +174,8 @@ def test_what_was_withdrawn_is_believed_for_what_was_signed_before(context: None
         assert trust_sources.get_source(session, "elsewhere").fault is None
     assert judged(before, now()) is None
     listed = next(one for one in current_trust().listed.values() if one.code == believed.department)
-    (granted,) = listed.grants.values()
+    granted, as_mobile_document = listed.grants.values()
+    assert granted == as_mobile_document
     assert granted.spans[0][1] <= now().timestamp()
     assert not listed.is_granted(next(iter(listed.grants)), now().timestamp())
     with believed.app.app_context(), transaction() as session:

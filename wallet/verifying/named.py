@@ -1,0 +1,97 @@
+"""A licence that is only named: by its identifier, and by its number or its holder's, as both stand on paper.
+
+Nothing is signed, so that most checks have nothing to go by; the register alone says whether there is such a licence and how it stands. Whoever
+does not know both is told that it is unknown, which of the two was wrong included.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import get_subject, number_of
+from idp.subjects.numbers import written_plainly
+from idp.subjects.records import ACTIVE
+from keys import certificates, suites
+from runtime.settings import Settings
+from wallet.issuing.contents import type_uri
+from wallet.register.due import said_of
+from wallet.register.licences import Licence, licence_number_of, type_of
+from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, StatusUnknown
+from wallet.verifying.presentations import Presentation
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was said."""
+
+    identifier: str
+    number: str = field(repr=False)
+
+
+class NamedLicence(Presentation):
+    """A licence that was named: found in the register, or not."""
+
+    unproven = frozenset({"signature", "issuer", "disclosures", "validity", "holder_binding", "audience", "nonce"})
+
+    def __init__(self, session: Session, settings: Settings, named: Named, *, now: datetime) -> None:
+        self.session, self.settings, self.named, self.now = session, settings, named, now
+        self.licence = find(session, named)
+
+    def check_form(self) -> None:
+        """Two texts are always of a form."""
+
+    @property
+    def chain(self) -> list[str]:
+        """There is none."""
+        raise ValueError("nothing is signed")
+
+    def is_signed(self, key: suites.PublicKey) -> bool:
+        """Nothing is signed."""
+        return False
+
+    @property
+    def type(self) -> str | None:
+        """The type of the licence, or no type in particular."""
+        return type_uri(self.settings, type_of(self.licence)) if self.licence else ""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What the register says of it."""
+        if self.licence is None:
+            return {"status": {}}
+        issuer = certificates.department_uri(self.settings, self.licence.issuer_code)
+        return {"iss": issuer, "vct": self.type, "licence_identifier": self.licence.identifier, "status": {}}
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The same: no field is told."""
+        return self.payload
+
+    @property
+    def disclosed(self) -> tuple[str, ...]:
+        """No field."""
+        return ()
+
+    def status_of(self, claims: Mapping[str, Any]) -> str:
+        """Return the state now; raises StatusUnknown."""
+        if self.licence is None:
+            raise StatusUnknown
+        state = self.licence.state_at(self.now).value
+        return HOLDER_ENDED if state == IN_FORCE and get_subject(self.session, self.licence.holder_id).state != ACTIVE else state
+
+
+def find(session: Session, named: Named) -> Licence | None:
+    """Return the licence that has both the identifier and the number, which may be its own or its holder's."""
+    licence = session.scalars(select(Licence).where(Licence.identifier == named.identifier)).one_or_none()
+    if licence is None:
+        return None
+    given = written_plainly(named.number).encode()
+    holder = get_subject(session, licence.holder_id)
+    known = (licence_number_of(licence), number_of(holder).value, said_of(session, licence, holder)[1].value)
+    same = [hmac.compare_digest(given, written_plainly(one).encode()) for one in known]
+    return licence if any(same) else None
