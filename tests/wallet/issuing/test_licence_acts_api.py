@@ -337,7 +337,8 @@ def test_a_search_by_number_is_written_down_for_the_holder(app: Flask, client: F
     assert Desk(app, client).post("/licences/search", body).json["licences"] == []
     with app.app_context(), transaction() as session:
         holder = get_licence(session, UUID(issued["id"])).holder_id
-        rows = session.scalars(select(LedgerEntry).where(LedgerEntry.act == "licences.searched", LedgerEntry.subject_id == holder)).all()
+        searched = select(LedgerEntry).where(LedgerEntry.act == "licences.searched", LedgerEntry.subject_id == holder)
+        rows = session.scalars(searched.order_by(LedgerEntry.id)).all()
     assert (rows[0].actor, rows[0].detail["found"]) == (f"department:{desk.department}", 1)
     assert desk.post("/licences/search", {"holder": {"number": person.number}}).json["field"] == "cause"
     assert desk.post("/licences/search", {**body, "holder": {"number": "1"}}).json["field"] == "holder.number"
