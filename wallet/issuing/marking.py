@@ -16,10 +16,5 @@ def mark(session: Session, licence: Licence, status: CredentialStatus | None) ->
     """Change the status of every credential of a licence; None changes nothing, and what is invalid stays so."""
     if status is None:
         return
-    for place in (
-        *(one.place for one in credentials_of(session, licence)),
-        *elsewhere.places_of(session, licence),
-        *kept.places_of(session, licence),
-    ):
-        if status_lists.state_of(session, place) not in (status_lists.INVALID, STATUSES[status]):
-            status_lists.set_status(session, place, STATUSES[status])
+    places = (*(one.place for one in credentials_of(session, licence)), *elsewhere.places_of(session, licence), *kept.places_of(session, licence))
+    status_lists.set_statuses(session, places, STATUSES[status])

@@ -7,10 +7,11 @@ everyone else is built anew by a job, off the request path (`status_building`).
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Identity, Integer, SmallInteger, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Identity, Integer, SmallInteger, func, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import cache
@@ -106,6 +107,21 @@ def set_status(session: Session, place: Place, status: int) -> None:
     changed = update(StatusEntry).where(*held, has_room).values(status=status).returning(StatusEntry.list_id, StatusEntry.index, StatusEntry.status)
     noted = insert(StatusChange).from_select(["list_id", "index", "status"], select(changed.cte("changed"))).returning(StatusChange.id)
     if session.scalar(noted) is None:
+        raise NoSuchPlace
+
+
+def set_statuses(session: Session, places: Iterable[Place], status: int) -> None:
+    """Change what stands at some places, however many, in one statement; what is invalid stays so. Raises NoSuchPlace."""
+    wanted = {(one.list_id, one.index) for one in places}
+    if not wanted:
+        return
+    held = tuple_(StatusEntry.list_id, StatusEntry.index).in_(sorted(wanted))
+    done = StatusEntry.status.in_((INVALID, status))
+    has_room = select(1).where(StatusList.id == StatusEntry.list_id, literal(status) < func.pow(2, StatusList.bits)).exists()
+    changed = update(StatusEntry).where(held, ~done, has_room).values(status=status)
+    changed = changed.returning(StatusEntry.list_id, StatusEntry.index, StatusEntry.status)
+    session.execute(insert(StatusChange).from_select(["list_id", "index", "status"], select(changed.cte("changed"))))
+    if session.scalar(select(func.count()).select_from(StatusEntry).where(held, done)) != len(wanted):
         raise NoSuchPlace
 
 

@@ -117,6 +117,26 @@ def test_of_several_changes_the_last_one_counts(app: Flask, client: FlaskClient,
     assert bits_of(app, client, place).status_at(place.index) == INVALID
 
 
+def test_many_places_change_at_once_and_what_is_invalid_stays_so(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    places = [place_in(app, desk.issue(person)["id"]) for _ in range(4)]
+    with app.app_context(), transaction() as session:
+        status_lists.set_status(session, places[0], INVALID)
+        for status in (SUSPENDED, VALID, SUSPENDED):
+            status_lists.set_statuses(session, [*places[:3], places[1]], status)
+        assert [status_lists.state_of(session, one) for one in places] == [INVALID, SUSPENDED, SUSPENDED, VALID]
+        status_lists.set_statuses(session, [], INVALID)
+    rebuild(app)
+    assert [bits_of(app, client, one).status_at(one.index) for one in places] == [INVALID, SUSPENDED, SUSPENDED, VALID]
+
+
+def test_of_many_places_one_that_nobody_holds_changes_none(app: Flask, desk: Desk, person: Person) -> None:
+    place = place_in(app, desk.issue(person)["id"])
+    with pytest.raises(NoSuchPlace), app.app_context(), transaction() as session:
+        status_lists.set_statuses(session, [place, status_lists.Place("no-such-list", 1)], SUSPENDED)
+    with app.app_context(), transaction() as session:
+        assert status_lists.state_of(session, place) == VALID
+
+
 def test_a_list_of_one_bit_is_half_as_large_and_holds_no_suspension(app: Flask, client: FlaskClient, settings: Settings) -> None:
     with app.app_context():
         narrow = status_lists.open_list(settings, now=now(), bits=1)
@@ -126,6 +146,8 @@ def test_a_list_of_one_bit_is_half_as_large_and_holds_no_suspension(app: Flask, 
             session.merge(status_lists.StatusEntry(list_id=narrow, index=place.index, status=VALID))
         with pytest.raises(NoSuchPlace), transaction() as session:
             status_lists.set_status(session, place, SUSPENDED)
+        with pytest.raises(NoSuchPlace), transaction() as session:
+            status_lists.set_statuses(session, [place], SUSPENDED)
         with transaction() as session:
             status_lists.set_status(session, place, INVALID)
     rebuild(app)

@@ -142,6 +142,5 @@ def _end(session: Session, holder_id: UUID, *which: Any, why: str, now: datetime
     ended = update(CredentialElsewhere).where(CredentialElsewhere.holder_id == holder_id, CredentialElsewhere.ended_at.is_(None), *which)
     ended = ended.values(ended_at=now, ended_why=why).execution_options(synchronize_session=False)
     gone = session.execute(ended.returning(CredentialElsewhere.status_list, CredentialElsewhere.status_index)).all()
-    for list_id, index in gone:
-        status_lists.set_status(session, Place(list_id, index), INVALID)
+    status_lists.set_statuses(session, [Place(list_id, index) for list_id, index in gone], INVALID)
     return len(gone)
