@@ -116,6 +116,9 @@ class Licence(Base):
         Index("ix_licences_issuer", "issuer_code", "type_code", "id"),
         Index("ix_licences_ending", "valid_until", "id", postgresql_where=text("state = 'valid' AND valid_until IS NOT NULL")),
         Index("ix_licences_watched", "issuer_code", "valid_until", postgresql_where=text("successor_id IS NULL AND valid_until IS NOT NULL")),
+        Index("ix_licences_arriving", "transferred_to", "changed_at", postgresql_where=text("transferred_to IS NOT NULL")),
+        Index("ix_licences_due", "issuer_code", "type_code", "id", postgresql_where=text("due_since IS NOT NULL")),
+        Index("ix_licences_apart", "issuer_code", "state", "type_code", "id", postgresql_where=text("state <> 'valid'")),
         Index("ix_licences_number", "licence_number_index"),
         Index("ix_licences_unnumbered", "id", postgresql_where=text("licence_number_index IS NULL")),
     )

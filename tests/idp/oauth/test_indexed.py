@@ -54,7 +54,8 @@ def read_whole(app: Flask, sent: Sent) -> set[str]:
     found: set[str] = set()
     with app.app_context(), engine().connect() as connection:
         connection.execute(text("SET enable_seqscan = off"))
-        for statement, parameters in dict(sent).items():
+        for statement, given in dict(sent).items():
+            parameters = given[0] if isinstance(given, list) else given  # rows that are written together
             plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
             found |= set(_read_whole(plan[0]["Plan"]))
         connection.rollback()
