@@ -63,6 +63,12 @@ def drive(port: int, requests: Sequence[bytes], *, seconds: float, once: bool, c
     return travel([_sender(port, supply) for _ in range(connections)], seconds=seconds)
 
 
+def send_each(port: int, requests: Sequence[bytes]) -> Outcome:
+    """Send each of some requests once, two at a time, however long it takes."""
+    supply = iter(requests)
+    return travel([_sender(port, supply) for _ in range(2)], seconds=60)
+
+
 def travel(journeys: Sequence[Journey], *, seconds: float) -> Outcome:
     """Let each journey be made again and again by a thread of its own until the time is over; it ends by StopIteration, too."""
     times: list[float] = []

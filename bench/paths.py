@@ -53,8 +53,12 @@ def issue(stand: Stand, seconds: float) -> Load:
 
 def verify(stand: Stand, seconds: float) -> Load:
     """A counter's system verifies a presentation: signatures, status, receipt, ledger row, the holder's history."""
-    shown = [_api(stand, "verifications", {"presented": _bound(stand, one), "nonce": NONCE, "cause": CAUSE}) for one in stand.citizens]
-    return _sent(stand, shown, seconds)
+    return _sent(stand, [_api(stand, "verifications", one) for one in presentations(stand)], seconds)
+
+
+def presentations(stand: Stand) -> list[dict[str, object]]:
+    """Return what a counter's system asks to be verified, of each citizen."""
+    return [{"presented": _bound(stand, one), "nonce": NONCE, "cause": CAUSE} for one in stand.citizens]
 
 
 def verify_qr(stand: Stand, seconds: float) -> Load:

@@ -16,12 +16,17 @@ WIDTH = 150
 
 def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -> None:
     """Print the paths beside their budgets, then the bare acts."""
-    by = "wrk" if shutil.which("wrk") else "threads of our own (wrk is not installed)"
-    shared = f"{os.cpu_count()} processors ({platform.machine()}), which the load and PostgreSQL (fsync on) share"
-    console.print(f"\nOne Granian worker, one thread; {shared}; load by {by}; {os.getloadavg()[0]:.1f} processes were running in the last minute.\n")
+    say_where(console)
     console.print(_paths(measured))
     if bare:
         console.print(_acts(bare))
+
+
+def say_where(console: Console) -> None:
+    """Print what was measured on: the processors are shared, and by how many is part of every figure."""
+    by = "wrk" if shutil.which("wrk") else "threads of our own (wrk is not installed)"
+    shared = f"{os.cpu_count()} processors ({platform.machine()}), which the load and PostgreSQL (fsync on) share"
+    console.print(f"\nOne Granian worker, one thread; {shared}; load by {by}; {os.getloadavg()[0]:.1f} processes were running in the last minute.\n")
 
 
 def _paths(measured: Sequence[Measured]) -> Table:
@@ -33,8 +38,8 @@ def _paths(measured: Sequence[Measured]) -> Table:
     table.add_column("verdict", overflow="fold")
     for one in measured:
         outcome = one.outcome
-        times = [_ms(value) for value in (one.cpu_ms, one.postgres_ms, outcome.p50, outcome.p90, outcome.p99, outcome.longest)]
-        table.add_row(f"{one.name}: {one.title}", f"{outcome.rate:,.0f}", *times, str(outcome.errors), _budget(one.budget), one.verdict)
+        times = [ms(value) for value in (one.cpu_ms, one.postgres_ms, outcome.p50, outcome.p90, outcome.p99, outcome.longest)]
+        table.add_row(f"{one.name}: {one.title}", f"{outcome.rate:,.0f}", *times, str(outcome.errors), budget(one.budget), one.verdict)
     return table
 
 
@@ -47,9 +52,11 @@ def _acts(bare: Sequence[Bare]) -> Table:
     return table
 
 
-def _budget(budget: Budget | None) -> str:
-    return f"{budget.ms:g} ms {'CPU' if budget.of == 'cpu' else budget.of}" if budget else "-"
+def budget(one: Budget | None) -> str:
+    """Return a budget in words."""
+    return f"{one.ms:g} ms {'CPU' if one.of == 'cpu' else one.of}" if one else "-"
 
 
-def _ms(value: float) -> str:
+def ms(value: float) -> str:
+    """Return milliseconds in as many digits as they deserve."""
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"

@@ -1,7 +1,7 @@
 """What is measured: a Kabao of its own, on its own durable PostgreSQL under `var/bench`, with one Granian worker and invented people."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +57,18 @@ class Stand:
 
     def cpu(self) -> tuple[float, float]:
         """Return the seconds of processor time that the service and PostgreSQL have taken so far."""
-        return spent([*self.processes.tree("serve"), *self.named.tree("serve")]), spent(_family(self.database.get_pid()))
+        return spent([*self.processes.tree("serve"), *self.named.tree("serve")]), spent(family(self.database.get_pid()))
 
 
 @contextmanager
-def stand() -> Iterator[Stand]:
-    """Set the stand up, and take it down at the end."""
+def stand(*, environ: Mapping[str, str] | None = None) -> Iterator[Stand]:
+    """Set the stand up, its processes with some settings, and take it down at the end."""
     database = postgres.start(FOLDER / "postgres")
-    with kabao(database, name="bench", folder=FOLDER / "logs", threads=1) as running:
+    with kabao(database, name="bench", folder=FOLDER / "logs", threads=1, environ=environ or {}) as running:
         named = Processes(FOLDER / "logs" / "named", running.processes.database_url, threads=1, public_url=NAMED)
         try:
             named.serve()
-            yield _filled(running, database, named)
+            yield filled(running, database, named, token=running.token)
         finally:
             named.stop()
 
@@ -83,7 +83,8 @@ def spent(processes: list[psutil.Process]) -> float:
     return seconds
 
 
-def _filled(running: Kabao, database: postgres.PostgresServer, named: Processes) -> Stand:
+def filled(running: Kabao, database: postgres.PostgresServer, named: Processes, *, token: Callable[[System, str], str]) -> Stand:
+    """Invent a department, its system, a portal and citizens with licences; `token` gets the system its token."""
     with running.world():
         department = new_department(issue=[TYPE, *OTHER_TYPES], verify=[TYPE])
     with running.world() as session:
@@ -98,9 +99,10 @@ def _filled(running: Kabao, database: postgres.PostgresServer, named: Processes)
             for other in OTHER_TYPES:
                 new_licence(session, type=other, department=department, number=person.number)
             citizens.append(Citizen(person, subject_id, licence.id))
-    return Stand(running, database, department, system, running.token(system, " ".join(SYSTEM_SCOPES)), portal, citizens, named)
+    return Stand(running, database, department, system, token(system, " ".join(SYSTEM_SCOPES)), portal, citizens, named)
 
 
-def _family(pid: int | None) -> list[psutil.Process]:
+def family(pid: int | None) -> list[psutil.Process]:
+    """Return a process and all that it started."""
     first = psutil.Process(pid)
     return [first, *first.children(recursive=True)]

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from bench import grants, rotation, starting
+from bench import delivery, grants, growth, issuing, rotation, starting
 from bench.__main__ import ALL, main
 from bench.bare import bare_costs
 from bench.load import drive, raw
@@ -41,3 +41,21 @@ def test_the_command_says_which_paths_there_are() -> None:
     done = CliRunner().invoke(main, ["--help"])
     assert done.exit_code == 0
     assert "token" in done.output
+
+
+def test_issuing_is_measured() -> None:
+    done = CliRunner().invoke(issuing.main, ["--seconds", "0.5", "--only", "act", "--only", "batch"])
+    assert done.exit_code == 0, done.output
+    assert "suspend a licence" in done.output
+
+
+def test_a_growing_register_is_measured() -> None:
+    done = CliRunner().invoke(growth.main, ["--sizes", "200,400", "--times", "2"])
+    assert done.exit_code == 0, done.output
+    assert "list own, first page" in done.output
+
+
+def test_the_way_of_an_act_to_a_webhook_is_measured() -> None:
+    done = CliRunner().invoke(delivery.main, ["--acts", "2"])
+    assert done.exit_code == 0, done.output
+    assert "the webhook has heard" in done.output

@@ -1,0 +1,81 @@
+"""Filling a register: as many licences as one likes, each with its holder, turn, credential, place, event and ledger row, by INSERT ... SELECT.
+
+Every row is a copy of a real one with ids, holders, states and dates of its own, in the order of time. What is sealed repeats the copied row's
+and cannot be opened, and a credential's text is cut to 300 bytes; so nobody asks for the fields of these licences. The ledger's rows count as
+sealed, without the tree's nodes.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from runtime.clock import now
+from runtime.database import engine, transaction
+from runtime.settings import Settings
+from wallet.issuing import status_lists
+
+CHUNK = 50_000
+TABLES = ("subjects", "licences", "licence_turns", "credentials", "status_entries", "events", "ledger_entries")
+IDS = """
+    CREATE OR REPLACE FUNCTION pg_temp.made_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+    $$ SELECT (lpad(to_hex((kind::bigint << 36) + n), 12, '0') || '7' || substr(md5(kind || '.' || n), 1, 3) || '8' ||
+               substr(md5(n || '.' || kind), 1, 15))::uuid $$
+"""
+# Half of the licences are the department's own, the rest twenty others'. Of a hundred two are suspended, two revoked, one has lapsed.
+MEMBERS = {
+    "subjects": """'id', pg_temp.made_id(16, n), 'number_index', '\\x' || encode(sha256(n::text::bytea), 'hex')""",
+    "licences": """'id', pg_temp.made_id(17, n), 'holder_id', pg_temp.made_id(16, n / 2),
+        'issuer_code', CASE WHEN n % 2 = 0 THEN l.issuer_code ELSE '113799990000' || lpad((n % 40)::text, 6, '0') END,
+        'type_code', (CAST(:types AS text[]))[1 + n % 3],
+        'licence_number_index', '\\x' || encode(sha256(n::text::bytea), 'hex'),
+        'identifier', left(l.identifier, 49) || upper(substr(md5(n::text), 1, 20)) || '.001.B',
+        'state', CASE WHEN n % 50 = 7 THEN 'suspended' WHEN n % 50 = 8 THEN 'revoked' WHEN n % 100 = 9 THEN 'lapsed' ELSE 'valid' END,
+        'act', CASE WHEN n % 50 = 7 THEN 'suspend' WHEN n % 50 = 8 THEN 'revoke' WHEN n % 100 = 9 THEN 'expire' ELSE 'issue' END,
+        'valid_until', current_date + 1 + (n % 2190)::int,
+        'issued_at', now() - (n % 1000) * interval '1 day', 'changed_at', now() - (n % 1000) * interval '1 day',
+        'due_since', CASE WHEN n % 1000 = 5 THEN now() END, 'due_for', CASE WHEN n % 1000 = 5 THEN '["name"]' ELSE '[]' END::jsonb""",
+    "licence_turns": "'id', pg_temp.made_id(18, n), 'holder_id', pg_temp.made_id(16, n / 2), 'licence_id', pg_temp.made_id(17, n)",
+    "credentials": """'id', pg_temp.made_id(19, n), 'holder_id', pg_temp.made_id(16, n / 2), 'licence_id', pg_temp.made_id(17, n),
+        'credential_sealed', '\\x' || encode(substr(l.credential_sealed, 1, 300), 'hex'), 'status_list', CAST(:list AS text),
+        'status_index', n * 10007 % 1048576""",
+    "events": """'id', pg_temp.made_id(20, n), 'object_id', pg_temp.made_id(17, n), 'topic', (CAST(:types AS text[]))[1 + n % 3],
+        'sequence', -n, 'transaction', 1 + n % 500""",
+    "ledger_entries": """'id', pg_temp.made_id(21, n), 'object_id', pg_temp.made_id(17, n), 'subject_id', pg_temp.made_id(16, n / 2),
+        'position', n""",
+}
+COPIED = {
+    "subjects": "id = :holder",
+    "licences": "id = :licence",
+    "licence_turns": "licence_id = :licence",
+    "credentials": "licence_id = :licence",
+    "events": "object_id = CAST(:licence AS text)",
+    "ledger_entries": "object_id = CAST(:licence AS text)",
+}
+
+
+def crowd(settings: Settings, *, first: int, last: int, like: UUID, holder: UUID, types: list[str]) -> None:
+    """Add the licences from the `first`-th to before the `last`-th, all like a real one of a holder; for the application's context."""
+    given = {"licence": like, "holder": holder, "types": types}
+    for begin in range(first, last, CHUNK):
+        end = min(last, begin + CHUNK) - 1
+        with transaction() as session:
+            list_id = status_lists.make_list(session, settings, now=now(), bits=2)
+            session.execute(text("SET LOCAL statement_timeout = 0"))
+            session.execute(text("SET LOCAL synchronous_commit = off"))
+            session.execute(text(IDS))
+            for table, members in MEMBERS.items():
+                session.execute(text(_statement(table, members)), {**given, "list": list_id, "begin": begin, "end": end})
+            taken = "INSERT INTO status_entries SELECT :list, n * 10007 % 1048576, 0 FROM generate_series(CAST(:begin AS bigint), :end) n"
+            session.execute(text(taken), {"list": list_id, "begin": begin, "end": end})
+            session.execute(text("UPDATE status_lists SET is_open = false WHERE id = :list"), {"list": list_id})
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text(f"VACUUM (ANALYZE) {', '.join(TABLES)}"))
+
+
+def _statement(table: str, members: str) -> str:
+    copied = f"SELECT * FROM {table} WHERE {COPIED[table]} ORDER BY id LIMIT 1"  # noqa: S608 (tables and members are named here)
+    numbers = "generate_series(CAST(:begin AS bigint), :end) n"
+    made = f"jsonb_populate_record(CAST(ROW(l.*) AS {table}), jsonb_build_object({members})) r"
+    into = f"INSERT INTO {table} OVERRIDING SYSTEM VALUE" if table == "events" else f"INSERT INTO {table}"
+    return f"{into} SELECT r.* FROM ({copied}) l, {numbers}, LATERAL {made}"  # noqa: S608
