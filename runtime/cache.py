@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from flask import Flask, current_app
+from flask.globals import _cv_app
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -97,7 +98,7 @@ class Cache:
 
 def get(topic: str, key: Hashable, load: Callable[[], Value | None]) -> Value | None:
     """Return what the current application keeps on a topic under a key, loading it if need be."""
-    cache: Cache = current_app.extensions["kabao_cache"]
+    cache: Cache = _cv_app.get().app.extensions["kabao_cache"]  # as `current_app` does, at a tenth of its cost: this is asked ten times a request
     return cache.get(topic, key, load)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from sqlalchemy import Executable
 from sqlalchemy.orm import Session
 
+from runtime import straight
+from runtime.straight import Straight
+
 KEY = "kabao_gathered"
 Row = dict[str, Any]
 
@@ -38,10 +41,12 @@ class Gathered:
             del rows[mark.get(statement, 0) :]
 
 
-def write(session: Session, statement: Executable, row: Row) -> None:
-    """Add a row: now, or with the others where the session gathers."""
+def write(session: Session, statement: Executable, row: Row, *, alone: Straight | None = None) -> None:
+    """Add a row: now, by the statement for one alone if there is one, or with the others where the session gathers."""
     gathered = find(session)
-    if gathered is None:
+    if gathered is None and alone is not None:
+        straight.run(session, alone, row)
+    elif gathered is None:
         session.connection().execute(statement, row)
     else:
         gathered.rows.setdefault(statement, []).append(row)

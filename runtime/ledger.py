@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from runtime import gathering, merkle
+from runtime import gathering, merkle, straight
 from runtime.database import Base
 from runtime.ids import new_id
 
@@ -85,6 +85,7 @@ class LedgerCheckpoint(Base):
 
 
 _RECORD = insert(LedgerEntry)  # made once: every act runs it
+_RECORD_ONE = straight.insert_one("record", LedgerEntry, ("id", "recorded_at", "act", "actor", "subject_id", "object_id", "detail"))
 hears: dict[str, list[Callable[[Session, dict[str, Any]], None]]] = {}  # by act: who hears of it, in the act's own transaction
 
 
@@ -135,7 +136,7 @@ def record(
     given by who names the row in what it records, such as a receipt.
     """
     entry = row_of(act, actor=actor, object_id=object_id, now=now, subject_id=subject_id, entry_id=entry_id, **detail)
-    gathering.write(session, _RECORD, entry)
+    gathering.write(session, _RECORD, entry, alone=_RECORD_ONE)
     for hear in hears.get(act, ()):
         hear(session, entry)
     found: UUID = entry["id"]

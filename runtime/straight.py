@@ -6,7 +6,7 @@ A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. 
 
 import json
 import select as polling
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,22 @@ import psycopg
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
-from sqlalchemy import BigInteger, Connection, Date, DateTime, Engine, Executable, Integer, LargeBinary, SmallInteger, String, Uuid, event
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Date,
+    DateTime,
+    Engine,
+    Executable,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Uuid,
+    bindparam,
+    event,
+    insert,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as numbered
 from sqlalchemy.exc import DBAPIError
@@ -115,6 +130,8 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
     held = connection.connection
     dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
     wire, prepared = dbapi.pgconn, held.info.setdefault(PREPARED, set())
+    for hear in connection.dispatch.before_cursor_execute:  # whoever counts statements counts these
+        hear(connection, None, statement.sql.decode(), (), None, False)  # noqa: FBT003 - the event's own form
     try:
         result = _send(wire, prepared, statement, statement.values(values), is_last=is_last)
         if result.status not in GOOD:
@@ -170,6 +187,11 @@ def _results(wire: PGconn) -> Iterator[PGresult]:
         if result.status == ExecStatus.PIPELINE_SYNC:
             return
         yield result
+
+
+def insert_one(name: str, table: type[Any], columns: Iterable[str]) -> Straight:
+    """Return the statement that adds one row of some columns to a table."""
+    return Straight(name, insert(table).values({column: bindparam(column) for column in columns}).inline())
 
 
 def watch(engine: Engine) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy import CTE, BindParameter, Insert, Table, bindparam, delete, ins
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.orm import Session
 
-from runtime import gathering
+from runtime import gathering, straight
 from runtime.database import Base
 from runtime.gathering import Gathered
+from runtime.straight import Straight
 from wallet.issuing.credentials import Credential
 from wallet.issuing.status_lists import VALID, Place, StatusEntry, draw
 from wallet.issuing.status_places import take_some
@@ -50,12 +51,12 @@ def write_credential(session: Session, *, sign: Sign, list_id: str) -> None:
         gathering.write(session, ADD_CREDENTIAL, _reserved_credential(session, sign=sign, list_id=list_id))
 
 
-def _write(session: Session, statement: Insert, rows: dict[Table, dict[str, Any]], *, sign: Sign, list_id: str) -> None:
+def _write(session: Session, statement: Straight, rows: dict[Table, dict[str, Any]], *, sign: Sign, list_id: str) -> None:
     for _ in range(ATTEMPTS):
         place = draw(list_id)
         all_rows = {PLACES: {"list_id": place.list_id, "index": place.index, "status": VALID}, **rows, CREDENTIALS: sign(place)}
         values = {f"{table.name}_{name}": value for table, row in all_rows.items() for name, value in row.items()}
-        if session.connection().scalar(statement, values) is not None:
+        if straight.run(session, statement, values):
             return
     raise RuntimeError("the open status list is full")
 
@@ -115,5 +116,5 @@ def _named(table: Table) -> dict[str, BindParameter[Any]]:
     return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns}
 
 
-WRITE, WRITE_CREDENTIAL = _statement(LICENCES, TURNS), _statement()
+WRITE, WRITE_CREDENTIAL = Straight("write_licence", _statement(LICENCES, TURNS)), Straight("write_credential", _statement())
 ADD_LICENCE, ADD_TURN, ADD_CREDENTIAL = insert(LICENCES), insert(TURNS), insert(CREDENTIALS)

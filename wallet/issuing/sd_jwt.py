@@ -140,7 +140,7 @@ def read_json(unverified: str) -> Any:
         raise MalformedSdJwt("a part is not base64url")
     try:
         text = base64.urlsafe_b64decode(unverified + "=" * (-len(unverified) % 4)).decode()
-        content = json.loads(text, parse_constant=_malformed, object_pairs_hook=_members)
+        content = DECODER.decode(text)
         if "\\ud" in text.lower():
             json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -214,3 +214,6 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _malformed(why: str) -> NoReturn:
     raise MalformedSdJwt(why)
+
+
+DECODER = json.JSONDecoder(parse_constant=_malformed, object_pairs_hook=_members)
