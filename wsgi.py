@@ -163,6 +163,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.issuing.oid4vci.offers_api import offers_api
     from wallet.issuing.trust_list_api import trust_list_pages
+    from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
     from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
@@ -192,6 +193,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         home,
         wallet,
         show,
+        offline_pages,
         offer_pages,
         document_pages,
         enterprise,

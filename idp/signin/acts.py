@@ -22,6 +22,7 @@ ACTS = MappingProxyType(
         "asking.heard_again": Text("重新接收“{what}”的登录请求", "Hears from {what} again"),
         "browser.trusted": Text("信任了一个浏览器", "Trusted a browser"),
         "browser.no-longer-trusted": Text("不再信任一个浏览器", "No longer trusts a browser"),
+        "code.made": Text("为“{what}”生成了离线码", "Made a code of the {what} that is checked without a network"),
         "code.asked": Text("请求发送一次性验证码", "Asked for a one-time code"),
         "consent.given": Text("授权“{what}”获取信息", "Allowed {what} to have information"),
         "consent.withdrawn": Text("收回对“{what}”的授权", "Took back what {what} was allowed"),

@@ -156,6 +156,8 @@ STOPS = [
     *_stop("offer_pages.wallets", "owner", "card:/wallets"),
     *_stop("offer_pages.show_offer", "owner", "card:/wallets", "#offer"),
     *_stop("offer_pages.show_offer", "owner", "card:/wallets", "#offer-sign-in"),
+    *_stop("offline_pages.show", "owner", "card:/offline"),
+    *_stop("offline_pages.show", "owner", "card:/offline", "#make-code"),
     *_stop("show.choose", "owner", "card:/show"),
     *_stop("show.show_code", "owner", "card:/show", "#make-code"),
     *_stop("desk.show", "officer", "/desk"),

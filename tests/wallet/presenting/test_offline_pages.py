@@ -1,0 +1,92 @@
+"""A holder makes a code that is checked without a network: only what was chosen is in it."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from keys import certificates, ring
+from runtime.clock import now, shifted
+from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone
+from tests.world_people import BROWSER, post_form
+from tests.world_wallet import DEFINITIONS
+from wallet.issuing import compact
+from wallet.issuing.compact import NotCompact
+from wallet.presenting import offline_pages, showing
+from wallet.register.licences import Licence
+
+NAMES = [one.name for one in DEFINITIONS[SLUG].fields]
+Holder = tuple[FlaskClient, Licence]
+
+
+@pytest.fixture
+def holder(app: Flask) -> Holder:
+    """Someone signed in, with one licence."""
+    person = someone(app)
+    return signed_in(app, person), licensed(app, person.number, SLUG)[0]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was put into pictures."""
+    codes: list[str] = []
+    draw = showing.picture_of
+    monkeypatch.setattr(showing, "picture_of", lambda code: (codes.append(code), draw(code))[1])
+    return codes
+
+
+def make(client: FlaskClient, licence: Licence, **data: Any) -> Any:
+    return post_form(client, f"/wallet/cards/{licence.id}/offline", data)
+
+
+def read(app: Flask, code: str, *, at: Any = None) -> compact.Read:
+    with app.app_context():
+        return compact.read(
+            code,
+            keys_of=lambda department, _: [key.key for key in ring.verifying_keys(certificates.department_use(department)).values()],
+            now=at or now(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [({"preset": "validity"}, set()), ({"preset": "own", "chosen": [NAMES[0], "holder_name"]}, {NAMES[0], "holder_name"})],
+    ids=["only that it is valid", "one's own choice"],
+)
+def test_only_what_was_chosen_is_in_the_code(app: Flask, holder: Holder, shown: list[str], data: dict[str, Any], fields: set[str]) -> None:
+    client, licence = holder
+    page = make(client, licence, **data)
+    assert page.status_code == 200
+    (code,) = shown
+    assert len(code) <= offline_pages.LONGEST
+    said = read(app, code)
+    assert (said.department, said.type, set(said.fields)) == (licence.issuer_code, SLUG, fields)
+    assert said.status is not None
+    assert code not in page.text, "the code is in the picture alone"
+
+
+def test_the_code_is_fresh_for_a_day(app: Flask, holder: Holder, shown: list[str]) -> None:
+    make(*holder, preset="validity")
+    with shifted(offline_pages.FRESH_FOR), pytest.raises(NotCompact):
+        read(app, shown[0])
+
+
+def test_what_fits_no_picture_is_told(holder: Holder, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline_pages, "LONGEST", 100)
+    answer = make(*holder, preset="usual")
+    assert answer.status_code == 422
+    assert "请少选几项" in answer.text
+    assert shown == []
+
+
+@pytest.mark.parametrize("data", [{}, {"preset": "all"}, {"preset": "own"}, {"preset": "own", "chosen": ["no_such_field"]}])
+def test_what_is_not_offered_is_refused(holder: Holder, shown: list[str], data: dict[str, Any]) -> None:
+    assert make(*holder, **data).status_code == 422
+    assert shown == []
+
+
+def test_another_persons_card_has_no_code(app: Flask, holder: Holder) -> None:
+    _, licence = holder
+    stranger = signed_in(app, someone(app))
+    assert stranger.get(f"/wallet/cards/{licence.id}/offline", headers=BROWSER).status_code == 404

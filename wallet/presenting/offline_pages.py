@@ -1,0 +1,68 @@
+"""A code that is checked without a network: a few fields of a licence, signed by its issuer and fresh for a day.
+
+Other than the code that works once it proves these words, not who shows them, and whoever photographs it has them; the page says so. Made by
+POST and answered with the code at once, so that no address leads to it.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from flask import Blueprint, current_app, g, render_template
+
+from idp.signin.callers import matched
+from runtime import ledger
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.languages import Text
+from runtime.settings import Settings
+from wallet.holding import cards
+from wallet.issuing import compact
+from wallet.issuing.contents import content_of
+from wallet.issuing.credentials import credential_of
+from wallet.presenting import choosing, showing
+from wallet.presenting.choosing import ALL, ChooseForm
+from wallet.presenting.show_pages import CardNotShowable
+
+offline_pages = Blueprint("offline_pages", __name__, template_folder="templates")
+FRESH_FOR = timedelta(hours=24)
+LONGEST = 900  # letters: a picture of version 19 at most, which a phone shows coarsely enough
+TOO_MUCH = Text("内容太多，二维码放不下，请少选几项。", "That is too much for one picture: choose fewer fields.")
+
+
+@offline_pages.route("/wallet/cards/<uuid:licence_id>/offline", methods=["GET", "POST"])
+@allow(matched)
+def show(licence_id: UUID) -> tuple[str, int] | str:
+    """Ask which fields, and show the code for them."""
+    settings: Settings = current_app.extensions["kabao_settings"]
+    moment = now()
+    with transaction() as session:
+        card = cards.get_card(session, licence_id, g.signed_in, now=moment)
+        if not card.is_valid:
+            raise CardNotShowable(f"state {card.state.value}", shown=card.why_not)
+        choices = choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
+        form = ChooseForm()
+        form.offer(choices)
+        form.preset.choices = [choice for choice in form.preset.choices if choice.value != ALL]
+        if not form.validate_on_submit():
+            return _form_page(card, form, {one.name for one in choices if one.usual}, 422 if form.is_submitted() else 200)
+        wanted = form.wanted()
+        content = content_of(session, settings, card.licence, holder_id=card.holder_id)
+        place = credential_of(session, card.licence, holder_id=card.holder_id).place
+        code = compact.make(settings, content, fields=wanted, fresh_for=FRESH_FOR, now=moment, place=place)
+        if len(code) > LONGEST:
+            form.form_errors.append(TOO_MUCH)
+            return _form_page(card, form, set(), 422)
+        actor = f"subject:{g.signed_in.subject_id}"
+        ledger.record(session, "code.made", actor=actor, object_id=licence_id, subject_id=card.holder_id, now=moment, fields=wanted)
+    return render_template(
+        "presenting/offline.html",
+        card=card,
+        picture=showing.picture_of(code),
+        until=moment + FRESH_FOR,
+        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, wanted)],
+    )
+
+
+def _form_page(card: cards.Card, form: ChooseForm, usual: set[str], status: int) -> tuple[str, int]:
+    return render_template("presenting/choose.html", card=card, form=form, usual=usual, offline=True), status
