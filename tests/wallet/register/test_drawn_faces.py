@@ -66,10 +66,14 @@ def test_dates_are_written_as_on_paper() -> None:
     assert (dates["validity"].zh, dates["validity"].en) == ("长期", "No expiry")
 
 
-@pytest.mark.parametrize("path", ["/licence-types", "/licence-types?search=%E9%A9%BE%E9%A9%B6", "/licence-types/driving-licence"])
-def test_everyone_may_read_what_licence_types_there_are(app: Flask, client: FlaskClient, path: str) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def catalogue(app: Flask) -> None:
     with app.app_context():
         apply_catalogue()
+
+
+@pytest.mark.parametrize("path", ["/licence-types", "/licence-types?search=%E9%A9%BE%E9%A9%B6", "/licence-types/driving-licence"])
+def test_everyone_may_read_what_licence_types_there_are(client: FlaskClient, path: str) -> None:
     for lang, name in (("zh", "机动车驾驶证"), ("en", "Driving licence")):
         answer = client.get(path, query_string={"lang": lang} if "?" not in path else None, headers={"Accept-Language": lang})
         assert answer.status_code == 200
