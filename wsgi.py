@@ -168,6 +168,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
     from wallet.verifying import (
+        bundling,
         desk_pages,
         draws_api,
         identity_pages,
@@ -182,6 +183,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import licence_details as _licence_details  # noqa: F401 (declares a type of authorization details)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying.bundle_api import bundles_api
 
     for blueprint in (
         health,
@@ -213,6 +215,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     senders.init_app(app)
     status_history.init_app(app)
     app.register_blueprint(trust_list_pages)
+    app.register_blueprint(bundles_api)
+    bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
     for interface in (
@@ -255,11 +259,12 @@ def commands() -> list[click.Command]:
     from runtime.commands import serve, worker
     from wallet.issuing.importing.commands import licence
     from wallet.register.commands import department, licence_type
+    from wallet.verifying.bundle_commands import trust_bundle
     from wallet.verifying.commands import ledger, verify
     from wallet.verifying.trust_list_commands import trust_list
 
     ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
-    return [demo, tour, *ours, licence_type, licence, department, verify, ledger, trust_list]
+    return [demo, tour, *ours, licence_type, licence, department, verify, ledger, trust_list, trust_bundle]
 
 
 class CommandLine(FlaskGroup):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOT_PAGES = {
+    "trust_bundle.newest",
     "api-docs.openapi_json",
     "batch_desk.blank",
     "api_docs.asset",

@@ -1,9 +1,10 @@
 """`kabao verify FILE` without any network, and `kabao ledger verify`."""
 
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 import jwt
@@ -20,15 +21,21 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
 from runtime.settings import SettingsError
-from wallet.issuing import sd_jwt
-from wallet.verifying import wording
+from wallet.verifying import brought, offline, wording
+from wallet.verifying.bundle_commands import age_of, load
+from wallet.verifying.bundles import Bundle
 from wallet.verifying.checks import Expected, NotVerified, Outcome, Result, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
+from wallet.verifying.conclusions import CANNOT_TELL as UNDECIDED
+from wallet.verifying.conclusions import conclude
+from wallet.verifying.files import MOST_BYTES, FilesBusy
 from wallet.verifying.ledger_jobs import CHECKPOINT
+from wallet.verifying.presentations import Presentation
 from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
 from wallet.verifying.trusting import current_trust
 
-NOT_VERIFIED = 1
+NOT_VERIFIED, UNUSABLE, CANNOT_TELL = 1, 2, 3
+LARGEST = MOST_BYTES + 1
 BINDING_AGE = timedelta(minutes=5)
 MARKS = {Result.PASSED: "[green]✓[/]", Result.FAILED: "[red]✕[/]", Result.NOT_ASKED: "–", Result.NOT_REACHED: "·"}
 
@@ -36,8 +43,19 @@ ledger = AppGroup("ledger", help="Prove that the ledger is as it was signed.")
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
-@click.option("--root", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Trusted root, PEM; the installation's own unless given.")
+@click.argument("what", metavar="FILE|QR|-")
+@click.option(
+    "--bundle",
+    envvar="KABAO_TRUST_BUNDLE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A trust bundle (`kabao trust-bundle fetch`), or KABAO_TRUST_BUNDLE: issuers, types and status lists; with --root.",
+)
+@click.option(
+    "--root",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="KABAO_TRUST_ROOT",
+    help="Trusted root, PEM; the installation's own unless given.",
+)
 @click.option(
     "--status",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -45,27 +63,76 @@ ledger = AppGroup("ledger", help="Prove that the ledger is as it was signed.")
 )
 @click.option("--audience", help="For whom the holder must have bound the presentation.")
 @click.option("--nonce", help="For which occasion the holder must have bound it.")
-def verify(file: BinaryIO, root: Path | None, status: Path | None, audience: str | None, nonce: str | None) -> None:
-    """Verify an e-licence (SD-JWT) in FILE, or - for standard input, without any network.
+def verify(what: str, bundle: Path | None, root: Path | None, status: Path | None, audience: str | None, nonce: str | None) -> None:
+    """Verify an e-licence without any network: in FILE (text, sealed PDF, or a picture of a code), as the text of a QR, or - for standard input.
 
-    Exit status: 0 verified, 1 not verified, 2 the command was not understood.
+    Exit status: 0 valid, 1 not valid, 2 what was given cannot be used, the bundle that is over included, 3 the status cannot be told.
     """
     if (audience is None) != (nonce is None):
         raise click.UsageError("--audience and --nonce go together.")
+    given = _read_given(what)
+    if bundle is not None:
+        if root is None:
+            raise click.UsageError("--bundle needs the --root that it is signed under.")
+        _verify_by_bundle(given, load(bundle.read_bytes(), root), audience=audience, nonce=nonce)
+        return
     trust = Trust((_read_root(root),)) if root else _own_trust()
     expected = Expected(binding=nonce is not None, audience=audience, nonce=nonce, vcts=None, binding_age=BINDING_AGE)
-    text = file.read(sd_jwt.MAX_TEXT + 2).decode("utf-8", "replace").strip()
+    text = given.decode("utf-8", "replace").strip()
     try:
-        verified = run_checks(text, expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
+        verified = run_checks(_presentation(text), expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
     except NotVerified as failure:
         _show(failure.outcomes)
         click.echo(f"未通过核验 NOT VERIFIED: {failure.check} ({failure.reason})")
-        sys.exit(NOT_VERIFIED)
+        sys.exit(CANNOT_TELL if conclude(failure.outcomes) in UNDECIDED else NOT_VERIFIED)
     _show(verified.outcomes)
-    for name in ("iss", "vct", "licence_identifier", *verified.disclosed):
-        value = str(verified.claims.get(name))
-        click.echo(f"  {name}: {value if value.isprintable() else repr(value)}")  # no claim may command the terminal
+    _tell({name: verified.claims.get(name) for name in ("iss", "vct", "licence_identifier", *verified.disclosed)})
     click.echo("核验通过 VERIFIED" + ("" if status else " (状态未查 status not checked)"))
+
+
+def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, nonce: str | None) -> None:
+    click.echo(f"信任包 trust bundle: {bundle.service}, {age_of(bundle)}")
+    try:
+        answer = offline.verify(given, bundle, audience=audience, nonce=nonce)
+    except offline.OnlineOnly:
+        click.echo("动态二维码只能联网核验 A dynamic code can be verified online only.")
+        sys.exit(CANNOT_TELL)
+    except (offline.NotBrought, offline.FileUnusable, FilesBusy) as error:
+        raise click.UsageError(f"Nothing that can be verified: {error}.") from error
+    _show(answer.outcomes)
+    names = {"issuer": answer.issuer, "type": answer.type}
+    _tell({name: f"{one.get('zh')} {one.get('en')}" for name, one in names.items() if one} | dict(answer.fields))
+    if not answer.is_valid:
+        click.echo(f"未通过核验 NOT VERIFIED: {answer.conclusion}")
+        sys.exit(CANNOT_TELL if answer.cannot_tell else NOT_VERIFIED)
+    click.echo("核验通过 VERIFIED")
+
+
+def _presentation(text: str) -> str | Presentation:
+    """Return what a text is; a compact code needs a bundle, since it brings no certificate."""
+    try:
+        return text if brought.is_dynamic(text) else brought.read_text(text, chains_of=lambda *_: [])
+    except brought.NotBrought:
+        return text
+
+
+def _read_given(what: str) -> bytes:
+    """Return the bytes of a file or of standard input, bounded; any other text is what was scanned."""
+    if what == "-":
+        return sys.stdin.buffer.read(LARGEST)
+    try:
+        with Path(what).open("rb") as file:
+            return file.read(LARGEST)
+    except (OSError, ValueError) as error:
+        if "~" in what or ":" in what or what.count(".") == 2:
+            return what.encode("utf-8", "replace")
+        raise click.UsageError(f"There is no file {what!r} that can be read, and it is no code.") from error
+
+
+def _tell(told: Mapping[str, Any]) -> None:
+    for name, one in told.items():
+        value = str(one)
+        click.echo(f"  {name if name.isprintable() else repr(name)}: {value if value.isprintable() else repr(value)}")  # commands no terminal
 
 
 @ledger.command("verify")
