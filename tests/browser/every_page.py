@@ -4,6 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 NOT_PAGES = {
+    "act_requests.listed",
+    "act_requests.one",
+    "authorities.listed",
+    "department_metadata.issuer_metadata",
+    "documents.document",
+    "keys.revocation_list",
+    "keys.root_by_key",
+    "licences.history",
+    "licences.listed",
+    "statuses.aggregation",
+    "trust_list.newest",
     "trust_bundle.newest",
     "api-docs.openapi_json",
     "batch_desk.blank",
@@ -40,7 +51,9 @@ NOT_PAGES = {
     "statuses.status_list",
     "type_pages.file",
     "types.of_version",
-    "types.type_metadata",
+    "types.base",
+    "types.of_type",
+    "types.schema",
     "userinfo.who",
     "webhooks.listed",
     "webhooks.one",

@@ -13,6 +13,7 @@ from runtime.settings import Settings
 from tests.world_people import credit_code
 from tests.world_wallet import apply_catalogue
 from wallet.register import departments
+from wallet.register.catalogue import all_types
 from wallet.register.departments import Action, DepartmentNotFound, DepartmentRefused, NoAuthority
 
 TYPE, OTHER = "11100000000013127D001", "11100000MB0143028R001"
@@ -57,22 +58,27 @@ def test_an_authority_is_for_one_action_on_one_type(code: str) -> None:
             departments.check_authority(department=code, type_code=type_code, action=action, now=now())
 
 
+def to_anyone(action: Action) -> set[str]:
+    """Return the types with which every department may do something, which other tests may have brought in."""
+    return {one.code for one in all_types() if action.value in one.open_to}
+
+
 def test_an_authority_begins_when_it_is_given_and_ends_when_it_is_said_to(code: str) -> None:
     begun = now()
     with transaction() as session:
         departments.grant(session, department=code, type_code=TYPE, action=Action.DRAW, now=begun, valid_until=begun + timedelta(days=1))
-    assert departments.types_under(department=code, action="draw", now=begun) == {TYPE}
+    assert departments.types_under(department=code, action="draw", now=begun) - to_anyone(Action.DRAW) == {TYPE}
     for when in (begun - timedelta(seconds=1), begun + timedelta(days=1)):
-        assert departments.types_under(department=code, action="draw", now=when) == set()
+        assert departments.types_under(department=code, action="draw", now=when) - to_anyone(Action.DRAW) == set()
 
 
 def test_a_withdrawn_authority_is_gone_at_once(code: str) -> None:
     with transaction() as session:
         departments.grant(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
-    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) == {TYPE}
+    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) - to_anyone(Action.SUPERVISE) == {TYPE}
     with transaction() as session:
         departments.withdraw(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
-    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) == set()
+    assert departments.types_under(department=code, action=Action.SUPERVISE, now=now()) - to_anyone(Action.SUPERVISE) == set()
     with pytest.raises(NoAuthority), transaction() as session:
         departments.withdraw(session, department=code, type_code=TYPE, action=Action.SUPERVISE, now=now())
 
