@@ -184,6 +184,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.bundle_api import bundles_api
+    from wallet.verifying.check_pages import check_pages
 
     for blueprint in (
         health,
@@ -216,6 +217,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     status_history.init_app(app)
     app.register_blueprint(trust_list_pages)
     app.register_blueprint(bundles_api)
+    app.register_blueprint(check_pages)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)

@@ -224,6 +224,8 @@ STOPS = [
     *_stop("admin_streams.listed", "operator", "/admin/streams"),
     *_stop("admin_streams.shown", "operator", "stream"),
     *_stop("account.account", "operator", "/account"),
+    *_stop("check_pages.check", "stranger", "/check"),
+    *_stop("check_pages.check", "stranger", "/check", "#check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check", "#check"),
 ]

@@ -1,0 +1,49 @@
+"""The public page: genuine or not, type, issuer, state, nothing else; and a code is not spent by it."""
+
+import base64
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from runtime.database import transaction
+from tests.wallet.verifying.test_one_door import made, picture_of
+from tests.world_people import BROWSER, csrf_token
+from tests.world_verifying import Counter
+from wallet.holding.uses import uses_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
+
+
+def ask(counter: Counter, text: str = "", file: bytes | None = None) -> Any:
+    form: dict[str, Any] = {"shown": text, "csrf_token": csrf_token(counter.client.get("/check", headers=BROWSER).text)}
+    if file is not None:
+        form["file"] = (BytesIO(file), "shown.bin")
+    return counter.client.post("/check", data=form, content_type="multipart/form-data", headers=BROWSER)
+
+
+def test_a_code_is_told_genuine_and_stays_good_for_its_counter(counter: Counter) -> None:
+    code = counter.code("holder_name", "vehicle_class")
+    for _ in range(2):
+        page = ask(counter, code)
+        assert page.status_code == 200, page.text
+        assert "verdict--valid" in page.text
+        assert "机动车驾驶证" in page.text
+    assert counter.person.name not in page.text
+    assert counter.licence.identifier not in page.text
+    with transaction() as session:
+        assert list(uses_of(session, holder_id=counter.holder_id)) == []
+    assert counter.verify(code).json["verdict"] == "valid"
+    assert ask(counter, code).status_code == 409
+
+
+def test_files_and_forged_ones_are_told_apart(counter: Counter) -> None:
+    text = made(counter, "compact")
+    assert "verdict--valid" in ask(counter, file=base64.b64decode(picture_of(text))).text
+    assert "verdict--valid" in ask(counter, file=made(counter, "pdf")).text
+    assert "verdict--invalid" in ask(counter, made(counter, "vc+jwt")[:-6] + "AAAAAA").text
+
+
+@pytest.mark.parametrize(("text", "status"), [("", 422), ("nothing of ours", 404), ("x" * 300, 422)], ids=["nothing", "no code", "no form"])
+def test_what_is_no_licence_is_said_to_be_none(counter: Counter, text: str, status: int) -> None:
+    assert ask(counter, text).status_code == status

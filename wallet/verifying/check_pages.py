@@ -1,0 +1,132 @@
+"""The page on which anyone who was shown a code, a picture or a document may ask whether it is genuine: genuine or not, the type, the issuer, the
+state now, and nothing else. A dynamic code is not spent by it: the counter that it was made for can still take it. Nothing is recorded.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+from sqlalchemy.orm import Session
+from wtforms import FileField, TextAreaField
+
+from idp.signin import throttle
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.forms import PostedForm
+from runtime.guard import allow, anyone
+from runtime.languages import Text, text_of
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from schemas.causes import is_readable
+from wallet.issuing import sd_jwt
+from wallet.presenting import qr_codes
+from wallet.register.licences import LicenceState
+from wallet.verifying import brought
+from wallet.verifying.conclusions import CANNOT_TELL, Conclusion
+from wallet.verifying.files import Found
+from wallet.verifying.verification import VerificationRequest, find
+from wallet.verifying.verifications_api import open_file
+
+DOOR = "public check"
+NOTHING = Text("请粘贴二维码内容，或选择图片、PDF。", "Paste the code, or choose a picture or PDF.")
+TOO_LONG = Text("内容过长或含有无法识别的字符。", "It is too long, or holds characters that cannot be read.")
+WORDS = {
+    Conclusion.VALID: Text("属实，现行有效", "Genuine and in force"),
+    Conclusion.FALSE: Text("不属实", "Not genuine"),
+    Conclusion.EXPIRED: Text("已过期", "Expired"),
+    Conclusion.SUSPENDED: Text("已暂扣", "Suspended"),
+    Conclusion.REVOKED: Text("已撤销或吊销", "Revoked"),
+    Conclusion.NOT_YET_VALID: Text("尚未生效", "Not valid yet"),
+    Conclusion.NOT_IN_FORCE: Text("不再有效", "No longer in force"),
+    Conclusion.UNTRUSTED_ISSUER: Text("签发部门不受信任", "The issuer is not trusted"),
+    Conclusion.NOT_SHOWN_BY_HOLDER: Text("不属实", "Not genuine"),
+    Conclusion.OTHER_TYPE: Text("不是证照", "Not a licence"),
+    Conclusion.UNREADABLE: Text("不是可识别的证照", "Not a licence that can be read"),
+    Conclusion.UNKNOWN: Text("无法查明", "It cannot be told"),
+    Conclusion.SOURCE_UNAVAILABLE: Text("暂时无法查明，请稍后再试", "It cannot be told now; try again later"),
+}
+check_pages = Blueprint("check_pages", __name__, template_folder="templates")
+
+
+class CheckForm(PostedForm):
+    """What was shown, as text or as a file."""
+
+    shown = TextAreaField(Text("二维码内容", "What the code says"))
+    file = FileField(Text("图片或PDF", "A picture or PDF"))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that the page says."""
+
+    word: Text
+    mark: str
+    type: Text | None
+    issuer: Text | None
+    state: Text | None
+
+
+@check_pages.route("/check", methods=["GET", "POST"])
+@allow(anyone)
+def check() -> Response:
+    """Ask for a code or a file, and say whether it is genuine."""
+    form = CheckForm()
+    if not form.is_submitted():
+        return _page(form)
+    with transaction() as session:
+        throttle.count(session, throttle.Try(DOOR, "", request.remote_addr or ""), now=now())
+    if not form.validate():
+        return _page(form, status=422)
+    try:
+        return _page(form, told=_told(_found(form)))
+    except Refusal as refusal:
+        form.shown.errors = [refusal.shown or refusal.title]
+        return _page(form, status=refusal.status if refusal.status < 500 else 503)
+
+
+class NothingGiven(Refusal):
+    """Neither a text nor a file came, or no text that can be read."""
+
+    code, status, title = "nothing-to-check", 422, NOTHING
+
+
+def _found(form: CheckForm) -> Found:
+    sent = request.files.get("file")
+    if sent is not None and sent.filename:
+        return open_file(sent.read())
+    text = brought.tidy(form.shown.data or "")
+    if not text:
+        raise NothingGiven(field="shown")
+    if len(text) > sd_jwt.MAX_TEXT or not is_readable(text):
+        raise NothingGiven(field="shown", shown=TOO_LONG)
+    return Found(text)
+
+
+def _told(found: Found) -> Told:
+    """Look at it without attesting anything: what a code stands for is spent in a transaction that is undone."""
+    settings: Settings = current_app.extensions["kabao_settings"]
+    with transaction() as session:
+        answer = _look(session, settings, found)
+        session.rollback()
+    conclusion, licence = Conclusion(answer["conclusion"]), answer["licence"]
+    mark = "valid" if conclusion is Conclusion.VALID else "unknown" if conclusion in CANNOT_TELL else "invalid"
+    if licence is None:
+        return Told(WORDS[conclusion], mark, None, None, None)
+    state = licence["state"]
+    named = licence["issuer"]["name"]
+    known = LicenceState(state).text if state in set(LicenceState) else None
+    return Told(WORDS[conclusion], mark, text_of(licence["name"]), text_of(named) if named else None, known)
+
+
+def _look(session: Session, settings: Settings, found: Found) -> dict[str, Any]:
+    is_code = found.seal is None and brought.is_dynamic(found.text)
+    if is_code and not qr_codes.is_code(found.text):
+        raise NothingGiven(field="shown")
+    request_ = VerificationRequest(found.text, {"text": ""}, binding=is_code, seal=found.seal)
+    return find(session, settings, request_, now=now()).answer
+
+
+def _page(form: CheckForm, *, status: int = 200, **told: Any) -> Response:
+    response = make_response(render_template("verifying/check.html", form=form, **told), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
