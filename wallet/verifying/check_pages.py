@@ -90,6 +90,10 @@ class NothingGiven(Refusal):
     code, status, title = "nothing-to-check", 422, NOTHING
 
 
+class _Undone(Exception):
+    """Ends a transaction that must leave nothing behind."""
+
+
 def _found(form: CheckForm) -> Found:
     sent = request.files.get("file")
     if sent is not None and sent.filename:
@@ -105,9 +109,13 @@ def _found(form: CheckForm) -> Found:
 def _told(found: Found) -> Told:
     """Look at it without attesting anything: what a code stands for is spent in a transaction that is undone."""
     settings: Settings = current_app.extensions["kabao_settings"]
-    with transaction() as session:
-        answer = _look(session, settings, found)
-        session.rollback()
+    answer: dict[str, Any] = {}
+    try:
+        with transaction() as session:
+            answer = _look(session, settings, found)
+            raise _Undone
+    except _Undone:
+        pass
     conclusion, licence = Conclusion(answer["conclusion"]), answer["licence"]
     mark = "valid" if conclusion is Conclusion.VALID else "unknown" if conclusion in CANNOT_TELL else "invalid"
     if licence is None:
