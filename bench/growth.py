@@ -42,12 +42,13 @@ from wallet.issuing.desk import looking, statistics, watch
 from wallet.issuing.listing import Filter, list_own
 from wallet.issuing.status_lists import INVALID, VALID, set_status
 from wallet.register.catalogue import get_type
-from wallet.register.licences import china_date, find_by_identifier, get_licence, licence_number_of
+from wallet.register.licences import china_date, find_by_identifier, get_licence, licence_number_of, licences_of
 from wsgi import create_app
 
 NAME = "bench_growth"
 MASTER_KEY = bytes(range(9, 41))
 FEW, MORE = 10_000, 1.2
+ASKED_OF = 5  # of the first citizens is asked, and so nothing more is issued to them
 RARELY = 4  # what takes long is done no more often than this; even, as is the number of runs before, since acts come in pairs
 LONG_MS = 500
 MIB = 1024 * 1024
@@ -137,7 +138,7 @@ def _by_http(standing: Stand) -> dict[str, Thing]:
     read = Request("GET", f"/api/v1/licences/{me.licence_id}", standing.authorization)
     turned = standing.citizens[2].licence_id
     return {
-        "issue a licence by API": _each(client, acts.issue(standing, 40)),
+        "issue a licence by API": _each(client, acts.issue(standing, len(standing.citizens))[ASKED_OF:]),
         "read a licence by API": _each(client, [read]),
         "search by the holder's number, by API": _each(client, [acts.post(standing, "licences/search", number)]),
         "verify a presentation by API": _each(client, [acts.post(standing, "verifications", one) for one in presentations(standing)]),
@@ -150,15 +151,17 @@ def _by_http(standing: Stand) -> dict[str, Thing]:
 
 def _questions(standing: Stand) -> dict[str, Thing]:
     department, some = standing.department, standing.citizens[0]
+    acts.issue(standing, ASKED_OF)[-1].within(standing.kabao.app.test_client())
     with transaction() as session:
         licence = get_licence(session, some.licence_id)
+        numbered = licences_of(session, holder_id=standing.citizens[ASKED_OF - 1].subject_id)[0]
         deep = session.scalar(text(DEEP), {"department": department})
         end = events.end(session)
     late = replace(end, transaction=end.transaction - 1)
     soon = china_date(now()) + timedelta(days=7)
     topics = {licence.type_code}
     look = looking.Look(sought=some.person.number, cause="基准", officer_id=some.subject_id, department=department)
-    by_identifier, by_number = replace(look, sought=licence.identifier), replace(look, sought=licence_number_of(licence))
+    by_identifier, by_number = replace(look, sought=licence.identifier), replace(look, sought=licence_number_of(numbered))
     own = partial(list_own, limit=50, now=now(), department=department)
     return {
         "find a licence by its identifier": _asked(lambda session: find_by_identifier(session, licence.identifier)),
