@@ -120,8 +120,8 @@ def _wait(waits: dict[str, Callable[[], bool]], begun: float) -> dict[str, float
 
 def _status_in(answer: Answer, index: int) -> int:
     """Return what a token says of a place."""
-    claim = jwt.decode(answer.text, options={"verify_signature": False})["status_list"]
-    packed, bits = zlib.decompress(base64.urlsafe_b64decode(claim["lst"] + "==")), claim["bits"]
+    claim: dict[str, Any] = jwt.decode(answer.text, options={"verify_signature": False})["status_list"]
+    packed, bits = zlib.decompress(base64.urlsafe_b64decode(claim["lst"] + "==")), int(claim["bits"])
     each = 8 // bits
     return packed[index // each] >> (index % each * bits) & ((1 << bits) - 1)
 
