@@ -56,7 +56,7 @@ def test_a_credential_of_the_data_model_1_1_stands_in_its_own_claim(app: Flask, 
     header, payload = made(app, settings, content, "jwt_vc_json")
     assert header["typ"] == "JWT"
     assert payload["vc"]["@context"] == ["https://www.w3.org/2018/credentials/v1"]
-    assert set(payload["vc"]) == {"@context", "type", "issuer", "issuanceDate", "expirationDate", "credentialSubject"}
+    assert set(payload["vc"]) == {"@context", "type", "issuer", "issuanceDate", "expirationDate", "credentialSubject", "credentialSchema"}
     assert payload["status"] == STATUS
     assert payload["iss"] == content.issuer
 
