@@ -328,14 +328,19 @@ def test_a_token_takes_no_statement_but_that_of_its_assertion(
     with app.app_context(), transaction() as session:
         system: System = new_system(session, scopes=["verifications"])
     form = {"grant_type": "client_credentials"}
-    tokens = [client.post("/token", data={**form, **system.proof()}) for _ in range(2)]  # the first fills the caches
-    assert [token.status_code for token in tokens] == [200, 200]
-    before = statements()
-    client.post("/token", data={**form, **system.proof()})
-    assert statements() == (before[0], before[1] + 1)
-    client.post("/token", data=form, headers=proof)
-    client.post("/introspect", data={"token": tokens[0].json["access_token"]}, headers=proof)  # type: ignore[index]
-    before = statements()
-    client.post("/token", data=form, headers=proof)
-    client.post("/introspect", data={"token": tokens[0].json["access_token"]}, headers=proof)  # type: ignore[index]
-    assert statements() == before
+    token = client.post("/token", data={**form, **system.proof()}).json["access_token"]  # type: ignore[index]
+
+    def costs(*calls: Callable[[], object]) -> set[tuple[int, int]]:
+        """What some calls cost, done again and again: the first fill the caches, which word of a new client may empty once more."""
+        found = set()
+        for _ in range(6):
+            before = statements()
+            for call in calls:
+                call()
+            after = statements()
+            found.add((after[0] - before[0], after[1] - before[1]))
+        return found
+
+    assert min(costs(lambda: client.post("/token", data={**form, **system.proof()}))) == (0, 1)
+    by_secret = (lambda: client.post("/token", data=form, headers=proof), lambda: client.post("/introspect", data={"token": token}, headers=proof))
+    assert min(costs(*by_secret)) == (0, 0)

@@ -22,12 +22,16 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from tests.world_people import BROWSER, Person, act_for, new_organisation, new_person, open_account, sign_in
+from wallet.register.acts import KINDS
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(path for package in ("idp", "wallet") for path in (ROOT / package).rglob("*.py"))
 # Acts of the operator and of departments that concern no person.
 OF_NOBODY = {
     *(
+        "act.approved",
+        "act.refused",
+        "act.requested",
         "authority.granted",
         "authority.withdrawn",
         "client.changed",
@@ -37,6 +41,7 @@ OF_NOBODY = {
         "client.registered",
         "client.secret-rotated",
         "department.added",
+        "import.started",
         "issuer.distrusted",
         "issuer.trusted",
         "licence-type.applied",
@@ -50,9 +55,13 @@ OF_NOBODY = {
         "statement-issuer.distrusted",
         "statement-issuer.trusted",
         "stream.changed",
+        "stream.dropped",
         "stream.ended",
         "stream.made",
+        "stream.replayed",
         "stream.status",
+        "wallet-maker.distrusted",
+        "wallet-maker.trusted",
     ),
 }
 FIRST_WORDS = {act.partition(".")[0] for act in ACTS} - {"code"}
@@ -91,7 +100,8 @@ def test_every_act_about_a_person_has_a_sentence(path: Path) -> None:
 
 def test_the_acts_are_found_where_they_are_written() -> None:
     found = {act for path in SOURCES for act in acts_of(path)}
-    assert {"account.opened", "session.begun", "portal.signed_in", "consent.given", "acting.ended", "licence.issued", "*.made"} <= found
+    assert {"account.opened", "session.begun", "portal.signed_in", "consent.given", "acting.ended", "licence.found", "*.made"} <= found
+    assert set(KINDS) <= set(ACTS), "every act on a licence concerns its holder"
 
 
 @pytest.mark.parametrize("act", ACTS)
