@@ -83,8 +83,7 @@ class VerificationRequestSchema(Schema):
     file = fields.String(
         validate=[validate.Length(1), validate.Regexp(r"[A-Za-z0-9+/]+={0,2}\Z")],
         metadata={
-            "description": "A file in base64: a sealed PDF, or a photo or screenshot (PNG, JPEG) of a QR code. Greater ones go to "
-            "`/verifications:file`.",
+            "description": "A file in base64: a sealed PDF, or a photo or screenshot (PNG, JPEG) of a QR code.",
             "example": "JVBERi0xLjcK",
         },
     )

@@ -25,7 +25,7 @@ from runtime.straight import Straight
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
-from wallet.issuing.status_lists import Place, StatusEntry
+from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type, get_version
 from wallet.register.definitions import LicenceType
@@ -159,7 +159,6 @@ class Register:
         self.session, self.settings, self.now = session, settings, now
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
-        self.listed_state: str | None = None
 
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
         """Return the licence type that a `vct` of ours names, or one of an issuer that a trust list grants it."""
@@ -196,10 +195,8 @@ class Register:
             raise StatusUnknown
         place = status_lists.place_of(self.settings, uri, index)
         identifier = claims.get("licence_identifier")
-        if place is None:
+        if place is None or not isinstance(identifier, str):
             raise StatusUnknown
-        if not isinstance(identifier, str):
-            return self._state_at(place)
         rows = straight.run(self.session, STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index})
         standing = Standing(*rows[0]) if rows else None
         if standing is None or not self._is_of(standing, claims):
@@ -213,14 +210,6 @@ class Register:
         if failure.check == "validity" and failure.claims and isinstance(failure.claims.get("status"), dict):
             with suppress(StatusUnknown):
                 self.status_of(failure.claims)
-
-    def _state_at(self, place: Place) -> str:
-        """Return what the status list says of a credential that keeps its licence's identifier back; its own end says the rest."""
-        found = status_lists.state_of(self.session, place)
-        if found is None:
-            raise StatusUnknown
-        self.listed_state = STATES.get(found, IN_FORCE)
-        return self.listed_state
 
     def _is_of(self, licence: Standing, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)
@@ -316,7 +305,7 @@ def _summary(
     identifier, listed = str(claims.get("licence_identifier") or ""), find_listed(claims.get("iss"))
     if listed is not None:
         return foreign_summary_of(licence_type, listed, identifier=identifier, state=register.foreign_state or "unknown")
-    state = known.state_at(register.now).value if known else register.listed_state or "unknown"
+    state = known.state_at(register.now).value if known else "unknown"
     issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
     return summary_of(licence_type, identifier=identifier, issuer_code=issuer_code, state=state)
 

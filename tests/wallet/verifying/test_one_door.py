@@ -208,3 +208,13 @@ def test_a_request_that_means_nothing_is_refused_by_its_field(counter: Counter, 
     answer = counter.post("verifications", {**body, "cause": {"text": "核对"}})
     assert answer.status_code == 422
     assert answer.json["field"] == field
+
+
+def test_a_licence_whose_identifier_is_kept_back_is_not_believed_on_its_status_entry_alone(counter: Counter) -> None:
+    """The register must say that the very licence is of that type and issuer; a department's key alone does not."""
+    _, jwk = new_key()
+    signed = cbor2.loads(made(counter, "mso_mdoc", holder_key=jwk))
+    ((space, items),) = signed["nameSpaces"].items()
+    kept = [one for one in items if cbor2.loads(one.value)["elementIdentifier"] != "licence_identifier"]
+    answer = counter.verify(formats.as_text(cbor2.dumps({**signed, "nameSpaces": {space: kept}})), **UNBOUND)
+    assert (failed(answer), answer.json["conclusion"], answer.json["fields"]) == ([("status", "status_unknown")], "unknown", {})
