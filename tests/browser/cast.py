@@ -255,7 +255,7 @@ def issue_something(cast: Cast, department: str) -> None:
             new_licence(session, type=kind, valid_until=until, **number)
             for kind, until in (("driving-licence", soon), ("driving-licence", date(2034, 1, 31)), ("birth-certificate", None))
         )
-        document = {"reason": "出生信息登记错误", "legal_basis": "《示例办法》第三条"}
+        document = {"reason": "The hospital told a wrong day", "legal_basis": "Example rules, article 3"}
         doer = act_requests.Doer(department, person_id=cast.ids["second officer"])
         order = order_of(Act.ANNUL, document, licence_id=born.id)
         asked = act_requests.submit(session, settings, order, doer=doer, now=now(), result_id=new_id())
