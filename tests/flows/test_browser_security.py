@@ -23,7 +23,8 @@ PUBLIC, EVIL = "https://id.example.gov.cn", "evil.example"
 VALUES = {"uuid": "01900000-0000-7000-8000-000000000000", "int": "1"}
 # A system proves itself in the request; a portal's request to sign someone in or out only leads to a page that asks.
 OAUTH_ENDPOINTS = "token|introspect|revoke|userinfo|authorize|logout|par|device_authorization|backchannel-authentication|register(?:/.*)?"
-NO_COOKIE_COUNTS = re.compile(rf"/(api/v1/.*|signals/.*|{OAUTH_ENDPOINTS})$")
+NO_COOKIE_COUNTS = re.compile(rf"/(api/v1/.*|signals/.*|{OAUTH_ENDPOINTS}|credential|deferred|nonce|notification)$")
+ASKS_FOR_IT_ITSELF = {"/desk/batches"}  # its form is read late; tests/wallet/issuing/desk/test_batches.py comes without a token
 LED_ELSEWHERE = re.compile(r'="(?!\?)[^"]*(evil|javascript:)')  # an attribute, but for the links to the same page in another language
 ELSEWHERE = [
     "https://evil.example/",
@@ -104,7 +105,8 @@ def test_every_form_refuses_a_request_that_its_page_did_not_make(app: Flask, cli
 
 
 def test_only_what_takes_no_cookie_as_proof_goes_without_a_token(app: Flask) -> None:
-    assert [path for path in posts(app) if is_exempt(app, path) and not NO_COOKIE_COUNTS.fullmatch(path)] == []
+    exempt = {path for path in posts(app) if is_exempt(app, path) and not NO_COOKIE_COUNTS.fullmatch(path)}
+    assert exempt == ASKS_FOR_IT_ITSELF
 
 
 def test_a_token_of_one_browser_is_worth_nothing_in_another(app: Flask, person: Person) -> None:

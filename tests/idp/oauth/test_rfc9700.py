@@ -242,7 +242,13 @@ def _endpoints(client: FlaskClient) -> list[str]:
     return [urlsplit(metadata[name]).path for name in sorted(names)]
 
 
-FOR_BROWSERS = ("authorization_endpoint", "end_session_endpoint", "userinfo_endpoint", "registration_endpoint")
+FOR_BROWSERS = (
+    "authorization_endpoint",
+    "end_session_endpoint",
+    "userinfo_endpoint",
+    "registration_endpoint",
+    "status_list_aggregation_endpoint",  # a document for anyone
+)
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_assertion", "grant_type", "scope", "token"])
