@@ -1,7 +1,8 @@
 """A trust bundle as it is read: everything by which licences are judged without a network, signed, for a day. Pure.
 
-In it are the roots, what was revoked, each department's certificates, every status list's token, and the trust lists of other provinces, each of
-which is read again as strictly as at home. Whoever reads a bundle must hold a root already: the bundle cannot vouch for itself.
+In it are the roots, what was revoked, each department's certificates and the types that it was ever granted, every status list's token, and the
+trust lists of other provinces, each of which is read again as strictly as at home. Whoever reads a bundle must hold a root already: the bundle
+cannot vouch for itself.
 """
 
 import base64
@@ -108,6 +109,7 @@ def _read(compact: str, roots: tuple[x509.Certificate, ...], now: datetime) -> B
         tuple(map(paths.read_certificate, told["outside"])),
         frozenset(told["imported"]),
         _listed(told["trust_lists"], told["iss"]),
+        {issuer: frozenset(types) for issuer, types in told["granted"].items()},
     )
     return Bundle(told["iss"], made_at, ends_at, trust, told["certificates"], told["names"], told["status_lists"])
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from keys import certificates, ring
@@ -23,8 +23,9 @@ from runtime.settings import Settings
 from wallet.issuing.contents import type_uri
 from wallet.issuing.status_lists import StatusList
 from wallet.issuing.status_tokens import LIFETIME, uri_of
+from wallet.issuing.trust_list import ListedService
 from wallet.register import catalogue
-from wallet.register.departments import all_departments
+from wallet.register.departments import Action, Authority, all_departments
 from wallet.verifying import trust_sources
 from wallet.verifying.bundles import TYPE
 
@@ -86,6 +87,7 @@ def _content(session: Session, settings: Settings, *, now: datetime) -> dict[str
         "imported": sorted(anchors.imported),
         "revoked": {name: [one.at.timestamp(), one.is_compromised] for name, one in anchors.revoked.items()},
         "certificates": _certificates(session),
+        "granted": _granted(session, settings),
         "names": _names(session, settings),
         "status_lists": {uri_of(settings, row.id): row.token for row in session.execute(select(StatusList.id, StatusList.token))},
         "trust_lists": [_source(row) for row in trust_sources.sources(session)],
@@ -100,6 +102,19 @@ def _certificates(session: Session) -> dict[str, list[list[str]]]:
         if row.reason not in COMPROMISES:
             found[row.use.removeprefix(DEPARTMENT)].append([encode(row.certificate)])
     return found
+
+
+def _granted(session: Session, settings: Settings) -> dict[str, list[str]]:
+    """Return the types, by both their names, that each department was ever granted: what it issued while it might is good after that, too."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    types = {one.code: (type_uri(settings, one), one.doctype) for one in catalogue.all_types()}
+    now_or_once = union(
+        select(Authority.department_code, Authority.type_code).where(Authority.action == Action.ISSUE.value),
+        select(ListedService.department_code, ListedService.type_code),
+    )
+    for department, code in session.execute(now_or_once):
+        found[certificates.department_uri(settings, department)].update(types.get(code, ()))
+    return {issuer: sorted(granted) for issuer, granted in found.items()}
 
 
 def _names(session: Session, settings: Settings) -> dict[str, dict[str, str]]:

@@ -107,7 +107,8 @@ class Trust:
     """What the verifier holds: roots, whose leaves speak for whom they name; what was revoked, by fingerprint; and, from others' trust lists,
     the certificates that those name, each for one issuer and for what it was granted.
 
-    A root of `outside` vouches only for the leaves that were imported here, by fingerprint.
+    A root of `outside` vouches only for the leaves that were imported here, by fingerprint. `granted` are the types that each issuer under a root
+    was ever granted, or None where the register itself is asked, which knows each licence.
     """
 
     roots: tuple[x509.Certificate, ...]
@@ -115,6 +116,7 @@ class Trust:
     outside: tuple[x509.Certificate, ...] = ()
     imported: frozenset[str] = frozenset()
     listed: Mapping[str, Listed] = field(default_factory=dict)
+    granted: Mapping[str, frozenset[str]] | None = None
 
     @cached_property
     def all_roots(self) -> tuple[x509.Certificate, ...]:
@@ -305,6 +307,7 @@ def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
     _require(path.root in case.trust.roots or path.fingerprints[0] in case.trust.imported, Reason.UNTRUSTED)
     _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
     _require(isinstance(iss, str) and iss in leaf.uris, Reason.WRONG_ISSUER)
+    _require(case.trust.granted is None or case.shown.type in case.trust.granted.get(iss, frozenset()), Reason.NOT_GRANTED)
 
 
 def _require_listed(listed: Listed, vct: Any, signed_at: float, present: float) -> None:

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask, current_app
 from flask.testing import FlaskClient
+from sqlalchemy import delete
 
 from keys import certificates
 from runtime import clock
@@ -24,9 +25,12 @@ from tests.wallet.verifying.test_verifications_api import whole
 from tests.world_verifying import Counter
 from wallet.issuing import status_building
 from wallet.issuing.life import revoke_licence
+from wallet.issuing.trust_list import ListedService
+from wallet.register.departments import Action, Authority, withdraw
 from wallet.verifying import bundling
 from wallet.verifying.bundle_commands import show_bundle
 from wallet.verifying.bundles import BadBundle, Bundle, BundleOver, read_bundle
+from wallet.verifying.checks import Reason
 from wallet.verifying.commands import verify as verify_command
 from wallet.verifying.conclusions import Conclusion
 from wallet.verifying.offline import NotBrought, OnlineOnly, verify
@@ -83,6 +87,25 @@ def test_what_was_revoked_is_told_by_a_bundle_made_since(counter: Counter, bundl
         revoke_licence(session, counter.licence, department=counter.issuer, reason="伪造材料", legal_basis="行政许可法", now=now())
     assert verify(whole(counter), bundle).is_valid, "as old as the bundle"
     assert verify(whole(counter), read_bundle(fresh(), roots=roots(), now=now())).conclusion is Conclusion.REVOKED
+
+
+@pytest.mark.parametrize("kind", ["vc+jwt", "compact", "pdf"])
+def test_a_department_is_not_believed_for_a_type_that_it_was_never_granted(counter: Counter, bundle: Bundle, kind: str) -> None:
+    shown = made(counter, kind)
+    with transaction() as session:
+        for table in (Authority, ListedService):
+            session.execute(delete(table).where(table.department_code == counter.issuer))
+    without = read_bundle(fresh(), roots=roots(), now=now())
+    assert verify(shown, bundle).is_valid
+    answer = verify(shown, without)
+    assert (answer.is_valid, answer.outcomes[3].reason, answer.fields) == (False, Reason.NOT_GRANTED, {})
+
+
+def test_what_was_issued_under_an_authority_since_withdrawn_is_good(counter: Counter) -> None:
+    shown = whole(counter)
+    with transaction() as session:
+        withdraw(session, department=counter.issuer, type_code=counter.licence.type_code, action=Action.ISSUE, now=now(), by="operator")
+    assert verify(shown, read_bundle(fresh(), roots=roots(), now=now())).is_valid
 
 
 def test_a_list_that_is_not_in_the_bundle_leaves_the_status_untold(counter: Counter, bundle: Bundle) -> None:
