@@ -29,6 +29,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.flows.walking import Walk
 from tests.flows.walking_accounts import walk_accounts
+from tests.flows.walking_issuing import walk_issuing
 from tests.served import Kabao, kabao
 from tests.world_clients import new_portal, new_system
 from tests.world_people import BROWSER, citizen_number, csrf_token, new_person, open_account, post_form, sign_in
@@ -63,6 +64,7 @@ def traces(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPathFac
     with kabao(server, name=name, folder=tmp_path_factory.mktemp("logs"), log_level="DEBUG") as running:
         walk = Walk(running)
         walk_accounts(walk, department=walk_everywhere(walk))
+        walk_issuing(walk)
         time.sleep(4)  # the worker seals the ledger and builds the status list
         metrics = walk.browser().get("/metrics").text
         running.processes.stop()

@@ -73,6 +73,7 @@ def test_batches_that_draw_at_once_never_share_a_place(app: Flask, settings: Set
 def test_two_hundred_licences_issued_at_once_never_share_a_place(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """They draw from a hundred places, until those are taken; then from the whole list."""
     first_draws = iter(random.choices(range(100), k=300))
+    monkeypatch.setattr(records, "ATTEMPTS", 400)
     monkeypatch.setattr(records, "draw", lambda list_id: Place(list_id, drawn) if (drawn := next(first_draws, None)) is not None else draw(list_id))
     with ThreadPoolExecutor(max_workers=8) as pool:
         issued = {str(one["id"]) for one in pool.map(lambda _: desk.issue(person), range(200))}
