@@ -37,6 +37,6 @@ class Listed:
 
     def is_granted(self, vct: str, moment: float) -> bool:
         """Whether the issuer might issue a type at a moment, or less than a day after: issuers draw what they call the moment of signing
-        from the day before it, so that credentials cannot be lined up by it."""
+        from the day before it, so that credentials cannot be lined up by it. Both are told in whole seconds: that of a withdrawal is before it."""
         granted = self.grants.get(vct)
-        return granted is not None and any(begins - BLUR <= moment < ends for begins, ends in granted.spans)
+        return granted is not None and any(begins - BLUR <= moment <= ends for begins, ends in granted.spans)

@@ -17,6 +17,7 @@ from tests.rough_servers import Behaviour, answering, listening
 from tests.wallet.verifying.presented import NOW, YEAR, certificate, encode, root, sign
 from wallet.issuing.trust_list_words import EXTENSION, GRANTED, SERVICE, WITHDRAWN
 from wallet.verifying import trust_list_reading, trust_sources
+from wallet.verifying.listed import Granted, Listed
 from wallet.verifying.trust_list_jobs import fetch_trust_list
 from wallet.verifying.trust_list_reading import ListRefused, Source, read_list
 from wallet.verifying.trust_sources import SourceRefused
@@ -326,3 +327,8 @@ def test_an_inner_address_is_not_asked_in_production(context: None, settings: Se
 
     with pytest.raises(SourceRefused, match="may not be asked"):
         add(replace(settings, development=False), url="https://127.0.0.1:9/trust-list", name="inner")
+
+
+def test_what_was_signed_in_the_second_of_a_withdrawal_was_signed_before_it() -> None:
+    listed = Listed("https://a.example", "A", {}, "示例省", 0.0, 2e9, 2e9, {VCT: Granted("driving-licence", ((1e9, 1e9 + 100),))})
+    assert [listed.is_granted(VCT, 1e9 + after) for after in (99, 100, 101)] == [True, True, False]
