@@ -307,7 +307,7 @@ def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
     _require(path.root in case.trust.roots or path.fingerprints[0] in case.trust.imported, Reason.UNTRUSTED)
     _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
     _require(isinstance(iss, str) and iss in leaf.uris, Reason.WRONG_ISSUER)
-    _require(case.trust.granted is None or case.shown.type in case.trust.granted.get(iss, frozenset()), Reason.NOT_GRANTED)
+    _require(case.trust.granted is None or case.shown.type in case.trust.granted.get(str(iss), frozenset()), Reason.NOT_GRANTED)
 
 
 def _require_listed(listed: Listed, vct: Any, signed_at: float, present: float) -> None:
