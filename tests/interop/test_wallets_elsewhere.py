@@ -15,14 +15,21 @@ from demo.browser import Browser
 from idp.oauth.client_kinds import ATTEST_JWT
 from keys import certificates, suites
 from runtime.clock import now
+from runtime.ids import new_id
 from tests.at_address import AddressedKabao
 from tests.interop.conftest import Program, private_jwk
 from tests.interop.test_openid_client import visit
 from tests.wallet.issuing.oid4vci.makers import Maker, encoded
 from tests.wallet.issuing.oid4vci.wallets import Holder, new_holder, new_wallet
 from tests.world_clients import System
+from tests.world_people import Person, new_person, open_account
+from tests.world_types import FIELDS, new_type
+from tests.world_wallet import new_department
+from wallet.issuing import pending
 from wallet.issuing.oid4vci import offers
 from wallet.issuing.oid4vci.elsewhere import CredentialElsewhere
+from wallet.issuing.pending import Doer
+from wallet.register.acts import Act
 from wallet.register.licences import Licence, china_date, get_licence
 
 pytestmark = pytest.mark.interop
@@ -70,11 +77,11 @@ def verified(node: Program, asked: Asked, got: dict[str, Any]) -> list[dict[str,
     return claims
 
 
-def by_signing_in(node: Program, asked: Asked, holder: Holder, offer: dict[str, Any], **more: Any) -> dict[str, Any]:
+def by_signing_in(node: Program, asked: Asked, person: Person, offer: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Go the way of the authorization code, the person at the browser included."""
     begun = node("wallet", step="begin", **asked, **offer, **more)
     assert set(parse_qs(urlsplit(begun["url"]).query)) == {"client_id", "request_uri"}, "the request was pushed"
-    callback = visit(Browser(language="zh"), holder.person, begun["url"])
+    callback = visit(Browser(language="zh"), person, begun["url"])
     code = parse_qs(urlsplit(callback).query)["code"][0]
     return node("wallet", step="finish", **asked, **more, offer_object=begun["offer_object"], code=code, verifier=begun["verifier"])
 
@@ -108,7 +115,7 @@ def test_an_offer_of_a_department_without_a_transaction_code_and_a_client(node: 
 def test_an_authorization_code_with_pushed_requests_and_bound_tokens(
     node: Program, kabao: AddressedKabao, holder: Holder, asked: Asked, by_details: bool
 ) -> None:
-    got = by_signing_in(node, asked, holder, offered(kabao, holder, pre_authorize=False), by_details=by_details, dpop=True)
+    got = by_signing_in(node, asked, holder.person, offered(kabao, holder, pre_authorize=False), by_details=by_details, dpop=True)
     assert got["token_type"] == "DPoP"
     assert got["refresh_token"]
     assert [str(holder.licence.id)] in [one["credential_identifiers"] for one in got["details"]]
@@ -140,7 +147,7 @@ def test_a_wallet_that_its_maker_attests(node: Program, kabao: AddressedKabao, h
     system = new_wallet(kabao.app, auth_method=ATTEST_JWT, redirect_uris=[f"{portal_url}/callback"])
     attestation = maker.attest_wallet(system.client_id, instance, headers={"alg": "ES256"})
     told = {**asked, "client_id": system.client_id, "client_attestation": attestation, "instance": private_jwk(instance)}
-    verified(node, asked, by_signing_in(node, told, holder, offered(kabao, holder, pre_authorize=False), dpop=True))
+    verified(node, asked, by_signing_in(node, told, holder.person, offered(kabao, holder, pre_authorize=False), dpop=True))
 
 
 def test_a_licence_that_begins_later(node: Program, kabao: AddressedKabao, asked: Asked) -> None:
@@ -156,6 +163,31 @@ def test_a_licence_that_begins_later(node: Program, kabao: AddressedKabao, asked
     assert got["deferred"]
     assert got["encrypted"] == 2
     verified(node, asked, got)
+
+
+def test_a_licence_that_waits_for_its_second_officer(node: Program, kabao: AddressedKabao, asked: Asked) -> None:
+    settings = kabao.app.extensions["kabao_settings"]
+    with kabao.world():
+        slug, _ = new_type(checked_acts=["issue"])
+        department = new_department(issue=[slug])
+    with kabao.world() as session:
+        person = new_person(session)
+        open_account(session, person)
+    with kabao.world() as session:
+        order = pending.order_of(Act.ISSUE, {"type": slug, "holder": {"number": person.number}, "fields": FIELDS, "valid_from": "2024-02-01"})
+        waiting = pending.submit(session, settings, order, doer=Doer(department, "one"), now=now(), result_id=new_id()).request
+    assert waiting is not None
+
+    def approve() -> None:
+        with kabao.world() as session:
+            pending.approve(session, settings, waiting.id, doer=Doer(department, "another"), now=now())
+
+    offer = {"offer_object": {"credential_issuer": kabao.url, "credential_configuration_ids": [slug], "grants": {"authorization_code": {}}}}
+    told = {**asked, "configuration": slug}
+    with waited_for(approve) as address:
+        got = by_signing_in(node, told, person, offer, await_at=address, count=2)
+    assert got["deferred"]
+    assert [one["vct"] for one in verified(node, told, got)] == [f"{kabao.url}/types/{slug}"] * 2
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Index, Uuid, exists, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
@@ -24,13 +25,14 @@ from runtime.settings import Settings
 from wallet.issuing import life
 from wallet.issuing.orders import Order, order_of
 from wallet.issuing.requests import check_request, type_asked_for
-from wallet.register.acts import Act
+from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import get_type
-from wallet.register.licences import Licence, hold_licence
+from wallet.register.licences import Licence, hold_licence, holder_ids_of
 
 TABLE, BODY, REASON = "act_requests", "body_sealed", "reason_sealed"
 TERM = timedelta(days=7)
 PAGE = 50
+MAKING = tuple(act.value for act in Act if act is Act.ISSUE or TURNS[act].succeeds)
 
 
 class RequestState(StrEnum):
@@ -89,7 +91,7 @@ class Doer:
 
 
 class ActRequestRow(Base):
-    """An act that waits, or waited, for a second officer. `result_id` is the licence that came of it."""
+    """An act that waits, or waited, for a second officer. `result_id` is the licence that came of it, `holder_ids` who holds it, or would."""
 
     __tablename__ = TABLE
     department_code: Mapped[str] = mapped_column(primary_key=True)
@@ -97,6 +99,7 @@ class ActRequestRow(Base):
     type_code: Mapped[str]
     act: Mapped[str]
     licence_id: Mapped[UUID | None]
+    holder_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
     body_sealed: Mapped[bytes]
     made_by_client: Mapped[str | None]
     made_by_person: Mapped[UUID | None]
@@ -108,6 +111,7 @@ class ActRequestRow(Base):
     decided_at: Mapped[datetime | None]
     result_id: Mapped[UUID | None]
     reason_sealed: Mapped[bytes | None]
+    __table_args__ = (Index("ix_act_requests_holders", "holder_ids", postgresql_using="gin"),)
 
     def state_at(self, now: datetime) -> RequestState:
         """Return how it stands, the clock looked at."""
@@ -136,8 +140,8 @@ def submit(session: Session, settings: Settings, order: Order, *, doer: Doer, no
     type_code = licence_type.code
     if not life.takes_two(session, licence_type, order.act, licence):
         return Outcome(licence=_run(session, settings, order, licence, department=doer.department, now=now, result_id=result_id))
-    _check(session, order, licence, department=doer.department, now=now)
-    return Outcome(request=_keep(session, order, doer=doer, type_code=type_code, now=now, request_id=result_id))
+    holder_ids = _check(session, order, licence, department=doer.department, now=now)
+    return Outcome(request=_keep(session, order, doer=doer, type_code=type_code, holder_ids=holder_ids, now=now, request_id=result_id))
 
 
 def approve(session: Session, settings: Settings, request_id: UUID, *, doer: Doer, now: datetime) -> Outcome:
@@ -173,6 +177,13 @@ def requests_of(session: Session, *, department: str, now: datetime, waiting: bo
     if before is not None:
         rows = rows.where(ActRequestRow.id < before)
     return list(session.scalars(rows.order_by(ActRequestRow.id.desc()).limit(PAGE)))
+
+
+def is_awaited(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> bool:
+    """Whether a licence of a type is on its way to a holder: another officer has only to approve that it is issued, or that it follows theirs."""
+    waiting = (ActRequestRow.state == RequestState.PENDING.value, ActRequestRow.expires_at > now)
+    theirs = (ActRequestRow.holder_ids.contains([holder_id]), ActRequestRow.type_code == type_code, ActRequestRow.act.in_(MAKING))
+    return bool(session.scalar(select(exists().where(*theirs, *waiting))))
 
 
 def find_request(session: Session, request_id: UUID, *, department: str) -> ActRequestRow | None:
@@ -222,20 +233,23 @@ def _run(
     return life.act_on(session, settings, licence, order.request(), **terms)
 
 
-def _check(session: Session, order: Order, licence: Licence | None, *, department: str, now: datetime) -> None:
+def _check(session: Session, order: Order, licence: Licence | None, *, department: str, now: datetime) -> list[UUID]:
+    """Check whether it could be done now, and return whom it is about."""
     if licence is None:
-        check_request(session, order.issue(), department=department, now=now)
-    else:
-        life.check_act(session, licence, order.request(), department=department, now=now)
+        checked = check_request(session, order.issue(), department=department, now=now)
+        return [checked.holder.id, *(other.subject.id for other in checked.others)]
+    life.check_act(session, licence, order.request(), department=department, now=now)
+    return holder_ids_of(session, licence)
 
 
-def _keep(session: Session, order: Order, *, doer: Doer, type_code: str, now: datetime, request_id: UUID) -> ActRequestRow:
+def _keep(session: Session, order: Order, *, doer: Doer, type_code: str, holder_ids: list[UUID], now: datetime, request_id: UUID) -> ActRequestRow:
     row = ActRequestRow(
         department_code=doer.department,
         id=request_id,
         type_code=type_code,
         act=order.act.value,
         licence_id=order.licence_id,
+        holder_ids=holder_ids,
         body_sealed=sealing.seal(order.as_text(), table=TABLE, column=BODY, row=request_id),
         made_by_client=doer.client_id,
         made_by_person=doer.person_id,

@@ -4,11 +4,10 @@ The token says whose, and of which configurations; the register says what there 
 afresh, for a mandate may have ended, or not reach so far.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +16,7 @@ from idp.oauth.access_tokens import AccessToken
 from idp.oauth.callers import InsufficientScope
 from idp.subjects import mandates
 from idp.subjects.mandates import NoMandate
+from wallet.issuing import pending
 from wallet.issuing.credential_details import CONFIGURATION, IDENTIFIERS, OPENID_CREDENTIAL
 from wallet.issuing.oid4vci import identifiers
 from wallet.issuing.oid4vci.configurations import Configuration, find_configuration
@@ -28,9 +28,6 @@ from wallet.issuing.oid4vci.errors import (
 )
 from wallet.issuing.oid4vci.issuing import NotReady
 from wallet.register.licences import Licence, LicenceState, held_by
-
-on_the_way: list[Callable[[Session, UUID, str], bool]] = []
-"""Who knows of licences that are being issued: each says whether one of a type is on its way to a holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,10 @@ def find_issuer(session: Session, asked: Asked, token: AccessToken) -> str | Non
 
 
 def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: datetime) -> Licence:
-    """Return the licence, its row locked until the transaction ends; raises NotReady and CredentialRequestDenied."""
+    """Return the licence, its row locked until the transaction ends; raises NotReady and CredentialRequestDenied.
+
+    Where none is named, one that waits for its second officer is waited for, unless the holder has another.
+    """
     holder_id, type_code = token.holder_id, asked.configuration.licence_type.code
     assert holder_id is not None
     _check_mandate(session, token, type_code, now=now)
@@ -99,9 +99,16 @@ def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: dat
     else:
         present = mine.where(Licence.state.in_(identifiers.PRESENT)).order_by(Licence.id.desc())
         licence = session.scalars(present.limit(1).with_for_update()).one_or_none()
+    try:
+        return _in_force(licence, now=now)
+    except CredentialRequestDenied:
+        if licence_id is None and pending.is_awaited(session, holder_id=holder_id, type_code=type_code, now=now):
+            raise NotReady from None
+        raise
+
+
+def _in_force(licence: Licence | None, *, now: datetime) -> Licence:
     if licence is None:
-        if any(knows(session, holder_id, type_code) for knows in on_the_way):
-            raise NotReady
         raise CredentialRequestDenied("The holder has no licence of this kind.")
     _check_state(licence, now=now)
     return licence
