@@ -125,6 +125,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         export_sections,  # noqa: F401 (likewise)
         licence_notices,  # noqa: F401 (declares a job)
     )
+    from wallet.holding.card_pages import card_pages
     from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.offer_pages import offer_pages
@@ -195,6 +196,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         step_up_pages,
         home,
         wallet,
+        card_pages,
         show,
         offline_pages,
         offer_pages,

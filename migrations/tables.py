@@ -34,7 +34,7 @@ from idp.subjects import directory, history, mandate_queries, mandates, registri
 from keys import issued_certificates, revocation_lists, ring, rotation, sealing, trust_anchors
 from runtime import events, idempotency, ledger
 from runtime.database import Base
-from wallet.holding import licence_notices, uses
+from wallet.holding import favourites, licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.issuing import pending as act_requests
 from wallet.issuing.documents import kept
@@ -108,6 +108,7 @@ OWNERS = (
     licences,
     turns,
     uses,
+    favourites,
     licence_notices,
     receipts,
     trust_sources,

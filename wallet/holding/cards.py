@@ -44,6 +44,7 @@ WHY_NOT = {
     LicenceState.EXPIRED: Text("此证照已过有效期，请向{1}申请换发。", "This licence has expired; ask {1} for a renewal."),
 }
 SUCCEEDED = Text("此证照已换发新证，请出示新证。", "A new licence has taken the place of this one; show that.")
+ENDING_DAYS = 90
 STANDS = (LicenceState.VALID, LicenceState.NOT_YET_VALID, LicenceState.SUSPENDED)
 
 
@@ -109,6 +110,11 @@ class Card:
         return self.state is LicenceState.VALID
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it is valid, and its last day is in sight."""
+        return self.is_valid and self.days_left is not None and self.days_left <= ENDING_DAYS
+
+    @property
     def state_name(self) -> Text:
         """The state in words."""
         return self.state.text
@@ -164,6 +170,11 @@ def cards_of(session: Session, viewer: SignedIn, *, now: datetime) -> list[Card]
     licences = licences_of(session, holder_id=viewer.holder_id)
     cards = [_card(session, licence, holder, now) for licence in licences if viewer.allows_type(licence.type_code)]
     return sorted(cards, key=lambda card: (list(FAMILIES).index(card.type.family), not card.is_valid))
+
+
+def holder_of(session: Session, viewer: SignedIn) -> str:
+    """Return whose wallet it is, for showing."""
+    return shown_name(directory.get_subject(session, viewer.holder_id))
 
 
 def by_family(cards: Iterable[Card]) -> list[Family]:

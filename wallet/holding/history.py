@@ -21,7 +21,7 @@ WAYS = {
     Way.REGISTER.value: Text("发证部门查询登记", "The issuing department looked into its register"),
 }
 OWN = Text("您本人", "Yourself")
-PAGE = 50
+PAGE, FIRST = 50, 10  # on a page of their own, and on a card's
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Entry:
     passed: bool
 
 
-def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = None, before: UUID | None = None) -> list[Entry]:
+def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = None, before: UUID | None = None, limit: int = PAGE) -> list[Entry]:
     """Return the uses of a wallet, or of one licence in it, that its viewer may see, the newest first.
 
-    `PAGE` of them, older than the entry `before` if it is given.
+    At most `limit` of them, older than the entry `before` if it is given.
     """
-    found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=PAGE)
+    found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
     return [_entry(session, use) for use in found]
 
 

@@ -1,15 +1,19 @@
-"""The wallet's pages: the cards, one card, and the history of uses. Whoever acts for an organisation sees its wallet."""
+"""The wallet's pages: the cards, and the history of uses. Whoever acts for an organisation sees its wallet."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
-from flask import Blueprint, g, render_template, request
+from flask import Blueprint, g, redirect, render_template, request
+from werkzeug.wrappers import Response
 
 from idp.signin.callers import matched
-from idp.subjects import directory
+from idp.signin.destinations import local_path
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
-from wallet.holding import cards, history
+from runtime.problems import InvalidBody
+from wallet.holding import cards, favourites, history, sifting
+from wallet.holding.sifting import Sieve
 
 wallet = Blueprint("wallet", __name__, template_folder="templates")
 
@@ -17,33 +21,29 @@ wallet = Blueprint("wallet", __name__, template_folder="templates")
 @wallet.route("/wallet")
 @allow(matched)
 def show_cards() -> str:
-    """Show every card, by family."""
+    """Show the cards, by family: all, or those that the address asks for."""
+    return _cards_page(Sieve.of(family=request.args.get("family"), show=request.args.get("show")))
+
+
+@wallet.route("/wallet", methods=["POST"])
+@allow(matched)
+def search() -> str:
+    """Show the cards of which some words are said; by POST, so that no address holds what was looked for."""
+    return _cards_page(Sieve.of(words=request.form.get("words", "")))
+
+
+@wallet.route("/wallet/favourites", methods=["POST"])
+@allow(matched)
+def favour() -> Response:
+    """Keep a card at hand (`add`), or no longer (`remove`)."""
+    added, removed, person_id = request.form.get("add"), request.form.get("remove"), g.signed_in.subject_id
     with transaction() as session:
-        found = cards.cards_of(session, g.signed_in, now=now())
-        holder = cards.shown_name(directory.get_subject(session, g.signed_in.holder_id))
-    return render_template(
-        "holding/wallet.html",
-        families=cards.by_family(found),
-        count=len(found),
-        valid_count=sum(card.is_valid for card in found),
-        holder=holder,
-        acting=g.signed_in.acting_for is not None,
-        for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,
-    )
-
-
-@wallet.route("/wallet/cards/<uuid:licence_id>")
-@allow(matched)
-def show_card(licence_id: UUID) -> str:
-    """Show one card, its facts covered."""
-    return _card_page(licence_id, revealed=False)
-
-
-@wallet.route("/wallet/cards/<uuid:licence_id>", methods=["POST"])
-@allow(matched)
-def reveal_card(licence_id: UUID) -> str:
-    """Show one card with its facts open; by POST, so that no address, and no look back at one, uncovers them."""
-    return _card_page(licence_id, revealed=True)
+        if added is not None:
+            card = cards.get_card(session, _licence_id(added, "add"), g.signed_in, now=now())
+            favourites.add(session, person_id, card.id, now=now())
+        else:
+            favourites.remove(session, person_id, _licence_id(removed or "", "remove"))
+    return redirect(local_path(request.form.get("next") or "/wallet"), 303)
 
 
 @wallet.route("/wallet/history")
@@ -55,10 +55,35 @@ def show_history() -> str:
     return render_template("holding/history.html", entries=entries, more=len(entries) == history.PAGE)
 
 
-def _card_page(licence_id: UUID, *, revealed: bool) -> str:
+def _cards_page(sieve: Sieve) -> str:
     with transaction() as session:
-        card = cards.get_card(session, licence_id, g.signed_in, now=now())
-        facts = cards.facts_of(session, card, revealed=revealed)
-        entries = history.history_of(session, g.signed_in, licence_id=licence_id)
-    face = cards.face_of(card, facts)
-    return render_template("holding/card.html", card=card, face=face, facts=facts, revealed=revealed, entries=entries)
+        found = cards.cards_of(session, g.signed_in, now=now())
+        kept = favourites.favourites_of(session, g.signed_in.subject_id)
+        holder = cards.holder_of(session, g.signed_in)
+    shown = [card for card in found if sieve.lets(card, kept)]
+    at_hand = [card for card in shown if card.id in kept] if sieve.is_open else []
+    return render_template(
+        "holding/wallet.html",
+        families=cards.by_family(_without(shown, at_hand)),
+        at_hand=at_hand,
+        favourites=kept,
+        sieve=sieve,
+        shows=sifting.SHOWS,
+        counts=sifting.counts(found, kept),
+        own_families={card.type.family: card.type.family_name for card in found},
+        count=len(found),
+        holder=holder,
+        acting=g.signed_in.acting_for is not None,
+        for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,
+    )
+
+
+def _without(found: Iterable[cards.Card], some: list[cards.Card]) -> list[cards.Card]:
+    return [card for card in found if card not in some]
+
+
+def _licence_id(unverified: str, field: str) -> UUID:
+    try:
+        return UUID(unverified)
+    except ValueError as error:
+        raise InvalidBody("not an id", field=field) from error

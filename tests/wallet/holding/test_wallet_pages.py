@@ -101,7 +101,7 @@ def test_cards_are_grouped_by_family_with_their_state_in_words(app: Flask) -> No
 
 @pytest.mark.parametrize(
     ("days", "told"),
-    [(0, "今天到期"), (10, "还有 10 天到期"), (31, "有效期至")],
+    [(0, "今天到期"), (10, "还有 10 天到期"), (90, "还有 90 天到期"), (91, "有效期至")],
 )
 def test_an_expiry_in_sight_is_said(app: Flask, days: int, told: str) -> None:
     person = someone(app)

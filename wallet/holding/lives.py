@@ -1,0 +1,96 @@
+"""What became of a licence, for its holder: the turns of its life, what came before and after it, and what was gathered into it.
+
+Why an act was done is its issuer's to say: the reasons that rest with the turns are not shown here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from runtime.languages import Text
+from wallet.register.acts import Act
+from wallet.register.licences import Licence, LicenceState, china_date, find_held, held_by, type_of
+from wallet.register.turns import LicenceTurn, timeline_of, turns_of
+
+MOST_RELATIVES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn of a life: on which day, what was done, and whether the licence was good afterwards."""
+
+    on: date
+    act: Act
+    is_good: bool
+
+    @property
+    def name(self) -> Text:
+        """What was done, in words."""
+        return self.act.text
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """Another licence that this one has to do with."""
+
+    id: UUID
+    name: Text
+    valid_from: date
+    valid_until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """All that became of a licence; those before and after it, each nearest first."""
+
+    turns: tuple[Turn, ...]
+    before: tuple[Relative, ...]
+    after: tuple[Relative, ...]
+    gathered: tuple[Relative, ...]
+
+
+def life_of(session: Session, licence: Licence, *, holder_id: UUID) -> Life:
+    """Return the life of a licence that a holder has."""
+    parts = select(Licence).where(held_by(holder_id), Licence.gathered_by == licence.id).order_by(Licence.id)
+    return Life(
+        turns=tuple(as_turn(one) for one in timeline_of(turns_of(session, licence))),
+        before=_line(session, licence, "predecessor_id", holder_id),
+        after=_line(session, licence, "successor_id", holder_id),
+        gathered=tuple(_relative(one) for one in session.scalars(parts)),
+    )
+
+
+def turns_of_all(session: Session, licences: Iterable[Licence]) -> dict[UUID, list[LicenceTurn]]:
+    """Return the turns of several licences in one question, as they were in effect."""
+    own = {one.id: one.holder_id for one in licences}
+    rows = select(LicenceTurn).where(LicenceTurn.holder_id.in_(set(own.values())), LicenceTurn.licence_id.in_(own))
+    found: dict[UUID, list[LicenceTurn]] = {}
+    for turn in session.scalars(rows.order_by(LicenceTurn.licence_id, LicenceTurn.turn)):
+        found.setdefault(turn.licence_id, []).append(turn)
+    return {licence_id: timeline_of(turns) for licence_id, turns in found.items()}
+
+
+def as_turn(turn: LicenceTurn) -> Turn:
+    """Return a turn as its holder sees it."""
+    act = Act(turn.act)
+    return Turn(china_date(turn.effective_at), act, turn.state == LicenceState.VALID.value)
+
+
+def _line(session: Session, licence: Licence, towards: str, holder_id: UUID) -> tuple[Relative, ...]:
+    line: list[Relative] = []
+    following = getattr(licence, towards)
+    while following is not None and len(line) < MOST_RELATIVES:
+        found = find_held(session, following, holder_id=holder_id)
+        if found is None:
+            break
+        line.append(_relative(found))
+        following = getattr(found, towards)
+    return tuple(line)
+
+
+def _relative(licence: Licence) -> Relative:
+    return Relative(licence.id, type_of(licence).name, licence.valid_from, licence.valid_until)
