@@ -154,7 +154,8 @@ class VerificationSchema(Schema):
     conclusion = fields.String(
         metadata={
             "description": "What it comes to: `valid`, `false`, `expired`, `suspended`, `revoked`, `not_yet_valid`, `not_in_force`, "
-            "`untrusted_issuer`, `not_shown_by_holder`, `other_type`, `unreadable`, `unknown` (the register cannot tell), `source_unavailable` "
+            "`untrusted_issuer`, `not_shown_by_holder`, `other_type`, `not_as_asked`, `not_confirmed`, `unreadable`, "
+            "`unknown` (the register cannot tell), `source_unavailable` "
             "(it could not be asked; try again).",
             "example": "valid",
         }

@@ -1,4 +1,4 @@
-"""What makes a presentation believed: ten checks, in the order in which they stand here and in `CHECKS`.
+"""What makes a presentation believed: twelve checks, in the order in which they stand here and in `CHECKS`.
 
  0. form            it is of a form that is known, within bounds; header and payload can be read and mark nothing as critical
  1. signature       made with the key of the certificate that it carries, by that key's own algorithm
@@ -6,11 +6,13 @@
  3. issuer          a trusted root issued the certificate, for signing, it held when it signed and was not revoked; `iss` is a name in it.
                     Or a trust list names it, for this issuer and this type, at the time
  4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1, ISO/IEC 18013-5 section 9.3.1)
- 5. validity        `iat` and `nbf` are past, `exp` is to come
- 6. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
- 7. audience        the binding was made for whom we expect
- 8. nonce           and for this occasion
- 9. status          the licence is in force now, says whoever keeps its status
+ 5. asked           it has all that a query asked for, of whom it was asked for; only where there was a query (OpenID4VP 1.0 section 8.6)
+ 6. validity        `iat` and `nbf` are past, `exp` is to come
+ 7. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
+ 8. audience        the binding was made for whom we expect
+ 9. nonce           and for this occasion
+10. transaction     and over the act that its holder was to confirm; only where there was one (OpenID4VP 1.0 appendix B.3.3)
+11. status          the licence is in force now, says whoever keeps its status
 
 The list is one for all forms: a reader of each (`presentations.Presentation`) says what that form can prove, and decides nothing.
 
@@ -29,6 +31,8 @@ from cryptography import x509
 
 from keys import paths
 from keys.paths import Revoked
+from wallet.presenting import dcql
+from wallet.presenting.dcql import Candidate, CredentialQuery
 from wallet.verifying import chains
 from wallet.verifying.listed import Listed
 from wallet.verifying.presentations import Presentation, is_time
@@ -53,6 +57,7 @@ class Reason(StrEnum):
     LIST_EXPIRED = "list_expired"
     WRONG_ISSUER = "wrong_issuer"
     BAD_DISCLOSURES = "bad_disclosures"
+    NOT_AS_ASKED = "not_as_asked"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     NOT_BOUND = "not_bound"
@@ -61,6 +66,7 @@ class Reason(StrEnum):
     STALE_BINDING = "stale_binding"
     WRONG_AUDIENCE = "wrong_audience"
     WRONG_NONCE = "wrong_nonce"
+    NOT_CONFIRMED = "not_confirmed"
     NO_STATUS = "no_status"
     STATUS_UNKNOWN = "status_unknown"
     SOURCE_UNAVAILABLE = "source_unavailable"
@@ -92,7 +98,8 @@ class Outcome:
 class Expected:
     """What the verifier asked for. The verifier decides whether a binding is needed, never the presentation.
 
-    `vcts` are the types of licence that will do, or None for any; `binding_age` is how old a binding may be.
+    `vcts` are the types of licence that will do, or None for any; `binding_age` is how old a binding may be. `query` is what was asked for
+    in words of DCQL, `confirming` the acts to confirm, as they were sent; the checks of these are left out where nothing was.
     """
 
     binding: bool
@@ -100,6 +107,16 @@ class Expected:
     nonce: str | None
     vcts: frozenset[str] | None
     binding_age: timedelta
+    query: CredentialQuery | None = None
+    confirming: tuple[str, ...] = ()
+
+    @property
+    def checks(self) -> tuple[Callable[["Case"], Result], ...]:
+        """The checks that apply."""
+        if self.query is None and not self.confirming:
+            return USUAL
+        left_out = (asked if self.query is None else None, None if self.confirming else transaction)
+        return tuple(check for check in CHECKS if check not in left_out)
 
 
 @dataclass(frozen=True)
@@ -161,14 +178,15 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
     shown = SdJwtPresentation(unverified) if isinstance(unverified, str) else unverified
     case = Case(shown, expected, trust, status_of, now)
     outcomes: list[Outcome] = []
-    for check in CHECKS:
+    applying = expected.checks
+    for check in applying:
         name = check.__name__
         try:
             outcomes.append(Outcome(name, Result.NOT_ASKED if name in shown.unproven else check(case)))
         except _Failure as failure:
             outcomes.append(Outcome(name, Result.FAILED, failure.reason))
-            unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in CHECKS[len(outcomes) :]]
-            believed = shown.payload if len(outcomes) > CHECKS.index(issuer) + 1 else None
+            unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in applying[len(outcomes) :]]
+            believed = shown.payload if len(outcomes) > applying.index(issuer) + 1 else None
             raise NotVerified(name, failure.reason, (*outcomes, *unreached), believed) from failure
     return Verified(case.claims, shown.disclosed, tuple(outcomes))
 
@@ -229,6 +247,16 @@ def disclosures(case: Case) -> Result:
     return Result.PASSED
 
 
+def asked(case: Case) -> Result:
+    """Check that all is there that was asked for. What came besides is not looked at, and goes no further."""
+    shown, query = case.shown, case.expected.query
+    assert query is not None, "left out otherwise"
+    authorities = _read(lambda: chains.authorities_of(tuple(shown.chain)), Reason.NO_CERTIFICATE)
+    candidate = Candidate(None, shown.format, shown.types, _read(lambda: shown.queried, Reason.BAD_DISCLOSURES), authorities, bindable=True)
+    _require(dcql.match(query, candidate) is not None, Reason.NOT_AS_ASKED)
+    return Result.PASSED
+
+
 def validity(case: Case) -> Result:
     """Check the period of the credential; `exp` may be absent, for a licence without end."""
     present = case.now.timestamp()
@@ -269,6 +297,12 @@ def nonce(case: Case) -> Result:
     return Result.PASSED
 
 
+def transaction(case: Case) -> Result:
+    """Check that the holder's key signed over the acts to confirm, all of them and no other."""
+    _require(_read(lambda: case.shown.confirms(case.expected.confirming), Reason.NOT_CONFIRMED), Reason.NOT_CONFIRMED)
+    return Result.PASSED
+
+
 def status(case: Case) -> Result:
     """Check that the licence is in force now; one that names no keeper of its status is not believed."""
     if case.status_of is None:
@@ -290,7 +324,8 @@ STATES = {
     "not-yet-valid": Reason.NOT_YET_VALID,
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
-CHECKS = (form, signature, type_header, issuer, disclosures, validity, holder_binding, audience, nonce, status)
+CHECKS = (form, signature, type_header, issuer, disclosures, asked, validity, holder_binding, audience, nonce, transaction, status)
+USUAL = tuple(check for check in CHECKS if check not in (asked, transaction))
 
 
 def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:

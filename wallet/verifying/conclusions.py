@@ -20,6 +20,8 @@ class Conclusion(StrEnum):
     UNTRUSTED_ISSUER = "untrusted_issuer"
     NOT_SHOWN_BY_HOLDER = "not_shown_by_holder"
     OTHER_TYPE = "other_type"
+    NOT_AS_ASKED = "not_as_asked"
+    NOT_CONFIRMED = "not_confirmed"
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
     SOURCE_UNAVAILABLE = "source_unavailable"
@@ -36,6 +38,8 @@ OF_REASONS = {
     Reason.LIST_EXPIRED: Conclusion.SOURCE_UNAVAILABLE,
     Reason.WRONG_ISSUER: Conclusion.FALSE,
     Reason.BAD_DISCLOSURES: Conclusion.FALSE,
+    Reason.NOT_AS_ASKED: Conclusion.NOT_AS_ASKED,
+    Reason.NOT_CONFIRMED: Conclusion.NOT_CONFIRMED,
     Reason.NOT_YET_VALID: Conclusion.NOT_YET_VALID,
     Reason.EXPIRED: Conclusion.EXPIRED,
     Reason.NOT_BOUND: Conclusion.NOT_SHOWN_BY_HOLDER,

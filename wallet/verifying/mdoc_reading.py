@@ -63,6 +63,8 @@ def read_mdoc(unverified: bytes, *, transcript: bytes | None) -> "MdocPresentati
 class MdocPresentation(Presentation):
     """One document."""
 
+    format = "mso_mdoc"
+
     def __init__(self, document: Mapping[Any, Any], *, transcript: bytes | None) -> None:
         self.document, self.transcript = document, transcript
 
@@ -150,6 +152,14 @@ class MdocPresentation(Presentation):
             met.add((space, number))
             elements[name] = _plain(item.get("elementValue"))
         return {**elements, **self.payload}
+
+    @property
+    def queried(self) -> dict[str, Any]:
+        """The elements by their name spaces."""
+        names: dict[str, dict[str, Any]] = {space: {} for space, _, _ in self.items}
+        for space, item, _ in self.items:
+            names[space][str(item.get("elementIdentifier"))] = _plain(item.get("elementValue"))
+        return names
 
     @property
     def disclosed(self) -> tuple[str, ...]:

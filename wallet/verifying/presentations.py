@@ -8,6 +8,7 @@ raises ValueError for what cannot be read, which fails that check. Claims have t
 import base64
 import hmac
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from keys import suites
@@ -18,6 +19,7 @@ class Presentation(ABC):
     """One thing shown. `unproven` names the checks that its form gives nothing to decide by; a signed form has none."""
 
     unproven: frozenset[str] = frozenset()
+    format: str = ""
 
     @abstractmethod
     def check_form(self) -> None:
@@ -58,6 +60,16 @@ class Presentation(ABC):
         """The names of the fields that are seen, once `claims` was read."""
 
     @property
+    def types(self) -> frozenset[str]:
+        """All that it says it is."""
+        return frozenset() if self.type is None else frozenset({self.type})
+
+    @property
+    def queried(self) -> Mapping[str, Any]:
+        """What the paths of a query point into; raises ValueError as `claims` does."""
+        return self.claims
+
+    @property
     def is_bound(self) -> bool:
         """Whether a holder's proof came along."""
         return False
@@ -76,6 +88,10 @@ class Presentation(ABC):
 
     def is_of(self, nonce: str | None) -> bool:
         """Whether the holder's proof was made for an occasion; never for None."""
+        return False
+
+    def confirms(self, acts: Sequence[str]) -> bool:
+        """Whether the holder's proof is over just these acts, given as they were sent; a form that cannot say so never is."""
         return False
 
 

@@ -1,5 +1,6 @@
 """SD-JWT VC, with or without a key binding (RFC 9901, SD-JWT VC), before the checks. Pure."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,11 +9,13 @@ from wallet.issuing import sd_jwt
 from wallet.verifying.presentations import Presentation, chain_of, is_same, is_signed, is_time, read_object
 
 TYPES = ("dc+sd-jwt", "vc+sd-jwt")  # today's and the older drafts' spelling
-BINDING_TYPE = "kb+jwt"
+BINDING_TYPE, HASH = "kb+jwt", "sha-256"
 
 
 class SdJwtPresentation(Presentation):
     """An SD-JWT, its chosen disclosures, and the holder's key binding."""
+
+    format = TYPES[0]
 
     def __init__(self, unverified: str) -> None:
         self.unverified = unverified
@@ -92,3 +95,10 @@ class SdJwtPresentation(Presentation):
     def is_of(self, nonce: str | None) -> bool:
         """Whether its `nonce` is just that."""
         return is_same(self.binding.get("nonce"), nonce)
+
+    def confirms(self, acts: Sequence[str]) -> bool:
+        """Whether the binding has the hash of each act, in whatever order, and of no other (OpenID4VP 1.0 appendix B.3.3.1)."""
+        hashes, named = self.binding.get("transaction_data_hashes"), self.binding.get("transaction_data_hashes_alg", HASH)
+        if not isinstance(hashes, list) or named != HASH or not all(isinstance(one, str) for one in hashes):
+            return False
+        return sorted(hashes) == sorted(sd_jwt.sd_hash(one) for one in acts)

@@ -19,6 +19,8 @@ ALWAYS = frozenset({"licence_identifier", "licence_valid_from", "licence_valid_u
 class VcJwtPresentation(Presentation):
     """A W3C credential. Its `vct` is the address of the type, under which its schema stands."""
 
+    format = "jwt_vc_json"
+
     def __init__(self, unverified: str) -> None:
         self.unverified = unverified
 
@@ -70,6 +72,17 @@ class VcJwtPresentation(Presentation):
         at = schema.get("id") if isinstance(schema, dict) else None
         is_credential = self.header.get("typ") in (TYPE, TYPE_1_1) and isinstance(at, str) and at.endswith(SCHEMA)
         return at.removesuffix(SCHEMA) if is_credential and isinstance(at, str) else None
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of the credential."""
+        found = self.credential.get("type")
+        return frozenset(one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str))
+
+    @property
+    def queried(self) -> dict[str, Any]:
+        """The credential."""
+        return self.credential
 
     @cached_property
     def payload(self) -> dict[str, Any]:

@@ -12,10 +12,12 @@ CHECKS = MappingProxyType(
         "type_header": Text("证照类型", "Type of licence"),
         "issuer": Text("签发部门身份", "Issuer's identity"),
         "disclosures": Text("出示项目完整", "Disclosed fields"),
+        "asked": Text("符合所请求的内容", "As it was asked for"),
         "validity": Text("有效期", "Validity"),
         "holder_binding": Text("持证人本人出示", "Shown by its holder"),
         "audience": Text("出示对象", "Meant for this service"),
         "nonce": Text("本次出示", "Meant for this occasion"),
+        "transaction": Text("持证人确认的事项", "The act that was confirmed"),
         "status": Text("证照当前状态", "Status now"),
     }
 )
@@ -44,6 +46,8 @@ REASONS = MappingProxyType(
         ),
         Reason.WRONG_ISSUER: Text("签发部门与证书不一致。", "The issuer is not the one that the certificate names."),
         Reason.BAD_DISCLOSURES: Text("出示项目与证照不符。", "The disclosed fields do not belong to the licence."),
+        Reason.NOT_AS_ASKED: Text("出示的内容与请求不符。", "It is not what was asked for."),
+        Reason.NOT_CONFIRMED: Text("持证人未确认所请求的事项。", "The holder did not confirm the act that was asked."),
         Reason.NOT_YET_VALID: Text("证照尚未生效。", "The licence is not valid yet."),
         Reason.EXPIRED: Text("证照已过有效期。", "The licence has expired."),
         Reason.NOT_BOUND: Text("缺少持证人本人的确认。", "The holder's own confirmation is missing."),

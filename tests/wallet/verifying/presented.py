@@ -81,6 +81,7 @@ def encode_json(content: Any) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
+ACT = encode_json({"type": "urn:kabao:transaction:confirmation", "credential_ids": ["q"], "text": "同意"})
 EXPECTED = Expected(binding=True, audience=AUDIENCE, nonce=NONCE, vcts=None, binding_age=timedelta(minutes=5))
 
 
@@ -129,7 +130,14 @@ class Presented:
         """Add the holder's binding, unless there is to be none."""
         if not self.bound:
             return presented
-        payload = {"iat": int(NOW.timestamp()), "aud": AUDIENCE, "nonce": NONCE, "sd_hash": sd_jwt.sd_hash(presented), **self.binding}
+        payload = {
+            "iat": int(NOW.timestamp()),
+            "aud": AUDIENCE,
+            "nonce": NONCE,
+            "sd_hash": sd_jwt.sd_hash(presented),
+            "transaction_data_hashes": [sd_jwt.sd_hash(ACT)],
+        }
+        payload |= self.binding
         return presented + sign(without_none(payload), self.bound_by, {"typ": "kb+jwt", **self.binding_header})
 
 

@@ -16,14 +16,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys import suites
-from tests.wallet.verifying.presented import EXPECTED, ISSUER, NOW, VCT, YEAR, Presented, certificate, encode, encode_json, key, leaf, root, trust
+from tests.wallet.verifying.presented import (
+    ACT,
+    EXPECTED,
+    ISSUER,
+    NOW,
+    VCT,
+    YEAR,
+    Presented,
+    certificate,
+    encode,
+    encode_json,
+    key,
+    leaf,
+    root,
+    trust,
+)
 from wallet.issuing import sd_jwt
 from wallet.issuing.sd_jwt import Disclosure
+from wallet.presenting.dcql import read_query
 from wallet.verifying import checks, compact_reading, mdoc_reading, presentations, sd_jwt_reading, vc_jwt_reading
 from wallet.verifying.checks import CHECKS, Expected, NotVerified, Reason, Result, StatusUnknown, Verified, verify
 
+QUERY = read_query(
+    {
+        "credentials": [
+            {
+                "id": "q",
+                "format": "dc+sd-jwt",
+                "meta": {"vct_values": [VCT]},
+                "claims": [{"path": ["licence_identifier"], "values": ["1.2.156.3005.2.test"]}],
+            }
+        ]
+    }
+).credentials[0]
+ASKED = dataclasses.replace(EXPECTED, query=QUERY, confirming=(ACT,))
 
-def run(text: str, *, expected: Expected = EXPECTED, state: str = "valid", shift: timedelta = timedelta(0)) -> Verified:
+
+def run(text: str, *, expected: Expected = ASKED, state: str = "valid", shift: timedelta = timedelta(0)) -> Verified:
     return verify(text, expected=expected, trust=trust(), status_of=lambda claims: state, now=NOW + shift)
 
 
@@ -112,6 +142,8 @@ CASES: dict[str, tuple[str, Reason, str]] = {
     "a digest twice": ("disclosures", Reason.BAD_DISCLOSURES, another_payload()),
     "another hash": ("disclosures", Reason.BAD_DISCLOSURES, spoilt(payload={"_sd_alg": "sha-1"})),
     "a hidden expiry": ("disclosures", Reason.BAD_DISCLOSURES, spoilt(payload={"_sd": [EXP.digest]}, shown=(), more=(EXP,))),
+    "less than was asked for": ("asked", Reason.NOT_AS_ASKED, spoilt(claims={"licence_identifier": None})),
+    "another value than was asked for": ("asked", Reason.NOT_AS_ASKED, spoilt(claims={"licence_identifier": "1.2.156.3005.2.other"})),
     "expired": ("validity", Reason.EXPIRED, spoilt(claims={"exp": TIME})),
     "not yet valid": ("validity", Reason.NOT_YET_VALID, spoilt(claims={"nbf": TIME + 100})),
     "issued in the future": ("validity", Reason.NOT_YET_VALID, spoilt(claims={"iat": TIME + 100})),
@@ -136,6 +168,11 @@ CASES: dict[str, tuple[str, Reason, str]] = {
     "another nonce": ("nonce", Reason.WRONG_NONCE, spoilt(binding={"nonce": "another"})),
     "no nonce": ("nonce", Reason.WRONG_NONCE, spoilt(binding={"nonce": None})),
     "a nonce that is a number": ("nonce", Reason.WRONG_NONCE, spoilt(binding={"nonce": 1})),
+    "no act": ("transaction", Reason.NOT_CONFIRMED, spoilt(binding={"transaction_data_hashes": None})),
+    "another act": ("transaction", Reason.NOT_CONFIRMED, spoilt(binding={"transaction_data_hashes": [sd_jwt.sd_hash(ACT + "A")]})),
+    "one act more": ("transaction", Reason.NOT_CONFIRMED, spoilt(binding={"transaction_data_hashes": [sd_jwt.sd_hash(ACT)] * 2})),
+    "an act that is no text": ("transaction", Reason.NOT_CONFIRMED, spoilt(binding={"transaction_data_hashes": [7]})),
+    "acts under another hash": ("transaction", Reason.NOT_CONFIRMED, spoilt(binding={"transaction_data_hashes_alg": "sha-512"})),
     "nobody keeps its status": ("status", Reason.NO_STATUS, spoilt(claims={"status": None})),
 }  # fmt: skip
 
