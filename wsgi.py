@@ -177,6 +177,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         people_desk_pages,
         receipt_pages,
         receipts_api,
+        verification_batches_api,
         verifications_api,
     )
     from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
@@ -241,6 +242,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
     for blueprint in (*issuing_desk, desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
+    api.register_blueprint(verification_batches_api.verification_batches)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
         api.register_blueprint(interface)
 

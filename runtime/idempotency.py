@@ -7,11 +7,12 @@ The body is remembered by a keyed digest, so that a key used for something else 
 import hashlib
 import hmac
 import json
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -52,6 +53,12 @@ def digest_of(body: Any, *, pepper: bytes) -> bytes:
     return hmac.digest(pepper, json.dumps(body, sort_keys=True, default=str).encode(), hashlib.sha256)
 
 
+def check_key(unverified: str) -> None:
+    """Check what a caller sent as a key; raises KeyMalformed."""
+    if not 0 < len(unverified) <= LIMIT or not unverified.isprintable():
+        raise KeyMalformed(field="Idempotency-Key")
+
+
 def claim(session: Session, *, caller: str, key: str | None, digest: bytes, result_id: UUID, now: datetime) -> UUID | None:
     """Claim the key for what is about to be made, as `result_id`.
 
@@ -60,8 +67,7 @@ def claim(session: Session, *, caller: str, key: str | None, digest: bytes, resu
     """
     if key is None:
         return None
-    if not 0 < len(key) <= LIMIT or not key.isprintable():
-        raise KeyMalformed(field="Idempotency-Key")
+    check_key(key)
     row = insert(IdempotencyKey).values(caller=caller, key=key, digest=digest, result_id=result_id, made_at=now)
     if session.execute(row.on_conflict_do_nothing().returning(IdempotencyKey.key)).first():
         return None
@@ -69,6 +75,19 @@ def claim(session: Session, *, caller: str, key: str | None, digest: bytes, resu
     if not hmac.compare_digest(before.digest, digest):
         raise KeyReused(field="Idempotency-Key")
     return before.result_id
+
+
+def hold(session: Session, *, caller: str, key: str) -> None:
+    """Let nobody else work at what a caller asks for under a key until the transaction ends; for who claims many keys that hang on one."""
+    name = hashlib.sha256(f"{caller}\n{key}".encode()).digest()[:8]
+    session.execute(select(func.pg_advisory_xact_lock(int.from_bytes(name, "big", signed=True))))
+
+
+def claimed_before(session: Session, *, caller: str, keys: Collection[str]) -> dict[str, tuple[bytes, UUID]]:
+    """Return what some keys of a caller made before, each with the digest of what was asked for."""
+    rows = select(IdempotencyKey.key, IdempotencyKey.digest, IdempotencyKey.result_id)
+    found = session.execute(rows.where(IdempotencyKey.caller == caller, IdempotencyKey.key.in_(keys)))
+    return {key: (digest, result_id) for key, digest, result_id in found}
 
 
 def prune(session: Session, *, now: datetime) -> int:

@@ -1,20 +1,20 @@
 """Who may work in a process at the same time: as many ordinary requests as `kabao serve --threads` says, and beside them one long one.
 
 A long request would keep a process from all others for minutes; so it has a thread of its own, which no ordinary request takes. Of two long ones
-the second is told to come again.
+at the same door the second is told to come again.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 
 from runtime.problems import TooManyRequests
 from runtime.settings import Settings
 
-LONG = ("/api/v1/licences:batch",)
-LONG_AT_ONCE = 1
+LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch")
+LONG_AT_ONCE = len(LONG)
 RETRY_AFTER = 15
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -59,8 +59,8 @@ class LongSeat:
 
 
 def take_long_seat() -> LongSeat:
-    """Take the seat for a long request; raises TooManyRequests if there is none."""
-    free: threading.Semaphore = current_app.extensions["kabao_long_seats"]
+    """Take the seat for a long request at this one's door; raises TooManyRequests if there is none."""
+    free: threading.Semaphore = current_app.extensions["kabao_long_seats"][request.path]
     if not free.acquire(blocking=False):
         raise TooManyRequests("a long request is under way in this process", retry_after=RETRY_AFTER)
     return LongSeat(free)
@@ -68,6 +68,6 @@ def take_long_seat() -> LongSeat:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give the application its seats."""
-    app.extensions["kabao_long_seats"] = threading.Semaphore(LONG_AT_ONCE)
+    app.extensions["kabao_long_seats"] = {path: threading.Semaphore(1) for path in LONG}
     if settings.threads:
         app.wsgi_app = Seats(app.wsgi_app, seats=settings.threads)  # type: ignore[method-assign]

@@ -17,6 +17,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Connection,
     Date,
@@ -77,6 +78,24 @@ FORMS: tuple[tuple[type[Any], tuple[Encode, Decode]], ...] = (
     (Integer, _whole(4)),
 )
 
+OIDS: tuple[tuple[type[Any], int], ...] = ((Uuid, 2950), (LargeBinary, 17), (String, 25), (Integer, 23))
+
+
+def _array_of(item: Any) -> tuple[Encode, Decode]:
+    """Return how a list of values, none of them null, is written; lists are not read."""
+    encode, oid = form_of(item)[0], next(oid for known, oid in OIDS if isinstance(item, known))
+
+    def write(values: Any) -> bytes:
+        raws = [encode(value) for value in values]
+        head = (1, 0, oid, len(raws), 1) if raws else (0, 0, oid)
+        return b"".join((*(number.to_bytes(4, "big") for number in head), *(len(raw).to_bytes(4, "big") + raw for raw in raws)))
+
+    return write, _unread
+
+
+def _unread(_: bytes) -> Any:
+    raise NotImplementedError("lists are not read")
+
 
 class Straight:
     """A statement of Core, ready to be sent; its parameters are named, and of the types that `FORMS` knows."""
@@ -96,13 +115,13 @@ class Straight:
     @cached_property
     def encoders(self) -> list[tuple[str, Encode]]:
         """The names of the values in their order, and how each is written."""
-        return [(name, _form_of(self._compiled.binds[name].type)[0]) for name in self._compiled.positiontup]
+        return [(name, form_of(self._compiled.binds[name].type)[0]) for name in self._compiled.positiontup]
 
     @cached_property
     def decoders(self) -> list[Decode]:
         """How each column of a row is read."""
         columns: Any = getattr(self.statement, "selected_columns", None) or getattr(self.statement, "_returning", ())
-        return [_form_of(column.type)[1] for column in columns]
+        return [form_of(column.type)[1] for column in columns]
 
     @cached_property
     def formats(self) -> list[int]:
@@ -206,5 +225,8 @@ def _forget(connection: Connection) -> None:
         connection.connection.info.pop(PREPARED, None)
 
 
-def _form_of(kind: Any) -> tuple[Encode, Decode]:
+def form_of(kind: Any) -> tuple[Encode, Decode]:
+    """Return how a value of a type of Core is written to the wire, and read from it."""
+    if isinstance(kind, ARRAY):
+        return _array_of(kind.item_type)
     return next(form for known, form in FORMS if isinstance(kind, known))

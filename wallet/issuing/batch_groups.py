@@ -14,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from idp.subjects.directory import recall
 from idp.subjects.numbers import Number, NumberRefused, parse_number
+from runtime.clashes import is_away, is_clash
 from runtime.database import transaction
 from runtime.gathering import Gathered
 from runtime.languages import Text
@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 GROUP = 200
 GROUP_SECONDS = 2.0
 ATTEMPTS, PAUSE = 4, 0.05
-CLASHES = ("40001", "40P01", "55P03")  # serialization, deadlock, a lock not had in time: others were at the same rows
 
 
 class LineFailed(Refusal):
@@ -89,11 +88,11 @@ class Work:
             try:
                 return self._together(lines, now=now)
             except Exception as error:
-                if _is_away(error):
+                if is_away(error):
                     raise
-                if len(lines) == 1 and not (_is_clash(error) and attempt + 1 < ATTEMPTS):
+                if len(lines) == 1 and not (is_clash(error) and attempt + 1 < ATTEMPTS):
                     return [self._failed(lines[0], error)]
-                if not _is_clash(error):
+                if not is_clash(error):
                     break
             time.sleep(PAUSE * (attempt + 1))
         return [outcome for line in lines for outcome in self._group([line], now=now)]
@@ -170,11 +169,3 @@ class Work:
 def _numbers(unverified: str) -> Iterator[Number]:
     with suppress(NumberRefused):
         yield parse_number(unverified)
-
-
-def _is_away(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or (isinstance(error, OperationalError) and not _is_clash(error)))
-
-
-def _is_clash(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CLASHES

@@ -55,19 +55,19 @@ class Line:
     fault: Refusal | None = None
 
 
-def split(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes | None]]:
+def split(pieces: Iterable[bytes], *, longest: int = LONGEST_LINE) -> Iterator[tuple[int, bytes | None]]:
     """Yield each line with its number, without its end (LF or CRLF); None for one that is too long. Blank lines are counted and left out."""
     rest, number, is_long = b"", 0, False
     for piece in pieces:
         *ended, rest = (rest + piece).split(b"\n")
         for line in ended:
             number += 1
-            if is_long or len(line) > LONGEST_LINE:
+            if is_long or len(line) > longest:
                 yield number, None
             elif stripped := _stripped(line, number):
                 yield number, stripped
             is_long = False
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > longest:
             rest, is_long = b"", True
     if is_long:
         yield number + 1, None

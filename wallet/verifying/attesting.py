@@ -46,6 +46,16 @@ class Finding:
     answer: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What is to be answered, and the rows that remain of it; there is no use where nobody's licence was recognised."""
+
+    answer: dict[str, Any]
+    entry: dict[str, Any]
+    receipt: dict[str, Any]
+    use: dict[str, Any] | None
+
+
 def attest(
     session: Session, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime, is_last: bool = False
 ) -> dict[str, Any]:
@@ -53,6 +63,13 @@ def attest(
 
     `is_last` says that nothing else is to be done in the transaction, which then ends with this.
     """
+    made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    records.write(session, entry=made.entry, receipt=made.receipt, use=made.use, is_last=is_last)
+    return made.answer
+
+
+def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:
+    """Sign a receipt, and return the answer with it and the rows to write: nothing is kept yet."""
     entry_id = new_id()
     jws = ring.signer(ring.RECEIPT).sign(_claims(settings, finding, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), typ=TYP)
     answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
@@ -68,11 +85,8 @@ def attest(
         "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
         "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
     }
-    use = _use(finding, asker=asker, receipt_id=receipt_id, now=now)
-    records.write(
-        session, entry=_entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), receipt=receipt, use=use, is_last=is_last
-    )
-    return answer
+    entry = _entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now)
+    return Attested(answer, entry, receipt, _use(finding, asker=asker, receipt_id=receipt_id, now=now))
 
 
 def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:

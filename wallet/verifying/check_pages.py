@@ -22,10 +22,10 @@ from wallet.issuing import sd_jwt
 from wallet.presenting import qr_codes
 from wallet.register.licences import LicenceState
 from wallet.verifying import brought
+from wallet.verifying.asked import open_file
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion
 from wallet.verifying.files import Found
 from wallet.verifying.verification import VerificationRequest, find
-from wallet.verifying.verifications_api import open_file
 
 DOOR = "public check"
 NOTHING = Text("请粘贴二维码内容，或选择图片、PDF。", "Paste the code, or choose a picture or PDF.")

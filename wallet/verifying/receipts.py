@@ -8,6 +8,7 @@ sealed for as long as a retry may ask for it again, then forgotten.
 import base64
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from uuid import UUID
 
 import jwt
 from sqlalchemy import CursorResult, Index, select, update
-from sqlalchemy.orm import Mapped, Session, defer, mapped_column
+from sqlalchemy.orm import Mapped, Session, defer, load_only, mapped_column
 
 from keys import ring, sealed_tables, sealing
 from runtime import idempotency, ledger
@@ -97,6 +98,12 @@ def answered_before(session: Session, receipt_id: UUID) -> dict[str, Any]:
     if answer is None:
         raise ReceiptNotFound("the answer is forgotten")
     return answer
+
+
+def answers_of(session: Session, receipt_ids: Collection[UUID]) -> dict[UUID, dict[str, Any] | None]:
+    """Return the answers that went with some receipts; None for one that is forgotten."""
+    found = session.scalars(select(Receipt).where(Receipt.id.in_(receipt_ids)).options(load_only(Receipt.id, Receipt.answer_sealed)))
+    return {receipt.id: receipt.answer for receipt in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,26 +11,21 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import Subject
 from idp.subjects.records import ACTIVE
 from keys import certificates
-from runtime import straight
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from runtime.straight import Straight
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
-from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
-from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type, get_version
+from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
-from wallet.register.licences import Licence, LicenceState, seen_by_calendar
+from wallet.register.licences import Licence
 from wallet.register.turns import moment_of, state_on
 from wallet.verifying import brought, foreign_status, wording
 from wallet.verifying.attesting import Asker, Finding, attest
@@ -41,16 +36,9 @@ from wallet.verifying.listed import Listed
 from wallet.verifying.named import Named, NamedLicence
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
+from wallet.verifying.standings import Entry, Known, Standing, entry_of, find_standing
 from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
 
-OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
-STANDING = Straight(
-    "standing",
-    select(*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
-    .join(Subject, Subject.id == Licence.holder_id)
-    .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
-    .where(Licence.identifier == bindparam("identifier")),
-)
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
 
 
@@ -58,32 +46,6 @@ class NotReadable(Refusal):
     """What was brought is of no form that a licence has."""
 
     code, status, title = "not-readable", 422, Text("内容不是可识别的电子证照或二维码。", "It is no e-licence and no code that can be read.")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the register says of a licence now: the columns that a verification asks for, its entry in the status list, and its holder's state."""
-
-    id: UUID
-    holder_id: UUID
-    type_code: str
-    type_version: int
-    issuer_code: str
-    state: str
-    act: str
-    valid_from: date
-    valid_until: date | None
-    status: int
-    holder_state: str
-
-    @property
-    def type(self) -> LicenceType:
-        """The licence's type, by the version under which it was issued."""
-        return get_version(self.type_code, self.type_version)
-
-    def state_at(self, now: datetime) -> LicenceState:
-        """Return the state with the calendar looked at, as `Licence.state_at` does."""
-        return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +94,7 @@ def verify_presented(
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
     """Look at what was shown; nothing is attested yet. Raises CodeUnknown, CodeSpent, CodeExpired, NotReadable, MomentRefused."""
     shown = open_shown(session, settings, request, now=now)
-    return _look(Register(session, settings, now), shown, request)
+    return look(Register(session, settings, now), shown, request)
 
 
 def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
@@ -141,7 +103,8 @@ def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
         check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
 
 
-def _look(register: "Register", shown: Shown, request: VerificationRequest) -> Finding:
+def look(register: "Register", shown: Shown, request: VerificationRequest) -> Finding:
+    """Put what was shown before the checks, and say what they found."""
     verified = failed = None
     try:
         status_of = shown.presentation.status_of if isinstance(shown.presentation, NamedLicence) else register.status_of
@@ -153,10 +116,13 @@ def _look(register: "Register", shown: Shown, request: VerificationRequest) -> F
 
 
 class Register:
-    """What the register and the keys say of a presentation; `licence` is the one that the status was asked of."""
+    """What the register and the keys say of a presentation; `licence` is the one that the status was asked of.
 
-    def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
-        self.session, self.settings, self.now = session, settings, now
+    `known` is what was asked ahead for many presentations together.
+    """
+
+    def __init__(self, session: Session, settings: Settings, now: datetime, known: Known | None = None) -> None:
+        self.session, self.settings, self.now, self.known = session, settings, now, known
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
 
@@ -175,7 +141,7 @@ class Register:
     @property
     def trust(self) -> Trust:
         """What credentials are judged by now."""
-        return current_trust()
+        return self.known.trust if self.known else current_trust()
 
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the licence's state now, from the register, in one query; of a licence of another province, from its own status list.
@@ -189,16 +155,8 @@ class Register:
         if listed is not None:
             self.foreign_state = foreign_status.status_of(self.settings, listed, claims, now=self.now)
             return self.foreign_state
-        reference = claims["status"].get("status_list")
-        uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
-        if not isinstance(uri, str) or type(index) is not int:
-            raise StatusUnknown
-        place = status_lists.place_of(self.settings, uri, index)
-        identifier = claims.get("licence_identifier")
-        if place is None or not isinstance(identifier, str):
-            raise StatusUnknown
-        rows = straight.run(self.session, STANDING, {"identifier": identifier, "list_id": place.list_id, "index": place.index})
-        standing = Standing(*rows[0]) if rows else None
+        entry = entry_of(self.settings, claims)
+        standing = self._standing(entry) if entry is not None else None
         if standing is None or not self._is_of(standing, claims):
             raise StatusUnknown
         self.licence = standing
@@ -210,6 +168,11 @@ class Register:
         if failure.check == "validity" and failure.claims and isinstance(failure.claims.get("status"), dict):
             with suppress(StatusUnknown):
                 self.status_of(failure.claims)
+
+    def _standing(self, entry: Entry) -> Standing | None:
+        if self.known is not None and entry in self.known.standings:
+            return self.known.standings[entry]
+        return find_standing(self.session, entry)
 
     def _is_of(self, licence: Standing, claims: Mapping[str, Any]) -> bool:
         issuer = certificates.department_uri(self.settings, licence.issuer_code)
@@ -253,7 +216,17 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
         redeemed = qr_codes.redeem(session, request.presented, now=now)
         expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
         return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id)
-    expected = Expected(request.binding, request.audience or qr_codes.audience(settings), request.nonce, None, lifetime)
+    return read_shown(settings, request)
+
+
+def is_looked_at_only(request: VerificationRequest) -> bool:
+    """Whether a request shows all that is to be looked at, so that nothing is spent, and nothing asked of the register but how a licence stands."""
+    return request.named is None and request.at is None and (request.seal is not None or not brought.is_dynamic(request.presented))
+
+
+def read_shown(settings: Settings, request: VerificationRequest) -> Shown:
+    """Return the presentation that a request shows itself; raises NotReadable."""
+    expected = Expected(request.binding, request.audience or qr_codes.audience(settings), request.nonce, None, settings.qr_lifetime)
     return Shown(request.presented, read_presented(request.presented, seal=request.seal, transcript=request.transcript), expected)
 
 

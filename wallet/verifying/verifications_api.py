@@ -1,11 +1,8 @@
 """For departments that were shown a licence: one address for the content of a QR code and for a presentation itself."""
 
-import base64
-from datetime import date, datetime
 from typing import Any
 
 from flask import current_app, g
-from marshmallow import ValidationError
 
 from idp.oauth.callers import bearer
 from runtime import documents
@@ -15,38 +12,17 @@ from runtime.documents import Document
 from runtime.guard import allow
 from runtime.idempotency import claim, digest_of
 from runtime.ids import new_id
-from runtime.languages import Text
 from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
-from runtime.problems import Refusal, TooManyRequests
 from runtime.settings import Settings
-from schemas.verifications import REQUIRED, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
+from schemas.verifications import IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
 from wallet.register.departments import get_department
+from wallet.verifying.asked import request_of
 from wallet.verifying.attesting import Asker
-from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file
-from wallet.verifying.named import Named
 from wallet.verifying.receipts import answered_before
-from wallet.verifying.verification import VerificationRequest, verify_presented
+from wallet.verifying.verification import verify_presented
 
-
-class FileRefused(Refusal):
-    """Nothing can be read in a file; `shown` says why."""
-
-    code, status, title = "file-unusable", 422, Text("无法从该文件读取证照。", "No licence can be read in the file.")
-
-
-FAULTS = {
-    "too-large": Text("文件、图像或页数过大。", "The file is too large, or has too many pixels or pages."),
-    "unknown": Text("请提供PDF、PNG或JPEG文件。", "Give a PDF, PNG or JPEG."),
-    "no-code": Text("图中未找到二维码。", "There is no QR code in the picture."),
-    "many-codes": Text("图中有多个二维码，请只拍摄一个。", "There are several codes in the picture; take one alone."),
-    "not-sealed": Text("该PDF没有部门签章或证照数据。", "The PDF has no department's seal, or no licence inside."),
-    "not-one-seal": Text("该PDF有多个签章。", "The PDF has more than one seal."),
-    "encrypted": Text("该PDF已加密。", "The PDF is encrypted."),
-    "broken": Text("文件已损坏或无法读取。", "The file is broken or cannot be read."),
-}
-RETRY_AFTER = 5
 verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")
 csrf.exempt(verifications)
 
@@ -76,45 +52,3 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
             if before is not None:
                 return Document(answered_before(session, before))
         return Document(verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment, is_last=True))
-
-
-def request_of(body: dict[str, Any]) -> VerificationRequest:
-    """Return a request from its document; a file is read before any transaction. Raises FileRefused, TooManyRequests, ValidationError."""
-    transcript, named = body.get("session_transcript"), body.get("licence")
-    found = open_file(_decoded(body["file"], "file", urlsafe=False)) if "file" in body else Found(body.get("presented", ""))
-    return VerificationRequest(
-        presented=found.text,
-        cause=body["cause"],
-        binding=body["binding"] == REQUIRED,
-        nonce=body.get("nonce"),
-        audience=body.get("audience"),
-        transcript=_decoded(transcript, "session_transcript", urlsafe=True) if transcript else None,
-        seal=found.seal,
-        named=Named(**named) if named else None,
-        at=_moment(body["at"]) if "at" in body else None,
-    )
-
-
-def open_file(unverified: bytes) -> Found:
-    """Return what a file holds; raises FileRefused, TooManyRequests."""
-    try:
-        return read_file(unverified)
-    except FilesBusy as error:
-        raise TooManyRequests("files are being read", retry_after=RETRY_AFTER) from error
-    except FileUnusable as fault:
-        raise FileRefused(fault.why, field="file", shown=FAULTS[fault.why]) from fault
-
-
-def _decoded(text: str, name: str, *, urlsafe: bool) -> bytes:
-    padded = text + "=" * (-len(text) % 4)
-    try:
-        return base64.b64decode(padded, altchars=b"-_" if urlsafe else None, validate=True)
-    except ValueError as error:
-        raise ValidationError({name: ["It is not base64."]}) from error
-
-
-def _moment(text: str) -> date | datetime:
-    try:
-        return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
-    except ValueError as error:
-        raise ValidationError({"at": ["It is no day or moment."]}) from error

@@ -226,7 +226,7 @@ def test_what_a_line_said_rests_sealed(app: Flask, sender: Sender, person: Perso
 
 
 def test_of_two_long_requests_at_once_in_a_process_the_second_is_told_to_come_again(app: Flask, sender: Sender, person: Person) -> None:
-    seats = app.extensions["kabao_long_seats"]
+    seats = app.extensions["kabao_long_seats"][PATH]
     assert seats.acquire(blocking=False)
     try:
         answer = sender.post([body_for(person)], key="seats")

@@ -1,0 +1,105 @@
+"""How licences stand in the register now, as a verification asks: the licence, its entry in the status list, and its holder, in one statement for
+one licence, or in one for many.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Integer, Text, and_, bindparam, column, func, select
+from sqlalchemy.orm import Session
+
+from idp.subjects.directory import Subject
+from runtime import straight
+from runtime.settings import Settings
+from runtime.straight import Straight
+from wallet.issuing import status_lists
+from wallet.issuing.status_lists import StatusEntry
+from wallet.register.catalogue import get_version
+from wallet.register.definitions import LicenceType
+from wallet.register.licences import Licence, LicenceState, seen_by_calendar
+from wallet.verifying.checks import Trust
+
+Entry = tuple[str, str, int]
+OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
+STANDING = Straight(
+    "standing",
+    select(*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
+    .join(Subject, Subject.id == Licence.holder_id)
+    .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
+    .where(Licence.identifier == bindparam("identifier")),
+)
+STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
+_ASKED = func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in (("identifiers", Text), ("lists", Text), ("indexes", Integer))))
+ASKED = _ASKED.table_valued(column("identifier", Text), column("list_id", Text), column("index", Integer), name="asked").render_derived()
+STANDINGS = Straight(
+    "standings",
+    select(ASKED.c.identifier, ASKED.c.list_id, ASKED.c.index, *STANDS)
+    .select_from(ASKED)
+    .join(Licence, Licence.identifier == ASKED.c.identifier)
+    .join(Subject, Subject.id == Licence.holder_id)
+    .join(StatusEntry, and_(StatusEntry.list_id == ASKED.c.list_id, StatusEntry.index == ASKED.c.index)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the register says of a licence now: the columns that a verification asks for, its entry in the status list, and its holder's state."""
+
+    id: UUID
+    holder_id: UUID
+    type_code: str
+    type_version: int
+    issuer_code: str
+    state: str
+    act: str
+    valid_from: date
+    valid_until: date | None
+    status: int
+    holder_state: str
+
+    @property
+    def type(self) -> LicenceType:
+        """The licence's type, by the version under which it was issued."""
+        return get_version(self.type_code, self.type_version)
+
+    def state_at(self, now: datetime) -> LicenceState:
+        """Return the state with the calendar looked at, as `Licence.state_at` does."""
+        return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
+
+
+def find_standing(session: Session, entry: Entry) -> Standing | None:
+    """Return how a licence stands that is named together with its status entry."""
+    rows = straight.run(session, STANDING, {"identifier": entry[0], "list_id": entry[1], "index": entry[2]})
+    return Standing(*rows[0]) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was asked ahead: what is trusted, and how the licences stand that some claims name; None where there is no such licence."""
+
+    trust: Trust
+    standings: Mapping[Entry, Standing | None]
+
+
+def know(session: Session, entries: Collection[Entry], *, trust: Trust) -> Known:
+    """Ask ahead, in one statement, how licences stand that are named together with their status entries."""
+    standings: dict[Entry, Standing | None] = dict.fromkeys(entries)
+    if entries:
+        identifiers, lists, indexes = zip(*entries, strict=True)
+        for identifier, list_id, index, *row in straight.run(session, STANDINGS, {"identifiers": identifiers, "lists": lists, "indexes": indexes}):
+            standings[identifier, list_id, index] = Standing(*row)
+    return Known(trust, standings)
+
+
+def entry_of(settings: Settings, claims: Mapping[str, Any]) -> Entry | None:
+    """Return the licence identifier that claims name, with the place in a status list of ours; None if they name no such place."""
+    status, identifier = claims.get("status"), claims.get("licence_identifier")
+    reference = status.get("status_list") if isinstance(status, dict) else None
+    uri, index = (reference.get("uri"), reference.get("idx")) if isinstance(reference, dict) else (None, None)
+    if not isinstance(uri, str) or type(index) is not int or not isinstance(identifier, str):
+        return None
+    place = status_lists.place_of(settings, uri, index)
+    return (identifier, place.list_id, place.index) if place is not None else None

@@ -1,0 +1,216 @@
+"""Working at a batch of verifications, a group a transaction: what is answered is durable, and one bad line costs itself alone.
+
+What many lines need is asked and written together: how the licences stand, what was answered before, and the rows that remain. The checks are those
+of a single verification, one presentation after the other. A line that does more than look, since a QR code is spent by it, has a savepoint of its
+own. If a group as a whole fails, each of its lines is tried in a transaction of its own.
+"""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from runtime import idempotency
+from runtime.clashes import is_away, is_clash
+from runtime.copying import Copy
+from runtime.database import transaction
+from runtime.idempotency import IdempotencyKey, KeyReused
+from runtime.ids import new_id
+from runtime.ledger import LedgerEntry
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.holding.uses import Use
+from wallet.issuing.batch_groups import LineFailed
+from wallet.issuing.batch_lines import problem_of
+from wallet.verifying import receipts
+from wallet.verifying.attesting import Asker, Attested, Finding, attested
+from wallet.verifying.presentations import Presentation
+from wallet.verifying.receipts import Receipt, ReceiptNotFound
+from wallet.verifying.standings import Entry, entry_of, know
+from wallet.verifying.trusting import current_trust
+from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, find, is_looked_at_only, look, read_shown
+from wallet.verifying.verification_lines import Line
+
+log = structlog.get_logger(__name__)
+GROUP, GROUP_BYTES = 100, 4 * 1024 * 1024
+GROUP_SECONDS = 2.0
+ATTEMPTS, PAUSE = 4, 0.05
+LONGEST_NAME = 128
+ENTRIES = Copy(LedgerEntry, ("id", "recorded_at", "act", "actor", "subject_id", "object_id", "detail"))
+RECEIPTS, USES, KEYS = (Copy(table, table.__table__.columns.keys()) for table in (Receipt, Use, IdempotencyKey))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a line: an answer with its receipt, or a problem."""
+
+    line: int
+    ref: str | None = field(default=None, repr=False)
+    receipt_id: UUID | None = None
+    answer: dict[str, Any] | None = field(default=None, repr=False)
+    problem: dict[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A line with what it shows, where only looking at that is asked, and the licence and status entry that it names."""
+
+    line: Line
+    shown: Shown | None = None
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """A batch at work for a caller: known by its key, under which each line is done once."""
+
+    settings: Settings
+    client_id: str
+    key: str
+    asker: Asker
+
+    @property
+    def caller(self) -> str:
+        """Whose keys the lines' are."""
+        return f"batch:{self.client_id}"
+
+    @cached_property
+    def pepper(self) -> bytes:
+        """The key of the digests by which lines are known again."""
+        return self.settings.derived_key("idempotency")
+
+    def key_of(self, line: int) -> str:
+        """Return the key of one line."""
+        return f"{self._hashed_key}:{line}"
+
+    @cached_property
+    def _hashed_key(self) -> str:
+        return base64.urlsafe_b64encode(hashlib.sha256(self.key.encode()).digest()).rstrip(b"=").decode()
+
+    def take(self, lines: Sequence[Line], *, now: datetime) -> Iterator[list[Done]]:
+        """Work at lines and yield what became of them, as soon as it is durable; raises DBAPIError if the database is away."""
+        left = list(lines)
+        while left:
+            done = self._group(left, now=now)
+            del left[: len(done)]
+            yield done
+
+    def _group(self, lines: Sequence[Line], *, now: datetime) -> list[Done]:
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._together(lines, now=now)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                if len(lines) == 1 and not (is_clash(error) and attempt + 1 < ATTEMPTS):
+                    return [_failed(lines[0], error)]
+                if not is_clash(error):
+                    break
+            time.sleep(PAUSE * (attempt + 1))
+        return [done for line in lines for done in self._group([line], now=now)]
+
+    def _together(self, lines: Sequence[Line], *, now: datetime) -> list[Done]:
+        opened = [_opened(self.settings, line) for line in lines]
+        done: list[Done] = []
+        with transaction() as session:
+            idempotency.hold(session, caller=self.caller, key=self.key)
+            group = Group(self, session, opened, now)
+            until = time.monotonic() + GROUP_SECONDS
+            for one in opened:
+                done.append(group.take(one))
+                if time.monotonic() > until:
+                    break
+            group.write()
+        return done
+
+
+class Group:
+    """Some lines in one transaction: what was asked ahead for all of them, and the rows that are to be written of them."""
+
+    def __init__(self, work: Work, session: Session, opened: Sequence[Opened], now: datetime) -> None:
+        self.work, self.session, self.now = work, session, now
+        keys = [work.key_of(one.line.number) for one in opened if one.line.request]
+        self.before = idempotency.claimed_before(session, caller=work.caller, keys=keys)
+        self.answers = receipts.answers_of(session, [result_id for _, result_id in self.before.values()]) if self.before else {}
+        self.known = know(session, {one.entry for one in opened if one.entry}, trust=current_trust())
+        self.made: list[Attested] = []
+        self.keys: list[dict[str, Any]] = []
+
+    def take(self, one: Opened) -> Done:
+        """Verify what a line shows, or answer what was answered before."""
+        line = one.line
+        if line.request is None:
+            assert line.fault is not None
+            return Done(line.number, line.ref, problem=problem_of(line.fault))
+        digest, key = line.digest(self.work.pepper), self.work.key_of(line.number)
+        try:
+            if key in self.before:
+                return Done(line.number, line.ref, self.before[key][1], self._answered(key, digest))
+            finding = self._find(one, line.request)
+        except Refusal as refusal:
+            return Done(line.number, line.ref, problem=problem_of(refusal))
+        receipt_id = new_id()
+        made = attested(self.work.settings, finding, asker=self.work.asker, receipt_id=receipt_id, now=self.now)
+        self.made.append(made)
+        self.keys.append({"caller": self.work.caller, "key": key, "digest": digest, "result_id": receipt_id, "made_at": self.now})
+        return Done(line.number, line.ref, receipt_id, made.answer)
+
+    def write(self) -> None:
+        """Write what remains of the lines."""
+        ENTRIES.write(self.session, (one.entry for one in self.made))
+        RECEIPTS.write(self.session, (one.receipt for one in self.made))
+        USES.write(self.session, (one.use for one in self.made if one.use is not None))
+        KEYS.write(self.session, self.keys)
+
+    def _find(self, one: Opened, request: VerificationRequest) -> Finding:
+        with nullcontext() if one.shown else self.session.begin_nested():
+            if one.shown is None:
+                finding = find(self.session, self.work.settings, request, now=self.now)
+            else:
+                finding = look(Register(self.session, self.work.settings, self.now, self.known), one.shown, request)
+            check_may_see(finding, asker=self.work.asker, now=self.now)
+        return finding
+
+    def _answered(self, key: str, digest: bytes) -> dict[str, Any]:
+        former, receipt_id = self.before[key]
+        if not hmac.compare_digest(former, digest):
+            raise KeyReused(field="line")
+        answer = self.answers.get(receipt_id)
+        if answer is None:
+            raise ReceiptNotFound("the answer is forgotten")
+        return answer
+
+
+def _opened(settings: Settings, line: Line) -> Opened:
+    """Read what a line shows, as far as that needs no database: nothing of it is believed, it only says what to ask the register for."""
+    if line.request is None or not is_looked_at_only(line.request):
+        return Opened(line)
+    try:
+        shown = read_shown(settings, line.request)
+    except Refusal as refusal:
+        return Opened(replace(line, request=None, fault=refusal))
+    return Opened(line, shown, _entry(settings, shown.presentation))
+
+
+def _entry(settings: Settings, unverified: Presentation | str) -> Entry | None:
+    """Return the licence and the status entry that a presentation names, if they can be asked for."""
+    try:
+        entry = entry_of(settings, unverified.payload) if isinstance(unverified, Presentation) else None
+    except ValueError:
+        return None
+    return entry if entry and all(len(text) <= LONGEST_NAME and text.isascii() and text.isprintable() for text in entry[:2]) else None
+
+
+def _failed(line: Line, error: Exception) -> Done:
+    log.error("a line failed", error=type(error).__name__, exc_info=error)
+    return Done(line.number, line.ref, problem=problem_of(LineFailed("failed")))
