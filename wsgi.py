@@ -129,6 +129,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.offer_pages import offer_pages
+    from wallet.holding.timeline_pages import timeline_pages
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
     from wallet.issuing import (
@@ -198,6 +199,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         home,
         wallet,
         card_pages,
+        timeline_pages,
         show,
         offline_pages,
         offer_pages,

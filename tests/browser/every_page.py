@@ -166,6 +166,7 @@ STOPS = [
     *_stop("wallet.show_cards", "newcomer|owner|boss, acting|guardian, acting", "/wallet"),
     *_stop("wallet.show_cards", "owner", "/wallet?show=over"),
     *_stop("wallet.show_cards", "owner", "/wallet", "#search"),
+    *_stop("timeline.show", "newcomer|owner|boss, acting", "/wallet/timeline"),
     *_stop("card.show", "owner", "card"),
     *_stop("card.show", "owner", "card", "#reveal"),
     *_stop("card.show_history", "owner", "card:/history"),
