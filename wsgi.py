@@ -152,7 +152,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         types_api,
     )
     from wallet.issuing import credential_details as _credential_details  # noqa: F401 (declares a type of authorization details)
-    from wallet.issuing.desk import numbering_jobs  # noqa: F401 (declares a job)
+    from wallet.issuing.desk import counting_jobs, numbering_jobs  # noqa: F401 (declare jobs)
     from wallet.issuing.desk.act_pages import act_desk
     from wallet.issuing.desk.batch_pages import batch_desk
     from wallet.issuing.desk.figures_pages import figures_desk
@@ -265,6 +265,7 @@ def commands() -> list[click.Command]:
     from keys.commands import keys
     from migrations.commands import init, migrate
     from runtime.commands import serve, worker
+    from wallet.issuing.desk import recount_commands  # noqa: F401 (a command of `licence`)
     from wallet.issuing.importing.commands import licence
     from wallet.register.commands import department, licence_type
     from wallet.verifying.bundle_commands import trust_bundle

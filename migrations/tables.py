@@ -41,7 +41,7 @@ from wallet.issuing.documents import kept
 from wallet.issuing.importing import uploads
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
-from wallet.register import catalogue, departments, licences, turns
+from wallet.register import catalogue, counts, departments, licences, turns
 from wallet.verifying import receipts, trust_sources
 
 OWNERS = (
@@ -106,6 +106,7 @@ OWNERS = (
     catalogue,
     departments,
     licences,
+    counts,
     turns,
     uses,
     favourites,

@@ -147,7 +147,9 @@ class LicencesQuerySchema(Schema):
 
     type = fields.String(validate=[validate.Length(1, 60), clean], metadata={"description": "Of a type.", "example": "driving-licence"})
     state = fields.String(validate=validate.OneOf(STATES), metadata={"description": "In a state.", "example": "valid"})
-    expiring_before = fields.Date(format="%Y-%m-%d", metadata={"description": "Whose last day lies before this one.", "example": "2026-12-31"})
+    expiring_before = fields.Date(
+        format="%Y-%m-%d", metadata={"description": "Whose last day lies before this one, by that day.", "example": "2026-12-31"}
+    )
     due = fields.Boolean(metadata={"description": "Whether they are due for change.", "example": True})
     after = fields.String(validate=[validate.Length(1, 80), clean], metadata={"description": "The `next` of the page before.", "example": CURSOR})
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500), metadata={"description": "At most so many.", "example": 100})
@@ -156,7 +158,7 @@ class LicencesQuerySchema(Schema):
 class LicencesSchema(Schema):
     """A page of licences."""
 
-    licences = fields.List(fields.Nested(LicenceSchema), metadata={"description": "By type and age."})
+    licences = fields.List(fields.Nested(LicenceSchema), metadata={"description": "By type and age, or by their ends."})
     next = fields.String(allow_none=True, metadata={"description": "Where the next page begins, or null; send it as `after`.", "example": CURSOR})
 
 

@@ -21,8 +21,8 @@ class AddressedProcesses(Processes):
         """The public address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def _environ(self) -> dict[str, str]:
-        return {**super()._environ(), "KABAO_PUBLIC_URL": self.url}
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "KABAO_PUBLIC_URL": self.url}
 
 
 class AddressedKabao(Kabao):

@@ -139,7 +139,7 @@ class Processes:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `kabao` to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "wsgi", *arguments], cwd=ROOT, env=self._environ(), capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "wsgi", *arguments], cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=60, check=False
         )
 
     def _start(self, name: str, *options: str) -> None:
@@ -147,14 +147,15 @@ class Processes:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "wsgi", name, *options],
                 cwd=ROOT,
-                env=self._environ(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    def _environ(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return what every process of it is started with."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KABAO_")}
         return {
             **kept,

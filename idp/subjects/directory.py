@@ -150,6 +150,11 @@ def get_subject(session: Session, subject_id: UUID) -> Subject:
     return subject
 
 
+def get_subjects(session: Session, subject_ids: Collection[UUID]) -> dict[UUID, Subject]:
+    """Return the subjects with some ids, in one query; one that does not exist is left out."""
+    return {subject.id: subject for subject in session.scalars(select(Subject).where(Subject.id.in_(subject_ids)))} if subject_ids else {}
+
+
 def present_numbers(session: Session, numbers: Collection[str]) -> dict[str, str]:
     """Return the present number by each former one among some numbers, in one query."""
     indexes = {index: number for number in numbers for index in sealing.indexes_of(number)}

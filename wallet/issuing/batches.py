@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint, exists, func, select, text, update
+from sqlalchemy import Index, UniqueConstraint, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -162,13 +162,6 @@ def said_of(row: BatchLine) -> dict[str, Any]:
     """Open what a line said."""
     opened: dict[str, Any] = {} if row.said_sealed is None else json.loads(sealing.unseal(row.said_sealed, table=LINES, column=SAID, row=row.id))
     return opened
-
-
-def count(session: Session, batch_id: UUID) -> tuple[int, int]:
-    """Return how many lines have their licence, and how many were refused."""
-    statement = select(func.count(BatchLine.licence_id), func.count()).where(BatchLine.batch_id == batch_id)
-    issued, looked_at = session.execute(statement).one()
-    return issued, looked_at - issued
 
 
 def forget(*, now: datetime) -> int:

@@ -36,13 +36,17 @@ class Filter:
 
 
 def list_own(session: Session, wanted: Filter, *, department: str, limit: int, now: datetime) -> tuple[Sequence[Licence], str | None]:
-    """Return a page of what a department has issued, by type and age, and the cursor of the next; raises NotACursor, LicenceTypeNotFound."""
+    """Return a page of what a department has issued, and the cursor of the next; raises NotACursor, LicenceTypeNotFound.
+
+    By type and age; what is asked for by its end comes by its end. Either is the order of an index, read as far as the page goes.
+    """
     rows = select(Licence).where(Licence.issuer_code == department, *_conditions(wanted, today=china_date(now)))
+    by = Licence.type_code if wanted.expiring_before is None else Licence.valid_until
     if wanted.after is not None:
-        rows = rows.where(tuple_(Licence.type_code, Licence.id) > _cursor(wanted.after))
-    found = session.scalars(rows.order_by(Licence.type_code, Licence.id).limit(limit + 1)).all()
+        rows = rows.where(tuple_(by, Licence.id) > _cursor(wanted.after, is_day=wanted.expiring_before is not None))
+    found = session.scalars(rows.order_by(by, Licence.id).limit(limit + 1)).all()
     last = found[limit - 1] if len(found) > limit else None
-    return found[:limit], f"{last.type_code}.{last.id}" if last else None
+    return found[:limit], f"{last.type_code if wanted.expiring_before is None else last.valid_until}.{last.id}" if last else None
 
 
 def search_own(session: Session, unverified_number: str, *, department: str, client: str, matter: str | None, now: datetime) -> list[Licence]:
@@ -89,9 +93,9 @@ def _in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:
     return [Licence.state == state.value, Licence.act != BY_CALENDAR]
 
 
-def _cursor(after: str) -> tuple[str, UUID]:
-    type_code, _, licence_id = after.partition(".")
+def _cursor(after: str, *, is_day: bool) -> tuple[str | date, UUID]:
+    first, _, licence_id = after.partition(".")
     try:
-        return type_code, UUID(licence_id)
+        return date.fromisoformat(first) if is_day else first, UUID(licence_id)
     except ValueError as error:
         raise NotACursor(field="after") from error

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from runtime.clock import now, shifted
 from runtime.database import transaction
@@ -19,7 +19,7 @@ from tests.world_wallet import example_fields
 from wallet.issuing import status_lists
 from wallet.issuing.credentials import credentials_of
 from wallet.register.acts import PLAIN_ACTS, TURNS, Act
-from wallet.register.licences import china_date, get_licence
+from wallet.register.licences import Licence, china_date, get_licence
 
 WHY = {"reason": "测试理由", "legal_basis": "《测试法》第一条"}
 PATHS = {
@@ -314,6 +314,20 @@ def test_a_department_finds_its_own_licences_page_by_page(app: Flask, client: Fl
     with shifted(timedelta(days=20 * 365)):
         desk.renew_token()
         assert len(desk.get("/licences?state=expired").json["licences"]) == 4
+
+
+def test_what_is_asked_for_by_its_end_comes_by_its_end(app: Flask, desk: Desk, person: Person) -> None:
+    issued = [desk.issue(person)["id"] for _ in range(5)]
+    with app.app_context(), transaction() as session:
+        for days, licence_id in zip((4, 0, 2, 2, 9), issued, strict=True):
+            ends = china_date(now()) + timedelta(days=days)
+            session.execute(update(Licence).where(Licence.id == UUID(licence_id)).values(valid_until=ends))
+    query = f"expiring_before={china_date(now()) + timedelta(days=9)}&limit=2"
+    first = desk.get(f"/licences?{query}").json
+    rest = desk.get(f"/licences?{query}&after={first['next']}").json
+    assert [one["id"] for one in (*first["licences"], *rest["licences"])] == [issued[1], issued[2], issued[3], issued[0]]
+    assert rest["next"] is None
+    assert desk.get(f"/licences?{query}&after=driving-licence.{issued[0]}").json["field"] == "after"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, g, render_template
 
-from idp.subjects.directory import get_subject, number_of
+from idp.subjects.directory import get_subjects, number_of
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -26,9 +26,10 @@ def expiring() -> str:
     with transaction() as session:
         watched = watch.lights(session, department=g.officer_of, now=moment)
         showing = {light: watch.showing(session, light, department=g.officer_of, now=moment) for light in Light}
-        holders = {one.id: number_of(get_subject(session, one.holder_id)).masked() for rows in showing.values() for one in rows}
+        subjects = get_subjects(session, {one.holder_id for rows in showing.values() for one in rows})
+        holders = {one: number_of(subject).masked() for one, subject in subjects.items()}
     lists = {
-        light: [(one.id, type_of(one).name, holders[one.id], one.valid_until, watch.days_left(one, now=moment)) for one in rows]
+        light: [(one.id, type_of(one).name, holders[one.holder_id], one.valid_until, watch.days_left(one, now=moment)) for one in rows]
         for light, rows in showing.items()
     }
     return render_template(
@@ -38,6 +39,7 @@ def expiring() -> str:
         totals={light: sum(one.counts.get(light, 0) for one in watched) for light in Light},
         lists=lists,
         most=watch.PAGE,
+        moment=moment,
         department=get_department(g.officer_of).name,
     )
 
@@ -46,9 +48,10 @@ def expiring() -> str:
 @allow(officer)
 def figures() -> str:
     """Show how the department's licences stand, and a year of its work."""
+    moment = now()
     with transaction() as session:
         standings = statistics.standings(session, department=g.officer_of)
-        months = statistics.months(session, department=g.officer_of, now=now())
+        months = statistics.months(session, department=g.officer_of, now=moment)
     acts = [act for act in Act if any(act in month.acts for month in months)]
     return render_template(
         "issuing/statistics.html",
@@ -59,4 +62,5 @@ def figures() -> str:
         acts=[(act, ACT_TEXTS[act]) for act in acts],
         total=sum(one.total for one in standings),
         department=get_department(g.officer_of).name,
+        moment=moment,
     )

@@ -3,6 +3,7 @@
 Whoever looks for a person's licences says why; the search is written down and the holder can read it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from flask import Blueprint, Response, g, make_response, render_template, reques
 from sqlalchemy.orm import Session
 from wtforms import StringField
 
-from idp.subjects.directory import get_subject, name_of, number_of
+from idp.subjects.directory import Subject, get_subject, get_subjects, name_of, number_of
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -73,7 +74,7 @@ def found() -> Response:
     try:
         with transaction() as session:
             look = Look(sought, cause, g.officer_of, g.signed_in.subject_id)
-            rows = [_row(session, one) for one in looking.find(session, look, now=now())]
+            rows = _rows(session, looking.find(session, look, now=now()))
     except Refusal as refusal:
         form.sought.errors = [refusal.shown or refusal.title]
         return _list_page(form, refusal.status)
@@ -127,8 +128,8 @@ def _list_page(form: FindForm, status: int) -> Response:
     wanted = _filter(request.args)
     with transaction() as session:
         page, following = listing.list_own(session, wanted, department=g.officer_of, limit=PAGE, now=now())
-        rows = [_row(session, one) for one in page]
-        arriving = [_row(session, one) for one in looking.arriving(session, department=g.officer_of)]
+        rows = _rows(session, page)
+        arriving = _rows(session, looking.arriving(session, department=g.officer_of))
     mine = types_under(department=g.officer_of, action=Action.ISSUE, now=now())
     answer = render_template(
         "issuing/licences.html",
@@ -155,8 +156,13 @@ def _filter(asked: Any) -> Filter:
     )
 
 
-def _row(session: Session, licence: Licence) -> dict[str, Any]:
-    holder = get_subject(session, licence.holder_id)
+def _rows(session: Session, licences: Sequence[Licence]) -> list[dict[str, Any]]:
+    """Return licences as the list shows them, their holders read at once."""
+    holders = get_subjects(session, {one.holder_id for one in licences})
+    return [_row(one, holders[one.holder_id]) for one in licences]
+
+
+def _row(licence: Licence, holder: Subject) -> dict[str, Any]:
     return {
         "id": licence.id,
         "name": type_of(licence).name,

@@ -1,13 +1,14 @@
-"""What a department has issued, in numbers: how its licences stand, and how many a month it issued, changed and ended in the last year."""
+"""What a department has issued, in numbers of this moment: how its licences stand, and how often it did what each month of the last year."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from wallet.register import counts
 from wallet.register.acts import Act
-from wallet.register.licences import Licence, LicenceState, beginning_of, china_date
+from wallet.register.licences import LicenceState, china_date
 
 MONTHS = 12
 
@@ -27,7 +28,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month's work: how many were issued, and how many ended or changed by which last act."""
+    """A month's work: how many were issued, successors among them, and how often each other act was done."""
 
     first_day: date
     issued: int
@@ -36,26 +37,24 @@ class Month:
 
 def standings(session: Session, *, department: str) -> list[Standing]:
     """Return how a department's licences stand, type by type, the most numerous first."""
-    rows = select(Licence.type_code, Licence.state, func.count()).where(Licence.issuer_code == department)
+    numbers = counts.counted(department=department, kind=counts.STANDING)
+    total = func.sum(numbers.c.number)
+    rows = select(numbers.c.type_code, numbers.c.what, total).group_by(numbers.c.type_code, numbers.c.what).having(total != 0)
     found: dict[str, dict[LicenceState, int]] = {}
-    for type_code, state, count in session.execute(rows.group_by(Licence.type_code, Licence.state)):
-        found.setdefault(type_code, {})[LicenceState(state)] = count
-    return sorted((Standing(type_code, counts) for type_code, counts in found.items()), key=lambda one: (-one.total, one.type_code))
+    for type_code, state, count in session.execute(rows):
+        found.setdefault(type_code, {})[LicenceState(state)] = int(count)
+    return sorted((Standing(type_code, states) for type_code, states in found.items()), key=lambda one: (-one.total, one.type_code))
 
 
 def months(session: Session, *, department: str, now: datetime) -> list[Month]:
     """Return the last twelve months, the present one last."""
     days = _first_days(china_date(now))
-    since = beginning_of(days[0])
-    month = func.date_trunc("month", Licence.issued_at, literal_column("'Asia/Shanghai'"))
-    issued_rows = select(month, func.count()).where(Licence.issuer_code == department, Licence.issued_at >= since).group_by(month)
-    issued = {china_date(moment): count for moment, count in session.execute(issued_rows)}
-    changed = func.date_trunc("month", Licence.changed_at, literal_column("'Asia/Shanghai'"))
-    acted = (Licence.issuer_code == department, Licence.changed_at >= since, Licence.act != Act.ISSUE.value)
+    numbers = counts.counted(department=department, kind=counts.ACT, since=days[0])
+    month, total = func.date_trunc("month", numbers.c.day), func.sum(numbers.c.number)
     acts: dict[date, dict[Act, int]] = {}
-    for moment, act, count in session.execute(select(changed, Licence.act, func.count()).where(*acted).group_by(changed, Licence.act)):
-        acts.setdefault(china_date(moment), {})[Act(act)] = count
-    return [Month(day, issued.get(day, 0), acts.get(day, {})) for day in days]
+    for moment, act, count in session.execute(select(month, numbers.c.what, total).group_by(month, numbers.c.what).having(total != 0)):
+        acts.setdefault(moment.date(), {})[Act(act)] = int(count)
+    return [Month(day, acts.get(day, {}).pop(Act.ISSUE, 0), acts.get(day, {})) for day in days]
 
 
 def _first_days(today: date) -> list[date]:

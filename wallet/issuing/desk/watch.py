@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from runtime.languages import Text
+from wallet.register import counts
 from wallet.register.licences import BY_CALENDAR, Licence, LicenceState, china_date
 
 PAGE = 50
@@ -49,12 +50,14 @@ class Watched:
 def lights(session: Session, *, department: str, now: datetime) -> list[Watched]:
     """Return, by type, how many of a department's licences show which light."""
     today = china_date(now)
-    light = case(*((Licence.valid_until <= today + timedelta(days=days), one.value) for one, days in UNTIL.items()))
-    rows = select(Licence.type_code, light, func.count()).where(*_ending(department, today)).group_by(Licence.type_code, light)
+    first, last = _span(today)
+    numbers = counts.counted(department=department, kind=counts.ENDING, since=first, until=last)
+    light = case(*((numbers.c.day <= today + timedelta(days=days), one.value) for one, days in UNTIL.items()))
+    total = func.sum(numbers.c.number)
     found: dict[str, dict[Light, int]] = {}
-    for type_code, name, count in session.execute(rows):
-        found.setdefault(type_code, {})[Light(name)] = count
-    return [Watched(type_code, counts) for type_code, counts in sorted(found.items())]
+    for type_code, name, count in session.execute(select(numbers.c.type_code, light, total).group_by(numbers.c.type_code, light).having(total != 0)):
+        found.setdefault(type_code, {})[Light(name)] = int(count)
+    return [Watched(type_code, lit) for type_code, lit in sorted(found.items())]
 
 
 def showing(session: Session, light: Light, *, department: str, now: datetime) -> list[Licence]:
@@ -73,6 +76,11 @@ def days_left(licence: Licence, *, now: datetime) -> int:
 
 
 def _ending(department: str, today: date) -> list[ColumnElement[bool]]:
-    ends = Licence.valid_until.between(today - timedelta(days=SEEN_AFTER), today + timedelta(days=max(UNTIL.values())))
+    ends = Licence.valid_until.between(*_span(today))
     lapsed = and_(Licence.state == LicenceState.LAPSED.value, Licence.act == BY_CALENDAR)
     return [Licence.issuer_code == department, ends, or_(Licence.state == LicenceState.VALID.value, lapsed), Licence.successor_id.is_(None)]
+
+
+def _span(today: date) -> tuple[date, date]:
+    """Return the first and the last day whose licences show a light."""
+    return today - timedelta(days=SEEN_AFTER), today + timedelta(days=max(UNTIL.values()))

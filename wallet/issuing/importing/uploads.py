@@ -59,7 +59,7 @@ class TooManyRows(Refusal):
 
 
 class ImportFile(Base):
-    """A file under import: `told_sealed` has its name, its columns and its mapping; `parts_done` of `parts` were worked at."""
+    """A file under import: `told_sealed` has its name, its columns and its mapping; `parts_done` of `parts` were worked at, with this result."""
 
     __tablename__ = FILES
     batch_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -70,6 +70,8 @@ class ImportFile(Base):
     lines: Mapped[int]
     parts: Mapped[int]
     parts_done: Mapped[int]
+    issued: Mapped[int] = mapped_column(server_default="0")
+    refused: Mapped[int] = mapped_column(server_default="0")
     made_at: Mapped[datetime]
 
 
@@ -131,12 +133,12 @@ def start(
 def imports_of(session: Session, *, department: str, limit: int = 50) -> list[Progress]:
     """Return the newest imports of a department."""
     rows = select(ImportFile).where(ImportFile.department == department).order_by(ImportFile.made_at.desc()).limit(limit)
-    return [_progress(session, row) for row in session.scalars(rows)]
+    return [_progress(row) for row in session.scalars(rows)]
 
 
 def progress_of(session: Session, batch_id: UUID, *, department: str) -> Progress:
     """Return how far an import is; raises ImportNotFound."""
-    return _progress(session, _get(session, batch_id, department=department))
+    return _progress(_get(session, batch_id, department=department))
 
 
 def issued_rows(session: Session, batch_id: UUID, *, department: str) -> Iterator[str]:
@@ -159,10 +161,11 @@ def work_at_next(settings: Settings, batch_id: UUID, *, now: datetime) -> bool:
         batches.touch(session, batch_id, now=now)
     mapping = read_mapping(told["mapping"])
     work = Work(settings, batch_id, running.caller_of(file.department), file.department, describe=running.describing(mapping), once=True)
-    running.take_rows(work, mapping, told["columns"], rows)
+    refused = sum(one.problem is not None for one in running.take_rows(work, mapping, told["columns"], rows))
     with transaction() as session:
         done = update(ImportFile).where(ImportFile.batch_id == batch_id, ImportFile.parts_done == part)
-        session.execute(done.values(parts_done=part + 1))
+        so_far = {"issued": ImportFile.issued + len(rows) - refused, "refused": ImportFile.refused + refused}
+        session.execute(done.values(parts_done=part + 1, **so_far))
     return True
 
 
@@ -199,10 +202,9 @@ def _get(session: Session, batch_id: UUID, *, department: str) -> ImportFile:
     return file
 
 
-def _progress(session: Session, file: ImportFile) -> Progress:
-    issued, refused = batches.count(session, file.batch_id)
+def _progress(file: ImportFile) -> Progress:
     name, is_over = _told(file)["name"], file.parts_done >= file.parts
-    return Progress(file.batch_id, name, file.type_code, file.started_by, file.made_at, file.lines, issued, refused, is_over)
+    return Progress(file.batch_id, name, file.type_code, file.started_by, file.made_at, file.lines, file.issued, file.refused, is_over)
 
 
 def _csv(session: Session, file: ImportFile, *, issued: bool) -> Iterator[str]:
