@@ -43,6 +43,7 @@ from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.register import catalogue, counts, departments, licences, turns
 from wallet.verifying import receipts, trust_sources
+from wallet.verifying.openid4vp import requests as presentation_requests
 
 OWNERS = (
     ring,
@@ -112,6 +113,7 @@ OWNERS = (
     favourites,
     licence_notices,
     receipts,
+    presentation_requests,
     trust_sources,
     trust_list,
     qr_codes,
