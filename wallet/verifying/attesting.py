@@ -32,8 +32,8 @@ class Asker:
 class Finding:
     """What is to be attested: `verification` or `draw`, and how the licence came to be seen.
 
-    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt; that says `more`, too. Holder and licence are None where no
-    licence was recognised.
+    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt, which says `more`. Holder and licence are
+    None where no licence was recognised.
     """
 
     act: str

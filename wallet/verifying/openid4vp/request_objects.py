@@ -1,7 +1,7 @@
 """The signed request object that a wallet fetches, once. OpenID4VP 1.0 sections 5 and 8.3, RFC 9101, HAIP 1.0.
 
-Signed by the department that asks, whose certificate travels along, without the root. The cause and the basis are told in `verifier_info`, for wallets
-that show them; what only a wallet of ours would need to know is not in it.
+Signed by the department that asks, whose certificate travels along, without the root. Cause and basis are told in `verifier_info`, for wallets
+that show them.
 """
 
 import json

@@ -48,7 +48,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked, and how: `query` in DCQL, of which types; why, on what basis; the acts to confirm, as they are sent; where the holder goes on."""
+    """What is asked: `query` in DCQL, of which types; why, on what basis; acts to confirm, as they are sent; where the holder goes on."""
 
     query: dict[str, Any] = field(repr=False)
     types: list[str]
