@@ -59,6 +59,7 @@ ACTS = MappingProxyType(
         ),
         "licence.found": Text("查找到“{what}”", "Found the {what} in its register"),
         "licence.read": Text("查看了“{what}”的全部内容", "Looked at all that the {what} says"),
+        "act-request.read": Text("查看了“{what}”的申请内容", "Looked at all that a request for the {what} says"),
         "licences.searched": Text("查询了本部门为您签发的证照", "Looked up the licences that it has issued to you"),
         "guardian.entered": Text("监护人添加了未成年人", "A guardian entered a minor"),
         "mandate.asked": Text("有部门核实授权", "A department asked about mandates"),

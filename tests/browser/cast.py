@@ -38,7 +38,7 @@ from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
-from tests.world_wallet import DEFINITIONS, example_fields, make_officer, new_department, new_licence
+from tests.world_wallet import DEFINITIONS, example_dates, example_fields, make_officer, new_department, new_licence
 from wallet.issuing import pending as act_requests
 from wallet.issuing.desk import tables
 from wallet.issuing.importing import uploads
@@ -223,7 +223,9 @@ def staff_desk(cast: Cast) -> None:
     """Let an officer of a department that verifies and identifies look at the owner's licence."""
     app, officer, owner = cast.app, cast.invent("officer"), cast.people["owner"]
     with app.app_context():
-        department = new_department(verify=LICENCES, identify=[DOCUMENT], issue=("driving-licence", "fire-safety-approval", "birth-certificate"))
+        department = new_department(
+            verify=LICENCES, identify=[DOCUMENT], issue=("driving-licence", "fire-safety-approval", "birth-certificate", "minimum-living-allowance")
+        )
         with transaction() as session:
             make_officer(session, department=department, person=officer)
             make_officer(session, department=department, person=cast.invent("second officer"))
@@ -261,6 +263,7 @@ def issue_something(cast: Cast, department: str) -> None:
         asked = act_requests.submit(session, settings, order, doer=doer, now=now(), result_id=new_id())
         assert asked.request is not None
         cast.at["own licence"], cast.at["act request"] = f"/desk/licences/{ending.id}", f"/desk/requests/{asked.request.id}"
+        cast.at["issue request"] = f"/desk/requests/{ask_for_allowance(session, cast, doer)}"
         with NamedTemporaryFile(suffix=".csv") as file:
             file.write(tables.blank_table(get_type("driving-licence")).encode())
             file.flush()
@@ -268,6 +271,24 @@ def issue_something(cast: Cast, department: str) -> None:
             mapping = tables.mapping_of(get_type("driving-licence"))
             batch_id = uploads.start(session, settings, Path(file.name), name="2026-11.csv", mapping_text=mapping, **terms)
         cast.at["batch"] = f"/desk/batches/{batch_id}"
+
+
+def ask_for_allowance(session: Session, cast: Cast, doer: act_requests.Doer) -> UUID:
+    """Let an officer ask for a certificate that a household gets an allowance, which another has to approve, and return the request's id."""
+    kind = get_type("minimum-living-allowance")
+    begins, ends = example_dates(kind)
+    document = {
+        "type": kind.slug,
+        "holder": {"number": cast.people["owner"].number},
+        "fields": example_fields(kind.slug),
+        "valid_from": begins.isoformat(),
+        **({"valid_until": ends.isoformat()} if ends else {}),
+        "licence_number": kind.number_example,
+    }
+    settings, order = cast.app.extensions["kabao_settings"], order_of(Act.ISSUE, document)
+    waiting = act_requests.submit(session, settings, order, doer=doer, now=now(), result_id=new_id()).request
+    assert waiting is not None
+    return waiting.id
 
 
 def define_type(cast: Cast, department: str) -> None:

@@ -197,6 +197,8 @@ STOPS = [
     *_stop("act_desk.blank", "officer", "own licence:/transfer-out"),
     *_stop("request_desk.listed", "officer|idle officer", "/desk/requests"),
     *_stop("request_desk.one", "officer|second officer", "act request"),
+    *_stop("request_desk.one", "officer", "issue request"),
+    *_stop("request_desk.one", "officer", "issue request", "#reveal"),
     *_stop("batch_desk.listed", "officer|idle officer", "/desk/batches"),
     *_stop("batch_desk.one", "officer", "batch"),
     *_stop("figures_desk.expiring", "officer|idle officer", "/desk/expiring"),

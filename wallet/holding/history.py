@@ -10,6 +10,8 @@ from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import in_order, issuer_name, label_of
 from wallet.holding.uses import Use, Way, uses_of
+from wallet.issuing import pending
+from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import find_held, type_of
 
@@ -26,7 +28,7 @@ PAGE, FIRST = 50, 10  # on a page of their own, and on a card's
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One look at one licence; `passed` unless the check failed."""
+    """One look at one licence, or at a request for one (then there is no `licence_id` yet); `passed` unless the check failed."""
 
     id: UUID
     at: datetime
@@ -34,7 +36,7 @@ class Entry:
     cause: str
     way: Text
     fields: tuple[Text, ...]
-    licence_id: UUID
+    licence_id: UUID | None
     licence: Text
     receipt_id: UUID | None
     passed: bool
@@ -50,8 +52,7 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
 
 
 def _entry(session: Session, use: Use) -> Entry:
-    licence = find_held(session, use.licence_id, holder_id=use.holder_id)
-    licence_type = type_of(licence) if licence is not None else None
+    licence_id, licence_type = _what(session, use)
     return Entry(
         id=use.id,
         at=use.at,
@@ -59,11 +60,20 @@ def _entry(session: Session, use: Use) -> Entry:
         cause=use.cause,
         way=WAYS[use.way],
         fields=_labels(licence_type, use.fields),
-        licence_id=use.licence_id,
+        licence_id=licence_id,
         licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
     )
+
+
+def _what(session: Session, use: Use) -> tuple[UUID | None, LicenceType | None]:
+    """Return the licence that was seen, and its type; of a request for one what came of it, if anything did yet."""
+    licence = find_held(session, use.licence_id, holder_id=use.holder_id)
+    if licence is not None:
+        return licence.id, type_of(licence)
+    asked = pending.find_request(session, use.licence_id, department=use.department)
+    return (asked.result_id, get_type(asked.type_code)) if asked is not None else (None, None)
 
 
 def _labels(licence_type: LicenceType | None, names: list[str]) -> tuple[Text, ...]:

@@ -17,7 +17,7 @@ from runtime.database import Base
 from runtime.ids import new_id
 from wallet.issuing.desk import looking
 from wallet.issuing.desk.looking import Seen
-from wallet.register.licences import Licence, type_of
+from wallet.register.licences import Licence
 
 TABLE = "uses"
 
@@ -33,7 +33,10 @@ class Way(StrEnum):
 
 
 class Use(Base):
-    """One use of a licence. The cause rests sealed: officers write names into it. `verdict` is `valid` or `invalid`."""
+    """One use of a licence. The cause rests sealed: officers write names into it. `verdict` is `valid` or `invalid`.
+
+    Of one that is not issued yet `licence_id` is the request for it, which waits for a second officer.
+    """
 
     __tablename__ = TABLE
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -112,10 +115,8 @@ def uses_of(
 
 def take_down(session: Session, seen: Seen, now: datetime) -> None:
     """Write that an officer of the issuing department saw a licence, with the cause that they gave."""
-    licence = seen.licence
-    fields = [one.name for one in type_of(licence).fields] if seen.fields else []
-    about = {"holder_id": licence.holder_id, "licence_id": licence.id, "department": seen.department, "cause": seen.cause}
-    record_use(session, **about, fields=fields, way=Way.REGISTER, verdict="valid", receipt_id=None, now=now)
+    about = {"holder_id": seen.holder_id, "licence_id": seen.licence_id, "department": seen.department, "cause": seen.cause}
+    record_use(session, **about, fields=list(seen.fields), way=Way.REGISTER, verdict="valid", receipt_id=None, now=now)
 
 
 looking.on_look.append(take_down)

@@ -16,8 +16,9 @@ from idp.subjects.directory import find_subject
 from idp.subjects.numbers import NumberRefused, parse_number
 from keys import sealing
 from runtime import ledger
+from wallet.issuing.pending import ActRequestRow
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
-from wallet.register.licences import Licence, as_indexed, licences_of
+from wallet.register.licences import Licence, as_indexed, get_licence, licences_of, type_of
 
 LONGEST = 128
 
@@ -34,9 +35,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A licence that an officer saw, as it is told to `on_look`."""
+    """A licence of a holder that an officer saw, as it is told to `on_look`; or a request for one, by the id of the request."""
 
-    licence: Licence
+    holder_id: UUID
+    licence_id: UUID
     department: str
     cause: str = field(repr=False)
     fields: tuple[str, ...] = ()
@@ -49,13 +51,27 @@ def find(session: Session, look: Look, *, now: datetime) -> list[Licence]:
     """Return the department's own licences of a holder, or of a licence number or an identifier, and take down that they were looked for."""
     found = [one for one in _candidates(session, look.sought) if one.issuer_code == look.department]
     for licence in found:
-        _tell(session, Seen(licence, look.department, look.cause), look.officer_id, "licence.found", now=now)
+        seen = Seen(licence.holder_id, licence.id, look.department, look.cause)
+        _tell(session, seen, look.officer_id, "licence.found", type_code=licence.type_code, now=now)
     return found
 
 
 def take_down_look(session: Session, licence: Licence, *, department: str, officer_id: UUID, cause: str, now: datetime) -> None:
     """Take down that an officer had all of a licence before them."""
-    _tell(session, Seen(licence, department, cause, ("*",)), officer_id, "licence.read", now=now)
+    seen = Seen(licence.holder_id, licence.id, department, cause, tuple(one.name for one in type_of(licence).fields))
+    _tell(session, seen, officer_id, "licence.read", type_code=licence.type_code, now=now)
+
+
+def take_down_request(session: Session, asked: ActRequestRow, *, named: tuple[str, ...], officer_id: UUID, cause: str, now: datetime) -> None:
+    """Take down that an officer had all of a request before them, the fields `named` among it: whoever it is about can read it."""
+    department = asked.department_code
+    if asked.licence_id is not None:
+        licence = get_licence(session, asked.licence_id)
+        return take_down_look(session, licence, department=department, officer_id=officer_id, cause=cause, now=now)
+    for holder_id in asked.holder_ids:
+        seen = Seen(holder_id, asked.id, department, cause, named)
+        _tell(session, seen, officer_id, "act-request.read", type_code=asked.type_code, now=now)
+    return None
 
 
 def arriving(session: Session, *, department: str) -> list[Licence]:
@@ -79,9 +95,8 @@ def _numbered(session: Session, sought: str) -> list[Licence]:
     return list(session.scalars(select(Licence).where(which).limit(50)))
 
 
-def _tell(session: Session, seen: Seen, officer_id: UUID, act: str, *, now: datetime) -> None:
-    licence = seen.licence
-    about: dict[str, Any] = {"type": licence.type_code, "officer": str(officer_id)}
-    ledger.record(session, act, actor=f"department:{seen.department}", object_id=licence.id, subject_id=licence.holder_id, now=now, **about)
+def _tell(session: Session, seen: Seen, officer_id: UUID, act: str, *, type_code: str, now: datetime) -> None:
+    about: dict[str, Any] = {"type": type_code, "officer": str(officer_id)}
+    ledger.record(session, act, actor=f"department:{seen.department}", object_id=seen.licence_id, subject_id=seen.holder_id, now=now, **about)
     for hear in on_look:
         hear(session, seen, now)

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, flash, g, make_response, redirect, render_template, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import TextAreaField
+from wtforms import StringField, TextAreaField
 
 from runtime.clock import now
 from runtime.database import transaction
@@ -14,32 +14,33 @@ from runtime.guard import allow
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
+from schemas.causes import LONGEST as LONGEST_CAUSE
+from schemas.causes import is_readable
 from schemas.licence_acts import RefusalSchema
 from wallet.issuing import pending
-from wallet.issuing.orders import Order
+from wallet.issuing.desk import looking
+from wallet.issuing.desk.asked import facts_of
 from wallet.issuing.pending import Doer, RequestState
 from wallet.register.acts import ACT_TEXTS, Act
 from wallet.register.callers import officer, strong_officer
 from wallet.register.catalogue import get_type
-from wallet.register.definitions import LicenceType
 
 request_desk = Blueprint("request_desk", __name__, template_folder="templates")
 APPROVED, REFUSED = Text("已复核通过并办理。", "Approved, and done."), Text("已退回。", "It is refused.")
-LABELS = {
-    "valid_from": Text("有效期自", "Valid from"),
-    "valid_until": Text("有效期至", "Valid until"),
-    "licence_number": Text("证照编号", "Licence number"),
-    "effective_on": Text("生效日期", "In effect from"),
-    "to": Text("转往部门", "To which department"),
-    "reason": Text("理由", "Reason"),
-    "legal_basis": Text("法律依据", "Legal basis"),
-}
+WHY_COVERED = Text("请填写查看事由，最多200字；持证人可以看到。", "Say why you look, in at most 200 characters; the holder can read it.")
+DECIDING = Text("复核本部门拟办理的业务", "To decide on what the department is to do")
 
 
 class RefuseForm(PostedForm):
     """Why it is refused."""
 
     reason = TextAreaField(Text("退回理由", "Why it is refused"))
+
+
+class RevealForm(PostedForm):
+    """Why somebody looks at what is covered."""
+
+    cause = StringField(Text("查看事由", "Why you look"))
 
 
 @request_desk.route("/desk/requests", methods=["GET"])
@@ -59,8 +60,23 @@ def listed() -> str:
 @request_desk.route("/desk/requests/<uuid:request_id>", methods=["GET"])
 @allow(officer)
 def one(request_id: UUID) -> Response:
-    """Show what is asked for, whole: whoever approves must see what they approve."""
+    """Show what is asked for, and of its people nothing in full."""
     return _page(request_id, RefuseForm(), 200)
+
+
+@request_desk.route("/desk/requests/<uuid:request_id>", methods=["POST"])
+@allow(officer)
+def uncovered(request_id: UUID) -> Response:
+    """Show it whole, for a cause that is written down: whoever approves must see what they approve."""
+    form, cause = RevealForm(), (request.form.get("cause") or "").strip()
+    if not form.validate() or not 0 < len(cause) <= LONGEST_CAUSE or not is_readable(cause):
+        form.cause.errors = [WHY_COVERED]
+        return _page(request_id, RefuseForm(), 422, reveal=form)
+    with transaction() as session:
+        row = pending.get_request(session, request_id, department=g.officer_of)
+        named = tuple(pending.order_in(row).document.get("fields", {}))
+        looking.take_down_request(session, row, named=named, officer_id=g.signed_in.subject_id, cause=cause, now=now())
+    return _page(request_id, RefuseForm(), 200, revealed=True)
 
 
 @request_desk.route("/desk/requests/<uuid:request_id>/approve", methods=["POST"])
@@ -99,39 +115,31 @@ def refuse(request_id: UUID) -> AnyResponse:
     return redirect(url_for("request_desk.listed"), 303)
 
 
-def _page(request_id: UUID, form: RefuseForm, status: int) -> Response:
+def _page(request_id: UUID, form: RefuseForm, status: int, *, revealed: bool = False, reveal: RevealForm | None = None) -> Response:
+    """Show a request. What it asks of an officer who has seen it, or who has tried to decide, is the decision."""
     moment = now()
     with transaction() as session:
         row = pending.get_request(session, request_id, department=g.officer_of)
-    licence_type = get_type(row.type_code)
+    licence_type, is_mine = get_type(row.type_code), pending.is_by(row, _doer())
+    facts = facts_of(pending.order_in(row), licence_type, revealed=revealed)
+    is_covered, may_decide = any(fact.is_covered for fact in facts), row.state_at(moment) is RequestState.PENDING and not is_mine
+    reveal = reveal or RevealForm(formdata=None, cause=str(DECIDING) if may_decide else "")
     page = render_template(
         "issuing/request.html",
         form=form,
+        reveal=reveal,
         row=row,
         type=licence_type,
         title=ACT_TEXTS[Act(row.act)],
         state=row.state_at(moment),
-        is_mine=pending.is_by(row, _doer()),
-        may_decide=row.state_at(moment) is RequestState.PENDING and not pending.is_by(row, _doer()),
-        facts=_facts(pending.order_in(row), licence_type),
+        is_mine=is_mine,
+        is_covered=is_covered,
+        may_decide=may_decide,
+        decides=may_decide and (not is_covered or bool(form.errors or form.form_errors)),
+        facts=facts,
         refusal=pending.refusal_of(row),
     )
     return make_response(page, status)
-
-
-def _facts(order: Order, licence_type: LicenceType) -> list[tuple[Text, str]]:
-    """Return what is asked for, line by line, in words, the number in full: whoever approves answers for it."""
-    said = order.document
-    facts: list[tuple[Text, str]] = []
-    if "holder" in said:
-        facts.append((Text("持证主体号码", "Holder's number"), said["holder"]["number"]))
-        facts += [(Text("持证主体名称", "Holder's name"), said["holder"]["name"])] if said["holder"]["name"] else []
-    facts += [(label, str(said[name])) for name, label in LABELS.items() if said.get(name)]
-    for name, value in said.get("fields", {}).items():
-        field = licence_type.find_field(name)
-        shown = Text("（删除）", "(taken away)") if value is None else field.shown(value) if field else value
-        facts.append((field.label if field else Text(name, name), str(shown)))
-    return facts
 
 
 def _doer() -> Doer:
