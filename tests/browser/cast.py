@@ -269,7 +269,8 @@ def issue_something(cast: Cast, department: str) -> None:
             file.flush()
             terms = {"department": department, "officer": cast.ids["officer"], "now": now()}
             mapping = tables.mapping_of(get_type("driving-licence"))
-            batch_id = uploads.start(session, settings, Path(file.name), name="2026-11.csv", mapping_text=mapping, **terms)
+            with uploads.reading(Path(file.name), mapping_text=mapping) as read:
+                batch_id = uploads.start(session, read, name="2026-11.csv", **terms)
         cast.at["batch"] = f"/desk/batches/{batch_id}"
 
 

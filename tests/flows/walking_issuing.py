@@ -88,7 +88,6 @@ def upload(walk: Walk, person: Person, *, department: str) -> None:
     bad = walk.note("bad cell", "不存在的日期甲")
     with file.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([COLUMNS, row_for(person), row_for(person, 初次领证日期=bad)])
-    settings = walk.kabao.app.extensions["kabao_settings"]
-    with walk.kabao.world() as session:
-        about = {"name": walk.note("name of a file", "飞雁滩名单.csv"), "mapping_text": MAPPING.read_text(encoding="utf-8")}
-        uploads.start(session, settings, file, **about, department=department, officer=new_id(), now=now())
+    name = walk.note("name of a file", "飞雁滩名单.csv")
+    with walk.kabao.world() as session, uploads.reading(file, mapping_text=MAPPING.read_text(encoding="utf-8")) as read:
+        uploads.start(session, read, name=name, department=department, officer=new_id(), now=now())

@@ -13,7 +13,7 @@ from runtime.problems import InvalidBody
 from schemas.documents import KINDS
 from wallet.holding import cards
 from wallet.holding.uses import Way, record_use
-from wallet.issuing.documents.kept import make_document
+from wallet.issuing.documents import kept
 from wallet.issuing.documents_api import as_file
 
 document_pages = Blueprint("document_pages", __name__)
@@ -24,26 +24,19 @@ CAUSES = {"a4": "下载电子证照文件（A4）", "card": "下载电子证照�
 @allow(matched)
 def download(licence_id: UUID) -> Response:
     """Give a fresh document of a card that is in force; by POST, so that no address leads to one."""
-    kind, moment = request.form.get("kind", ""), now()
+    kind, moment, settings = request.form.get("kind", ""), now(), current_app.extensions["kabao_settings"]
     if kind not in KINDS:
         raise InvalidBody("another form of document", field="kind")
-    holder_id, person_id = g.signed_in.holder_id, g.signed_in.subject_id
+    holder_id, actor = g.signed_in.holder_id, f"subject:{g.signed_in.subject_id}"
     with transaction() as session:
         throttle.count(session, throttle.Try("document", str(holder_id), request.remote_addr or ""), now=moment)
     with transaction() as session:
         card = cards.get_card(session, licence_id, g.signed_in, now=moment)
-        settings, actor = current_app.extensions["kabao_settings"], f"subject:{person_id}"
-        document_id, made = make_document(session, settings, card.licence, kind=kind, actor=actor, now=moment, holder_id=holder_id)
-        record_use(
-            session,
-            holder_id=holder_id,
-            licence_id=licence_id,
-            department=card.licence.issuer_code,
-            cause=CAUSES[kind],
-            fields=[fact.name for fact in cards.facts_of(session, card, revealed=False)],
-            way=Way.DOCUMENT,
-            verdict="valid",
-            receipt_id=document_id,
-            now=moment,
-        )
+        draft = kept.draft(session, settings, card.licence, kind=kind, now=moment, holder_id=holder_id)
+        fields = [fact.name for fact in cards.facts_of(session, card, revealed=False)]
+    made = draft.seal(settings)
+    use = {"holder_id": holder_id, "licence_id": licence_id, "department": card.licence.issuer_code, "cause": CAUSES[kind], "fields": fields}
+    with transaction() as session:
+        document_id = kept.keep(session, draft, actor=actor, now=now())
+        record_use(session, **use, way=Way.DOCUMENT, verdict="valid", receipt_id=document_id, now=moment)
     return as_file(made)

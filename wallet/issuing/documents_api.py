@@ -13,7 +13,8 @@ from runtime.guard import allow
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from schemas.documents import DocumentQuerySchema
-from wallet.issuing.documents.kept import MEDIA_TYPE, make_document
+from wallet.issuing.documents import kept
+from wallet.issuing.documents.kept import MEDIA_TYPE
 from wallet.register.licences import LicenceNotFound, get_licence
 
 documents = ApiBlueprint("documents", __name__, description="Sealed documents of licences, for the departments that issue them.")
@@ -28,15 +29,17 @@ FILE = "licence.pdf"
 @documents.doc(security=[{"department": ["licences:issue", "licences:read"]}])
 def document(query: dict[str, Any], licence_id: UUID) -> Response:
     """Make a licence of the caller's department as a PDF under its signature (PAdES B-LT), with the licence's data inside; each is a new one."""
-    moment = now()
+    moment, settings = now(), current_app.extensions["kabao_settings"]
     with transaction() as session:
         throttle.count(session, throttle.Try("document", g.token.client_id, request.remote_addr or ""), now=moment)
     with transaction() as session:
         licence = get_licence(session, licence_id)
         if licence.issuer_code != g.token.department:
             raise LicenceNotFound("another department's")
-        actor = f"department:{g.token.department}"
-        _, made = make_document(session, current_app.extensions["kabao_settings"], licence, kind=query["kind"], actor=actor, now=moment)
+        draft = kept.draft(session, settings, licence, kind=query["kind"], now=moment)
+    made = draft.seal(settings)
+    with transaction() as session:
+        kept.keep(session, draft, actor=f"department:{g.token.department}", now=now())
     return as_file(made)
 
 

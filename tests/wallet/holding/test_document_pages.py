@@ -1,4 +1,5 @@
 from io import BytesIO
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, so
 from tests.world_people import BROWSER, Person, post_form
 from wallet.holding.uses import uses_of
 from wallet.issuing import status_lists
+from wallet.issuing.documents import pades
 from wallet.issuing.documents.kept import LicenceDocument
 from wallet.issuing.life import revoke_licence
 from wallet.register.licences import Licence
@@ -63,6 +65,18 @@ def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
         assert (use.receipt_id, use.verdict) == (made.id, "valid")
         assert row.detail["document"] == str(made.id)
         assert holder.number not in str(row.detail)
+
+
+def test_no_connection_is_held_while_it_is_sealed(app: Flask, browser: FlaskClient, licence: Licence, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal, held = pades.seal, []
+
+    def watched(*document: Any, **about: Any) -> bytes:
+        held.append(app.extensions["kabao_engine"].pool.checkedout())
+        return seal(*document, **about)
+
+    monkeypatch.setattr(pades, "seal", watched)
+    assert asked(browser, licence).status_code == 200
+    assert held == [0]
 
 
 def test_each_document_has_its_own_place_and_all_follow_the_licence(app: Flask, browser: FlaskClient, licence: Licence) -> None:

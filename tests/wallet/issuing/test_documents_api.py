@@ -13,7 +13,7 @@ from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import Person
 from wallet.issuing import status_lists
-from wallet.issuing.documents import kept, sealed
+from wallet.issuing.documents import kept, pades, sealed
 from wallet.issuing.documents.kept import LicenceDocument
 
 
@@ -59,6 +59,18 @@ def test_what_is_revoked_has_no_document(desk: Desk, person: Person) -> None:
 
 def test_without_a_token_there_is_none(client: FlaskClient, desk: Desk, person: Person) -> None:
     assert client.get(f"/api/v1/licences/{desk.issue(person)['id']}/document").status_code == 401
+
+
+def test_no_connection_is_held_while_a_document_is_sealed(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued, seal, held = desk.issue(person), pades.seal, []
+
+    def watched(*document: Any, **about: Any) -> bytes:
+        held.append(app.extensions["kabao_engine"].pool.checkedout())
+        return seal(*document, **about)
+
+    monkeypatch.setattr(pades, "seal", watched)
+    assert desk.get(f"/licences/{issued['id']}/document").status_code == 200
+    assert held == [0]
 
 
 def test_a_licence_that_ends_while_its_document_is_made_has_none(app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import FileField, SelectField
@@ -20,7 +20,6 @@ from runtime.languages import Text
 from runtime.pages import csrf
 from runtime.problems import Refusal
 from runtime.rough_input import reads_its_form, take_form
-from runtime.settings import Settings
 from wallet.issuing.desk import tables
 from wallet.issuing.desk.forms import CHOOSE
 from wallet.issuing.importing import uploads
@@ -100,17 +99,15 @@ def blank(slug: str) -> Response:
 
 
 def _start(slug: str, file: FileStorage) -> UUID:
-    settings: Settings = current_app.extensions["kabao_settings"]
     licence_type = get_type(slug)
     check_authority(department=g.officer_of, type_code=licence_type.code, action=Action.ISSUE, now=now())
     suffix = Path(file.filename or "").suffix.lower()
     with tempfile.NamedTemporaryFile(suffix=suffix) as kept:  # gone with the block: what stays is sealed
         file.save(kept)
         kept.flush()
-        with transaction() as session:
-            terms: dict[str, Any] = {"department": g.officer_of, "officer": g.signed_in.subject_id, "now": now()}
-            name, mapping = Path(file.filename or "").name[:100], tables.mapping_of(licence_type)
-            return uploads.start(session, settings, Path(kept.name), name=name, mapping_text=mapping, **terms)
+        terms: dict[str, Any] = {"name": Path(file.filename or "").name[:100], "department": g.officer_of, "officer": g.signed_in.subject_id}
+        with uploads.reading(Path(kept.name), mapping_text=tables.mapping_of(licence_type)) as read, transaction() as session:
+            return uploads.start(session, read, **terms, now=now())
 
 
 def _asked(form: FileForm) -> tuple[str, FileStorage | None]:

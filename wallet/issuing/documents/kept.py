@@ -1,8 +1,12 @@
 """Which sealed documents were made of a licence, for whom, and under which place of a status list: never the documents themselves.
 
 So that whatever happens to a licence reaches every document of it. Only a licence in force has one, and making one is written down.
+
+A document takes three steps: what it says is read (`draft`), it is made and sealed while no connection and no row is held (`Draft.seal`), and
+it is written down (`keep`). One that is made and not written down costs its place in the list, and nobody gets it.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +22,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import status_lists, status_places
-from wallet.issuing.contents import content_of
+from wallet.issuing.contents import Content, content_of
 from wallet.issuing.status_lists import Place
 from wallet.register.departments import get_department
 from wallet.register.licences import Licence, LicenceState, hold_licence
@@ -59,36 +63,55 @@ class LicenceDocument(Base):
 sealed_tables.declare(LicenceDocument, left={"status_index": "a place in a status list, no index of a value"})
 
 
-def make_document(
-    session: Session, settings: Settings, licence: Licence, *, kind: str, actor: str, now: datetime, holder_id: UUID | None = None
-) -> tuple[UUID, bytes]:
-    """Make a sealed document of a licence, write it down, and return its id and the PDF; raises NotInForce, KeyNotReady.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a document is to say, of which licence, as a sheet or a card, and its place."""
 
-    Whatever ends the licence meanwhile either finds the document written down, or is seen here before it is.
-    """
-    from wallet.issuing.documents import sealed  # here, since what writes and signs documents takes half a second to load
+    licence_id: UUID
+    content: Content = field(repr=False)
+    issuer: Text
+    place: Place
+    kind: str
+    at: datetime
 
+    def seal(self, settings: Settings) -> bytes:
+        """Return the document under the department's signature; call it outside any transaction. Raises KeyNotReady."""
+        from wallet.issuing.documents import sealed  # here, since what writes and signs documents takes half a second to load
+
+        return sealed.make(settings, self.content, issuer=self.issuer, place=self.place, kind=self.kind, now=self.at)
+
+
+def draft(session: Session, settings: Settings, licence: Licence, *, kind: str, now: datetime, holder_id: UUID | None = None) -> Draft:
+    """Return what a document of a licence is to say; raises NotInForce."""
     if licence.state_at(now) is not LicenceState.VALID:
         raise NotInForce
     content = content_of(session, settings, licence, holder_id=holder_id)
     place = status_places.take_one(session, status_lists.open_list(settings, now=now))
-    document = sealed.make(settings, content, issuer=get_department(licence.issuer_code).name, place=place, kind=kind, now=now)
-    if hold_licence(session, licence.id).state_at(now) is not LicenceState.VALID:
+    return Draft(licence.id, content, get_department(licence.issuer_code).name, place, kind, now)
+
+
+def keep(session: Session, draft: Draft, *, actor: str, now: datetime) -> UUID:
+    """Write down that a document was made, and return its id; raises NotInForce.
+
+    Whatever ended the licence meanwhile either finds the document written down, or is seen here before it is.
+    """
+    licence = hold_licence(session, draft.licence_id)
+    if licence.state_at(now) is not LicenceState.VALID:
         raise NotInForce("it ended while its document was made")
     made = LicenceDocument(
-        holder_id=content.holder_id,
+        holder_id=draft.content.holder_id,
         id=new_id(),
         licence_id=licence.id,
-        kind=kind,
+        kind=draft.kind,
         made_by=actor,
-        made_at=now,
-        status_list=place.list_id,
-        status_index=place.index,
+        made_at=draft.at,
+        status_list=draft.place.list_id,
+        status_index=draft.place.index,
     )
     session.add(made)
-    about: dict[str, Any] = {"object_id": licence.id, "subject_id": content.holder_id, "now": now}
-    ledger.record(session, "document.made", actor=actor, **about, type=licence.type_code, kind=kind, document=str(made.id))
-    return made.id, document
+    about: dict[str, Any] = {"object_id": licence.id, "subject_id": draft.content.holder_id, "now": now}
+    ledger.record(session, "document.made", actor=actor, **about, type=licence.type_code, kind=draft.kind, document=str(made.id))
+    return made.id
 
 
 def places_of(session: Session, licence: Licence) -> list[Place]:

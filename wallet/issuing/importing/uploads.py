@@ -1,17 +1,19 @@
 """Files that officers upload: kept sealed in parts, worked at in the background, and forgotten seven days after their last use with their batch.
 
-What the desk calls: `start` an import from a file, `progress_of` it, and `issued_rows` and `rejected_rows` as the lines of a CSV file. A worker
-that is killed leaves a part half done; whoever goes on issues nothing twice, since the rows are the lines of a batch.
+What the desk calls: `start` an import from a file that was read (`reading`), `progress_of` it, and `issued_rows` and `rejected_rows` as the lines
+of a CSV file. A worker that is killed leaves a part half done; whoever goes on issues nothing twice, since the rows are the lines of a batch.
 """
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from uuid import UUID
 
 from sqlalchemy import exists, select, update
@@ -90,6 +92,18 @@ sealed_tables.declare(ImportPart, sealed={"rows_sealed": "rows_sealed"})
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file that was read whole: its key, the type of its rows, what is told of it, and its rows, sealed in `parts` one after another."""
+
+    key: str
+    type_code: str
+    told: dict[str, Any] = field(repr=False)
+    lines: int
+    parts: list[tuple[UUID, int]] = field(repr=False)
+    kept: IO[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an import is."""
 
@@ -104,28 +118,33 @@ class Progress:
     is_over: bool
 
 
-def start(
-    session: Session, settings: Settings, file: Path, *, name: str, mapping_text: str, department: str, officer: UUID, sheet: str = "", now: datetime
-) -> UUID:
-    """Keep a file and have it imported, and return the id of its batch; the same file with the same mapping is one import.
-
-    Raises MappingRefused, TableUnreadable, TooManyRows. What is wrong with a row shows in the rejected rows.
-    """
+@contextmanager
+def reading(file: Path, *, mapping_text: str, sheet: str = "") -> Iterator[ReadFile]:
+    """Read and seal a whole file, before any transaction, and keep it for the block; raises MappingRefused, TableUnreadable, TooManyRows."""
     mapping = _mapping(mapping_text)
-    key = running.key_of(file, mapping_text=mapping_text, sheet=sheet)
-    batch = batches.open_batch(session, caller=running.caller_of(department), key=key, department=department, now=now)
-    if session.get(ImportFile, batch.id) is not None:
-        jobs.defer(session, JOB, batch_id=str(batch.id))
-        return batch.id
-    with open_table(file, sheet=sheet) as table:
-        if missing := mapping.missing(table.columns):
-            raise MappingRefused("a column is missing", shown=Text(f"文件没有“{missing[0]}”列。", f"The file has no column {missing[0]}."))
-        lines, parts = _keep_rows(session, batch.id, table.rows)
-        told = _sealed({"name": name, "columns": table.columns, "mapping": mapping_text}, FILES, "told_sealed", batch.id)
-    row = {"batch_id": batch.id, "department": department, "started_by": officer, "type_code": mapping.licence_type.code, "told_sealed": told}
-    session.execute(insert(ImportFile).values(**row, lines=lines, parts=parts, parts_done=0, made_at=now))
-    actor = f"subject:{officer}"
-    ledger.record(session, "import.started", actor=actor, object_id=batch.id, now=now, department=department, type=row["type_code"], lines=lines)
+    with TemporaryFile() as kept:
+        with open_table(file, sheet=sheet) as table:
+            if missing := mapping.missing(table.columns):
+                raise MappingRefused("a column is missing", shown=Text(f"文件没有“{missing[0]}”列。", f"The file has no column {missing[0]}."))
+            lines, parts = _seal_rows(table.rows, kept)
+        key = running.key_of(file, mapping_text=mapping_text, sheet=sheet)
+        yield ReadFile(key, mapping.licence_type.code, {"columns": table.columns, "mapping": mapping_text}, lines, parts, kept)
+
+
+def start(session: Session, read: ReadFile, *, name: str, department: str, officer: UUID, now: datetime) -> UUID:
+    """Have a file imported that was read, and return the id of its batch; the same file with the same mapping is one import.
+
+    What is wrong with a row shows in the rejected rows.
+    """
+    batch = batches.open_batch(session, caller=running.caller_of(department), key=read.key, department=department, now=now)
+    told = _sealed({"name": name, **read.told}, FILES, "told_sealed", batch.id)
+    row = {"batch_id": batch.id, "department": department, "started_by": officer, "type_code": read.type_code, "told_sealed": told}
+    new = insert(ImportFile).values(**row, lines=read.lines, parts=len(read.parts), parts_done=0, made_at=now).on_conflict_do_nothing()
+    if session.scalar(new.returning(ImportFile.batch_id)) is not None:
+        _write_parts(session, batch.id, read)
+        actor = f"subject:{officer}"
+        about: dict[str, Any] = {"department": department, "type": read.type_code, "lines": read.lines}
+        ledger.record(session, "import.started", actor=actor, object_id=batch.id, now=now, **about)
     jobs.defer(session, JOB, batch_id=str(batch.id))
     return batch.id
 
@@ -175,17 +194,22 @@ def forget() -> int:
     return parts + prune(ImportFile, ~exists().where(Batch.id == ImportFile.batch_id))
 
 
-def _keep_rows(session: Session, batch_id: UUID, rows: Iterator[Row]) -> tuple[int, int]:
-    lines = parts = 0
+def _seal_rows(rows: Iterator[Row], kept: IO[bytes]) -> tuple[int, list[tuple[UUID, int]]]:
+    """Seal rows part by part into a file; return how many there are, and of each part its id and its length in the file."""
+    lines, parts = 0, []
     while group := list(islice(rows, GROUP)):
         lines += len(group)
         if lines > MOST_ROWS:
             raise TooManyRows("rows")
         part_id = new_id()
-        sealed = _sealed([[row.line, row.cells] for row in group], PARTS, "rows_sealed", part_id)
-        session.execute(insert(ImportPart).values(batch_id=batch_id, part=parts, id=part_id, rows_sealed=sealed))
-        parts += 1
+        parts.append((part_id, kept.write(_sealed([[row.line, row.cells] for row in group], PARTS, "rows_sealed", part_id))))
     return lines, parts
+
+
+def _write_parts(session: Session, batch_id: UUID, read: ReadFile) -> None:
+    read.kept.seek(0)
+    for number, (part_id, length) in enumerate(read.parts):
+        session.execute(insert(ImportPart).values(batch_id=batch_id, part=number, id=part_id, rows_sealed=read.kept.read(length)))
 
 
 def _mapping(text: str) -> Mapping:

@@ -76,6 +76,18 @@ def test_good_rows_are_issued_and_bad_ones_come_back(app: Flask, officer: Office
     assert "1.2.156.3005.2." in issued.text
 
 
+def test_no_connection_is_held_while_a_file_is_read(app: Flask, officer: Officer, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal, held = uploads._seal_rows, []
+
+    def watched(*table: Any) -> Any:
+        held.append(app.extensions["kabao_engine"].pool.checkedout())
+        return seal(*table)
+
+    monkeypatch.setattr(uploads, "_seal_rows", watched)
+    assert hand_in(officer, table(person)).status_code == 303
+    assert held == [0]
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no file": ({"file": ""}, "file"),
     "another kind of file": ({"name": "名单.exe"}, "file"),

@@ -32,17 +32,8 @@ def people(app: Flask) -> list[Person]:
 
 
 def start(importer: Importer, file: Path, *, mapping_text: str | None = None) -> UUID:
-    with importer.app.app_context(), transaction() as session:
-        return uploads.start(
-            session,
-            importer.app.extensions["kabao_settings"],
-            file,
-            name="名单.csv",
-            mapping_text=mapping_text or MAPPING.read_text(),
-            department=importer.department,
-            officer=new_id(),
-            now=now(),
-        )
+    with importer.app.app_context(), uploads.reading(file, mapping_text=mapping_text or MAPPING.read_text()) as read, transaction() as session:
+        return uploads.start(session, read, name="名单.csv", department=importer.department, officer=new_id(), now=now())
 
 
 def work(importer: Importer, batch_id: UUID) -> bool:
