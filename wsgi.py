@@ -122,8 +122,10 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from runtime.home_pages import home
     from wallet.holding import (
         account_names,  # noqa: F401 (gives accounts their licences)
+        expiry_notices,  # noqa: F401 (declares a job)
         export_sections,  # noqa: F401 (likewise)
         licence_notices,  # noqa: F401 (declares a job)
+        use_notices,  # noqa: F401 (declares a job)
     )
     from wallet.holding.card_pages import card_pages
     from wallet.holding.document_pages import document_pages

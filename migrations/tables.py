@@ -13,6 +13,7 @@ from idp.signin import (
     contacts,
     counter_codes,
     devices,
+    notice_choices,
     notices,
     one_time_codes,
     operators,
@@ -34,7 +35,7 @@ from idp.subjects import directory, history, mandate_queries, mandates, registri
 from keys import issued_certificates, revocation_lists, ring, rotation, sealing, trust_anchors
 from runtime import events, idempotency, ledger
 from runtime.database import Base
-from wallet.holding import favourites, licence_notices, uses
+from wallet.holding import expiry_notices, favourites, licence_notices, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.issuing import pending as act_requests
 from wallet.issuing.documents import kept
@@ -75,6 +76,7 @@ OWNERS = (
     throttle,
     contacts,
     notices,
+    notice_choices,
     passkeys,
     passkey_challenges,
     one_time_codes,
@@ -112,6 +114,7 @@ OWNERS = (
     uses,
     favourites,
     licence_notices,
+    expiry_notices,
     receipts,
     presentation_requests,
     trust_sources,

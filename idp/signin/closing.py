@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp.signin import clearing, notices
+from idp.signin import clearing, notice_choices, notices
 from idp.signin.accounts import Account
 from runtime import ledger
 
@@ -29,6 +29,7 @@ def close(session: Session, subject_id: UUID, *, now: datetime) -> bool:
     notices.tell(session, subject_id, "account-closed", now=now)
     for hear in on_account_close:
         hear(session, subject_id, now)
+    notice_choices.forget(session, subject_id)
     clearing.clear_ways(session, subject_id, now=now)
     clearing.end_sessions(session, subject_id, now=now)
     return True

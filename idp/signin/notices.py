@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.signin import notice_choices
 from idp.signin.notice_texts import NOTICES, NoticeText
 from idp.subjects.numbers import CHINA
 from keys import sealed_tables, sealing
@@ -55,11 +56,13 @@ class Told:
 
 
 def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: str | None = None, **values: Any) -> None:
-    """Tell a person something: keep it, and have it sent to every address at which they could be reached before this moment.
+    """Tell a person something, unless they muted it: keep it, and have it sent to every address at which they could be reached before.
 
     `kind` is one of `NOTICES`; values are texts, `Text`s, whole numbers or moments. `link` is a path of ours.
     """
     _fill(NOTICES[kind], values)
+    if not notice_choices.is_wanted(session, subject_id, kind):
+        return
     notice_id = new_id()
     notice = Notice(
         subject_id=subject_id,

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, flash, g, render_template, request
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, contacts, notices, recovery_codes, second_step, senders, totp, trusted_browsers
+from idp.signin import accounts, contacts, notice_choices, notices, recovery_codes, second_step, senders, totp, trusted_browsers
 from idp.signin.callers import signed_in
 from idp.signin.contacts import Contact
 from idp.signin.destinations import HOME, local_path
@@ -99,7 +99,18 @@ def told() -> str:
     """Show what the person was told within half a year."""
     with transaction() as session:
         found = notices.latest(session, g.signed_in.subject_id, limit=MOST_NOTICES)
-    return render_template("signin/notices.html", notices=found, days=KEPT.days)
+        wanted = notice_choices.choices_of(session, g.signed_in.subject_id)
+    return render_template("signin/notices.html", notices=found, days=KEPT.days, choices=notice_choices.CHOICES, wanted=wanted)
+
+
+@ways_pages.route("/account/notices", methods=["POST"])
+@allow(signed_in)
+def choose_notices() -> Response:
+    """Want the notices that are ticked, and mute the others."""
+    with transaction() as session:
+        notice_choices.choose(session, g.signed_in.subject_id, request.form.getlist("wanted"), now=now())
+    flash(str(Text("已按您的选择保存。", "Your choice is kept.")), "success")
+    return see("/account/notices")
 
 
 def _ways(session: Session, subject_id: UUID, *, now: datetime) -> Ways:

@@ -7,21 +7,19 @@ represents it.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, select, union_all
+from sqlalchemy import BigInteger
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import accounts, notices
+from idp.signin import notices
+from idp.signin.notice_choices import CHOICES, Choice
 from idp.signin.notice_texts import NOTICES, NoticeText
-from idp.subjects import appointments, directory
 from runtime import events, jobs
 from runtime.clock import now as clock_now
 from runtime.database import Base, transaction
 from runtime.events import Cursor, Event
 from runtime.languages import Text
-from wallet.register.catalogue import LicenceTypeNotFound, get_type
-from wallet.register.departments import DepartmentNotFound, get_department
-from wallet.register.licences import Licence, LicenceHolder
+from wallet.holding import hearers
 
 READER = "holders"
 BATCH = 200
@@ -77,10 +75,17 @@ NOTICES |= {
         SHOW,
     ),
 }
+CHOICES |= {
+    "new": Choice(Text("收到新证照", "A new licence"), frozenset({"licence.issued"})),
+    "changed": Choice(
+        Text("证照换发、变更、暂扣、注销等", "A licence renewed, changed, suspended, cancelled and the like"),
+        frozenset(kind for kind in NOTICES if kind.startswith("licence.")) - {"licence.issued"},
+    ),
+}
 
 
 class OutboxReader(Base):
-    """How far somebody has read the outbox."""
+    """How far somebody has read the outbox, or the sealed ledger by its positions."""
 
     __tablename__ = "outbox_readers"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -103,9 +108,11 @@ def tell(*, now: datetime) -> int:
             return 0
         read = list(session.scalars(events.following(Cursor(place.cursor_transaction, place.cursor_sequence)).limit(BATCH)))
         told = [event for event in read if event.kind in NOTICES and "predecessor" not in event.detail]  # of a successor they hear by the one before
-        for event, holder_id in _held(session, told):
-            for person_id in _to_be_told(session, holder_id):
-                _tell(session, person_id, event, now=now)
+        holders = hearers.holders_of(session, {UUID(event.object_id) for event in told})
+        for event in told:
+            for holder_id in holders.get(UUID(event.object_id), ()):
+                for person_id in hearers.of_holder(session, holder_id):
+                    _tell(session, person_id, event, now=now)
         if read:
             place.cursor_transaction, place.cursor_sequence = read[-1].transaction, read[-1].sequence
     return len(read)
@@ -121,30 +128,7 @@ def _place(session: Session) -> OutboxReader | None:
     return found
 
 
-def _held(session: Session, told: list[Event]) -> list[tuple[Event, UUID]]:
-    """Return each event with each holder of its licence, in order."""
-    ids = {UUID(event.object_id) for event in told}
-    holders: dict[str, list[UUID]] = {}
-    first = select(Licence.id, Licence.holder_id).where(Licence.id.in_(ids))
-    more = select(LicenceHolder.licence_id, LicenceHolder.holder_id).where(LicenceHolder.licence_id.in_(ids))
-    for licence_id, holder_id in session.execute(union_all(first, more)) if ids else ():
-        holders.setdefault(str(licence_id), []).append(holder_id)
-    return [(event, holder_id) for event in told for holder_id in holders.get(event.object_id, ())]
-
-
-def _to_be_told(session: Session, holder_id: UUID) -> list[UUID]:
-    """Return whose account hears of it: the holder's own, or that of an organisation's representative."""
-    if directory.get_subject(session, holder_id).kind != directory.PERSON:
-        representative = appointments.find_representative(session, holder_id)
-        people = [representative.person_id] if representative else []
-    else:
-        people = [holder_id]
-    return [person_id for person_id in people if accounts.find_opened_at(session, person_id) is not None]
-
-
 def _tell(session: Session, person_id: UUID, event: Event, *, now: datetime) -> None:
-    try:
-        names = {"type": get_type(event.topic).name, "department": get_department(event.detail["issuer"]).name}
-    except (LicenceTypeNotFound, DepartmentNotFound):  # nobody else's notice waits for one whose words are missing
-        return
-    notices.tell(session, person_id, event.kind, now=now, link=f"/wallet/cards/{event.detail.get('successor', event.object_id)}", **names)
+    names = hearers.names_of(event.topic, event.detail["issuer"])
+    if names is not None:
+        notices.tell(session, person_id, event.kind, now=now, link=f"/wallet/cards/{event.detail.get('successor', event.object_id)}", **names)
