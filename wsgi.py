@@ -167,6 +167,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.issuing.oid4vci.offers_api import offers_api
     from wallet.issuing.trust_list_api import trust_list_pages
+    from wallet.presenting.answer_pages import answer_pages
     from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
     from wallet.register.type_edit_pages import type_edit_pages
@@ -190,9 +191,6 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
-    from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
-    from wallet.verifying.openid4vp.asking_api import requests_api
-    from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors
 
     for blueprint in (
         health,
@@ -207,6 +205,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         timeline_pages,
         show,
         offline_pages,
+        answer_pages,
         offer_pages,
         document_pages,
         enterprise,
@@ -228,8 +227,6 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(trust_list_pages)
     app.register_blueprint(bundles_api)
     app.register_blueprint(check_pages)
-    app.register_blueprint(wallet_doors)
-    api.register_blueprint(requests_api)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)

@@ -42,9 +42,9 @@ from wallet.issuing.documents import kept
 from wallet.issuing.importing import uploads
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
+from wallet.presenting.answering import asked
 from wallet.register import catalogue, counts, departments, licences, turns
 from wallet.verifying import receipts, trust_sources
-from wallet.verifying.openid4vp import requests as presentation_requests
 
 OWNERS = (
     ring,
@@ -116,10 +116,10 @@ OWNERS = (
     licence_notices,
     expiry_notices,
     receipts,
-    presentation_requests,
     trust_sources,
     trust_list,
     qr_codes,
+    asked,
     credentials,
     batches,
     elsewhere,

@@ -27,13 +27,15 @@ from keys.sealed_tables import declared
 from keys.sealing import INDEX, SEAL
 from runtime.clock import now
 from runtime.database import transaction
-from tests.flows.walking import Walk
+from tests.flows.walking import Browser, Walk
 from tests.flows.walking_accounts import walk_accounts
 from tests.flows.walking_issuing import walk_issuing
 from tests.served import Kabao, kabao
+from tests.world_asking import asking, of_department, sd_jwt_query, shown_in
 from tests.world_clients import new_portal, new_system
 from tests.world_people import BROWSER, citizen_number, csrf_token, new_person, open_account, post_form, sign_in
 from tests.world_wallet import example_dates, example_fields, make_officer, new_department
+from wallet.issuing.contents import type_uri
 from wallet.register.catalogue import get_type
 
 TYPE = "driving-licence"
@@ -132,6 +134,7 @@ def walk_everywhere(walk: Walk) -> str:
     walk.note("receipt", drawn["receipt"]["jws"])
     walk.post("draws", tokens["access_token"], {"type": TYPE, "cause": cause}, expect=201)
 
+    walk_request(walk, browser, department=department, licence_id=licence["id"])
     desk = walk.browser()
     assert sign_in(desk, clerk).status_code == 303  # type: ignore[arg-type]
     shown = {"presented": walk.show(browser, licence["id"], chosen=["holder_name"]), "cause": cause["text"]}
@@ -146,6 +149,21 @@ def walk_everywhere(walk: Walk) -> str:
     walk.post(f"licences/{licence['id']}/revocation", token, reason, expect=201)
     assert browser.post("/signout", data={"csrf_token": csrf_token(browser.get("/account", headers=BROWSER).text)}).status_code == 303
     return department
+
+
+def walk_request(walk: Walk, browser: Browser, *, department: str, licence_id: str) -> None:
+    """Let a department ask the holder's wallet over OpenID4VP, and the holder answer with two fields, and go on to the department's page."""
+    settings, cause = walk.kabao.app.extensions["kabao_settings"], walk.note("cause of a request", "核对黄河口住址")
+    with asking() as verifier:
+        verifier.answer = (200, json.dumps({"redirect_uri": walk.note("goal", f"https://verifier.example/{secrets.token_hex(16)}")}).encode())
+        with walk.kabao.world():
+            query = sd_jwt_query(type_uri(settings, get_type(TYPE)), "address", "file_number")
+            told = [{"format": "urn:kabao:cause", "data": {"text": cause}}]
+            link = verifier.link(of_department(department), query, verifier_info=told, state=walk.note("state", secrets.token_urlsafe(16)))
+        at = post_form(browser, "/wallet/requests", {"link": link}).headers["Location"]  # type: ignore[arg-type]
+        assert post_form(browser, at, {"answer": "approve", "licence-licence": licence_id}).status_code == 303  # type: ignore[arg-type]
+        walk.note("presentation", shown_in(verifier.received[0]).split("~")[-1])
+    browser.get(at, headers=BROWSER)
 
 
 def forms_of(value: str) -> set[str]:

@@ -17,6 +17,7 @@ from wallet.register.licences import find_held, type_of
 
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
+    Way.ANSWER.value: Text("您答复了请求", "You answered a request"),
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),
     Way.DOCUMENT.value: Text("您取得了盖章文件", "You took a sealed document"),

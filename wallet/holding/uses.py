@@ -23,9 +23,10 @@ TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a licence came to be seen: shown, drawn (on authority, with consent), taken as a document, or found in its issuer's own register."""
+    """How a licence came to be seen: shown, sent on request, drawn (on authority, with consent), taken as a document, or found by its issuer."""
 
     PRESENTATION = "presentation"
+    ANSWER = "answer"
     DRAW = "draw"
     CONSENT = "consent"
     DOCUMENT = "document"

@@ -1,8 +1,7 @@
 """Attesting a look at a licence: the signed receipt, its row in the ledger, and the line in the holder's history."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,8 +31,8 @@ class Asker:
 class Finding:
     """What is to be attested: `verification` or `draw`, and how the licence came to be seen.
 
-    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt, which says `more`. Holder and licence are
-    None where no licence was recognised.
+    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt. Holder and licence are None where no
+    licence was recognised.
     """
 
     act: str
@@ -45,7 +44,6 @@ class Finding:
     holder_id: UUID | None
     licence_id: UUID | None
     answer: dict[str, Any]
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,6 @@ def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: U
         "fields": sorted(finding.answer["fields"]),
         "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
         "ledger_entry": str(entry_id),
-        **finding.more,
     }
 
 

@@ -18,6 +18,7 @@ MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip",
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
 BASES = {
     Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
+    Way.ANSWER: Text("持证人应请求出示，部门核验", "Sent by its holder on request and verified"),
     Way.DRAW: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT: Text("经持证人同意调用", "Drawn with the holder's consent"),
 }

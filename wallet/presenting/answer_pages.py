@@ -1,0 +1,217 @@
+"""Answering a request: open its link, see who asks for what and why, then approve, trim or refuse; once.
+
+The link is opened by POST, since opening spends it at the verifier's; an address that carries one only fills the form. Whoever acts for another
+answers for them, with what the mandate lets them show.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from flask import Blueprint, current_app, g, redirect, render_template, request
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from idp.signin import throttle
+from idp.signin.callers import matched
+from idp.subjects import directory
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.languages import Text
+from runtime.outbound import NoAnswer
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.holding import cards
+from wallet.holding.cards import Card
+from wallet.issuing.contents import type_uri
+from wallet.presenting.answering import asked as kept
+from wallet.presenting.answering import doors, held, offering, replying, request_objects, told, verifiers, waiting
+from wallet.presenting.answering.asked import Asked, Outcome
+from wallet.presenting.answering.links import NotARequest, read_link
+from wallet.presenting.answering.offering import Fit, Offer, Wanted
+from wallet.presenting.answering.refusals import RequestRefused
+from wallet.presenting.answering.request_objects import Expected, RequestObject
+from wallet.presenting.dcql import CredentialQuery
+from wallet.register.catalogue import all_types
+
+log = structlog.get_logger(__name__)
+answer_pages = Blueprint("answer_pages", __name__, template_folder="templates")
+DOOR = "request object"
+LICENCE = Text("证照", "A licence")
+NO_CAUSE = Text("对方没有说明事由", "They gave no cause")
+
+
+class NotUnderstood(Refusal):
+    """The warning about a stranger was not ticked."""
+
+    code, status, title = "not-understood", 422, Text("请先确认您认识对方，再同意。", "Confirm first that you know who is asking.")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A licence that fits, with its fields in words; `extra` are those that may be left out, each with whether it is ticked."""
+
+    card: Card
+    needed: tuple[Text, ...]
+    extra: tuple[tuple[str, Text, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing that is asked for, and what of the wallet fits."""
+
+    wanted: Wanted
+    name: Text
+    choices: tuple[Choice, ...]
+
+
+@answer_pages.route("/wallet/requests", methods=["GET"])
+@allow(matched)
+def start() -> str:
+    """Ask for a request's link, and show what waits."""
+    return _start_page("openid4vp://?" + request.query_string.decode("ascii", "ignore") if "client_id" in request.args else "")
+
+
+@answer_pages.route("/wallet/requests", methods=["POST"])
+@allow(matched)
+def open_link() -> AnyResponse | tuple[str, int]:
+    """Fetch the request that a link leads to, verify it, and show it; a verifier whose request is faulty is told so."""
+    settings, moment, unverified = _settings(), now(), request.form.get("link", "")
+    with transaction() as session:
+        throttle.count(session, throttle.Try(DOOR, "", request.remote_addr or ""), now=moment)
+    try:
+        link = read_link(unverified)
+    except NotARequest as refused:
+        return _start_page(unverified[:200], fault=refused.shown or refused.title), refused.status
+    fetched = doors.fetch(link, settings)
+    expected = Expected(link.client_id, settings.public_url, moment, fetched.wallet_nonce, plain_http=settings.development)
+    try:
+        found = request_objects.read(fetched.text, expected=expected)
+    except RequestRefused as refused:
+        _tell(refused, settings)
+        raise
+    verifiers.verifier_of(found, settings, now=moment)
+    with transaction() as session:
+        request_id = kept.open_request(session, fetched.text, found, viewer=g.signed_in, now=moment)
+    return redirect(f"/wallet/requests/{request_id}", 303)
+
+
+@answer_pages.route("/wallet/requests/<uuid:request_id>", methods=["GET"])
+@allow(matched)
+def show(request_id: UUID) -> str:
+    """Show who asks for what and why, and what fits; afterwards, what became of it."""
+    moment = now()
+    with transaction() as session:
+        asked = kept.get_asked(session, request_id, viewer=g.signed_in)
+        return _question_page(session, asked, now=moment)
+
+
+@answer_pages.route("/wallet/requests/<uuid:request_id>", methods=["POST"])
+@allow(matched)
+def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
+    """Approve what was chosen, or refuse; then send it, once."""
+    settings, moment = _settings(), now()
+    is_approved = request.form.get("answer") == "approve"
+    with transaction() as session:
+        asked = kept.get_asked(session, request_id, viewer=g.signed_in)
+        if not asked.is_open(moment):
+            raise kept.RequestOver
+        try:
+            parameters = _approved(session, asked, now=moment) if is_approved else replying.refuse(session, asked, viewer=g.signed_in, now=moment)
+        except (offering.ChoiceRefused, NotUnderstood) as refused:
+            return _question_page(session, asked, now=moment, fault=refused.title), refused.status
+    _send(asked, parameters, settings, is_approved=is_approved)
+    return redirect(f"/wallet/requests/{request_id}", 303)
+
+
+def _approved(session: Session, asked: Asked, *, now: datetime) -> dict[str, str]:
+    if not asked.verifier.is_trusted and "understood" not in request.form:
+        raise NotUnderstood(field="understood")
+    offer = _offer(session, asked, now=now)
+    picks = {one.id: request.form.get(f"licence-{one.id}", "") for one in offer.wanted}
+    chosen = offer.choose(picks, lambda name, licence: request.form.getlist(f"extra-{name}-{licence}"))
+    why = told.told_by(asked.request).cause or str(NO_CAUSE)
+    return replying.approve(session, _settings(), asked, chosen, viewer=g.signed_in, why=why, now=now)
+
+
+def _send(asked: Asked, parameters: dict[str, str], settings: Settings, *, is_approved: bool) -> None:
+    """Send what was made, and write down how it was taken; of what may have got lost on its way it is said that nobody knows."""
+    try:
+        delivered = doors.deliver(replying.whom_of(asked.request), parameters, settings)
+    except NoAnswer:
+        log.warning("an answer to a verifier may not have arrived")
+        return
+    became = Outcome.REFUSED if not is_approved else Outcome.TAKEN if delivered.is_taken else Outcome.NOT_TAKEN
+    with transaction() as session:
+        kept.note(session, asked.row, became, goal=delivered.goal)
+
+
+def _tell(refused: RequestRefused, settings: Settings) -> None:
+    """Tell a verifier what its own request lacks; whether it hears is its affair."""
+    if refused.whom is None:
+        return
+    try:
+        doors.deliver(refused.whom, {"error": refused.error}, settings)
+    except NoAnswer:
+        log.info("a verifier could not be told of its faulty request")
+
+
+def _start_page(link: str, *, fault: Text | None = None) -> str:
+    moment = now()
+    with transaction() as session:
+        waits = waiting.waiting_for(session, g.signed_in, now=moment)
+        latest = kept.latest_of(session, g.signed_in)
+        holder = _holder(session)
+    return render_template("presenting/requests.html", link=link, fault=fault, waits=waits, latest=latest, holder=holder, moment=moment)
+
+
+def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text | None = None) -> str:
+    is_open = asked.is_open(now)
+    offer = _offer(session, asked, now=now) if is_open else None
+    return render_template(
+        "presenting/request.html",
+        asked=asked,
+        is_open=is_open,
+        offer=offer,
+        questions=[_question(session, asked.request, one, now=now) for one in offer.wanted] if offer else [],
+        told=told.told_by(asked.request),
+        holder=_holder(session),
+        fault=fault,
+        form=request.form,
+    )
+
+
+def _offer(session: Session, asked: Asked, *, now: datetime) -> Offer:
+    candidates = held.candidates_of(session, _settings(), g.signed_in, asked.request.query, now=now)
+    return offering.offer_of(asked.request.query, candidates)
+
+
+def _question(session: Session, found: RequestObject, wanted: Wanted, *, now: datetime) -> Question:
+    query = found.query.find(wanted.id)
+    assert query is not None
+    return Question(wanted, _name_of(query), tuple(_choice(session, one, now=now) for one in wanted.fits))
+
+
+def _choice(session: Session, fit: Fit, *, now: datetime) -> Choice:
+    card = cards.get_card(session, fit.licence_id, g.signed_in, now=now)
+    needed = tuple(cards.label_of(card.type, name) for name in cards.in_order(card.type, fit.needed))
+    extra = tuple((name, cards.label_of(card.type, name), name in fit.least) for name in cards.in_order(card.type, fit.extra))
+    return Choice(card, needed, extra)
+
+
+def _name_of(query: CredentialQuery) -> Text:
+    """Return what kinds of licence will do, in words."""
+    names = [one.name for one in all_types() if query.types and query.takes_type(frozenset({type_uri(_settings(), one)}))]
+    return Text("或".join(one.zh for one in names), " or ".join(one.en for one in names)) if names else LICENCE
+
+
+def _holder(session: Session) -> str | None:
+    """Return for whom the person acts, None for themselves."""
+    return cards.shown_name(directory.get_subject(session, g.signed_in.holder_id)) if g.signed_in.acting_for else None
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["kabao_settings"]
+    return settings

@@ -1,0 +1,104 @@
+"""What fits a request, for its holder to choose from: which licences, what each must show, what it may show besides, and what is chosen.
+
+Pure. The least is ticked beforehand, whatever the verifier would like best; a choice that the verifier did not ask for cannot be made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from runtime.languages import Text
+from runtime.problems import Refusal
+from wallet.presenting import dcql
+from wallet.presenting.dcql import Candidate, CredentialQuery, Query
+
+Names = tuple[str, ...]
+NOTHING = ""
+
+
+class ChoiceRefused(Refusal):
+    """What was chosen does not do."""
+
+    code, status = "choice-refused", 422
+    title = Text("所选内容不满足请求，请补全必需的内容，或者拒绝。", "Your choice is less than what is needed: add what is missing, or refuse.")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A licence that fits: the sets of fields of which one must be shown. `needed` are in all of them, `extra` in some, `least` is the smallest."""
+
+    licence_id: UUID
+    sets: tuple[Names, ...]
+
+    @property
+    def needed(self) -> Names:
+        """What is shown in any case."""
+        return tuple(name for name in self.sets[0] if all(name in one for one in self.sets))
+
+    @property
+    def extra(self) -> Names:
+        """What the holder may leave out, as long as one set is complete."""
+        return tuple(name for name in dict.fromkeys(name for one in self.sets for name in one) if name not in self.needed)
+
+    @property
+    def least(self) -> frozenset[str]:
+        """The smallest set, the verifier's first of those that are equally small."""
+        return frozenset(sorted(self.sets, key=len)[0])
+
+    def shown(self, ticked: frozenset[str]) -> Names:
+        """Return the set to show for some ticks: the verifier's first that they cover; raises ChoiceRefused."""
+        allowed = ticked | set(self.needed)
+        found = next((one for one in self.sets if allowed.issuperset(one)), None)
+        if found is None:
+            raise ChoiceRefused("less than any set", field="fields")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One thing that is asked for, the licences that fit, and whether it is needed or may be left out."""
+
+    id: str
+    fits: tuple[Fit, ...]
+    is_needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """All that is asked for. It `is_met` if the whole can be shown."""
+
+    query: Query
+    wanted: tuple[Wanted, ...]
+    is_met: bool
+
+    def choose(self, picks: Mapping[str, str], ticks: Callable[[str, str], Sequence[str]]) -> dict[str, tuple[UUID, Names]]:
+        """Return what to show of which licence, by credential query; raises ChoiceRefused.
+
+        `picks` names a licence for each credential query, or nothing; `ticks` the extra fields of a query's licence.
+        """
+        chosen: dict[str, tuple[UUID, Names]] = {}
+        for one in self.wanted:
+            picked = picks.get(one.id, NOTHING)
+            fit = next((fit for fit in one.fits if str(fit.licence_id) == picked), None)
+            if fit is not None:
+                chosen[one.id] = (fit.licence_id, fit.shown(frozenset(ticks(one.id, picked)) & set(fit.extra)))
+            elif picked != NOTHING:
+                raise ChoiceRefused("a licence that does not fit", field="licence")
+        if not chosen or dcql.choose(self.query, chosen) is None:
+            raise ChoiceRefused("less than the whole", field="licence")
+        return chosen
+
+
+def offer_of(query: Query, candidates: Sequence[Candidate]) -> Offer:
+    """Return what of a wallet fits a query."""
+    found = dcql.answer(query, candidates)
+    wanted = tuple(
+        Wanted(one.id, tuple(_fit(one, match.candidate) for match in found.matches.get(one.id, ())), one.id in (found.chosen or ()))
+        for one in query.credentials
+    )
+    return Offer(query, wanted, found.is_satisfied)
+
+
+def _fit(query: CredentialQuery, candidate: Candidate) -> Fit:
+    sets = [wanted for wanted in query.alternatives if all(dcql.has_claim(one, candidate) for one in wanted)]
+    return Fit(candidate.id, tuple(dict.fromkeys(tuple(dict.fromkeys(str(one.path[0]) for one in wanted)) for wanted in sets)))

@@ -1,0 +1,99 @@
+"""The answer to a request: each chosen licence with just the chosen fields, bound by its holder's key to this verifier and this request.
+
+What the holder keeps back is in no part of what is made here, nor in the ledger, which has the names of what was shown.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from idp.signin.sessions import SignedIn
+from keys import holder_keys
+from runtime import ledger
+from runtime.settings import Settings
+from wallet.holding.uses import Way, record_use
+from wallet.issuing import credentials, sd_jwt
+from wallet.presenting.answering import asked as kept
+from wallet.presenting.answering import transactions
+from wallet.presenting.answering.asked import Asked, Outcome
+from wallet.presenting.answering.offering import ChoiceRefused, Names
+from wallet.presenting.answering.refusals import DENIED, Whom
+from wallet.presenting.answering.request_objects import RequestObject
+from wallet.presenting.answering.transactions import Transaction
+from wallet.register.licences import Licence, find_held
+
+OUTSIDE = "outside"
+Chosen = Mapping[str, tuple[UUID, Names]]
+
+
+def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, *, viewer: SignedIn, why: str, now: datetime) -> dict[str, str]:
+    """Make the answer, mark the request answered, and write the uses into the holder's history; return what is to be sent.
+
+    What our own departments verify they write into the history themselves, with their receipt. Raises RequestOver, ChoiceRefused.
+    """
+    kept.spend(session, asked.row, Outcome.SENDING, now=now)
+    confirmed = _confirmed_by(asked.request.transactions, chosen)
+    token = {}
+    is_ours = asked.request.response_uri.startswith(f"{settings.public_url}/")
+    for name, (licence_id, fields) in chosen.items():
+        licence = find_held(session, licence_id, holder_id=viewer.holder_id)
+        assert licence is not None
+        token[name] = [_present(session, licence, fields, asked.request, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
+        if not is_ours:
+            about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
+            held = {"holder_id": viewer.holder_id, "licence_id": licence_id}
+            record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now)
+    shown = sorted({field for _, fields in chosen.values() for field in fields})
+    _record(session, "request.answered", asked, viewer=viewer, now=now, licences=len(chosen), fields=shown)
+    return parameters_of(asked.request, token)
+
+
+def refuse(session: Session, asked: Asked, *, viewer: SignedIn, now: datetime) -> dict[str, str]:
+    """Refuse a request, once; return what is to be sent. Raises RequestOver."""
+    kept.spend(session, asked.row, Outcome.REFUSED, now=now)
+    _record(session, "request.refused", asked, viewer=viewer, now=now)
+    return {"error": DENIED, "error_description": "The holder refused."}
+
+
+def parameters_of(request: RequestObject, token: Mapping[str, Any]) -> dict[str, str]:
+    """Return an answer as its response mode sends it; an encrypted one carries the state within."""
+    if request.recipient is None:
+        return {"vp_token": json.dumps(token)}
+    state = {"state": request.state} if request.state is not None else {}
+    return {"response": request.recipient.encrypt({"vp_token": token, **state})}
+
+
+def whom_of(request: RequestObject) -> Whom:
+    """Return where the answer to a request goes."""
+    return Whom(request.response_uri, request.state)
+
+
+def _confirmed_by(acts: tuple[Transaction, ...], chosen: Chosen) -> dict[str, list[Transaction]]:
+    """Return which chosen licence confirms which acts; each is confirmed by one. Raises ChoiceRefused if one is by none."""
+    found: dict[str, list[Transaction]] = {}
+    for act in acts:
+        by = next((name for name in act.credential_ids if name in chosen), None)
+        if by is None:
+            raise ChoiceRefused("nothing confirms an act", field="licence")
+        found.setdefault(by, []).append(act)
+    return found
+
+
+def _present(
+    session: Session, licence: Licence, fields: Names, request: RequestObject, acts: list[Transaction], *, holder_id: UUID, now: datetime
+) -> str:
+    credential = credentials.credential_of(session, licence, holder_id=holder_id)
+    parts = sd_jwt.parse(credentials.text_of(credential))
+    text = sd_jwt.combine(parts.jwt, [one for one in parts.disclosures if one.name in fields])
+    binding = {"iat": int(now.timestamp()), "aud": request.client_id, "nonce": request.nonce, "sd_hash": sd_jwt.sd_hash(text)}
+    binding |= transactions.claims_of(acts)
+    return text + holder_keys.sign(credential.holder_key_sealed, binding, credential_id=credential.id, typ="kb+jwt")
+
+
+def _record(session: Session, act: str, asked: Asked, *, viewer: SignedIn, now: datetime, **detail: Any) -> None:
+    by = {"verifier": asked.verifier.department or OUTSIDE, **detail}
+    ledger.record(session, act, actor=f"subject:{viewer.subject_id}", object_id=asked.row.id, subject_id=viewer.holder_id, now=now, **by)
