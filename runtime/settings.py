@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ class SettingsError(Exception):
     """One or more settings are missing or unsafe; the message lists every one with its remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # what is kept by its settings is asked for with each request: compared by identity, not field by field
 class Settings:
     """The whole configuration of one process.
 
@@ -137,7 +138,15 @@ class Settings:
 
     def derived_key(self, purpose: str) -> bytes:
         """Return a 32-byte key for one purpose, derived from the master key that was first (HKDF-SHA-256, RFC 5869)."""
-        info = b"kabao:" + purpose.encode()
+        if purpose not in self._derived:
+            self._derived[purpose] = self._derive(b"kabao:" + purpose.encode())
+        return self._derived[purpose]
+
+    @cached_property
+    def _derived(self) -> dict[str, bytes]:
+        return {}
+
+    def _derive(self, info: bytes) -> bytes:
         if self.derivation_key is not None:
             return HKDFExpand(SHA256(), 32, info=info).derive(self.derivation_key)
         return HKDF(SHA256(), 32, salt=None, info=info).derive(self.master_key)

@@ -13,7 +13,6 @@ from idp.oauth.grants import Grant
 from idp.oauth.refresh_tokens import Presented, RefreshFamily
 from idp.oauth.requests import detail_scopes
 from idp.oauth.terms import Terms
-from idp.signin import proofs
 from idp.signin.assurance import Level, aal_of
 
 
@@ -23,6 +22,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
     INCLUDE_NEW_REFRESH_TOKEN = True
     presented: Presented
     family: RefreshFamily
+    ial: int
     known: Authentication
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshFamily | None:
@@ -39,7 +39,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         )
         if found is None:
             return None
-        self.family, self.presented = found
+        self.family, self.presented, self.ial = found
         return self.family
 
     def authenticate_user(self, refresh_token: RefreshFamily) -> Grantee:
@@ -74,9 +74,8 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
 
     def _check_levels(self, family: RefreshFamily) -> None:
         request = self.request
-        ial = proofs.ial_of(request.session, family.person_id, now=request.now)
-        self.known = Authentication(family.session_id, family.auth_time, family.amr, ial)
-        reached = Level(ial, aal_of(family.amr))
+        self.known = Authentication(family.session_id, family.auth_time, family.amr, self.ial)
+        reached = Level(self.ial, aal_of(family.amr))
         short = [scope for scope in self._asked(family) if not reached.covers(demands.demand_of(request.client.levels, scope))]
         if short:
             raise InvalidScopeError(f"The proof of who the person is does not suffice any more for {' '.join(short)}; let them authorize again.")

@@ -16,19 +16,22 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import TokenMixin
-from sqlalchemy import Index, select, text, update
+from sqlalchemy import Index, bindparam, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.bindings import Binding
 from idp.oauth.grantees import Grantee
 from idp.oauth.terms import PLAIN, Terms, read_terms
-from runtime import ledger
+from idp.signin import proofs
+from idp.signin.assurance import FORMAT_ONLY
+from runtime import ledger, straight
 from runtime.database import Base, prune
 from runtime.settings import Settings
+from runtime.straight import Straight
 
 GRACE = timedelta(seconds=10)
 REMEMBERED = timedelta(days=1)
@@ -93,6 +96,31 @@ class Presented:
     generation: int
 
 
+class Found(NamedTuple):
+    """A family that a token may refresh, and how well its person is known now. The family is read alone: a change of it is written nowhere."""
+
+    family: RefreshFamily
+    presented: Presented
+    ial: int
+
+
+COLUMNS = [column.key for column in RefreshFamily.__mapper__.column_attrs]
+FIND = Straight(
+    "find_refresh_family",
+    select(
+        *(getattr(RefreshFamily, name) for name in COLUMNS),
+        proofs.highest(RefreshFamily.person_id, bindparam("now")).correlate(RefreshFamily).scalar_subquery(),  # type: ignore[arg-type]
+    ).where(RefreshFamily.id == bindparam("id")),
+)
+ROTATE = Straight(
+    "rotate_refresh_token",
+    update(RefreshFamily)
+    .where(RefreshFamily.id == bindparam("family_id"), RefreshFamily.ended_at.is_(None), RefreshFamily.generation == bindparam("used"))
+    .values(generation=bindparam("next"), rotated_at=bindparam("now"))
+    .returning(RefreshFamily.id),
+)
+
+
 def begin_family(
     session: Session,
     grantee: Grantee,
@@ -137,33 +165,34 @@ def find_family(
     instance: str | None = None,
     settings: Settings,
     now: datetime,
-) -> tuple[RefreshFamily, Presented] | None:
+) -> Found | None:
     """Return the family that a client may still refresh with a token; a token that was used before ends it.
 
     Returns None if the token is not one of ours, is another client's, is bound to another key, or its family has ended or expired.
     """
     presented = read(unverified_token, settings)
-    family = session.get(RefreshFamily, presented.family_id) if presented else None
-    if presented is None or family is None or family.client_id != client_id or not family.terms.is_for(binding):
+    found = straight.run(session, FIND, {"id": presented.family_id, "now": now}) if presented else None
+    if presented is None or not found:
         return None
-    if family.terms.instance != instance:
+    *columns, ial = found[0]
+    family = RefreshFamily(**dict(zip(COLUMNS, columns, strict=True)))
+    if family.client_id != client_id or not family.terms.is_for(binding) or family.terms.instance != instance:
         return None
     if family.ended_at or family.expires_at <= now or family.rotated_at <= now - settings.refresh_token_idle:
         return None
     if not _is_usable(family, presented, now=now):
         end_family(session, family.id, why="refresh token reused", now=now)
         return None
-    return family, presented
+    return Found(family, presented, ial or FORMAT_ONLY)
 
 
 def rotate(session: Session, presented: Presented, *, settings: Settings, now: datetime) -> str | None:
     """Use a token up and return its successor, the same one for all who come within the grace; None if the family has ended.
 
-    One statement moves the generation on; who comes second finds it moved.
+    One statement moves the generation on, and commits; who comes second finds it moved. Whoever is not answered after that has the grace.
     """
-    used = (RefreshFamily.id == presented.family_id, RefreshFamily.ended_at.is_(None), RefreshFamily.generation == presented.generation)
-    moved = update(RefreshFamily).where(*used).values(generation=presented.generation + 1, rotated_at=now).returning(RefreshFamily.id)
-    if session.execute(moved.execution_options(synchronize_session=False)).first() is None:
+    values = {"family_id": presented.family_id, "used": presented.generation, "next": presented.generation + 1, "now": now}
+    if not straight.run(session, ROTATE, values, is_last=True):
         family = session.get_one(RefreshFamily, presented.family_id, populate_existing=True, with_for_update={"read": True})
         if family.ended_at or not _is_usable(family, presented, now=now):
             return None

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import Index, SmallInteger, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Index, Select, SmallInteger, bindparam, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin.accounts import Account
@@ -96,17 +96,21 @@ class Witness:
     officer_id: UUID | None = None
 
 
-# Built once: each authorization asks.
-HIGHEST = (
-    select(func.max(IdentityProof.level))
-    .join(Account, Account.subject_id == IdentityProof.subject_id)
-    .where(
-        IdentityProof.subject_id == bindparam("subject_id"),
-        IdentityProof.expires_at > bindparam("now"),
-        IdentityProof.withdrawn_at.is_(None),
-        IdentityProof.proved_at >= Account.opened_at,
+def highest(subject_id: ColumnElement[UUID], now: ColumnElement[datetime]) -> Select[Any]:
+    """Return the statement that finds how high the proofs of an account reach that hold now; none where none holds."""
+    return (
+        select(func.max(IdentityProof.level))
+        .join(Account, Account.subject_id == IdentityProof.subject_id)
+        .where(
+            IdentityProof.subject_id == subject_id,
+            IdentityProof.expires_at > now,
+            IdentityProof.withdrawn_at.is_(None),
+            IdentityProof.proved_at >= Account.opened_at,
+        )
     )
-)
+
+
+HIGHEST = highest(bindparam("subject_id"), bindparam("now"))  # built once: each authorization asks
 
 
 def ial_of(session: Session, subject_id: UUID, *, now: datetime) -> int:

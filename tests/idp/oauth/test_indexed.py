@@ -89,6 +89,15 @@ def test_the_whole_way_of_a_portal_reads_no_table_whole(app: Flask, browser: Fla
     assert read_whole(app, sent) == set()
 
 
+def test_a_refresh_sends_two_statements(app: Flask, browser: FlaskClient, portal: System) -> None:
+    token = Journey(portal, scope=SCOPE).tokens(browser)["refresh_token"]
+    token = ask(browser, portal, grant_type="refresh_token", refresh_token=token).json["refresh_token"]
+    with statements(app) as sent:
+        assert ask(browser, portal, grant_type="refresh_token", refresh_token=token).status_code == 200
+    assert [statement.split()[0] for statement, _ in sent if "refresh_families" in statement] == ["SELECT", "UPDATE"]
+    assert {statement.split()[2] for statement, _ in sent if "refresh_families" not in statement} <= {"client_assertions"}
+
+
 def test_an_offer_is_redeemed_without_reading_a_table_whole(app: Flask, client: FlaskClient) -> None:
     me = new_id()
     with app.app_context(), transaction() as session:
