@@ -191,6 +191,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
+    from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying.openid4vp.asking_api import requests_api
+    from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors
 
     for blueprint in (
         health,
@@ -227,6 +230,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(trust_list_pages)
     app.register_blueprint(bundles_api)
     app.register_blueprint(check_pages)
+    app.register_blueprint(wallet_doors)
+    api.register_blueprint(requests_api)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)

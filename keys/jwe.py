@@ -57,9 +57,7 @@ class DecryptionKey:
 
 
 class _Registry(jwe.JWERegistry):
-    """The library's own bounds, with the ciphertext's drawn to what a form may hold."""
-
-    max_ciphertext_length = LONGEST
+    """The library's own bounds, but for the ciphertext's, which is drawn to what the caller takes."""
 
 
 def encrypt(plain: bytes, *, jwk: Mapping[str, str], alg: str, enc: str, headers: Mapping[str, Any]) -> str:
@@ -93,6 +91,18 @@ def decrypt(unverified: str, *, algs: tuple[str, ...] = ALGS, encs: tuple[str, .
     raise NotDecrypted("not decrypted")
 
 
+def decrypt_for(unverified: str, key: suites.PrivateKey, *, kid: str, algs: tuple[str, ...], encs: tuple[str, ...], longest: int = LONGEST) -> bytes:
+    """Return what is inside a compact JWE that was written to one key, which it must name; raises NotDecrypted, in the same words."""
+    header = _read_header(unverified, longest=longest)
+    if header["alg"] not in algs or header["enc"] not in encs or header.get("kid") != kid:
+        raise NotDecrypted("not decrypted")
+    try:
+        found = jwe.decrypt_compact(unverified, _private(key), registry=_registry(longest))
+    except (JoseError, ValueError, TypeError, KeyError, AssertionError) as error:
+        raise NotDecrypted("not decrypted") from error
+    return found.plaintext or b""
+
+
 def is_jwe(unverified: str) -> bool:
     """Whether a text has the parts of a compact JWE rather than those of a JWS."""
     return unverified.count(".") == PARTS - 1
@@ -113,8 +123,8 @@ def _jwk(known: DecryptionKey) -> dict[str, Any]:
     return {**known.jwk, "kid": known.kid, "use": "enc", **named}
 
 
-def _read_header(unverified: str) -> dict[str, Any]:
-    if len(unverified) > LONGEST or not unverified.isascii() or not is_jwe(unverified):
+def _read_header(unverified: str, *, longest: int = LONGEST) -> dict[str, Any]:
+    if len(unverified) > longest or not unverified.isascii() or not is_jwe(unverified):
         raise NotDecrypted("not decrypted")
     try:
         header = json_b64decode(unverified.split(".", 1)[0].encode())
@@ -133,8 +143,10 @@ def _private(key: suites.PrivateKey) -> RSAKey | ECKey:
     return ECKey.import_key(key)
 
 
-def _registry() -> jwe.JWERegistry:
-    return _Registry(algorithms=[*ALGS, *ENCS])
+def _registry(longest: int = LONGEST) -> jwe.JWERegistry:
+    registry = _Registry(algorithms=[*ALGS, *ENCS])
+    registry.max_ciphertext_length = longest
+    return registry
 
 
 def _load() -> dict[str, DecryptionKey]:

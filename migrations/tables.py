@@ -45,6 +45,7 @@ from wallet.presenting import qr_codes
 from wallet.presenting.answering import asked
 from wallet.register import catalogue, counts, departments, licences, turns
 from wallet.verifying import receipts, trust_sources
+from wallet.verifying.openid4vp import requests as presentation_requests
 
 OWNERS = (
     ring,
@@ -116,6 +117,7 @@ OWNERS = (
     licence_notices,
     expiry_notices,
     receipts,
+    presentation_requests,
     trust_sources,
     trust_list,
     qr_codes,

@@ -42,6 +42,7 @@ NOT_PAGES = {
     "offer_pages.tell_state",
     "receipts.read",
     "registration.read",
+    "requests.read",
     "scan.tell_state",
     "show.tell_state",
     "signals.configuration",
@@ -55,6 +56,7 @@ NOT_PAGES = {
     "types.of_type",
     "types.schema",
     "userinfo.who",
+    "wallet_doors.fetch",
     "webhooks.listed",
     "webhooks.one",
 }

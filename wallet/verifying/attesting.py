@@ -1,7 +1,8 @@
 """Attesting a look at a licence: the signed receipt, its row in the ledger, and the line in the holder's history."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,8 +32,8 @@ class Asker:
 class Finding:
     """What is to be attested: `verification` or `draw`, and how the licence came to be seen.
 
-    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt. Holder and licence are None where no
-    licence was recognised.
+    `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt, which says `more`. Holder and licence are
+    None where no licence was recognised.
     """
 
     act: str
@@ -44,6 +45,7 @@ class Finding:
     holder_id: UUID | None
     licence_id: UUID | None
     answer: dict[str, Any]
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: U
         "fields": sorted(finding.answer["fields"]),
         "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
         "ledger_entry": str(entry_id),
+        **finding.more,
     }
 
 

@@ -1,0 +1,134 @@
+"""What is asked for, in words of DCQL: licences by their type and fields, or a query as it stands. OpenID4VP 1.0 section 6.
+
+A licence's identifier is always asked for: without it nobody can tell how the licence stands. Fields that may be left out make combinations, the
+fullest first, of which a wallet shows the first that its holder agrees to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from runtime.languages import Text
+from runtime.problems import Refusal
+from runtime.settings import Settings
+from wallet.issuing import formats
+from wallet.issuing.contents import type_uri
+from wallet.presenting.dcql import CredentialQuery, MalformedQuery, Query, read_query
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
+from wallet.register.catalogue import all_types, get_type
+from wallet.register.definitions import LicenceType
+
+IDENTIFIER = "licence_identifier"
+OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", IDENTIFIER, "licence_valid_from", "licence_valid_until")
+FORMATS = (SD_JWT_VC, MDOC)
+MOST_OPTIONAL = 4
+
+
+class QueryRefused(Refusal):
+    """What is asked for cannot be asked for; `shown` says why."""
+
+    code, status, title = "query-refused", 422, Text("所请求的内容有误。", "What is asked for is not acceptable.")
+
+
+NOT_DCQL = Text("不是有效的DCQL查询。", "It is no valid DCQL query.")
+NO_FIELD = Text("此类证照没有所请求的项目。", "Licences of this type have no such field.")
+NO_TYPE = Text("请写明本系统已有的证照类型。", "Name types of licence that are known here.")
+NO_BINDING = Text("该格式不能证明由持证人本人出示。", "In this form a wallet cannot prove that its holder shows it.")
+TWICE = Text("同一项目不能请求两次。", "A field is asked for twice.")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A licence that is wanted: its type, the fields that must be shown and those that may be, and the forms that will do."""
+
+    type: str
+    fields: Sequence[str]
+    optional: Sequence[str] = ()
+    formats: Sequence[str] = (SD_JWT_VC,)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query that may be sent, as JSON and as it was read, and the codes of the types that it is about."""
+
+    document: dict[str, Any]
+    query: Query
+    types: list[str]
+
+
+def compose(settings: Settings, wanted: Sequence[Wanted]) -> Asked:
+    """Return the query that asks for licences; raises QueryRefused, LicenceTypeNotFound."""
+    credentials: list[dict[str, Any]] = []
+    sets, types = [], []
+    for place, one in enumerate(wanted):
+        licence_type = get_type(one.type)
+        types.append(licence_type.code)
+        _check_fields(licence_type, one, f"credentials.{place}")
+        names = [
+            (f"{licence_type.slug}-{place + 1}" + (f"-{form.partition('_')[2] or 'sd'}" if len(one.formats) > 1 else ""))[-64:]
+            for form in one.formats
+        ]
+        credentials += [_credential(settings, licence_type, one, form, name) for form, name in zip(one.formats, names, strict=True)]
+        sets.append({"options": [[name] for name in names]})
+    alternatives = {"credential_sets": sets} if len(credentials) > len(wanted) else {}
+    document = {"credentials": credentials, **alternatives}
+    return Asked(document, read_query(document), list(dict.fromkeys(types)))
+
+
+def read(settings: Settings, unverified: Mapping[str, Any]) -> Asked:
+    """Return a query as it was written; raises QueryRefused for one that is none, that names a type not known here or nothing but a format."""
+    try:
+        query = read_query(unverified)
+    except MalformedQuery as error:
+        raise QueryRefused("malformed", field=error.at, shown=NOT_DCQL) from error
+    types = []
+    for place, one in enumerate(query.credentials):
+        at = f"dcql_query.credentials.{place}"
+        if len({claim.path for claim in one.claims}) != len(one.claims):
+            raise QueryRefused("twice", field=f"{at}.claims", shown=TWICE)
+        if one.format == VC_JWT and one.binding:
+            raise QueryRefused("cannot be bound", field=f"{at}.format", shown=NO_BINDING)
+        types += _types_of(settings, one, at)
+    return Asked(dict(unverified), query, list(dict.fromkeys(types)))
+
+
+def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]:
+    """Return the codes of the types that a credential query may be answered with; every alternative must be one that is known."""
+    known = {name: one.code for one in all_types() for name in names_of(settings, one)}
+    codes = [next((known[name] for name in alternative if name in known), None) for alternative in wanted.types]
+    if wanted.format not in formats.FORMATS or not codes or None in codes:
+        raise QueryRefused("a type or format that is not known", field=f"{at}.meta", shown=NO_TYPE)
+    return [code for code in codes if code is not None]
+
+
+def names_of(settings: Settings, licence_type: LicenceType) -> tuple[str, ...]:
+    """Return what credentials of a type call it: its address, its document name, its W3C type."""
+    return type_uri(settings, licence_type), licence_type.doctype, "".join(part.capitalize() for part in licence_type.slug.split("-"))
+
+
+def _check_fields(licence_type: LicenceType, wanted: Wanted, at: str) -> None:
+    known = {one.name for one in licence_type.fields} | {*OF_EVERY_LICENCE}
+    names = [*wanted.fields, *wanted.optional]
+    if not known.issuperset(names):
+        raise QueryRefused("no such field", field=f"{at}.fields", shown=NO_FIELD)
+    if len(set(names)) != len(names):
+        raise QueryRefused("a field twice", field=f"{at}.optional", shown=TWICE)
+
+
+def _credential(settings: Settings, licence_type: LicenceType, wanted: Wanted, form: str, name: str) -> dict[str, Any]:
+    is_mdoc = form == MDOC
+    meta = {"doctype_value": licence_type.doctype} if is_mdoc else {"vct_values": [type_uri(settings, licence_type)]}
+    needed = list(dict.fromkeys([IDENTIFIER, *wanted.fields]))
+    optional = [one for one in wanted.optional if one != IDENTIFIER]
+    kept = {"intent_to_retain": True} if is_mdoc else {}
+    claims = [{"id": one, "path": [licence_type.doctype, one] if is_mdoc else [one], **kept} for one in (*needed, *optional)]
+    choices = {"claim_sets": [[*needed, *some] for some in _some_of(optional)]} if optional else {}
+    return {"id": name, "format": form, "meta": meta, "claims": claims, **choices}
+
+
+def _some_of(optional: Sequence[str]) -> list[Sequence[str]]:
+    """Return the combinations of what is optional, the fullest first; of many, only all, all but one, and none."""
+    few = len(optional) <= MOST_OPTIONAL
+    sizes = range(len(optional), -1, -1) if few else (len(optional), len(optional) - 1, 0)
+    return [some for size in sizes for some in combinations(optional, size)]

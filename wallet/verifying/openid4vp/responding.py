@@ -1,0 +1,122 @@
+"""A wallet's answer: read, spent, verified, attested, in one transaction. OpenID4VP 1.0 section 8.6.
+
+In this order: whether it can be read and is for this request; then it is spent, in one statement; then each presentation by the checks of
+`wallet.verifying.checks`, the query among them; then the whole: what was asked for must be there, and one presentation that was bound for somebody
+else, or to another occasion, spoils all. Each presentation has a receipt and a row in the ledger, whatever its verdict.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy.orm import Session
+
+from runtime import ledger
+from runtime.ids import new_id
+from runtime.settings import Settings
+from wallet.presenting.dcql import CredentialQuery, choose, read_query
+from wallet.register.departments import get_department
+from wallet.verifying.attesting import Asker, Finding, attest
+from wallet.verifying.openid4vp import acts, answers, presented, references
+from wallet.verifying.openid4vp.answers import Posted
+from wallet.verifying.openid4vp.errors import RequestOver
+from wallet.verifying.openid4vp.queries import IDENTIFIER
+from wallet.verifying.openid4vp.requests import CODE_BYTES, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
+from wallet.verifying.receipts import INVALID, VALID
+from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, look
+
+SPOILING = frozenset({"holder_binding", "audience", "nonce", "transaction"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that was read, before the checks."""
+
+    row: PresentationRequest
+    terms: Terms
+    transcript: bytes
+    register: Register
+
+
+def respond(session: Session, settings: Settings, unverified_reference: str, form: list[tuple[str, str]], *, now: datetime) -> dict[str, Any]:
+    """Take an answer and return what the wallet is told; raises RequestNotFound, RequestOver, InvalidRequest, NoAuthority."""
+    row, terms = _open(session, settings, unverified_reference, now=now)
+    posted = answers.read(form, row, read_query(terms.query))
+    transcript = presented.transcript_of(settings, row)
+    if not spend(session, row.id, now=now):
+        raise RequestOver()
+    if posted.error is not None:
+        return _decline(session, row, posted.error, now=now)
+    answer = _Answer(row, terms, transcript, Register(session, settings, now))
+    result = _verify(answer, posted)
+    code = secrets.token_urlsafe(CODE_BYTES) if terms.return_to else None
+    conclude(session, row.id, outcome=result["verdict"], result=result, code_hash=hash_of(code) if code else None)
+    return {"redirect_uri": _return_to(terms.return_to, code)} if terms.return_to and code else {}
+
+
+def hash_of(code: str) -> bytes:
+    """Return what is kept of a response code."""
+    return hashlib.sha256(code.encode()).digest()
+
+
+def _open(session: Session, settings: Settings, unverified_reference: str, *, now: datetime) -> tuple[PresentationRequest, Terms]:
+    request_id = references.find_id(settings, unverified_reference)
+    if request_id is None:
+        raise RequestNotFound
+    row = get_request(session, request_id)
+    if row.state_at(now) is not State.FETCHED:
+        raise RequestOver()
+    return row, row.terms
+
+
+def _verify(answer: _Answer, posted: Posted) -> dict[str, Any]:
+    """Verify and attest each presentation, then the whole."""
+    query = read_query(answer.terms.query)
+    seen = [(one, text) for one in query.credentials for text in posted.presentations.get(one.id, ())]
+    found = [_verify_one(answer, wanted, text) for wanted, text in seen]
+    good = {one["query"] for one in found if one["verdict"] == VALID}
+    is_spoilt = any(check["check"] in SPOILING and check["outcome"] == "failed" for one in found for check in one["checks"])
+    is_complete = choose(query, good) is not None and not is_spoilt and bool(good)
+    verdict = VALID if is_complete else INVALID
+    confirmed = [acts.text_of(one) for one in answer.terms.transaction] if is_complete else []
+    return {"verdict": verdict, "presentations": found, "confirmed": confirmed[0] if confirmed else None}
+
+
+def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str, Any]:
+    row, register = answer.row, answer.register
+    register.forget()
+    shown = presented.read(text, wanted.format, transcript=answer.transcript)
+    expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=register.now)
+    finding = look(register, Shown(text, shown, expected), VerificationRequest(text, answer.terms.cause))
+    asker = Asker(row.department, get_department(row.department).name, row.officer_id)
+    if not row.by_consent:
+        check_may_see(finding, asker=asker, now=register.now)
+    finding = _as_asked(answer, wanted, finding, shown, expected.confirming)
+    attested = attest(register.session, register.settings, finding, asker=asker, receipt_id=new_id(), now=register.now)
+    return {"query": wanted.id, **attested}
+
+
+def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown: Any, confirming: tuple[str, ...]) -> Finding:
+    """Return a finding that tells of what was asked for and nothing else, and of the act that was confirmed with it."""
+    is_valid = finding.verdict == VALID
+    fields = presented.fields_of(shown, wanted, left_out=frozenset({IDENTIFIER})) if is_valid else {}
+    more: dict[str, Any] = {"request": str(answer.row.id), "asked_on": answer.terms.basis}
+    if is_valid and confirming:
+        more["confirmed"] = [{"text": acts.text_of(one), "sha-256": presented.digest_of(one)} for one in confirming]
+    return replace(finding, answer={**finding.answer, "fields": fields}, more=more)
+
+
+def _decline(session: Session, row: PresentationRequest, error: str, *, now: datetime) -> dict[str, Any]:
+    """Keep that a wallet did not show anything; which words it had for it stays out of the ledger."""
+    conclude(session, row.id, outcome=State.DECLINED, result={"error": error}, code_hash=None)
+    actor = f"department:{row.department}"
+    ledger.record(session, "presentation.declined", actor=actor, object_id=row.id, subject_id=row.holder_id, now=now)
+    return {}
+
+
+def _return_to(address: str | None, code: str) -> str:
+    assert address is not None
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({'response_code': code})}"
