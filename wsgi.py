@@ -191,6 +191,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
+    from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
     from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.openid4vp.asking_api import requests_api
     from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors

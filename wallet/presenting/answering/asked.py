@@ -31,7 +31,7 @@ from wallet.presenting.answering.request_objects import Expected, RequestObject
 from wallet.presenting.answering.verifiers import Verifier
 
 TABLE, COLUMN = "asked_requests", "request_sealed"
-LIFETIME, KEPT_AFTER = timedelta(minutes=10), timedelta(days=30)
+LIFETIME, LONGEST, KEPT_AFTER = timedelta(minutes=10), timedelta(days=7), timedelta(days=30)
 PRUNE_BATCH, LATEST = 500, 10
 
 
@@ -108,7 +108,7 @@ def open_request(session: Session, text: str, request: RequestObject, *, viewer:
         "request_hash": request.digest,
         "request_sealed": sealing.seal(text, table=TABLE, column=COLUMN, row=row_id),
         "opened_at": now,
-        "expires_at": min(ends, now + LIFETIME),
+        "expires_at": min(ends, now + LONGEST),
     }
     session.execute(insert(AskedRequest).values(**values).on_conflict_do_nothing(index_elements=["holder_id", "request_hash"]))
     mine = (AskedRequest.holder_id == viewer.holder_id, AskedRequest.request_hash == request.digest)

@@ -1,0 +1,41 @@
+"""What our wallet answers to a verifier that it does not know, @sd-jwt/sd-jwt-vc (npm) reads and verifies."""
+
+import json
+
+import pytest
+from flask import Flask
+from joserfc import jwe
+from joserfc.jwk import ECKey
+
+from keys import certificates, suites
+from runtime.settings import Settings
+from tests.interop.conftest import Program
+from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone
+from tests.wallet.presenting.answering.steps import approve, opened
+from tests.world_asking import asking, of_stranger, sd_jwt_query, shown_in
+from wallet.issuing.contents import type_uri
+from wallet.register.catalogue import get_type
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
+def test_an_answer_of_our_wallet_is_believed_elsewhere(app: Flask, settings: Settings, node: Program, mode: str) -> None:
+    person = someone(app)
+    licence = licensed(app, person.number, SLUG)[0]
+    client, stranger, key = signed_in(app, person), of_stranger(), suites.ES256.generate()
+    metadata = {"jwks": {"keys": [{**suites.public_jwk(key.public_key()), "kid": "1", "alg": "ECDH-ES"}]}}
+    with app.app_context():
+        query, root = sd_jwt_query(type_uri(settings, get_type(SLUG)), "vehicle_class", "holder_name"), certificates.root_pem().decode()
+    with asking() as verifier:
+        link = verifier.link(stranger, query, nonce="n-0S6_WzA2Mj", response_mode=mode, client_metadata=metadata)
+        assert approve(client, opened(client, link), licence, understood="yes").status_code == 303
+        (form,) = verifier.received
+    if mode == "direct_post.jwt":
+        opened_up = jwe.decrypt_compact(form["response"], ECKey.import_key(key), algorithms=["ECDH-ES", "A128GCM"])
+        form = {"vp_token": json.dumps(json.loads(opened_up.plaintext or b"")["vp_token"])}
+    found = node("verifier", presented=shown_in(form), root=root, required=["vehicle_class", "holder_name"], nonce="n-0S6_WzA2Mj")
+    assert "refused" not in found, found
+    assert (found["payload"]["vehicle_class"], found["payload"]["holder_name"]) == ("C1", person.name)
+    assert "address" not in found["payload"]
+    assert found["kb"]["payload"]["aud"] == stranger.by_hash
