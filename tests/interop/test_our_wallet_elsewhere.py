@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from keys import certificates, suites
 from runtime.settings import Settings
+from tests.at_address import AddressedKabao
 from tests.interop.conftest import Program
 from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone
 from tests.wallet.presenting.answering.steps import approve, opened
@@ -20,7 +21,9 @@ pytestmark = pytest.mark.interop
 
 
 @pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
-def test_an_answer_of_our_wallet_is_believed_elsewhere(app: Flask, settings: Settings, node: Program, mode: str) -> None:
+def test_an_answer_of_our_wallet_is_believed_elsewhere(kabao: AddressedKabao, node: Program, mode: str) -> None:
+    app: Flask = kabao.app
+    settings: Settings = app.extensions["kabao_settings"]
     person = someone(app)
     licence = licensed(app, person.number, SLUG)[0]
     client, stranger, key = signed_in(app, person), of_stranger(), suites.ES256.generate()
