@@ -2,22 +2,52 @@
 
 from marshmallow import RAISE, Schema, fields, validate
 
-from schemas.licences import LicenceRequestSchema, LicenceSchema, clean
+from schemas.licences import LICENCE_ID, LicenceRequestSchema, LicenceSchema, clean
 
 REF_LENGTH = 128
 
 
-class BatchLineSchema(LicenceRequestSchema):
-    """A licence to issue, as a line of a batch."""
+class LineSchema(Schema):
+    """What every line of a batch may have."""
 
     class Meta:
         unknown = RAISE
 
+    act = fields.String(
+        load_default="issue",
+        metadata={"description": "What is to be done: `issue` where it is left out, or any act on a licence.", "example": "suspend"},
+    )
     ref = fields.String(
         load_default=None,
         allow_none=True,
         validate=[validate.Length(1, REF_LENGTH), clean],
         metadata={"description": "The caller's own name for the line; it comes back with the result.", "example": "JSZ-2026-000017"},
+    )
+
+
+class BatchLineSchema(LineSchema, LicenceRequestSchema):
+    """A licence to issue, as a line of a batch."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class ActLineSchema(LineSchema):
+    """What a line has that acts on a licence, beside what the act itself takes."""
+
+    class Meta:
+        unknown = RAISE
+
+    licence = fields.String(
+        required=True,
+        validate=[validate.Length(1, 128), clean],
+        metadata={"description": "The licence acted on: its id or its identifier (证照标识).", "example": LICENCE_ID},
+    )
+    type = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 60),
+        metadata={"description": "The type that it must be of, by code or short name; null: whichever it is.", "example": "driving-licence"},
     )
 
 

@@ -24,11 +24,13 @@ from runtime.gathering import Gathered
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.issuing import batches
+from wallet.issuing import batch_acts, batches
+from wallet.issuing.batch_acts import Held
 from wallet.issuing.batch_lines import Line, problem_of
 from wallet.issuing.batches import Before, LineChanged, Outcome
 from wallet.issuing.life import issue_licence
 from wallet.issuing.records import gathering_licences
+from wallet.issuing.requests import ActRequest, LicenceRequest
 from wallet.register.licences import Licence
 
 log = structlog.get_logger(__name__)
@@ -44,10 +46,10 @@ class LineFailed(Refusal):
 
 
 class LineRepeated(Refusal):
-    """The very same line was issued before, in this file or another."""
+    """The very same line was done before, in this file or another."""
 
     code, status = "line-repeated", 409
-    title = Text("相同内容的证照七日内已经导入。", "The very same licence was imported within the last seven days.")
+    title = Text("相同内容的行七日内已经导入。", "The very same line was imported within the last seven days.")
 
 
 class _Undone(Exception):
@@ -113,37 +115,50 @@ class Work:
         with suppress(_Undone), transaction() as session:
             batches.hold(session, self.batch_id)
             before = batches.lines_before(session, self.batch_id, [line.number for line in lines])
-            recall(session, [number for line in lines if line.request for number in _numbers(line.request.holder_number)])
+            recall(session, [number for line in lines if isinstance(line.request, LicenceRequest) for number in _numbers(line.request.holder_number)])
+            held = batch_acts.hold(session, [line for line in lines if not _is_done(before.get(line.number))], department=self.department)
             with gathering_licences(session, len(lines)) as gathered:
-                outcomes = self._each(session, lines, before, gathered, now=now)
+                outcomes = self._each(session, lines, before, held, gathered, now=now)
             batches.keep(session, self.batch_id, outcomes, before)
             if self.dry:
                 raise _Undone
         return outcomes
 
-    def _each(self, session: Session, lines: Sequence[Line], before: dict[int, Before], gathered: Gathered, *, now: datetime) -> list[Outcome]:
+    def _each(
+        self, session: Session, lines: Sequence[Line], before: dict[int, Before], held: Held, gathered: Gathered, *, now: datetime
+    ) -> list[Outcome]:
         """Take line after line until the group's time is up; whoever reads of a holder finds what the lines before did."""
         outcomes: list[Outcome] = []
-        met: set[str] = set()
+        met: set[tuple[bool, object]] = set()
         digests = {line.number: batches.digest_of_line(line.document, pepper=self.pepper) for line in lines if line.request}
         issued = batches.issued_before(session, caller=self.caller, digests=digests.values()) if self.once else {}
         until = time.monotonic() + GROUP_SECONDS
         for line in lines:
             if outcomes and time.monotonic() > until:
                 break
-            if line.request is not None and line.request.holder_number in met:
+            about = _about(line, held)
+            if about in met or any(one[0] != about[0] for one in met):
                 gathered.flush(session)
                 met.clear()
-            met |= {line.request.holder_number} if line.request else set()
+            met.add(about)
             digest = digests.get(line.number, b"")
-            outcome = self._take(session, line, before.get(line.number), gathered, digest=digest, is_repeated=digest in issued, now=now)
+            outcome = self._take(session, line, before.get(line.number), held, gathered, digest=digest, is_repeated=digest in issued, now=now)
             if self.once and outcome.is_good:
                 issued[digest] = self.batch_id, line.number
             outcomes.append(outcome)
         return outcomes
 
     def _take(
-        self, session: Session, line: Line, before: Before | None, gathered: Gathered, *, digest: bytes, is_repeated: bool, now: datetime
+        self,
+        session: Session,
+        line: Line,
+        before: Before | None,
+        held: Held,
+        gathered: Gathered,
+        *,
+        digest: bytes,
+        is_repeated: bool,
+        now: datetime,
     ) -> Outcome:
         if line.request is None:
             assert line.fault is not None
@@ -155,15 +170,29 @@ class Work:
             return Outcome(line.number, line.ref, problem=self.describe(LineRepeated("repeated")))
         mark = gathered.mark()
         try:
-            licence = self._issue(session, line, now=now)
+            licence = self._do(session, line, held, now=now)
         except Refusal as refusal:
             gathered.cut(mark)
             return Outcome(line.number, line.ref, problem=self.describe(refusal))
         return Outcome(line.number, line.ref, licence, digest=digest)
 
-    def _issue(self, session: Session, line: Line, *, now: datetime) -> Licence:
+    def _do(self, session: Session, line: Line, held: Held, *, now: datetime) -> Licence:
+        if isinstance(line.request, ActRequest):
+            return batch_acts.act(session, self.settings, held.get(line), line.request, department=self.department, now=now)
         assert line.request is not None
         return issue_licence(session, self.settings, line.request, department=self.department, now=now)
+
+
+def _about(line: Line, held: Held) -> tuple[bool, object]:
+    """Return whom a line is about: whether it acts, and a number of the holder's, or the holder."""
+    if isinstance(line.request, LicenceRequest):
+        return False, line.request.holder_number
+    licence = held.licences.get(line.licence or "")
+    return line.request is not None, licence.holder_id if licence else line.number
+
+
+def _is_done(before: Before | None) -> bool:
+    return before is not None and before.licence is not None
 
 
 def _numbers(unverified: str) -> Iterator[Number]:

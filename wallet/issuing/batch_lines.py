@@ -8,20 +8,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from runtime.languages import Text
 from runtime.problems import TYPE_PREFIX, InvalidBody, Refusal, flatten
 from runtime.rough_input import read_json
-from schemas.batches import REF_LENGTH, BatchLineSchema
-from wallet.issuing.requests import LicenceRequest, request_of
+from schemas.batches import REF_LENGTH, ActLineSchema, BatchLineSchema
+from wallet.issuing import orders
+from wallet.issuing.orders import Order
+from wallet.issuing.requests import ActRequest, LicenceRequest, request_of
+from wallet.register.acts import Act
 
 MOST_LINES = 100_000
 LONGEST_LINE = 64 * 1024
 MOST_FAULTS = 5
 BOM = b"\xef\xbb\xbf"
 REF = re.compile(f"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{REF_LENGTH}}}")
-SCHEMA = BatchLineSchema()
+SCHEMAS: dict[str, Schema] = {Act.ISSUE.value: BatchLineSchema()}
+for _act, _schema in orders.SCHEMAS.items():
+    if _act is not Act.ISSUE:
+        SCHEMAS[_act.value] = type(f"{_act.name.title()}LineSchema", (ActLineSchema, _schema), {})()
+OF_LINE = frozenset(ActLineSchema().fields)
 
 
 class LineUnreadable(Refusal):
@@ -37,6 +44,12 @@ class LineTooLong(Refusal):
     title = Text("该行超过{0}字节。", "The line is longer than {0} bytes.").format(LONGEST_LINE)
 
 
+class UnknownAct(Refusal):
+    """There is no act of this name that a department does."""
+
+    code, status, title = "unknown-act", 422, Text("没有此项业务。", "There is no such act.")
+
+
 class TooManyLines(Refusal):
     """There are more lines than a batch may have; those that follow were not looked at."""
 
@@ -46,13 +59,18 @@ class TooManyLines(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line: what it asks for, or why it cannot be read. `document` is what a digest is taken of."""
+    """A line: what it asks for, or why it cannot be read. `document` is what a digest is taken of.
+
+    One that acts names its `licence`, by id or identifier, and may say of which `type` that must be.
+    """
 
     number: int
     ref: str | None = field(default=None, repr=False)
     document: Any = field(default=None, repr=False)
-    request: LicenceRequest | None = field(default=None, repr=False)
+    request: LicenceRequest | ActRequest | None = field(default=None, repr=False)
     fault: Refusal | None = None
+    licence: str | None = field(default=None, repr=False)
+    type: str | None = None
 
 
 def split(pieces: Iterable[bytes], *, longest: int = LONGEST_LINE) -> Iterator[tuple[int, bytes | None]]:
@@ -90,13 +108,18 @@ def read_line(number: int, raw: bytes | None) -> Line:
 
 def read_document(number: int, document: dict[str, Any]) -> Line:
     """Read a line that is an object already."""
-    ref = _ref(document)
+    ref, act = _ref(document), document.get("act", Act.ISSUE.value)
+    if not isinstance(act, str) or act not in SCHEMAS:
+        return Line(number, ref, fault=UnknownAct(field="act"))
     try:
-        loaded = SCHEMA.load(document)
+        loaded = SCHEMAS[act].load(document)
     except ValidationError as error:
         errors = flatten(error.messages)[:MOST_FAULTS]
         return Line(number, ref, fault=InvalidBody("not a request", field=errors[0]["field"], errors=errors))
-    return Line(number, ref, document, request_of(loaded))
+    if act == Act.ISSUE.value:
+        return Line(number, ref, document, request_of(loaded))
+    asked = {name: value for name, value in loaded.items() if name not in OF_LINE}
+    return Line(number, ref, document, Order(Act(act), asked).request(), licence=loaded["licence"].strip(), type=loaded["type"])
 
 
 def problem_of(refusal: Refusal) -> dict[str, Any]:

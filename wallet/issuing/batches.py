@@ -1,6 +1,6 @@
-"""Batches: many licences asked for at once, each line once, however often the batch is sent, cut off and sent again.
+"""Batches: many licences or acts asked for at once, each line once, however often the batch is sent, cut off and sent again.
 
-A batch is known by who sent it and their key. Each line that was issued is kept with its licence, in the transaction that issued it; a line that
+A batch is known by who sent it and their key. Each line that was done is kept with the licence that came of it, in its own transaction; a line that
 was refused is kept with its reason and tried anew. What a line said beyond that rests sealed. All of it is forgotten seven days after its last use.
 """
 
@@ -36,10 +36,10 @@ class KeyRequired(Refusal):
 
 
 class LineChanged(Refusal):
-    """The line was issued under this key before, with another content."""
+    """The line was done under this key before, with another content."""
 
     code, status = "line-changed", 422
-    title = Text("该行此前已按另一内容制发，不能更改。", "This line was issued before, with another content; it cannot be changed.")
+    title = Text("该行此前已按另一内容办理，不能更改。", "This line was done before, with another content; it cannot be changed.")
 
 
 class Batch(Base):

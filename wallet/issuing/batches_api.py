@@ -1,4 +1,4 @@
-"""For issuing departments: many licences in one request, a line each (NDJSON), with a result a line.
+"""For issuing departments: many licences, or acts on them, in one request, a line each (NDJSON), with a result a line.
 
 The request is read as it comes and the answer is written as it is made; neither is ever held whole. A caller that reads while it writes gets
 results at once (`interleave=true`); for all others they follow the last line, since who does not read yet would make both sides wait for ever.
@@ -39,6 +39,7 @@ from wallet.issuing.licence_documents import document_of
 log = structlog.get_logger(__name__)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 MOST_BYTES = 512 * 1024 * 1024
+LINES = "A licence to issue a line; or `act`, `licence` (id or identifier), and what the single request of the act takes."
 LONGEST = timedelta(minutes=30)
 SCHEMA = LicenceSchema()
 batches_api = ApiBlueprint("batches", __name__, description="Licences by the hundred thousand, for the departments that issue them.")
@@ -65,10 +66,10 @@ class TookTooLong(Refusal):
 @batches_api.response(200, BatchResultSchema, content_type=NDJSON[0])
 @batches_api.doc(
     security=[{"department": ["licences:issue"]}],
-    requestBody={"required": True, "content": {NDJSON[0]: {"schema": {"type": "string", "description": "One licence to issue a line."}}}},
+    requestBody={"required": True, "content": {NDJSON[0]: {"schema": {"type": "string", "description": LINES}}}},
 )
 def issue(query: dict[str, Any], headers: dict[str, Any]) -> Response:
-    """Issue a licence a line; the same Idempotency-Key and line issue it once, so that a batch cut off anywhere is sent again and goes on."""
+    """Issue a licence a line, or do an act; the same Idempotency-Key and line do it once: a batch cut off anywhere is sent again and goes on."""
     if request.mimetype not in NDJSON or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType
     request.max_content_length = MOST_BYTES

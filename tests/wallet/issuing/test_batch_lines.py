@@ -15,7 +15,7 @@ from runtime.database import transaction
 from tests.wallet.issuing.desks import body_for
 from tests.world_people import new_person
 from tests.world_wallet import new_department
-from wallet.issuing import batch_lines, batches
+from wallet.issuing import batches
 from wallet.issuing.arriving import Arriving, StoppedSending
 from wallet.issuing.batch_groups import Work
 from wallet.issuing.batch_lines import BOM, read_document, read_line, split
@@ -40,12 +40,7 @@ def test_a_stream_has_the_same_lines_however_it_is_cut(lines: list[bytes], cuts:
     body = b"\n".join(lines) + (b"\n" if ends else b"")
     places = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
     pieces = [body[begin:end] for begin, end in pairwise(places)]
-    was = batch_lines.LONGEST_LINE
-    batch_lines.LONGEST_LINE = longest
-    try:
-        assert list(split(pieces)) == expected(lines, longest)
-    finally:
-        batch_lines.LONGEST_LINE = was
+    assert list(split(pieces, longest=longest)) == expected(lines, longest)
 
 
 def test_a_line_without_end_is_never_held_whole() -> None:
