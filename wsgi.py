@@ -127,6 +127,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         licence_notices,  # noqa: F401 (declares a job)
         use_notices,  # noqa: F401 (declares a job)
     )
+    from wallet.holding.app_pages import app_pages
     from wallet.holding.card_pages import card_pages
     from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
@@ -207,6 +208,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         wallet,
         card_pages,
         timeline_pages,
+        app_pages,
         show,
         offline_pages,
         answer_pages,

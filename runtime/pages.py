@@ -53,12 +53,16 @@ class FormSessions(SecureCookieSessionInterface):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is signed in, as the head of a page shows it: names masked, `organisation` only while acting for one."""
+    """Who is signed in, as the head of a page shows it: names masked, `organisation` only while acting for one.
+
+    `mark` tells a browser whether what it kept is theirs; it says nothing of them.
+    """
 
     name: str
     organisation: str | None = None
     is_officer: bool = False
     is_operator: bool = False
+    mark: str = ""
 
 
 def greet(app: Flask, find_visitor: Callable[[], Visitor | None]) -> None:

@@ -91,6 +91,7 @@ def signout() -> Response:
             sessions.end(session, before, now=now())
     response, is_told = response or _see("/signin"), response is not None
     callers.forget_cookie(response)
+    response.headers["Clear-Site-Data"] = '"storage"'  # what this browser kept of a wallet is not for who sits here next
     if before is not None and not is_told:
         flash(str(Text("您已退出登录。", "You are signed out.")))
     return response

@@ -1,5 +1,17 @@
 // Niceties for pages that work without them: print, copy, show a password, and no second sending of a form.
 "use strict";
+const mine = document.body.dataset.wallet; // none on a page that knows nobody by design
+const forgetKept = () => {
+  localStorage.removeItem("kabao.kept");
+  window.caches?.delete("kabao-shell");
+};
+try {
+  const kept = localStorage.getItem("kabao.kept");
+  if (kept && mine !== undefined && JSON.parse(kept).wallet !== mine) forgetKept();
+  document.querySelector("form[action='/signout']")?.addEventListener("submit", forgetKept);
+} catch {
+  // a browser that keeps nothing has nothing to forget
+}
 for (const button of document.querySelectorAll(".js-print")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());

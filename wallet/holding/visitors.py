@@ -8,6 +8,7 @@ from idp.subjects import directory
 from runtime.database import transaction
 from runtime.pages import Visitor
 from wallet.holding.cards import shown_name
+from wallet.holding.kept_cards import mark_of
 from wallet.register.departments import departments_of_officer
 
 
@@ -27,4 +28,4 @@ def _read() -> Visitor | None:
         organisation = directory.name_of(directory.get_subject(session, signed_in.acting_for)) if signed_in.acting_for else None
         name = shown_name(directory.get_subject(session, signed_in.subject_id))
         runs_it = signed_in.acting_for is None and is_operator(session, signed_in.subject_id)
-        return Visitor(name, organisation, bool(departments_of_officer(session, signed_in.subject_id)), runs_it)
+        return Visitor(name, organisation, bool(departments_of_officer(session, signed_in.subject_id)), runs_it, mark_of(signed_in))
