@@ -7,11 +7,12 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from flask import request
 from marshmallow import Schema
 from webargs import core
 
-from runtime import compact_json, lean, rough_input
-from runtime.lean import JSON, Answer, Headers, Posted
+from runtime import compact_json, form_files, lean, rough_input
+from runtime.lean import FILES, JSON, Answer, Headers, Posted
 from runtime.openapi import ApiBlueprint
 
 AS_JSON = (("Content-Type", JSON),)
@@ -28,24 +29,36 @@ View = Callable[[dict[str, Any], Posted], Document]
 
 
 def post(
-    blueprint: ApiBlueprint, path: str, *, takes: Schema, gives: Schema, headers: Schema, scope: str, status: int = 201
+    blueprint: ApiBlueprint,
+    path: str,
+    *,
+    takes: Schema,
+    gives: Schema,
+    headers: Schema,
+    scope: str,
+    status: int = 201,
+    longest_form: int = 0,
+    form: Mapping[str, Any] | None = None,
 ) -> Callable[[View], View]:
     """Declare a view of documents posted to a path, with what describes it; who may call it is declared beneath (`guard.allow`).
 
-    `headers` are described only: the view looks at them itself. The view may raise what any may, ValidationError included.
+    `headers` are described only: the view looks at them itself. The view may raise what any may, ValidationError included. With `longest_form`
+    the same document may come as a form with files (`form_files`), which `form` describes.
     """
 
     def declare(view: View) -> View:
         @functools.wraps(view)
         def answer(posted: Posted) -> Answer:
-            document = view(takes.load(_read(posted)), posted)
+            document = view(takes.load(_read(posted, longest_form)), posted)
             return Answer(compact_json.write(document.content), status, AS_JSON, document.more)
 
         described: Any = blueprint.response(status, gives)(view)
         for each, location in ((headers, "headers"), (takes, "json")):
             described = blueprint.arguments(each, location=location)(described)
         described = blueprint.doc(security=[{"department": [scope]}])(described)
-        called: Any = lean.by_flask(answer, takes=JSON)
+        if form is not None:
+            described = blueprint.doc(requestBody={"content": {FILES: {"schema": dict(form)}}})(described)
+        called: Any = lean.by_flask(answer, takes=JSON, longest_form=longest_form)
         called._apidoc = described._apidoc
         blueprint.route(path, methods=["POST"])(called)
         return view
@@ -53,6 +66,8 @@ def post(
     return declare
 
 
-def _read(posted: Posted) -> Any:
+def _read(posted: Posted, longest_form: int) -> Any:
+    if longest_form and not posted.is_json and request.mimetype == FILES:
+        return form_files.read()
     document = rough_input.read_body(posted.body, is_json=posted.is_json)
     return {} if document is core.missing else document

@@ -24,9 +24,10 @@ from werkzeug.routing import Rule
 from runtime import hosts, telemetry
 from runtime.guard import Caller
 from runtime.pages import ONE_PACKET
+from runtime.rough_input import reads_its_form, take_form
 from runtime.settings import Settings
 
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+FORM, JSON, FILES = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
 NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
 LONGEST = 64 * 1024
 MOST_LEARNED = 64
@@ -200,16 +201,28 @@ def post(blueprint: Blueprint, path: str, *, takes: str = FORM) -> Callable[[Vie
     return declare
 
 
-def by_flask(view: View, *, takes: str) -> Callable[[], Response]:
-    """Return a view as Flask calls it, marked as one that may be called by the lean way as well."""
+def by_flask(view: View, *, takes: str, longest_form: int = 0) -> Callable[[], Response]:
+    """Return a view as Flask calls it, marked as one that may be called by the lean way as well.
+
+    Where a form with files is taken, too, it may be so long; it is left in `request` for the view, which finds no body.
+    """
 
     @functools.wraps(view)
     def called() -> Response:
         form = list(request.form.items(multi=True)) if takes == FORM else []
-        return view(Posted(request.get_data(), form, request.headers, request.path, is_json_request(request))).as_response()  # type: ignore[arg-type]
+        body = b"" if longest_form and is_form_of_files(longest_form) else request.get_data()
+        return view(Posted(body, form, request.headers, request.path, is_json_request(request))).as_response()  # type: ignore[arg-type]
 
     called.lean = (view, takes)  # type: ignore[attr-defined]
-    return called
+    return reads_its_form(called) if longest_form else called
+
+
+def is_form_of_files(longest: int) -> bool:
+    """Whether the request is a form with files, which may from now on be so long; raises BadRequest for NUL in it."""
+    if request.mimetype != FILES:
+        return False
+    take_form(longest)
+    return True
 
 
 def _routes_of(app: Flask) -> Iterable[Route]:

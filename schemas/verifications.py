@@ -109,6 +109,24 @@ class VerificationRequestSchema(Schema):
             raise ValidationError("It is needed where binding is required.", "nonce")
 
 
+VERIFICATION_FORM = {
+    "type": "object",
+    "description": "The same members as texts, those within another named with a point between, and the file as it is.",
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "A sealed PDF, or a photo or screenshot (PNG, JPEG) of a QR code; 8 MiB."},
+        "cause.text": {"type": "string", "description": "Why.", "example": "办理机动车驾驶证换证"},
+        "cause.matter": {"type": "string"},
+        "cause.matter_name": {"type": "string"},
+        "cause.system": {"type": "string"},
+        "binding": {"type": "string", "enum": [REQUIRED, NONE]},
+        "nonce": {"type": "string"},
+        "audience": {"type": "string"},
+        "at": {"type": "string"},
+    },
+    "required": ["file", "cause.text"],
+}
+
+
 class CheckSchema(Schema):
     """One check."""
 

@@ -16,13 +16,15 @@ from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
-from schemas.verifications import IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
+from schemas.verifications import VERIFICATION_FORM, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
 from wallet.register.departments import get_department
 from wallet.verifying.asked import request_of
 from wallet.verifying.attesting import Asker
+from wallet.verifying.files import MOST_BYTES
 from wallet.verifying.receipts import answered_before
 from wallet.verifying.verification import verify_presented
 
+MOST_FIELDS = 256 * 1024
 verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")
 csrf.exempt(verifications)
 
@@ -34,12 +36,15 @@ csrf.exempt(verifications)
     gives=VerificationSchema(),
     headers=IdempotencyKeySchema(),
     scope="verifications",
+    longest_form=MOST_BYTES + MOST_FIELDS,
+    form=VERIFICATION_FORM,
 )
 @allow(bearer("verifications"))
 def verify(body: dict[str, Any], posted: Posted) -> Document:
     """Verify a licence that was shown, with a cause; the answer carries a receipt, whatever the verdict.
 
-    The same Idempotency-Key and body get the same answer again, although the QR code is spent.
+    A file may come as it is, in a form (`multipart/form-data`) whose other fields are named as the members here, `cause.text` for the text of the
+    cause. The same Idempotency-Key and body get the same answer again, although the QR code is spent.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id, key = now(), new_id(), posted.headers.get("Idempotency-Key")
