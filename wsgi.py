@@ -175,7 +175,9 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.register.type_pages import type_pages
     from wallet.verifying import (
         bundling,
+        desk_camera_api,
         desk_pages,
+        desk_receipts_pages,
         draws_api,
         identity_pages,
         mandates_api,
@@ -254,6 +256,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     api.register_blueprint(webhooks_api)
     api.register_blueprint(offers_api)
     issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
+    app.register_blueprint(desk_camera_api.desk_camera)
+    app.register_blueprint(desk_receipts_pages.desk_receipts)
     for blueprint in (*issuing_desk, desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
         app.register_blueprint(blueprint)
     api.register_blueprint(verification_batches_api.verification_batches)

@@ -1,6 +1,8 @@
 """What a department asks, from its document: the content of a QR code, a presentation, a file or a name becomes a request to verify."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -9,7 +11,7 @@ from marshmallow import ValidationError
 from runtime.languages import Text
 from runtime.problems import Refusal, TooManyRequests
 from schemas.verifications import REQUIRED
-from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file
+from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file, read_frame
 from wallet.verifying.named import Named
 from wallet.verifying.verification import VerificationRequest
 
@@ -53,8 +55,20 @@ def request_of(body: dict[str, Any]) -> VerificationRequest:
 
 def open_file(unverified: bytes) -> Found:
     """Return what a file holds; raises FileRefused, TooManyRequests."""
-    try:
+    with _said_in_words():
         return read_file(unverified)
+
+
+def open_frame(unverified: bytes) -> str | None:
+    """Return the text of the code that a camera sees, None while it sees none; raises FileRefused, TooManyRequests."""
+    with _said_in_words():
+        return read_frame(unverified)
+
+
+@contextmanager
+def _said_in_words() -> Iterator[None]:
+    try:
+        yield
     except FilesBusy as error:
         raise TooManyRequests("files are being read", retry_after=RETRY_AFTER) from error
     except FileUnusable as fault:

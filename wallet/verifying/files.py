@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from wallet.issuing import compact_text
+from wallet.verifying.file_process import JPEG, PNG
 from wallet.verifying.file_process import MOST_BYTES as MOST_BYTES
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
 
 PROCESS = Path(__file__).with_name("file_process.py")
 SECONDS, PATIENCE = 15.0, 5.0
 AT_ONCE = 2
+MOST_FRAME = 1024 * 1024
 PREFIXES = ("KABAO1:", compact_text.PREFIX)
 _free = threading.Semaphore(AT_ONCE)
+_free_for_frames = threading.Semaphore(1)  # cameras ask all the time: they never take both
 
 
 class FileUnusable(ValueError):
@@ -84,6 +87,24 @@ def read_file(unverified: bytes) -> Found:
     if "codes" in answer:
         return Found(_one(answer["codes"]))
     return Found(answer["data"], Seal(answer["chain"], answer["is_intact"]))
+
+
+def read_frame(unverified: bytes) -> str | None:
+    """Return the text of the code that a camera sees, None while it sees none; raises FileUnusable, FilesBusy at once if another camera is read."""
+    if len(unverified) > MOST_FRAME:
+        raise FileUnusable("too-large")
+    if not unverified.startswith((PNG, JPEG)):
+        raise FileUnusable("unknown")
+    if not _free_for_frames.acquire(blocking=False):
+        raise FilesBusy
+    try:
+        return read_file(unverified).text
+    except FileUnusable as fault:
+        if fault.why == "no-code":
+            return None
+        raise
+    finally:
+        _free_for_frames.release()
 
 
 def _ask(unverified: bytes) -> dict[str, Any]:
