@@ -126,10 +126,6 @@ class Register:
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
 
-    def forget(self) -> None:
-        """Forget the licence that was asked for last, before another is looked at."""
-        self.licence = self.foreign_state = None
-
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
         """Return the licence type that a `vct` of ours names, or one of an issuer that a trust list grants it."""
         prefix, granted = f"{self.settings.public_url}/types/", find_granted(issuer, vct)

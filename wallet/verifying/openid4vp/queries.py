@@ -16,7 +16,7 @@ from wallet.issuing import formats
 from wallet.issuing.contents import type_uri
 from wallet.presenting.dcql import CredentialQuery, MalformedQuery, Query, read_query
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
-from wallet.register.catalogue import all_types, get_type
+from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 
 IDENTIFIER = "licence_identifier"
@@ -58,11 +58,11 @@ class Asked:
 
 
 def compose(settings: Settings, wanted: Sequence[Wanted]) -> Asked:
-    """Return the query that asks for licences; raises QueryRefused, LicenceTypeNotFound."""
+    """Return the query that asks for licences; raises QueryRefused."""
     credentials: list[dict[str, Any]] = []
     sets, types = [], []
     for place, one in enumerate(wanted):
-        licence_type = get_type(one.type)
+        licence_type = _type(one.type, f"credentials.{place}.type")
         types.append(licence_type.code)
         _check_fields(licence_type, one, f"credentials.{place}")
         names = [
@@ -105,6 +105,13 @@ def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]
 def names_of(settings: Settings, licence_type: LicenceType) -> tuple[str, ...]:
     """Return what credentials of a type call it: its address, its document name, its W3C type."""
     return type_uri(settings, licence_type), licence_type.doctype, "".join(part.capitalize() for part in licence_type.slug.split("-"))
+
+
+def _type(name: str, at: str) -> LicenceType:
+    try:
+        return get_type(name)
+    except LicenceTypeNotFound as error:
+        raise QueryRefused("no such type", field=at, shown=NO_TYPE) from error
 
 
 def _check_fields(licence_type: LicenceType, wanted: Wanted, at: str) -> None:

@@ -38,7 +38,9 @@ class _Answer:
     row: PresentationRequest
     terms: Terms
     transcript: bytes
-    register: Register
+    session: Session
+    settings: Settings
+    now: datetime
 
 
 def respond(session: Session, settings: Settings, unverified_reference: str, form: list[tuple[str, str]], *, now: datetime) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def respond(session: Session, settings: Settings, unverified_reference: str, for
         raise RequestOver()
     if posted.error is not None:
         return _decline(session, row, posted.error, now=now)
-    answer = _Answer(row, terms, transcript, Register(session, settings, now))
+    answer = _Answer(row, terms, transcript, session, settings, now)
     result = _verify(answer, posted)
     code = secrets.token_urlsafe(CODE_BYTES) if terms.return_to else None
     conclude(session, row.id, outcome=result["verdict"], result=result, code_hash=hash_of(code) if code else None)
@@ -86,16 +88,16 @@ def _verify(answer: _Answer, posted: Posted) -> dict[str, Any]:
 
 
 def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str, Any]:
-    row, register = answer.row, answer.register
-    register.forget()
+    row, now = answer.row, answer.now
+    register = Register(answer.session, answer.settings, now)
     shown = presented.read(text, wanted.format, transcript=answer.transcript)
-    expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=register.now)
+    expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=now)
     finding = look(register, Shown(text, shown, expected), VerificationRequest(text, answer.terms.cause))
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
     if not row.by_consent:
-        check_may_see(finding, asker=asker, now=register.now)
+        check_may_see(finding, asker=asker, now=now)
     finding = _as_asked(answer, wanted, finding, shown, expected.confirming)
-    attested = attest(register.session, register.settings, finding, asker=asker, receipt_id=new_id(), now=register.now)
+    attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)
     return {"query": wanted.id, **attested}
 
 
