@@ -9,7 +9,7 @@ to update or delete a row (see the first migration).
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -53,7 +53,11 @@ class LedgerEntry(Base):
 
     def leaf(self) -> bytes:
         """Return the leaf hash of the row, over its canonical JSON."""
-        members = {
+        return leaf_of(self.members())
+
+    def members(self) -> dict[str, Any]:
+        """Return what is hashed of the row, as JSON has it."""
+        return {
             "id": str(self.id),
             "recorded_at": self.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
             "act": self.act,
@@ -62,7 +66,11 @@ class LedgerEntry(Base):
             "object_id": self.object_id,
             "detail": self.detail,
         }
-        return merkle.leaf_hash(json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def leaf_of(members: dict[str, Any]) -> bytes:
+    """Return the leaf hash of a row's members: of their canonical JSON."""
+    return merkle.leaf_hash(json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 class LedgerNode(Base):
@@ -91,16 +99,17 @@ hears: dict[str, list[Callable[[Session, dict[str, Any]], None]]] = {}  # by act
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """Where a row stands in the tree, the path to the root, and the checkpoint that signs the root."""
+    """Where a row stands in the tree, the path to the root, the checkpoint that signs the root, and the row itself."""
 
     position: int
     size: int
     path: list[bytes]
     leaf: bytes
     checkpoint: str
+    row: dict[str, Any] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the proof as it goes with a receipt; hashes in base64."""
+        """Return the proof as anyone may have it: of the row its hash alone; hashes in base64."""
         encoded = [base64.b64encode(sibling).decode() for sibling in self.path]
         return {
             "position": self.position,
@@ -177,12 +186,24 @@ def seal(session: Session, *, sign: Sign, now: datetime) -> int:
 
 def prove(session: Session, entry_id: UUID) -> InclusionProof | None:
     """Return the proof that a row is in the ledger, or None while it is not sealed yet."""
-    entry = session.get(LedgerEntry, entry_id)
-    if entry is None or entry.position is None:
-        return None
+    return prove_all(session, [entry_id]).get(entry_id)
+
+
+def prove_all(session: Session, entry_ids: list[UUID]) -> dict[UUID, InclusionProof]:
+    """Return the proofs of those rows that are sealed, all under the newest checkpoint."""
+    found = select(LedgerEntry).where(LedgerEntry.id.in_(entry_ids), LedgerEntry.position.is_not(None))
+    entries = session.scalars(found.order_by(LedgerEntry.position)).all()
+    if not entries:
+        return {}
     checkpoint = session.scalars(select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)).one()
-    path = merkle.inclusion_path(entry.position, checkpoint.size, _Nodes(session))
-    return InclusionProof(entry.position, checkpoint.size, path, entry.leaf(), checkpoint.signed)
+    nodes = _Nodes(session)
+    return {one.id: _proof(one, checkpoint, nodes) for one in entries}
+
+
+def _proof(entry: LedgerEntry, checkpoint: LedgerCheckpoint, nodes: "_Nodes") -> InclusionProof:
+    assert entry.position is not None
+    path = merkle.inclusion_path(entry.position, checkpoint.size, nodes)
+    return InclusionProof(entry.position, checkpoint.size, path, entry.leaf(), checkpoint.signed, entry.members())
 
 
 def verify(session: Session, *, verify_signature: VerifySignature) -> Iterator[Fault | int]:

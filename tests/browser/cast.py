@@ -53,6 +53,7 @@ from wallet.register.acts import Act
 from wallet.register.catalogue import get_type
 from wallet.register.drawn_faces import EXAMPLE_ISSUER
 from wallet.register.type_files import lean_document
+from wallet.verifying.receipts import Receipt, digest_of
 
 LICENCES = ("resident-identity-card", "driving-licence")
 FIRM_LICENCE, DOCUMENT = "business-licence", "resident-identity-card"
@@ -262,8 +263,15 @@ def staff_desk(cast: Cast) -> None:
     verified = post_form(browser, "/desk", {"presented": code.content, "cause": "To test a vehicle", "request_id": ""})
     assert verified.status_code == 303
     cast.at["receipt"] = verified.location
+    cast.at["paper receipt"] = on_paper(cast, UUID(verified.location.rsplit("/", 1)[1]))
     for viewer in ("officer", "second officer", "idle officer"):
         cast.enter(viewer, viewer, TWO_STEPS)
+
+
+def on_paper(cast: Cast, receipt_id: UUID) -> str:
+    """Return where the code on a receipt leads."""
+    with cast.app.app_context(), transaction() as session:
+        return f"/receipts/{receipt_id}/{digest_of(session.get_one(Receipt, receipt_id).jws)}"
 
 
 def issue_something(cast: Cast, department: str) -> None:

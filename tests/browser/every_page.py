@@ -40,6 +40,9 @@ NOT_PAGES = {
     "licences.read",
     "mandates.listed",
     "offer_pages.tell_state",
+    "receipt_pages.document",
+    "receipts.document",
+    "receipts.listed",
     "receipts.read",
     "registration.read",
     "requests.read",
@@ -247,4 +250,6 @@ STOPS = [
     *_stop("check_pages.check", "stranger", "/check", "#check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check", "#check"),
+    *_stop("receipt_pages.shown", "stranger", "paper receipt"),
+    *_stop("receipt_pages.shown", "stranger", f"/receipts/00000000-0000-7000-8000-000000000000/{'A' * 43}"),
 ]

@@ -21,11 +21,12 @@ from wallet.verifying.receipts import TABLE, TYP, digest_of
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked: a department, by its code and its name, through a system or an officer."""
+    """Who asked: a department, by its code and its name, through an officer or a system (by its client's name)."""
 
     department: str
     name: Text
     officer_id: UUID | None = None
+    system: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +93,20 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
 
 
 def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:
+    checks = finding.answer.get("checks", [])
+    reasons = {check["check"]: check["reason"] for check in checks if check["reason"]}
     return {
         "iss": settings.public_url,
         "iat": int(now.timestamp()),
         "jti": str(receipt_id),
         "way": finding.act,
         "basis": finding.way.value,
-        "verifier": {"code": asker.department, "name": asker.name.as_json()},
+        "verifier": {"code": asker.department, "name": asker.name.as_json(), **({"system": asker.system} if asker.system else {})},
         "cause": finding.cause,
         "licence": finding.answer["licence"],
         "verdict": finding.verdict,
-        "checks": {check["check"]: check["outcome"] for check in finding.answer.get("checks", [])},
+        "checks": {check["check"]: check["outcome"] for check in checks},
+        **({"reasons": reasons} if reasons else {}),
         "fields": sorted(finding.answer["fields"]),
         "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
         "ledger_entry": str(entry_id),

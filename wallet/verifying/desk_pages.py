@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import segno
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -21,6 +22,7 @@ from wallet.verifying import brought, receipts
 from wallet.verifying.attesting import Asker
 from wallet.verifying.desk_forms import MOST_FORM, DeskForm, blank_form
 from wallet.verifying.files import Found
+from wallet.verifying.judging import address_of
 from wallet.verifying.reading import read_receipt
 from wallet.verifying.verification import VerificationRequest, verify_presented
 
@@ -62,10 +64,10 @@ def receipt(receipt_id: UUID) -> str:
     """Show a receipt of the officer's department: the verdict, the fields while they are kept, what to print, and the form for the next holder."""
     with transaction() as session:
         found = receipts.get_receipt(session, receipt_id, department=g.officer_of)
-    reading = read_receipt(found)
-    is_own = found.officer_id == g.signed_in.subject_id
-    form = blank_form(cause=reading.cause["text"] if is_own else "")
-    return render_template("verifying/receipt.html", reading=reading, jws=found.jws, form=form)
+    reading, address = read_receipt(found), address_of(current_app.extensions["kabao_settings"], receipt_id, found.jws)
+    picture = segno.make_qr(address, error="m").svg_data_uri(scale=6, border=2, dark="#000", light="#fff")
+    form = blank_form(cause=reading.cause["text"] if found.officer_id == g.signed_in.subject_id else "")
+    return render_template("verifying/receipt.html", reading=reading, jws=found.jws, form=form, address=address, picture=picture)
 
 
 def _verify(form: DeskForm, found: Found) -> UUID:

@@ -58,7 +58,7 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
         if before is not None:
             return answered_before(session, before)
         request = DrawRequest(body["type"], body["cause"], body.get("holder", {}).get("number"), body.get("fields"), limits)
-        asker, holder_id = Asker(g.token.department, get_department(g.token.department).name), g.token.holder_id
+        asker, holder_id = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id), g.token.holder_id
         if holder_id is None:
             return draw_by_authority(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
         return draw_for_holder(session, settings, request, holder_id=holder_id, asker=asker, receipt_id=receipt_id, now=moment)

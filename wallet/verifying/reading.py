@@ -26,11 +26,12 @@ BASES = {
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check: its name, how it ended in words, and `pass`, `fail` or `skip`."""
+    """One check: its name, how it ended in words, `pass`, `fail` or `skip`, and why it failed."""
 
     name: Text
     result: Text
     mark: str
+    why: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Reading:
     at: datetime
     verifier: Text
     verifier_code: str
+    system: str | None
     cause: dict[str, str]
     licence: dict[str, Any] | None
     licence_name: Text | None
@@ -66,36 +68,40 @@ class Reading:
 
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""
-    answer = receipt.answer or {}
-    reason = next((check["reason"] for check in answer.get("checks", []) if check["reason"]), None)
-    return read_claims(receipt.claims, values=answer.get("fields", {}), why=wording.REASONS[Reason(reason)] if reason else None)
+    return read_claims(receipt.claims, values=(receipt.answer or {}).get("fields", {}))
 
 
-def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None, why: Text | None = None) -> Reading:
-    """Read what a receipt says of itself; it names fields and holds no values."""
+def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None) -> Reading:
+    """Read what a receipt says of itself; it names fields and holds no values. One made before reasons were written down gives none."""
     licence, is_valid = claims["licence"], claims["verdict"] == VALID
     licence_type = _type_of(licence)
     verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else VERIFIED
     state = licence["state"] if licence else None
+    reasons = {name: wording.REASONS[Reason(reason)] for name, reason in claims.get("reasons", {}).items()}
     return Reading(
         number=claims["jti"],
         is_valid=is_valid,
         verdict=verdict,
-        why=why,
+        why=next(iter(reasons.values()), None),
         way=BASES[Way(claims["basis"])],
         at=datetime.fromtimestamp(claims["iat"], UTC),
         verifier=text_of(claims["verifier"]["name"]),
         verifier_code=claims["verifier"]["code"],
+        system=claims["verifier"].get("system"),
         cause=claims["cause"],
         licence=licence,
         licence_name=text_of(licence["name"]) if licence else None,
         issuer=text_of(licence["issuer"]["name"]) if licence and licence["issuer"]["name"] else None,
         state=state,
         state_name=LicenceState(state).text if state in set(LicenceState) else None,
-        checks=[CheckLine(wording.CHECKS[name], wording.RESULTS[Result(result)], MARKS[Result(result)]) for name, result in claims["checks"].items()],
+        checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
         fields=[_field(licence_type, name, (values or {}).get(name)) for name in _in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
     )
+
+
+def _check(name: str, result: Result, why: Text | None) -> CheckLine:
+    return CheckLine(wording.CHECKS[name], wording.RESULTS[result], MARKS[result], why)
 
 
 def _field(licence_type: LicenceType | None, name: str, value: Any) -> FieldLine:

@@ -1,17 +1,25 @@
-"""The page on which anyone may ask whether a receipt is genuine."""
+"""The pages on which anyone may ask whether a receipt is genuine, and an officer takes one of the department's as a file."""
 
 from typing import Any
+from uuid import UUID
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, current_app, g, make_response, render_template, request
 from wtforms import TextAreaField
 from wtforms.validators import ValidationError as FormFault
 
+from idp.signin import throttle
+from runtime.clock import now
 from runtime.database import transaction
 from runtime.forms import PostedForm
 from runtime.guard import allow, anyone
 from runtime.languages import Text
+from wallet.register.callers import officer
+from wallet.verifying.check_pages import DOOR
+from wallet.verifying.judging import judge, judge_digest
 from wallet.verifying.reading import read_claims
-from wallet.verifying.receipts import MAX_TEXT, judge
+from wallet.verifying.receipt_documents import make_document
+from wallet.verifying.receipts import MAX_TEXT, get_receipt
+from wallet.verifying.receipts_api import as_file
 
 receipt_pages = Blueprint("receipt_pages", __name__, template_folder="templates")
 
@@ -44,5 +52,31 @@ def check() -> Response:
     return _page(form, judgement=judgement, reading=reading)
 
 
+@receipt_pages.route("/receipts/<uuid:receipt_id>/<string(length=43):unverified_digest>")
+@allow(anyone)
+def shown(receipt_id: UUID, unverified_digest: str) -> Response:
+    """Say whether the receipt on a paper is genuine, and of what it must be, so that its code cannot serve on another paper."""
+    with transaction() as session:
+        throttle.count(session, throttle.Try(DOOR, "", request.remote_addr or ""), now=now())
+    with transaction() as session:
+        judgement = judge_digest(session, receipt_id, unverified_digest)
+    return _page(ReceiptForm(), judgement=judgement, statement=judgement.statement)
+
+
+@receipt_pages.route("/desk/receipts/<uuid:receipt_id>/document")
+@allow(officer)
+def document(receipt_id: UUID) -> Response:
+    """Give a receipt of the officer's department as a sealed PDF."""
+    moment = now()
+    with transaction() as session:
+        throttle.count(session, throttle.Try("document", str(g.signed_in.subject_id), request.remote_addr or ""), now=moment)
+    with transaction() as session:
+        receipt = get_receipt(session, receipt_id, department=g.officer_of)
+        made = make_document(session, current_app.extensions["kabao_settings"], receipt, now=moment)
+    return as_file(made, receipt_id)
+
+
 def _page(form: ReceiptForm, *, status: int = 200, **found: Any) -> Response:
-    return make_response(render_template("verifying/check_receipt.html", form=form, **found), status)
+    response = make_response(render_template("verifying/check_receipt.html", form=form, **found), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

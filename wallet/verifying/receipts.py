@@ -9,17 +9,15 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import jwt
 from sqlalchemy import CursorResult, Index, select, update
 from sqlalchemy.orm import Mapped, Session, defer, load_only, mapped_column
 
-from keys import ring, sealed_tables, sealing
-from runtime import idempotency, ledger
+from keys import sealed_tables, sealing
+from runtime import idempotency
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -52,6 +50,7 @@ class Receipt(Base):
     answer_sealed: Mapped[bytes | None]
     __table_args__ = (
         Index("ix_receipts_officer", "officer_id", "id"),
+        Index("ix_receipts_department", "department", "id"),
         Index("ix_receipts_answered", "issued_at", postgresql_where="answer_sealed IS NOT NULL"),
     )
 
@@ -104,32 +103,6 @@ def answers_of(session: Session, receipt_ids: Collection[UUID]) -> dict[UUID, di
     """Return the answers that went with some receipts; None for one that is forgotten."""
     found = session.scalars(select(Receipt).where(Receipt.id.in_(receipt_ids)).options(load_only(Receipt.id, Receipt.answer_sealed)))
     return {receipt.id: receipt.answer for receipt in found}
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What can be said of a text that someone takes for a receipt: is it ours, what does it say, where is it in the ledger."""
-
-    genuine: bool
-    claims: dict[str, Any] | None = None
-    proof: dict[str, Any] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the judgement as the API gives it; `sealed` tells whether the ledger's proof is there yet."""
-        return {"genuine": self.genuine, "receipt": self.claims, "sealed": self.proof is not None, "ledger": self.proof}
-
-
-def judge(session: Session, unverified: str) -> Judgement:
-    """Say whether a text is a receipt that was signed and recorded here, with its inclusion proof once the ledger is sealed."""
-    try:
-        claims = ring.verify(unverified, use=ring.RECEIPT, typ=TYP, audience=None)
-        entry = session.get(ledger.LedgerEntry, UUID(claims["ledger_entry"]))
-    except (jwt.InvalidTokenError, UnicodeEncodeError):
-        return Judgement(genuine=False)
-    if entry is None or entry.detail.get("receipt") != digest_of(unverified):
-        return Judgement(genuine=False)
-    proof = ledger.prove(session, entry.id)
-    return Judgement(genuine=True, claims=claims, proof=proof.as_json() if proof else None)
 
 
 def forget_answers(session: Session, *, now: datetime) -> int:

@@ -48,7 +48,7 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     """
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id, key = now(), new_id(), posted.headers.get("Idempotency-Key")
-    asker = Asker(g.token.department, get_department(g.token.department).name)
+    asker = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id)
     request = request_of(body)
     with transaction() as session:
         if key is not None:

@@ -1,16 +1,22 @@
 import base64
+from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 
 from keys import ring
 from runtime import merkle
+from runtime.ledger import leaf_of
 from tests.wallet.verifying.presented import encode_json
 from tests.world_clients import bearer
-from tests.world_verifying import Counter, new_counter, new_token
+from tests.world_verifying import CAUSE, Counter, new_counter, new_token
 from wallet.issuing import sd_jwt
 from wallet.verifying.ledger_jobs import CHECKPOINT, seal_now
 from wallet.verifying.receipts import digest_of
+
+ID = str(uuid4())
+NOT_GENUINE = {"genuine": False, "receipt": None, "statement": None, "sealed": False, "ledger": None}
 
 
 def made(counter: Counter) -> dict[str, str]:
@@ -77,11 +83,28 @@ def test_what_is_not_a_receipt_is_not_genuine(counter: Counter) -> None:
     }
     assert check(counter, jws)["genuine"] is True
     for what, text in forged.items():
-        assert check(counter, text) == {"genuine": False, "receipt": None, "sealed": False, "ledger": None}, what
+        assert check(counter, text) == NOT_GENUINE, what
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"receipt": ""}, {"receipt": 5}, {"receipt": None}, {"receipt": "x" * 17_000}, {"receipt": "x", "more": 1}, [], "x"]
+    "body",
+    [
+        {},
+        {"receipt": ""},
+        {"receipt": 5},
+        {"receipt": None},
+        {"receipt": "x" * 17_000},
+        {"receipt": "x", "more": 1},
+        [],
+        "x",
+        {"id": ID},
+        {"digest": "A" * 43},
+        {"id": ID, "digest": "A" * 42},
+        {"id": ID, "digest": "A" * 42 + "="},
+        {"id": ID, "digest": "A" * 43 + "\n"},
+        {"id": "7", "digest": "A" * 43},
+        {"receipt": "x", "id": ID, "digest": "A" * 43},
+    ],
 )
 def test_bad_input_is_refused(counter: Counter, body: object) -> None:
     answer = counter.client.post("/api/v1/receipts/check", json=body)
@@ -91,3 +114,88 @@ def test_bad_input_is_refused(counter: Counter, body: object) -> None:
 def test_the_digest_is_of_the_very_text_that_was_seen(counter: Counter) -> None:
     answer = counter.verify("not an e-licence~", binding="none")
     assert check(counter, answer.json["receipt"]["jws"])["receipt"]["digest"]["value"] == digest_of("not an e-licence~")  # type: ignore[index]
+
+
+def listed(counter: Counter, query: str = "", token: str | None = None) -> dict[str, Any]:
+    answer = counter.client.get(f"/api/v1/receipts?{query}", headers=bearer(token or counter.token))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def test_a_receipt_says_which_system_asked_for_which_matter_and_why_a_check_failed(counter: Counter) -> None:
+    cause = {"text": "办理年检", "matter": "370100-GA-0021", "matter_name": "年检", "system": "车管所窗口系统"}
+    jws = counter.verify("not an e-licence~", binding="none", cause=cause).json["receipt"]["jws"]
+    claims = check(counter, jws)["receipt"]
+    assert isinstance(claims, dict)
+    assert claims["cause"] == cause
+    assert claims["verifier"]["system"]
+    assert [check for check, outcome in claims["checks"].items() if outcome == "failed"] == ["form"]
+    assert claims["reasons"] == {"form": "malformed"}
+
+
+def test_a_department_s_own_receipt_comes_with_a_proof_that_can_be_made_again_from_its_row(counter: Counter) -> None:
+    receipt = made(counter)
+    assert read(counter, receipt["id"])[1]["ledger"] is None
+    seal_now()
+    found: Any = read(counter, receipt["id"])[1]
+    proof = found["ledger"]
+    assert found["sealed"] is True
+    assert proof["row"]["detail"]["receipt"] == digest_of(receipt["jws"])
+    assert base64.b64encode(leaf_of(proof["row"])).decode() == proof["leaf"]
+    assert found["check_url"].endswith(f"/receipts/{receipt['id']}/{digest_of(receipt['jws'])}")
+
+
+def test_number_and_digest_tell_that_a_receipt_is_genuine_and_nothing_of_the_licence(counter: Counter) -> None:
+    receipt = made(counter)
+    seal_now()
+    answer = counter.client.post("/api/v1/receipts/check", json={"id": receipt["id"], "digest": digest_of(receipt["jws"])})
+    assert answer.json.keys() == NOT_GENUINE.keys()
+    assert (answer.json["genuine"], answer.json["sealed"], answer.json["receipt"]) == (True, True, None)
+    assert answer.json["statement"].keys() == {"id", "issued_at", "way", "verdict", "department_code", "department", "licence_type"}
+    for hidden in (counter.person.name, counter.person.number, counter.licence.identifier, str(counter.holder_id), CAUSE["text"], "holder_name"):
+        assert hidden not in answer.text
+    for other in ({"id": receipt["id"], "digest": digest_of("other")}, {"id": ID, "digest": digest_of(receipt["jws"])}):
+        assert counter.client.post("/api/v1/receipts/check", json=other).json == NOT_GENUINE
+
+
+def test_a_list_is_of_the_caller_s_own_department_newest_first_page_by_page(counter: Counter) -> None:
+    ids = [made(counter)["id"] for _ in range(3)]
+    made(new_counter(counter.client))
+    first = listed(counter, "limit=2")
+    assert [one["id"] for one in first["receipts"]] == ids[:0:-1]
+    assert first["receipts"][0].keys() == {"id", "issued_at", "way", "verdict", "type"}
+    second = listed(counter, f"limit=2&before={first['next']}")
+    assert ([one["id"] for one in second["receipts"]], second["next"]) == (ids[:1], None)
+
+
+def test_a_list_is_narrowed_by_way_verdict_type_and_time(counter: Counter) -> None:
+    good, bad = made(counter)["id"], counter.verify("not an e-licence~", binding="none").json["receipt"]["id"]
+    drawn = counter.draw().json["receipt"]["id"]
+    moment = quote(read(counter, bad)[1]["issued_at"])  # type: ignore[arg-type]
+    for query, expected in {
+        "way=draw": [drawn],
+        "verdict=invalid": [bad],
+        "type=driving-licence": [drawn, good],
+        f"from={moment}": [drawn, bad],
+        f"until={moment}": [good],
+        f"from={moment}&until={moment}": [],
+    }.items():
+        assert [one["id"] for one in listed(counter, query)["receipts"]] == expected, query
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=0", 422),
+        ("limit=201", 422),
+        ("before=7", 422),
+        ("way=other", 422),
+        ("verdict=", 422),
+        ("from=2026-01-01", 422),
+        ("from=yesterday", 422),
+        ("type=no-such-type", 404),
+    ],
+)
+def test_a_list_is_not_asked_for_in_other_words(counter: Counter, query: str, status: int) -> None:
+    assert counter.client.get(f"/api/v1/receipts?{query}", headers=bearer(counter.token)).status_code == status

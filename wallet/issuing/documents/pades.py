@@ -57,7 +57,12 @@ class DepartmentSigner(Signer):
 
 def seal(document: bytes, *, department: str, reason: str, now: datetime) -> bytes:
     """Return the document with the department's signature; raises KeyNotReady if it has no key."""
-    signer = DepartmentSigner(ring.signer(certificates.department_use(department)))
+    return seal_by(document, use=certificates.department_use(department), reason=reason, now=now)
+
+
+def seal_by(document: bytes, *, use: str, reason: str, now: datetime) -> bytes:
+    """Return the document with the signature of a use's key, which has a certificate; raises KeyNotReady."""
+    signer = DepartmentSigner(ring.signer(use))
     metadata = PdfSignatureMetadata(
         field_name=FIELD,
         md_algorithm="sha256",
