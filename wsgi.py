@@ -192,6 +192,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying import licence_details as _licence_details  # noqa: F401 (declares a type of authorization details)
     from wallet.verifying import pruning_jobs as _pruning_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import trust_list_jobs as _trust_list_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying.archive_api import archives_api
+    from wallet.verifying.archive_pages import archive_pages
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
     from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
@@ -237,6 +239,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(check_pages)
     app.register_blueprint(wallet_doors)
     api.register_blueprint(requests_api)
+    app.register_blueprint(archive_pages)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
@@ -255,6 +258,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     api.register_blueprint(registry_updates_api)
     api.register_blueprint(webhooks_api)
     api.register_blueprint(offers_api)
+    api.register_blueprint(archives_api)
     issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
     app.register_blueprint(desk_camera_api.desk_camera)
     app.register_blueprint(desk_receipts_pages.desk_receipts)
@@ -284,12 +288,13 @@ def commands() -> list[click.Command]:
     from wallet.issuing.desk import recount_commands  # noqa: F401 (a command of `licence`)
     from wallet.issuing.importing.commands import licence
     from wallet.register.commands import department, licence_type
+    from wallet.verifying.archive_commands import receipt
     from wallet.verifying.bundle_commands import trust_bundle
     from wallet.verifying.commands import ledger, verify
     from wallet.verifying.trust_list_commands import trust_list
 
     ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
-    return [demo, tour, *ours, licence_type, licence, department, verify, ledger, trust_list, trust_bundle]
+    return [demo, tour, *ours, licence_type, licence, department, verify, receipt, ledger, trust_list, trust_bundle]
 
 
 class CommandLine(FlaskGroup):

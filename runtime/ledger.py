@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, update
+from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import gathering, merkle, straight
@@ -23,6 +23,7 @@ from runtime.ids import new_id
 
 SEALING_LOCK = 0x6B616261
 BATCH = 5_000
+NODES_AT_ONCE = 2_000
 Sign = Callable[[dict[str, Any]], str]
 VerifySignature = Callable[[str], dict[str, Any]]
 # What a person did in another's name; in the index's own words, or it would not be used.
@@ -197,6 +198,8 @@ def prove_all(session: Session, entry_ids: list[UUID]) -> dict[UUID, InclusionPr
         return {}
     checkpoint = session.scalars(select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)).one()
     nodes = _Nodes(session)
+    if len(entries) > 1:
+        nodes.load_paths([one.position for one in entries if one.position is not None], size=checkpoint.size)
     return {one.id: _proof(one, checkpoint, nodes) for one in entries}
 
 
@@ -250,6 +253,21 @@ class _Nodes:
     def add(self, level: int, index: int, digest: bytes) -> None:
         self.known[level, index] = digest
         self.added.append({"level": level, "index": index, "hash": digest})
+
+    def load_paths(self, positions: list[int], *, size: int) -> None:
+        """Read all that the paths of some leaves need, in few statements."""
+        wanted: set[tuple[int, int]] = set()
+
+        def note(level: int, index: int) -> bytes:
+            wanted.add((level, index))
+            return merkle.EMPTY
+
+        for position in positions:
+            merkle.inclusion_path(position, size, note)
+        ordered = sorted(wanted)
+        for at in range(0, len(ordered), NODES_AT_ONCE):
+            rows = select(LedgerNode).where(tuple_(LedgerNode.level, LedgerNode.index).in_(ordered[at : at + NODES_AT_ONCE]))
+            self.known |= {(row.level, row.index): row.hash for row in self.session.scalars(rows)}
 
     def __call__(self, level: int, index: int) -> bytes:
         if (level, index) not in self.known:

@@ -82,6 +82,18 @@ class ReceiptsSchema(Schema):
     )
 
 
+class ArchiveQuerySchema(Schema):
+    """Which receipts are archived."""
+
+    class Meta:
+        unknown = RAISE
+
+    since = fields.AwareDateTime(
+        data_key="from", required=True, metadata={"description": "From this moment on.", "example": "2026-05-01T00:00:00+08:00"}
+    )
+    until = fields.AwareDateTime(required=True, metadata={"description": "Before this moment.", "example": "2026-06-01T00:00:00+08:00"})
+
+
 class ReceiptCheckRequestSchema(Schema):
     """A text that someone takes for a receipt."""
 

@@ -54,6 +54,7 @@ DOORS = {
     "export": Door(Bucket(5, timedelta(minutes=10)), Bucket(30, timedelta(minutes=1)), Bucket(5, timedelta(minutes=10)), EVERYONE),  # much work
     "public check": Door(ACCOUNT, Bucket(60, timedelta(seconds=5)), PAIR, EVERYONE),  # a stranger asks whether a licence is genuine
     "document": Door(Bucket(60, timedelta(seconds=30)), Bucket(200, timedelta(seconds=2)), Bucket(30, timedelta(seconds=30)), EVERYONE),  # a PDF
+    "archive": Door(Bucket(6, timedelta(minutes=5)), Bucket(30, timedelta(minutes=1)), Bucket(6, timedelta(minutes=5)), EVERYONE),  # much work
     "transaction code": GUESSING,  # six digits beside an offer of credentials
     "identity": GUESSING,  # a licence shown as the proof of who one is
     "match": GUESSING,  # fields that the registry knows of oneself

@@ -40,6 +40,7 @@ NOT_PAGES = {
     "licences.read",
     "mandates.listed",
     "offer_pages.tell_state",
+    "archives.bundle",
     "receipt_pages.document",
     "receipts.document",
     "receipts.listed",
@@ -251,5 +252,6 @@ STOPS = [
     *_stop("receipt_pages.check", "stranger", "/receipts/check"),
     *_stop("receipt_pages.check", "stranger", "/receipts/check", "#check"),
     *_stop("receipt_pages.shown", "stranger", "paper receipt"),
+    *_stop("archive_pages.archive", "officer", "/desk/receipts/archive"),
     *_stop("receipt_pages.shown", "stranger", f"/receipts/00000000-0000-7000-8000-000000000000/{'A' * 43}"),
 ]
