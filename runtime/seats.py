@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, request
 from runtime.problems import TooManyRequests
 from runtime.settings import Settings
 
-LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch")
+LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch", "/api/v1/receipts:bundle")
 LONG_AT_ONCE = len(LONG)
 RETRY_AFTER = 15
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -58,9 +58,9 @@ class LongSeat:
         return response
 
 
-def take_long_seat() -> LongSeat:
-    """Take the seat for a long request at this one's door; raises TooManyRequests if there is none."""
-    free: threading.Semaphore = current_app.extensions["kabao_long_seats"][request.path]
+def take_long_seat(door: str = "") -> LongSeat:
+    """Take the seat for a long request at this one's door, or at another that leads to the same work; raises TooManyRequests if there is none."""
+    free: threading.Semaphore = current_app.extensions["kabao_long_seats"][door or request.path]
     if not free.acquire(blocking=False):
         raise TooManyRequests("a long request is under way in this process", retry_after=RETRY_AFTER)
     return LongSeat(free)

@@ -69,7 +69,7 @@ def verify(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     idempotency.check_key(headers["key"])
     request.max_content_length = MOST_BYTES
     settings: Settings = current_app.extensions["kabao_settings"]
-    asker = Asker(g.token.department, get_department(g.token.department).name)
+    asker = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id)
     work = Work(settings, g.token.client_id, headers["key"], asker)
     answer = Answer(work, Arriving(request.stream), token=g.token, first=query["first_line"])
     seat = take_long_seat()
