@@ -165,6 +165,15 @@ class StateAtSchema(Schema):
     state = fields.String(allow_none=True, metadata={"description": "Its state then; null if none is known.", "example": "valid"})
 
 
+class MarkedCopySchema(Schema):
+    """A copy that its holder let be made for one purpose (加注件): it should serve no other."""
+
+    made_for = fields.String(metadata={"description": "For whom it was made.", "example": "示例市住房和城乡建设局"})
+    cause = fields.String(metadata={"description": "Why (事由).", "example": "办理施工许可"})
+    made_at = fields.String(metadata={"description": "When it was made.", "example": "2026-03-01T09:30:00+00:00"})
+    ends_at = fields.String(metadata={"description": "From when on it is over.", "example": "2026-03-31T16:00:00+00:00"})
+
+
 class VerificationSchema(Schema):
     """What a verification found."""
 
@@ -184,6 +193,9 @@ class VerificationSchema(Schema):
         data_key="fields",
         attribute="fields",
         metadata={"description": "The disclosed fields; none if the verdict is invalid.", "example": {"vehicle_class": "C1"}},
+    )
+    marked_copy = fields.Nested(
+        MarkedCopySchema, metadata={"description": "For whom, why and until when a marked copy was made; left out of anything else."}
     )
     state_at = fields.Nested(StateAtSchema, metadata={"description": "How it stood at `at`; left out unless that was asked."})
     receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})

@@ -14,30 +14,42 @@ import cbor2
 from keys import certificates, cose, ring, suites
 from runtime.settings import Settings
 from wallet.issuing import status_lists
-from wallet.issuing.compact_text import EXPIRES, ISSUED, ISSUER, KID_BYTES, LICENCE, STATUS, NotCompact, Read, open_message, to_text, told
+from wallet.issuing.compact_text import EXPIRES, ISSUED, ISSUER, KID_BYTES, LICENCE, MARKED, STATUS, NotCompact, Read, open_message, to_text, told
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.status_lists import Place
 
 SKEW = timedelta(seconds=60)
 KeysOf = Callable[[str, bytes], Iterable[suites.PublicKey]]
 
 
-def make(settings: Settings, content: Content, *, fields: Iterable[str], fresh_for: timedelta, now: datetime, place: Place | None = None) -> str:
+def make(
+    settings: Settings,
+    content: Content,
+    *,
+    fields: Iterable[str],
+    fresh_for: timedelta,
+    now: datetime,
+    place: Place | None = None,
+    marking: Marking | None = None,
+) -> str:
     """Return the code of some fields of a licence, fresh for a while, but no longer than the licence; raises KeyNotReady.
 
-    With a place, a reader who is online can ask whether the licence is still in force.
+    With a place, a reader who is online can ask whether the licence is still in force; with a marking it is that of a marked copy.
     """
     signer = ring.signer(certificates.department_use(content.department))
     known = {**content.values, "licence_identifier": content.identifier, **content.dates}
-    until = min(now + fresh_for, content.expires_at or now + fresh_for)
+    ends = [now + fresh_for, *(one for one in (content.expires_at, marking and marking.ends_at) if one)]
     claims: dict[int, Any] = {
         ISSUER: content.department,
-        EXPIRES: int(until.timestamp()),
+        EXPIRES: int(min(ends).timestamp()),
         ISSUED: int(now.timestamp()),
         LICENCE: {"t": content.licence_type.slug, **{name: known[name] for name in fields if name in known}},
     }
     if place is not None:
         claims[STATUS] = {"status_list": {"idx": place.index, "uri": status_lists.uri_of(settings, place.list_id)}}
+    if marking is not None:
+        claims[MARKED] = marking.as_compact()
     message = cose.sign1(_bare(signer), cbor2.dumps(claims), protected={cose.KEY_ID: kid_of(signer.kid)})
     return to_text(message)
 

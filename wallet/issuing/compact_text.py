@@ -11,7 +11,7 @@ from typing import Any
 from keys import cose
 
 PREFIX = "KBL1:"
-ISSUER, EXPIRES, ISSUED, STATUS, LICENCE = 1, 4, 6, 65535, -70001  # claims: RFC 8392, the Token Status List draft, and one of our own
+ISSUER, EXPIRES, ISSUED, STATUS, LICENCE, MARKED = 1, 4, 6, 65535, -70001, -70002  # claims: RFC 8392, the Token Status List draft, two of our own
 KID_BYTES = 8
 LONGEST_TEXT, LONGEST_MESSAGE = 4296, 8 * 1024  # the most letters that any QR code holds; the most bytes that come out of it
 MOST_CLAIMS, LONGEST_VALUE = 60, 2000
@@ -26,7 +26,7 @@ class NotCompact(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a code says, its signature verified: the department's code, the type's short name, the fields, and until when."""
+    """What a code says, its signature verified: the department's code, the type's short name, the fields, until when, and what marks a copy."""
 
     department: str
     type: str
@@ -34,6 +34,7 @@ class Read:
     issued_at: datetime
     fresh_until: datetime
     status: dict[str, Any] | None
+    marked: Any = field(default=None, repr=False)
 
 
 def to_text(message: list[Any]) -> str:
@@ -107,7 +108,7 @@ def _told(claims: Any) -> Read:
         raise NotCompact("fields of a kind that licences have not")
     issued, expires = _moment(claims.get(ISSUED)), _moment(claims.get(EXPIRES))
     status = claims.get(STATUS)
-    return Read(issuer, str(licence.get("t")), fields, issued, expires, status if isinstance(status, dict) else None)
+    return Read(issuer, str(licence.get("t")), fields, issued, expires, status if isinstance(status, dict) else None, claims.get(MARKED))
 
 
 def _moment(unverified: Any) -> datetime:

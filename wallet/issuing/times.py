@@ -14,6 +14,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import Marking
 
 WINDOW = timedelta(days=1)
 
@@ -27,9 +28,10 @@ class Times:
     ends_at: datetime | None
 
 
-def lasting(content: Content, *, chain: list[str] | None, now: datetime) -> Times:
-    """Return the times of a credential that holds as long as its licence."""
-    return Times(_some_time_before(now, chain), content.begins_at, content.expires_at)
+def lasting(content: Content, *, chain: list[str] | None, now: datetime, marking: Marking | None = None) -> Times:
+    """Return the times of a credential that holds as long as its licence, or as the marked copy that it is."""
+    bounds = [one for one in (content.expires_at, marking and marking.ends_at) if one]
+    return Times(_some_time_before(now, chain), content.begins_at, min(bounds, default=None))
 
 
 def passing(content: Content, *, chain: list[str] | None, lifetime: timedelta, now: datetime) -> Times:

@@ -11,6 +11,7 @@ from keys import certificates, ring
 from runtime.settings import Settings
 from wallet.issuing import status_lists, times
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.status_lists import Place
 from wallet.issuing.times import Times
 
@@ -27,13 +28,24 @@ def make(settings: Settings, content: Content, *, holder_key: dict[str, Any] | N
     return _sign(settings, content, signer, moments, holder_key, place)
 
 
-def make_lasting(settings: Settings, content: Content, *, place: Place, now: datetime) -> str:
-    """Return the same for as long as the licence holds, bound to nobody: what a sealed document carries inside; raises KeyNotReady."""
+def make_lasting(settings: Settings, content: Content, *, place: Place, now: datetime, marking: Marking | None = None) -> str:
+    """Return the same for as long as the licence holds, bound to nobody: what a sealed document carries inside; raises KeyNotReady.
+
+    With a marking it is that of a marked copy, which is over when that says so, and before if the licence is.
+    """
     signer = ring.signer(certificates.department_use(content.department))
-    return _sign(settings, content, signer, times.lasting(content, chain=signer.chain, now=now), None, place)
+    return _sign(settings, content, signer, times.lasting(content, chain=signer.chain, now=now, marking=marking), None, place, marking)
 
 
-def _sign(settings: Settings, content: Content, signer: ring.Signer, moments: Times, holder_key: dict[str, Any] | None, place: Place) -> str:
+def _sign(
+    settings: Settings,
+    content: Content,
+    signer: ring.Signer,
+    moments: Times,
+    holder_key: dict[str, Any] | None,
+    place: Place,
+    marking: Marking | None = None,
+) -> str:
     credential = {
         "@context": [CONTEXT, {"@vocab": f"{content.vct}#"}],
         "type": types_of(content.licence_type.slug),
@@ -43,6 +55,7 @@ def _sign(settings: Settings, content: Content, signer: ring.Signer, moments: Ti
         "credentialSubject": subject_of(content),
         "credentialSchema": {"id": f"{content.vct}/schema", "type": "JsonSchema"},
         "credentialStatus": {"type": "TokenStatusList", "status_list": _status(settings, place)},
+        **({"termsOfUse": [marking.as_terms()]} if marking else {}),
     }
     return signer.sign({**credential, **_claims(settings, content, moments, holder_key, place)}, typ=TYPE, headers={"cty": CONTENT_TYPE})
 

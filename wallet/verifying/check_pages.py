@@ -18,7 +18,8 @@ from runtime.languages import Text, text_of
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from schemas.causes import is_readable
-from wallet.issuing import sd_jwt
+from wallet.issuing import copy_marks, sd_jwt
+from wallet.issuing.copy_marks import Marking
 from wallet.presenting import qr_codes
 from wallet.register.licences import LicenceState
 from wallet.verifying import brought
@@ -64,6 +65,7 @@ class Told:
     type: Text | None
     issuer: Text | None
     state: Text | None
+    marking: Marking | None = None
 
 
 @check_pages.route("/check", methods=["GET", "POST"])
@@ -123,7 +125,8 @@ def _told(found: Found) -> Told:
     state = licence["state"]
     named = licence["issuer"]["name"]
     known = LicenceState(state).text if state in set(LicenceState) else None
-    return Told(WORDS[conclusion], mark, text_of(licence["name"]), text_of(named) if named else None, known)
+    marking = copy_marks.from_json(answer["marked_copy"]) if "marked_copy" in answer else None
+    return Told(WORDS[conclusion], mark, text_of(licence["name"]), text_of(named) if named else None, known, marking)
 
 
 def _look(session: Session, settings: Settings, found: Found) -> dict[str, Any]:

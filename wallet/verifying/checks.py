@@ -1,4 +1,4 @@
-"""What makes a presentation believed: twelve checks, in the order in which they stand here and in `CHECKS`.
+"""What makes a presentation believed: thirteen checks, in the order in which they stand here and in `CHECKS`.
 
  0. form            it is of a form that is known, within bounds; header and payload can be read and mark nothing as critical
  1. signature       made with the key of the certificate that it carries, by that key's own algorithm
@@ -7,12 +7,13 @@
                     Or a trust list names it, for this issuer and this type, at the time
  4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1, ISO/IEC 18013-5 section 9.3.1)
  5. asked           it has all that a query asked for, of whom it was asked for; only where there was a query (OpenID4VP 1.0 section 8.6)
- 6. validity        `iat` and `nbf` are past, `exp` is to come
- 7. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
- 8. audience        the binding was made for whom we expect
- 9. nonce           and for this occasion
-10. transaction     and over the act that its holder was to confirm; only where there was one (OpenID4VP 1.0 appendix B.3.3)
-11. status          the licence is in force now, says whoever keeps its status
+ 6. marked_copy     the time is not over for which a copy was made for one purpose (加注件); only of such a copy
+ 7. validity        `iat` and `nbf` are past, `exp` is to come
+ 8. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
+ 9. audience        the binding was made for whom we expect
+10. nonce           and for this occasion
+11. transaction     and over the act that its holder was to confirm; only where there was one (OpenID4VP 1.0 appendix B.3.3)
+12. status          the licence is in force now, says whoever keeps its status
 
 The list is one for all forms: a reader of each (`presentations.Presentation`) says what that form can prove, and decides nothing.
 
@@ -31,6 +32,7 @@ from cryptography import x509
 
 from keys import paths
 from keys.paths import Revoked
+from wallet.issuing.copy_marks import Marking
 from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery
 from wallet.verifying import chains
@@ -58,6 +60,7 @@ class Reason(StrEnum):
     WRONG_ISSUER = "wrong_issuer"
     BAD_DISCLOSURES = "bad_disclosures"
     NOT_AS_ASKED = "not_as_asked"
+    COPY_EXPIRED = "copy_expired"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     NOT_BOUND = "not_bound"
@@ -110,13 +113,12 @@ class Expected:
     query: CredentialQuery | None = None
     confirming: tuple[str, ...] = ()
 
-    @property
-    def checks(self) -> tuple[Callable[["Case"], Result], ...]:
-        """The checks that apply."""
-        if self.query is None and not self.confirming:
+    def checks_of(self, shown: Presentation) -> tuple[Callable[["Case"], Result], ...]:
+        """Return the checks that apply to what is shown."""
+        if self.query is None and not self.confirming and not shown.is_marked:
             return USUAL
-        left_out = (asked if self.query is None else None, None if self.confirming else transaction)
-        return tuple(check for check in CHECKS if check not in left_out)
+        applies = {asked: self.query is not None, transaction: bool(self.confirming), marked_copy: shown.is_marked}
+        return tuple(check for check in CHECKS if applies.get(check, True))
 
 
 @dataclass(frozen=True)
@@ -154,19 +156,22 @@ class SourceUnavailable(StatusUnknown):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A presentation that passed: the processed payload, the names disclosed, and the outcome of each check."""
+    """A presentation that passed: the processed payload, the names disclosed, the outcome of each check, and what marks a copy, if it is one."""
 
     claims: dict[str, Any]
     disclosed: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    marking: Marking | None = None
 
 
 class NotVerified(Exception):
-    """A check failed. `claims` is what the issuer signed in the open, once signature and issuer were believed, else None."""
+    """A check failed. `claims` and `marking` are what the issuer signed in the open, once signature and issuer were believed, else None."""
 
-    def __init__(self, check: str, reason: Reason, outcomes: tuple[Outcome, ...], claims: dict[str, Any] | None) -> None:
+    def __init__(
+        self, check: str, reason: Reason, outcomes: tuple[Outcome, ...], claims: dict[str, Any] | None, marking: Marking | None = None
+    ) -> None:
         super().__init__(f"{check}: {reason}")
-        self.check, self.reason, self.outcomes, self.claims = check, reason, outcomes, claims
+        self.check, self.reason, self.outcomes, self.claims, self.marking = check, reason, outcomes, claims, marking
 
 
 def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, status_of: StatusOf | None, now: datetime) -> Verified:
@@ -178,7 +183,7 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
     shown = SdJwtPresentation(unverified) if isinstance(unverified, str) else unverified
     case = Case(shown, expected, trust, status_of, now)
     outcomes: list[Outcome] = []
-    applying = expected.checks
+    applying = expected.checks_of(shown)
     for check in applying:
         name = check.__name__
         try:
@@ -187,8 +192,8 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
             outcomes.append(Outcome(name, Result.FAILED, failure.reason))
             unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in applying[len(outcomes) :]]
             believed = shown.payload if len(outcomes) > applying.index(issuer) + 1 else None
-            raise NotVerified(name, failure.reason, (*outcomes, *unreached), believed) from failure
-    return Verified(case.claims, shown.disclosed, tuple(outcomes))
+            raise NotVerified(name, failure.reason, (*outcomes, *unreached), believed, case.marking if believed else None) from failure
+    return Verified(case.claims, shown.disclosed, tuple(outcomes), case.marking)
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,14 @@ class Case:
     def leaf(self) -> chains.Leaf:
         """The certificate that the presentation carries."""
         return _read(lambda: chains.read_leaf(self.shown.chain[0]), Reason.NO_CERTIFICATE)
+
+    @property
+    def marking(self) -> Marking | None:
+        """What marks it as a copy for one purpose, where that can be read."""
+        try:
+            return self.shown.marking
+        except ValueError:
+            return None
 
     @cached_property
     def claims(self) -> dict[str, Any]:
@@ -254,6 +267,13 @@ def asked(case: Case) -> Result:
     authorities = _read(lambda: chains.authorities_of(tuple(shown.chain)), Reason.NO_CERTIFICATE)
     candidate = Candidate(None, shown.format, shown.types, _read(lambda: shown.queried, Reason.BAD_DISCLOSURES), authorities, bindable=True)
     _require(dcql.match(query, candidate) is not None, Reason.NOT_AS_ASKED)
+    return Result.PASSED
+
+
+def marked_copy(case: Case) -> Result:
+    """Check that a copy made for one purpose is not over."""
+    marking = _read(lambda: case.shown.marking, Reason.MALFORMED)
+    _require(marking is not None and case.now < marking.ends_at, Reason.COPY_EXPIRED)
     return Result.PASSED
 
 
@@ -324,8 +344,8 @@ STATES = {
     "not-yet-valid": Reason.NOT_YET_VALID,
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
-CHECKS = (form, signature, type_header, issuer, disclosures, asked, validity, holder_binding, audience, nonce, transaction, status)
-USUAL = tuple(check for check in CHECKS if check not in (asked, transaction))
+CHECKS = (form, signature, type_header, issuer, disclosures, asked, marked_copy, validity, holder_binding, audience, nonce, transaction, status)
+USUAL = tuple(check for check in CHECKS if check not in (asked, transaction, marked_copy))
 
 
 def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:

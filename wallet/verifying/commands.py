@@ -21,6 +21,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
 from runtime.settings import SettingsError
+from wallet.issuing.copy_marks import Marking
 from wallet.verifying import brought, offline, wording
 from wallet.verifying.bundle_commands import age_of, load
 from wallet.verifying.bundles import Bundle
@@ -83,9 +84,11 @@ def verify(what: str, bundle: Path | None, root: Path | None, status: Path | Non
         verified = run_checks(_presentation(text), expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
     except NotVerified as failure:
         _show(failure.outcomes)
+        _tell_marking(failure.marking)
         click.echo(f"未通过核验 NOT VERIFIED: {failure.check} ({failure.reason})")
         sys.exit(CANNOT_TELL if conclude(failure.outcomes) in UNDECIDED else NOT_VERIFIED)
     _show(verified.outcomes)
+    _tell_marking(verified.marking)
     _tell({name: verified.claims.get(name) for name in ("iss", "vct", "licence_identifier", *verified.disclosed)})
     click.echo("核验通过 VERIFIED" + ("" if status else " (状态未查 status not checked)"))
 
@@ -100,6 +103,7 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     except (offline.NotBrought, offline.FileUnusable, FilesBusy) as error:
         raise click.UsageError(f"Nothing that can be verified: {error}.") from error
     _show(answer.outcomes)
+    _tell_marking(answer.marking)
     names = {"issuer": answer.issuer, "type": answer.type}
     _tell({name: f"{one.get('zh')} {one.get('en')}" for name, one in names.items() if one} | dict(answer.fields))
     if not answer.is_valid:
@@ -127,6 +131,13 @@ def _read_given(what: str) -> bytes:
         if "~" in what or ":" in what or what.count(".") == 2:
             return what.encode("utf-8", "replace")
         raise click.UsageError(f"There is no file {what!r} that can be read, and it is no code.") from error
+
+
+def _tell_marking(marking: Marking | None) -> None:
+    """Say for whom, why and until when a marked copy was made."""
+    if marking is not None:
+        click.echo("加注件 Marked copy")
+        _tell({"made_for": marking.made_for, "cause": marking.cause, "made_at": marking.made_at, "until": marking.last_day})
 
 
 def _tell(told: Mapping[str, Any]) -> None:

@@ -5,11 +5,13 @@ holder and proves nobody's presence, and is fresh only for a time.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from keys import cose, suites
-from wallet.issuing import compact_text, sd_jwt
+from wallet.issuing import compact_text, copy_marks, sd_jwt
+from wallet.issuing.copy_marks import Marking
 from wallet.verifying import chains
 from wallet.verifying.presentations import Presentation
 
@@ -74,6 +76,18 @@ class CompactPresentation(Presentation):
     def claims(self) -> dict[str, Any]:
         """What was signed."""
         return {**self.told.fields, **self.payload}
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a claim marks a copy, rightly or not."""
+        with suppress(ValueError):
+            return self.told.marked is not None
+        return False
+
+    @property
+    def marking(self) -> Marking | None:
+        """What its claim says of a marked copy."""
+        return copy_marks.of_compact(self.told.marked)
 
     @property
     def disclosed(self) -> tuple[str, ...]:

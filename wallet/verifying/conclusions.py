@@ -40,6 +40,7 @@ OF_REASONS = {
     Reason.BAD_DISCLOSURES: Conclusion.FALSE,
     Reason.NOT_AS_ASKED: Conclusion.NOT_AS_ASKED,
     Reason.NOT_CONFIRMED: Conclusion.NOT_CONFIRMED,
+    Reason.COPY_EXPIRED: Conclusion.EXPIRED,
     Reason.NOT_YET_VALID: Conclusion.NOT_YET_VALID,
     Reason.EXPIRED: Conclusion.EXPIRED,
     Reason.NOT_BOUND: Conclusion.NOT_SHOWN_BY_HOLDER,

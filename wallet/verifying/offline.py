@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from runtime.clock import now as present
+from wallet.issuing.copy_marks import Marking
 from wallet.verifying import brought
 from wallet.verifying.brought import NotBrought as NotBrought
 from wallet.verifying.bundles import BadBundle as BadBundle
 from wallet.verifying.bundles import Bundle as Bundle
 from wallet.verifying.bundles import BundleOver as BundleOver
 from wallet.verifying.bundles import read_bundle as read_bundle
-from wallet.verifying.checks import Expected, NotVerified, Outcome
+from wallet.verifying.checks import Expected, NotVerified, Outcome, Verified
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion, conclude
 from wallet.verifying.files import FileUnusable as FileUnusable
@@ -33,13 +34,17 @@ class OnlineOnly(NotBrought):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found. `fields` are what the licence shows, none unless it is valid; `issuer` and `type` its names, None if not believed."""
+    """What was found. `fields` are what the licence shows, none unless it is valid; `issuer` and `type` its names, None if not believed.
+
+    `marking` says of a marked copy (加注件) for whom, why and until when it was made.
+    """
 
     conclusion: Conclusion
     outcomes: tuple[Outcome, ...]
     issuer: Mapping[str, str] | None = None
     type: Mapping[str, str] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    marking: Marking | None = None
 
     @property
     def is_valid(self) -> bool:
@@ -72,9 +77,9 @@ def verify(
     try:
         verified = run_checks(shown, expected=expected, trust=bundle.trust, status_of=status_of, now=moment)
     except NotVerified as failure:
-        return _answer(bundle, failure.outcomes, failure.claims or {}, {})
+        return _answer(bundle, failure, failure.claims or {}, {})
     fields = {name: verified.claims[name] for name in ("licence_identifier", *verified.disclosed) if name in verified.claims}
-    return _answer(bundle, verified.outcomes, verified.claims, fields)
+    return _answer(bundle, verified, verified.claims, fields)
 
 
 def _presentation(unverified: str | bytes, bundle: Bundle, transcript: bytes | None) -> Presentation:
@@ -93,7 +98,7 @@ def _found(unverified: str | bytes) -> Found:
     return read_file(unverified) if unverified.startswith(FILES) else Found(unverified.decode("utf-8", "replace"))
 
 
-def _answer(bundle: Bundle, outcomes: tuple[Outcome, ...], claims: Mapping[str, Any], fields: Mapping[str, Any]) -> Answer:
+def _answer(bundle: Bundle, found: Verified | NotVerified, claims: Mapping[str, Any], fields: Mapping[str, Any]) -> Answer:
     listed = next((one for one in bundle.trust.listed.values() if one.uri == claims.get("iss")), None)
     issuer = listed.name if listed else bundle.names.get(str(claims.get("iss")))
-    return Answer(conclude(outcomes), outcomes, issuer, bundle.names.get(str(claims.get("vct"))), fields)
+    return Answer(conclude(found.outcomes), found.outcomes, issuer, bundle.names.get(str(claims.get("vct"))), fields, found.marking)

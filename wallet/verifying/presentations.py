@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from keys import suites
 from wallet.issuing import sd_jwt
+from wallet.issuing.copy_marks import Marking
 
 
 class Presentation(ABC):
@@ -68,6 +69,16 @@ class Presentation(ABC):
     def queried(self) -> Mapping[str, Any]:
         """What the paths of a query point into; raises ValueError as `claims` does."""
         return self.claims
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it says that it is a copy that was made for one purpose; False of what cannot be read."""
+        return False
+
+    @property
+    def marking(self) -> Marking | None:
+        """What it says of that, or None; raises ValueError if that cannot be read."""
+        return None
 
     @property
     def is_bound(self) -> bool:

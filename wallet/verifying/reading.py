@@ -1,12 +1,14 @@
 """A receipt as people read it: the verdict in words, each check, the fields by their labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from runtime.languages import Text, text_of
 from wallet.holding.cards import in_order, label_of
 from wallet.holding.uses import Way
+from wallet.issuing import copy_marks
+from wallet.issuing.copy_marks import Marking
 from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
@@ -64,11 +66,14 @@ class Reading:
     checks: list[CheckLine]
     fields: list[FieldLine]
     digest: str
+    marking: Marking | None = None
 
 
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""
-    return read_claims(receipt.claims, values=(receipt.answer or {}).get("fields", {}))
+    answer = receipt.answer or {}
+    reading = read_claims(receipt.claims, values=answer.get("fields", {}))
+    return replace(reading, marking=copy_marks.from_json(answer["marked_copy"])) if "marked_copy" in answer else reading
 
 
 def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None) -> Reading:

@@ -3,11 +3,13 @@
 Nothing in them is hidden and nobody's proof comes along: they tell that an issuer said this, not who shows it.
 """
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from keys import suites
-from wallet.issuing import sd_jwt
+from wallet.issuing import copy_marks, sd_jwt
+from wallet.issuing.copy_marks import Marking
 from wallet.verifying.presentations import Presentation, chain_of, is_signed, read_object
 
 TYPE, TYPE_1_1 = "vc+jwt", "JWT"
@@ -97,6 +99,18 @@ class VcJwtPresentation(Presentation):
         if REGISTERED & self.subject.keys():
             raise sd_jwt.MalformedSdJwt("a field has a registered name")
         return {**self.subject, **self.payload}
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its terms of use mark a copy, rightly or not."""
+        with suppress(ValueError):
+            return copy_marks.is_marked(self.credential.get("termsOfUse"))
+        return False
+
+    @property
+    def marking(self) -> Marking | None:
+        """What its terms of use say of a marked copy."""
+        return copy_marks.of_terms(self.credential.get("termsOfUse"))
 
     @property
     def disclosed(self) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ class Register:
 
     def look_up_in_spite_of(self, failure: NotVerified) -> None:
         """Find the licence of one whose period is over or to come: how it stands now is asked for all the same."""
-        if failure.check == "validity" and failure.claims and isinstance(failure.claims.get("status"), dict):
+        if failure.check in ("marked_copy", "validity") and failure.claims and isinstance(failure.claims.get("status"), dict):
             with suppress(StatusUnknown):
                 self.status_of(failure.claims)
 
@@ -254,6 +254,8 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         "fields": fields,
     }
     answer["conclusion"] = conclude(outcome.outcomes).value
+    if outcome.marking is not None:
+        answer["marked_copy"] = outcome.marking.as_json()
     if request.at is not None:
         answer["state_at"] = _state_at(register, known, request.at)
     return Finding(

@@ -98,6 +98,7 @@ def altered(was: bytes, becomes: bytes) -> str:
     return base64.b64encode(base64.b64decode(encode(leaf())).replace(was, becomes, 1)).decode()
 
 
+NAMES = [check.__name__ for check in CHECKS if check.__name__ != "marked_copy"]  # which an SD-JWT never is
 A = Disclosure.of("vehicle_class", "A1")
 STRANGER = Disclosure.of("holder_name", "别人")
 EXP = Disclosure.of("exp", 9999999999)
@@ -182,7 +183,7 @@ def test_a_presentation_wrong_in_one_thing_fails_by_just_that_check(check: str, 
     failed = failure(text)
     assert (failed.check, failed.reason) == (check, reason)
     results = {outcome.check: outcome.result for outcome in failed.outcomes}
-    names = [each.__name__ for each in CHECKS]
+    names = NAMES
     at = names.index(check)
     assert list(results) == names
     assert {results[name] for name in names[:at]} <= {Result.PASSED}
@@ -191,7 +192,7 @@ def test_a_presentation_wrong_in_one_thing_fails_by_just_that_check(check: str, 
 
 
 def test_every_check_has_a_case() -> None:
-    assert {check for check, _, _ in CASES.values()} == {check.__name__ for check in CHECKS}
+    assert {check for check, _, _ in CASES.values()} == set(NAMES)
 
 
 def test_a_right_presentation_passes_every_check_and_shows_only_what_was_chosen() -> None:

@@ -51,6 +51,23 @@ def small(**changes: Any) -> Made:
     return Compact(**changes).shown
 
 
+END = (NOW + timedelta(seconds=100)).strftime("%Y-%m-%dT%H:%M:%SZ")
+OVER = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def terms(**changes: Any) -> dict[str, Any]:
+    """What a marked copy says of itself, some of it changed."""
+    return {"type": "MarkedCopy", "madeFor": "示例局", "cause": "办事", "madeAt": "2020-01-01T00:00:00Z", "validUntil": END, **changes}
+
+
+def copied(*found: Any) -> Made:
+    return vc(credential={"termsOfUse": list(found)})
+
+
+def small_copy(**changes: Any) -> Made:
+    return small(claims={-70002: {"f": "示例局", "c": "办事", "a": TIME - 9, "u": TIME + 100, **changes}})
+
+
 def forged_vc() -> Presentation:
     header, _, signature = VcJwt().text().split(".")
     return VcJwtPresentation(f"{header}.{VcJwt(subject={'vehicle_class': 'A1'}).text().split('.')[1]}.{signature}")
@@ -103,6 +120,15 @@ FORMATS: dict[str, tuple[Any, list[Any]]] = {
         wrong("disclosures", Reason.BAD_DISCLOSURES, vc(subject={"status": "valid"}), what="credential with a field of a registered name"),
         wrong("asked", Reason.NOT_AS_ASKED, vc(), what="credential where an mdoc is asked for", expected=OF_MDOCS),
         wrong("transaction", Reason.NOT_CONFIRMED, vc(), what="credential, which cannot confirm", expected=UNBOUND_CONFIRMING),
+        wrong("marked_copy", Reason.COPY_EXPIRED, copied(terms(validUntil=OVER)), what="copy that is over"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(), terms()), what="copy marked twice"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(madeFor=None)), what="copy for nobody"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(madeFor=["示例局"])), what="copy for a list"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(cause="")), what="copy without a cause"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(cause="长" * 61)), what="copy with a long cause"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(validUntil=TIME + 9)), what="copy whose end is a number"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(validUntil="soon")), what="copy whose end is no time"),
+        wrong("marked_copy", Reason.MALFORMED, copied(terms(madeAt=None)), what="copy made at no time"),
         wrong("validity", Reason.EXPIRED, vc(claims={"exp": TIME}), what="credential that expired"),
         wrong("validity", Reason.NOT_YET_VALID, vc(claims={"nbf": TIME + 100}), what="credential not valid yet"),
         wrong("validity", Reason.MALFORMED, vc(claims={"exp": "tomorrow"}), what="credential whose end is no time"),
@@ -122,6 +148,11 @@ FORMATS: dict[str, tuple[Any, list[Any]]] = {
         wrong("issuer", Reason.WRONG_ISSUER, small(known=(certificate(uri=f"{ISSUER}0"),)), what="code by another's certificate"),
         wrong("asked", Reason.NOT_AS_ASKED, small(), what="code where an mdoc is asked for", expected=OF_MDOCS),
         wrong("transaction", Reason.NOT_CONFIRMED, small(), what="code, which cannot confirm", expected=UNBOUND_CONFIRMING),
+        wrong("marked_copy", Reason.COPY_EXPIRED, small_copy(u=TIME), what="code of a copy that is over"),
+        wrong("marked_copy", Reason.MALFORMED, small(claims={-70002: "示例局"}), what="code of a copy with a text alone"),
+        wrong("marked_copy", Reason.MALFORMED, small_copy(f=7), what="code of a copy for a number"),
+        wrong("marked_copy", Reason.MALFORMED, small_copy(u=True), what="code of a copy whose end is true"),
+        wrong("marked_copy", Reason.MALFORMED, small_copy(u=2**40), what="code of a copy without end"),
         wrong("validity", Reason.EXPIRED, small(claims={4: TIME}), what="code no longer fresh"),
         wrong("validity", Reason.NOT_YET_VALID, small(claims={6: TIME + 100}), what="code of the future"),
         wrong("holder_binding", Reason.NOT_BOUND, small(), what="code where a holder's proof is asked for", expected=EXPECTED),
@@ -130,7 +161,7 @@ FORMATS: dict[str, tuple[Any, list[Any]]] = {
 }  # fmt: skip
 CASES = [case for _, cases in FORMATS.values() for case in cases]
 CANNOT_FAIL = {
-    "mso_mdoc": {"audience", "nonce"},  # both stand in the session transcript, which the device's proof is over
+    "mso_mdoc": {"marked_copy", "audience", "nonce"},  # both stand in the session transcript, which the device's proof is over
     "vc+jwt": {"audience", "nonce"},  # it brings no proof of its holder
     "compact": {"disclosures", "audience", "nonce"},  # nothing in it is hidden, nobody is bound
 }
@@ -247,3 +278,21 @@ def test_the_certificate_of_an_sd_jwt_says_nothing_of_other_forms() -> None:
     text = VcJwt().text() + "~"
     with pytest.raises(NotVerified):
         verify(text, expected=UNBOUND, trust=trust(), status_of=None, now=NOW)
+
+
+@pytest.mark.parametrize("made", [copied(terms()), copied({"type": "Another"}, terms()), small_copy()], ids=["terms", "among other terms", "code"])
+def test_a_marked_copy_says_for_whom_and_why_until_it_is_over_and_after(made: Made) -> None:
+    verified = run(made(), expected=UNBOUND)
+    assert next(one.result for one in verified.outcomes if one.check == "marked_copy") is Result.PASSED
+    assert verified.marking is not None
+    assert (verified.marking.made_for, verified.marking.cause) == ("示例局", "办事")
+    with pytest.raises(NotVerified, match="copy_expired") as caught:
+        run(made(), expected=UNBOUND, shift=timedelta(seconds=100))
+    assert caught.value.marking == verified.marking
+
+
+@pytest.mark.parametrize("found", [None, "text", 7, [], [None, "x", {"type": "Another"}], {"type": ["MarkedCopy"]}])
+def test_other_terms_of_use_mark_no_copy(found: Any) -> None:
+    verified = run(vc(credential={"termsOfUse": found})(), expected=UNBOUND)
+    assert verified.marking is None
+    assert "marked_copy" not in {one.check for one in verified.outcomes}

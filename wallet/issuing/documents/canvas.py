@@ -93,6 +93,13 @@ class Canvas:
         yield
         self.page.operators.append("EMC")
 
+    @contextmanager
+    def faint(self) -> Iterator[None]:
+        """Let what is drawn lie over the rest so that it can be seen through."""
+        self.page.operators.append("q /faint gs")
+        yield
+        self.page.operators.append("Q")
+
     def text(
         self, x: float, y: float, text: str, *, size: float, weight: str = "regular", colour: Colour = "#1a1a1a", turn: float = 0, wide: float = 1
     ) -> None:

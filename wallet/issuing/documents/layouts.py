@@ -1,11 +1,13 @@
 """How a licence is laid out: a sheet of A4, upright or across by the type's face, or a card of two sides (ISO/IEC 7810 ID-1). Pure."""
 
 from dataclasses import dataclass
+from math import cos, radians, sin
 
 import segno
 
 from runtime.languages import Text
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.documents import seal_picture
 from wallet.issuing.documents.canvas import MM, Canvas, lines_of
 from wallet.issuing.documents.entries import Entry, back_of, front_of, statement_of, written
@@ -19,6 +21,8 @@ ID_1 = (85.6 * MM, 53.98 * MM)
 GREY, PALE, WHITE = "#5b6472", "#d9dee6", "#ffffff"
 ACROSS = ("diploma", "booklet")
 QUIET = 4
+MARK = "#4a5568"
+ACROSS_UPRIGHT, ACROSS_WIDE = (28.0, (0.36, 0.62, 0.88)), (18.0, (0.5, 0.85))  # how a mark is turned, and how far down its bands begin
 LEAST = 0.78  # what is a little too long is set smaller than the rest; longer texts go on in another line
 CHECK_IT = Text("扫码离线核对", "Scan to check offline")
 SEALED = Text(
@@ -29,12 +33,12 @@ SEALED = Text(
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What is laid out: the licence, who issued it, the content of the QR code, and for whom a copy was made (加注), if it is one."""
+    """What is laid out: the licence, who issued it, the content of the QR code, and what a marked copy (加注件) says of itself, if it is one."""
 
     content: Content
     issuer: Text
     code: str
-    made_for: Text | None = None
+    marking: Marking | None = None
 
     @property
     def colour(self) -> str:
@@ -165,12 +169,22 @@ def _code(canvas: Canvas, sheet: Sheet, x: float, y: float, side: float) -> None
 
 def _mark(canvas: Canvas, sheet: Sheet) -> None:
     """Write across the page for whom and for what a marked copy was made, so that it serves nobody else."""
-    if sheet.made_for is None:
+    if sheet.marking is None:
         return
-    page = canvas.page
-    with canvas.tagged("P"):
-        for step in range(1, 4):
-            canvas.text(page.width * 0.12, page.height * step / 4 + 40, str(sheet.made_for.zh), size=page.width / 26, colour="#c9ced6", turn=28)
+    page, lines = canvas.page, _marked_lines(sheet.marking, canvas.page.width)
+    turn, bands = ACROSS_UPRIGHT if page.height > page.width else ACROSS_WIDE
+    along, up = cos(radians(turn)), sin(radians(turn))
+    with canvas.tagged("P"), canvas.faint():
+        for band in bands:
+            for place, (text, size) in enumerate(lines):
+                down = place * page.width / 22
+                canvas.text(page.width * 0.06 + down * up, page.height * band + down * along, text, size=size, weight="bold", colour=MARK, turn=turn)
+
+
+def _marked_lines(marking: Marking, width: float) -> list[tuple[str, float]]:
+    """Return what is written across, each line with a size in which it fits."""
+    said = (f"仅供 {marking.made_for} 使用", f"事由：{marking.cause}", f"有效期至 {marking.last_day.isoformat()}")
+    return [(text, min(width / 24, width / 24 * width * 0.9 / max(width_of(text, size=width / 24, weight="bold"), 1))) for text in said]
 
 
 def _card(canvas: Canvas, sheet: Sheet) -> None:

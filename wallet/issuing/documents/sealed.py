@@ -10,6 +10,7 @@ from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing import compact, vc_jwt
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.documents import layouts, pades, writing
 from wallet.issuing.documents.layouts import Sheet
 from wallet.issuing.documents.writing import About, Attached
@@ -20,16 +21,16 @@ ON_PAPER = ("holder_name", "licence_identifier")
 PAPER_IS_FRESH = timedelta(days=5 * 365)
 
 
-def make(settings: Settings, content: Content, *, issuer: Text, place: Place, kind: str, now: datetime, made_for: Text | None = None) -> bytes:
+def make(settings: Settings, content: Content, *, issuer: Text, place: Place, kind: str, now: datetime, marking: Marking | None = None) -> bytes:
     """Return the PDF, as a sheet or a card; raises KeyNotReady if the department has no key.
 
-    `made_for` says across a marked copy (加注件) for whom and for what it was made.
+    `marking` makes it a marked copy (加注件): across the page, in its metadata, in its data and in its code it says for whom, for what and until when.
     """
-    code = compact.make(settings, content, fields=ON_PAPER, fresh_for=PAPER_IS_FRESH, now=now, place=place)
-    canvas = layouts.draw(Sheet(content, issuer, code, made_for), kind=kind)
+    code = compact.make(settings, content, fields=ON_PAPER, fresh_for=PAPER_IS_FRESH, now=now, place=place, marking=marking)
+    canvas = layouts.draw(Sheet(content, issuer, code, marking), kind=kind)
     name = content.licence_type.name
-    about = About(f"{name.zh} {name.en}", issuer.zh, content.licence_type.description.zh, content.identifier, now)
-    data = vc_jwt.make_lasting(settings, content, place=place, now=now).encode()
+    about = About(f"{name.zh} {name.en}", issuer.zh, content.licence_type.description.zh, content.identifier, now, marking.elements if marking else {})
+    data = vc_jwt.make_lasting(settings, content, place=place, now=now, marking=marking).encode()
     attached = [Attached(DATA_NAME, data, DATA_TYPE, "证照数据 The licence as data, signed by its issuer")]
     document = writing.write(canvas, about, attached)
-    return pades.seal(document, department=content.department, reason=f"{issuer.zh}制发电子证照", now=now)
+    return pades.seal(document, department=content.department, reason=f"{issuer.zh}制发电子证照{'加注件' if marking else ''}", now=now)

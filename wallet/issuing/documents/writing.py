@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -18,6 +18,8 @@ from wallet.issuing.documents.fonts import ASCENT, CAP_HEIGHT, DESCENT, WEIGHTS,
 
 LANGUAGE = "zh-CN"
 PRODUCER = "Kabao"
+ELEMENTS = "urn:oid:1.2.156.3005.2#"  # the root of licence identifiers: under it stand, in XMP, the elements that the standard names by tags
+FAINT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,16 @@ class About:
     subject: str
     identifier: str
     made_at: datetime
+    elements: Mapping[str, str] = field(default_factory=dict)  # of GB/T 36903, by their tags
 
 
 def write(canvas: Canvas, about: About, attached: list[Attached]) -> bytes:
     """Return the document."""
     writer = PdfFileWriter()
     fonts = _fonts(canvas)
-    resources = DictionaryObject({_name("Font"): _map({weight: writer.add_object(_font(writer, made, weight)) for weight, made in fonts.items()})})
+    drawn_with = _map({weight: writer.add_object(_font(writer, made, weight)) for weight, made in fonts.items()})
+    faint = _map({"Type": _name("ExtGState"), "ca": generic.FloatObject(FAINT)})
+    resources = _map({"Font": drawn_with, "ExtGState": _map({"faint": faint})})
     pages = [_page(writer, page.operators, (page.width, page.height), number, resources, fonts) for number, page in enumerate(canvas.pages)]
     _tag(writer, canvas, pages)
     _tell(writer, about)
@@ -161,7 +166,14 @@ def _tell(writer: PdfFileWriter, about: About) -> None:
     meta.subject, meta.creator, meta.created = StringWithLanguage(about.subject, "zh"), PRODUCER, about.made_at
     languages = XmpArray.unordered([XmpValue(LANGUAGE)])
     told = {"identifier": XmpValue(about.identifier), "language": XmpValue(languages)}
-    meta.xmp_extra = [XmpStructure.of(*((ExpandedName(NS["dc"], name), value) for name, value in told.items()))]
+    in_xmp = {
+        **{ExpandedName(NS["dc"], name): value for name, value in told.items()},
+        **{ExpandedName(ELEMENTS, tag): XmpValue(said) for tag, said in about.elements.items()},
+    }
+    meta.xmp_extra = [XmpStructure.of(*in_xmp.items())]
+    if about.elements:
+        told_before = {"Title": about.title, "Author": about.author, **about.elements}
+        writer.set_info(_map({tag: _text(said) for tag, said in told_before.items()}))
     writer.root[_name("Lang")] = _text(LANGUAGE)
     writer.root[_name("ViewerPreferences")] = _map({"DisplayDocTitle": generic.BooleanObject(value=True)})
 

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from runtime.clock import now
 from runtime.languages import Text
 from runtime.settings import Settings
 from tests.wallet.issuing.licence_contents import PLACE, new_content
-from wallet.issuing import compact
+from wallet.issuing import compact, compact_text
 from wallet.issuing.contents import Content
+from wallet.issuing.copy_marks import LONGEST, Marking
 from wallet.issuing.documents import sealed
+from wallet.register.licences import china_date
 
 ISSUER = Text("示例市公安局交通警察支队", "Traffic Police of Example City")
 ENOUGH = 200 * 1024
@@ -177,6 +179,60 @@ def test_letters_that_the_font_has_not_and_texts_that_fill_a_page_do_no_harm(app
     assert "𠮷" in run("pdftotext", document, tmp_path, "document.pdf", "-")
 
 
-def test_a_marked_copy_says_for_whom_it_was_made(make: Callable[..., bytes], tmp_path: Path) -> None:
-    document = make(made_for=Text("仅供示例市住建局办理许可使用", "For the permit of the housing office alone"))
-    assert "仅供示例市住建局办理许可使用" in run("pdfinfo", document, tmp_path, "-struct-text", "document.pdf")
+@pytest.fixture(scope="module")
+def marking() -> Marking:
+    made_at = now()
+    return Marking("示例市住房和城乡建设局", "办理施工许可", made_at, made_at + timedelta(days=30), "林晓月")
+
+
+@pytest.fixture(scope="module")
+def copy(make: Callable[..., bytes], marking: Marking) -> bytes:
+    return make(marking=marking)
+
+
+@pytest.mark.parametrize("kind", ["a4", "card"])
+def test_a_marked_copy_says_across_each_page_for_whom_why_and_until_when(
+    app: Flask, make: Callable[..., bytes], marking: Marking, tmp_path: Path, kind: str
+) -> None:
+    document = make(marking=marking, kind=kind)
+    assert validated(app, document).bottom_line
+    read = run("pdfinfo", document, tmp_path, "-struct-text", "document.pdf")
+    for said in ("仅供 示例市住房和城乡建设局 使用", "事由：办理施工许可", f"有效期至 {marking.last_day.isoformat()}"):
+        assert read.count(said) == (4 if kind == "card" else 3), said
+
+
+def test_a_marked_copy_carries_the_four_elements_of_the_standard(copy: bytes, document: bytes, marking: Marking, tmp_path: Path) -> None:
+    reader = PdfFileReader(BytesIO(copy))
+    in_xmp, in_info = reader.root["/Metadata"].data.decode(), reader.trailer["/Info"]
+    assert set(marking.elements) == {"JZJZZSJ", "JZJZZZ", "JZJZZSY", "JZJYXQJZSJ"}
+    for tag, said in marking.elements.items():
+        assert f'{tag}="{said}"' in in_xmp
+        assert in_info[f"/{tag}"] == said
+    assert "JZJ" not in PdfFileReader(BytesIO(document)).root["/Metadata"].data.decode()
+
+
+def test_a_marked_copy_says_it_to_machines_and_is_over_when_it_says(copy: bytes, marking: Marking, tmp_path: Path) -> None:
+    told = jwt.decode(PdfFileReader(BytesIO(copy)).root["/AF"][0]["/EF"]["/F"].data.decode(), options={"verify_signature": False})
+    assert (told["termsOfUse"], told["exp"]) == ([marking.as_terms()], int(marking.ends_at.timestamp()))
+    assert marking.made_by not in str(told["termsOfUse"])
+    run("pdftoppm", copy, tmp_path, "-r", "150", "-png", "document.pdf", "page")
+    (found,) = zxingcpp.read_barcodes(Image.open(tmp_path / "page-1.png"))
+    read = compact_text.told(compact_text.open_message(found.text))
+    assert (read.marked, int(read.fresh_until.timestamp())) == (marking.as_compact(), int(marking.ends_at.timestamp()))
+
+
+def test_the_code_of_the_longest_marking_is_read_from_paper(make: Callable[..., bytes], tmp_path: Path) -> None:
+    names = "".join(chr(0x4E00 + 37 * at) for at in range(2 * LONGEST))
+    longest = Marking(names[:LONGEST], names[LONGEST:], now(), now() + timedelta(days=90), "林晓月")
+    run("pdftoppm", make(marking=longest), tmp_path, "-r", "150", "-png", "document.pdf", "page")
+    (found,) = zxingcpp.read_barcodes(Image.open(tmp_path / "page-1.png"))
+    assert compact_text.told(compact_text.open_message(found.text)).marked == longest.as_compact()
+
+
+def test_a_marked_copy_outlives_no_licence(app: Flask, make: Callable[..., bytes], marking: Marking) -> None:
+    ending = new_content(app, valid_until=china_date(now()) + timedelta(days=2))
+    told = jwt.decode(
+        PdfFileReader(BytesIO(make(content=ending, marking=marking))).root["/AF"][0]["/EF"]["/F"].data.decode(), options={"verify_signature": False}
+    )
+    assert ending.expires_at is not None
+    assert told["exp"] == int(ending.expires_at.timestamp()) < marking.ends_at.timestamp()
