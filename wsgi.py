@@ -122,6 +122,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from runtime.home_pages import home
     from wallet.holding import (
         account_names,  # noqa: F401 (gives accounts their licences)
+        copy_jobs,  # noqa: F401 (declares a job)
         expiry_notices,  # noqa: F401 (declares a job)
         export_sections,  # noqa: F401 (likewise)
         licence_notices,  # noqa: F401 (declares a job)
@@ -129,6 +130,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.holding.app_pages import app_pages
     from wallet.holding.card_pages import card_pages
+    from wallet.holding.copy_link_pages import copy_link_pages
+    from wallet.holding.copy_pages import copy_pages
     from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.offer_pages import offer_pages
@@ -218,6 +221,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
         answer_pages,
         offer_pages,
         document_pages,
+        copy_pages,
+        copy_link_pages,
         enterprise,
     ):
         app.register_blueprint(blueprint)

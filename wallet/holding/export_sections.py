@@ -10,8 +10,11 @@ from sqlalchemy.orm import Session
 from idp.signin import export
 from wallet.holding.cards import issuer_name
 from wallet.holding.history import WAYS
+from wallet.holding.marked_copies import copies_of
 from wallet.holding.uses import uses_of
 from wallet.register.licences import fields_of, licence_number_of, licences_of, type_of
+
+MOST_COPIES = 1000
 
 
 def licences(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
@@ -47,4 +50,10 @@ def uses(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str
         session.expunge_all()
 
 
-export.sections |= {"licences": licences, "uses": uses}
+def copies(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
+    """Give the marked copies that were made of them lately, the newest first."""
+    for copy in copies_of(session, holder_id=subject_id, limit=MOST_COPIES):
+        yield {"licence": copy.licence_id, **copy.marking.as_json(), "link": copy.state_at(now).value, "fetched_at": copy.fetched_at}
+
+
+export.sections |= {"licences": licences, "uses": uses, "marked_copies": copies}

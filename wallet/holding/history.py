@@ -21,9 +21,11 @@ WAYS = {
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),
     Way.DOCUMENT.value: Text("您取得了盖章文件", "You took a sealed document"),
+    Way.COPY.value: Text("您制作了加注件", "You made a marked copy"),
+    Way.COPY_FETCHED.value: Text("加注件已凭链接领取", "The marked copy was fetched by its link"),
     Way.REGISTER.value: Text("发证部门查询登记", "The issuing department looked into its register"),
 }
-OWN = Text("您本人", "Yourself")
+OWN = {way.value: Text("您本人", "Yourself") for way in (Way.DOCUMENT, Way.COPY)} | {Way.COPY_FETCHED.value: Text("持链接者", "Whoever had the link")}
 PAGE, FIRST = 50, 10  # on a page of their own, and on a card's
 
 
@@ -57,7 +59,7 @@ def _entry(session: Session, use: Use) -> Entry:
     return Entry(
         id=use.id,
         at=use.at,
-        department=OWN if use.way == Way.DOCUMENT.value else issuer_name(use.department),
+        department=OWN.get(use.way) or issuer_name(use.department),
         cause=use.cause,
         way=WAYS[use.way],
         fields=_labels(licence_type, use.fields),

@@ -23,13 +23,16 @@ TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a licence came to be seen: shown, sent on request, drawn (on authority, with consent), taken as a document, or found by its issuer."""
+    """How a licence came to be seen: shown, sent on request, drawn (on authority, with consent), taken as a document, copied for somebody (and that
+    copy fetched), or found by its issuer."""
 
     PRESENTATION = "presentation"
     ANSWER = "answer"
     DRAW = "draw"
     CONSENT = "consent"
     DOCUMENT = "document"
+    COPY = "copy"
+    COPY_FETCHED = "copy-fetched"
     REGISTER = "register"
 
 

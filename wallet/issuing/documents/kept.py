@@ -23,6 +23,7 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import status_lists, status_places
 from wallet.issuing.contents import Content, content_of
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.status_lists import Place
 from wallet.register.departments import get_department
 from wallet.register.licences import Licence, LicenceState, hold_licence
@@ -74,11 +75,11 @@ class Draft:
     kind: str
     at: datetime
 
-    def seal(self, settings: Settings) -> bytes:
-        """Return the document under the department's signature; call it outside any transaction. Raises KeyNotReady."""
+    def seal(self, settings: Settings, marking: Marking | None = None) -> bytes:
+        """Return the document, or a marked copy, under the department's signature; call it outside any transaction. Raises KeyNotReady."""
         from wallet.issuing.documents import sealed  # here, since what writes and signs documents takes half a second to load
 
-        return sealed.make(settings, self.content, issuer=self.issuer, place=self.place, kind=self.kind, now=self.at)
+        return sealed.make(settings, self.content, issuer=self.issuer, place=self.place, kind=self.kind, now=self.at, marking=marking)
 
 
 def draft(session: Session, settings: Settings, licence: Licence, *, kind: str, now: datetime, holder_id: UUID | None = None) -> Draft:
@@ -90,8 +91,8 @@ def draft(session: Session, settings: Settings, licence: Licence, *, kind: str, 
     return Draft(licence.id, content, get_department(licence.issuer_code).name, place, kind, now)
 
 
-def keep(session: Session, draft: Draft, *, actor: str, now: datetime) -> UUID:
-    """Write down that a document was made, and return its id; raises NotInForce.
+def keep(session: Session, draft: Draft, *, actor: str, now: datetime, act: str = "document.made") -> UUID:
+    """Write down that a document was made, `act` being the ledger's word for it, and return its id; raises NotInForce.
 
     Whatever ended the licence meanwhile either finds the document written down, or is seen here before it is.
     """
@@ -110,7 +111,7 @@ def keep(session: Session, draft: Draft, *, actor: str, now: datetime) -> UUID:
     )
     session.add(made)
     about: dict[str, Any] = {"object_id": licence.id, "subject_id": draft.content.holder_id, "now": now}
-    ledger.record(session, "document.made", actor=actor, **about, type=licence.type_code, kind=draft.kind, document=str(made.id))
+    ledger.record(session, act, actor=actor, **about, type=licence.type_code, kind=draft.kind, document=str(made.id))
     return made.id
 
 
