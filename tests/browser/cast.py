@@ -40,9 +40,13 @@ from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import DEFINITIONS, example_dates, example_fields, make_officer, new_department, new_licence
+from wallet.holding import marked_copies
+from wallet.holding.marked_copies import MarkedCopy
 from wallet.issuing import pending as act_requests
 from wallet.issuing.contents import type_uri
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.desk import tables
+from wallet.issuing.documents import kept
 from wallet.issuing.importing import uploads
 from wallet.issuing.orders import order_of
 from wallet.presenting import qr_codes
@@ -52,6 +56,7 @@ from wallet.register import catalogue, departments, licences
 from wallet.register.acts import Act
 from wallet.register.catalogue import get_type
 from wallet.register.drawn_faces import EXAMPLE_ISSUER
+from wallet.register.licences import Licence
 from wallet.register.type_files import lean_document
 from wallet.verifying.receipts import Receipt, digest_of
 
@@ -167,11 +172,26 @@ def give_everything(cast: Cast) -> System:
     cast.at["recovery"] = cancel_link(app, cast.ids["owner"])
     cast.at |= {"card": f"/wallet/cards/{licences[1].id}", "authorize": "/authorize?" + urlencode(Journey(portal).parameters())}
     add_ways(cast)
+    make_copy(cast, licences[1])
     for viewer, amr, ago in (("owner", TWO_STEPS, 0), ("by passkey", BY_PASSKEY, 0), ("long ago", PASSWORD_ALONE, 60)):
         cast.enter(viewer, "owner", amr, ago=timedelta(minutes=ago))
     cast.wait("first step", "owner", PASSWORD_ALONE)
     cast.wait("code sent", "owner", [])
     return portal
+
+
+def make_copy(cast: Cast, licence: Licence) -> None:
+    """Let the owner make a marked copy, whose link waits for as long as the tests take."""
+    settings, moment = cast.app.extensions["kabao_settings"], now()
+    marking = Marking("Example City Council", "Building permit", moment, moment + timedelta(days=30), cast.people["owner"].name)
+    with cast.app.app_context():
+        with transaction() as session:
+            drafted = kept.draft(session, settings, licence, kind="a4", now=moment)
+        pdf = kept.make(settings, drafted, now=moment, marking=marking)
+        with transaction() as session:
+            link = marked_copies.keep(session, drafted, pdf, marking, person_id=cast.ids["owner"], now=moment)
+            session.execute(update(MarkedCopy).where(MarkedCopy.id == link.id).values(link_ends_at=moment + timedelta(days=1)))
+    cast.at |= {"copy": f"{cast.at['card']}/copies/{link.id}", "copy link": f"/copies/{link.secret}"}
 
 
 def add_ways(cast: Cast) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from wtforms import SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from runtime.forms import PostedForm
@@ -14,6 +15,7 @@ from wallet.issuing.copy_marks import LONGEST, Marking
 from wallet.register.licences import beginning_of, china_date
 
 DAYS = {"1": Text("到明天", "Until tomorrow"), "7": Text("7天", "7 days"), "30": Text("30天", "30 days"), "90": Text("90天", "90 days")}
+CHOICES = [SelectChoice(*one) for one in DAYS.items()]
 NEEDED = Text("请填写。", "Fill this in.")
 TOO_LONG = Text("最多{}个字，不能含控制字符。", "At most {} characters, and none that cannot be read.")
 ANOTHER_TIME = Text("请选择列出的期限。", "Choose one of the times that are listed.")
@@ -24,7 +26,7 @@ class MarkForm(PostedForm):
 
     made_for = StringField(Text("供谁使用", "Made for"))
     cause = StringField(Text("事由", "Cause"))
-    days = SelectField(Text("有效期限", "How long it holds"), choices=list(DAYS.items()), default="30", validate_choice=False)
+    days = SelectField(Text("有效期限", "How long it holds"), choices=CHOICES, default="30", validate_choice=False)
 
     def validate_made_for(self, field: Any) -> None:
         """Ask for a recipient that fits on the page."""

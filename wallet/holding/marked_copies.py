@@ -26,7 +26,7 @@ from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.holding.cards import HOLDER_NAME, HOLDER_NUMBER
+from wallet.holding.cards import HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER
 from wallet.holding.uses import Way, record_use
 from wallet.issuing import copy_marks
 from wallet.issuing.copy_marks import Marking
@@ -157,7 +157,7 @@ def fetch(session: Session, unverified_secret: str, *, now: datetime) -> bytes:
         raise LinkOver("the licence or its holder has ended")
     pdf = base64.b64decode(sealing.unseal(row.pdf_sealed, table=TABLE, column="pdf_sealed", row=row.id))
     row.pdf_sealed = None
-    seen = [HOLDER_NAME, HOLDER_NUMBER, *fields_of(licence)]
+    seen = [HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER, *fields_of(licence)]
     _record_use(session, row, row.marking, Way.COPY_FETCHED, department=licence.issuer_code, fields=seen, now=now)
     ledger.record(session, "copy.fetched", actor="link", object_id=row.id, subject_id=row.holder_id, now=now)
     return pdf

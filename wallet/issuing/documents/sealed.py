@@ -24,12 +24,14 @@ PAPER_IS_FRESH = timedelta(days=5 * 365)
 def make(settings: Settings, content: Content, *, issuer: Text, place: Place, kind: str, now: datetime, marking: Marking | None = None) -> bytes:
     """Return the PDF, as a sheet or a card; raises KeyNotReady if the department has no key.
 
-    `marking` makes it a marked copy (加注件): across the page, in its metadata, in its data and in its code it says for whom, for what and until when.
+    `marking` makes it a marked copy (加注件), which says for whom, for what and until when: across the page, in its metadata, its data and its code.
     """
     code = compact.make(settings, content, fields=ON_PAPER, fresh_for=PAPER_IS_FRESH, now=now, place=place, marking=marking)
     canvas = layouts.draw(Sheet(content, issuer, code, marking), kind=kind)
     name = content.licence_type.name
-    about = About(f"{name.zh} {name.en}", issuer.zh, content.licence_type.description.zh, content.identifier, now, marking.elements if marking else {})
+    about = About(
+        f"{name.zh} {name.en}", issuer.zh, content.licence_type.description.zh, content.identifier, now, marking.elements if marking else {}
+    )
     data = vc_jwt.make_lasting(settings, content, place=place, now=now, marking=marking).encode()
     attached = [Attached(DATA_NAME, data, DATA_TYPE, "证照数据 The licence as data, signed by its issuer")]
     document = writing.write(canvas, about, attached)
