@@ -184,13 +184,10 @@ def make_copy(cast: Cast, licence: Licence) -> None:
     """Let the owner make a marked copy, whose link waits for as long as the tests take."""
     settings, moment = cast.app.extensions["kabao_settings"], now()
     marking = Marking("Example City Council", "Building permit", moment, moment + timedelta(days=30), cast.people["owner"].name)
-    with cast.app.app_context():
-        with transaction() as session:
-            drafted = kept.draft(session, settings, licence, kind="a4", now=moment)
-        pdf = kept.make(settings, drafted, now=moment, marking=marking)
-        with transaction() as session:
-            link = marked_copies.keep(session, drafted, pdf, marking, person_id=cast.ids["owner"], now=moment)
-            session.execute(update(MarkedCopy).where(MarkedCopy.id == link.id).values(link_ends_at=moment + timedelta(days=1)))
+    with cast.app.app_context(), transaction() as session:
+        drafted = kept.draft(session, settings, licence, kind="a4", now=moment)
+        link = marked_copies.keep(session, drafted, b"%PDF-", marking, person_id=cast.ids["owner"], now=moment)
+        session.execute(update(MarkedCopy).where(MarkedCopy.id == link.id).values(link_ends_at=moment + timedelta(days=1)))
     cast.at |= {"copy": f"{cast.at['card']}/copies/{link.id}", "copy link": f"/copies/{link.secret}"}
 
 

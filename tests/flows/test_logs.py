@@ -125,6 +125,7 @@ def walk_everywhere(walk: Walk) -> str:
 
     cause = {"text": walk.note("cause", f"为{person.name}的母亲办理手续")}
     code = walk.show(browser, licence["id"], chosen=["holder_name", "address", "file_number"])
+    walk.copy(browser, licence["id"])
     seen = walk.post("verifications", token, {"presented": f"KABAO1:{code}", "cause": cause}, expect=201)
     assert seen["fields"]["address"] == fields["address"]
     walk.note("receipt", seen["receipt"]["jws"])
