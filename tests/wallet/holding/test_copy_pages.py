@@ -28,7 +28,7 @@ from wallet.holding.marked_copies import CopyState, MarkedCopy
 from wallet.holding.uses import uses_of
 from wallet.issuing import status_lists
 from wallet.issuing.copy_marks import Marking
-from wallet.issuing.documents import kept
+from wallet.issuing.documents import kept, sealed
 from wallet.issuing.documents.kept import LicenceDocument
 from wallet.issuing.life import revoke_licence
 from wallet.register.licences import Licence
@@ -217,13 +217,13 @@ def test_what_ends_the_licence_ends_its_copies(app: Flask, browser: FlaskClient,
 
 
 def test_no_transaction_is_open_while_a_copy_is_made(app: Flask, browser: FlaskClient, licence: Licence, monkeypatch: pytest.MonkeyPatch) -> None:
-    make, open_while_made = kept.make, []
+    make, open_while_made = sealed.make, []
 
     def watched(*args: Any, **rest: Any) -> bytes:
         open_while_made.append(engine().pool.checkedout())  # type: ignore[attr-defined]
         return make(*args, **rest)
 
-    monkeypatch.setattr(kept, "make", watched)
+    monkeypatch.setattr(sealed, "make", watched)
     made(browser, licence)
     assert open_while_made == [0]
 
@@ -237,7 +237,7 @@ def test_a_licence_that_ends_while_its_copy_is_made_has_none(
         thread.join(timeout=30)
         return b"%PDF"
 
-    monkeypatch.setattr(kept, "make", while_it_ends)
+    monkeypatch.setattr(sealed, "make", while_it_ends)
     assert asked(browser, licence).status_code == 409
     assert copies(app, licence) == []
 
@@ -341,4 +341,4 @@ def over_since_yesterday(app: Flask, licence: Licence) -> bytes:
         kept.keep(session, drafted, actor="test", now=now())
     marking = Marking("示例市某局", "办事", now() - timedelta(days=9), now() - timedelta(days=1), "某人")
     with app.app_context():
-        return kept.make(settings, drafted, now=now(), marking=marking)
+        return drafted.seal(settings, marking)

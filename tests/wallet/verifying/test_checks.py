@@ -316,6 +316,7 @@ def test_the_checks_import_nothing_but_what_is_pure() -> None:
         "binascii",
         "hmac",
         "collections",
+        "contextlib",
         "dataclasses",
         "datetime",
         "enum",
