@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.x509 import load_pem_x509_certificates
 
 from runtime.security_access import Access
 
@@ -66,6 +67,8 @@ class Settings:
     new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
     A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
     Of ordinary requests a process answers `threads` at a time (`kabao serve` says how many; 0: no bound here).
+    Sealed documents have their time stamps of `time_stamp_url` (RFC 3161), if there is one, believed by `time_stamp_roots` (PEM, the file
+    KABAO_TIME_STAMP_ROOTS); where that gives none, of our own key, unless KABAO_TIME_STAMP_FALLBACK is `none`.
     What status lists said is told for `status_history` back (0: not at all; whoever asks often learns when licences were revoked).
     """
 
@@ -117,6 +120,9 @@ class Settings:
     pkcs11: Access | None = None
     threads: int = 0
     status_history: timedelta = timedelta(days=366)
+    time_stamp_url: str | None = None
+    time_stamp_roots: bytes = b""
+    time_stamp_fallback: bool = True
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -219,6 +225,9 @@ class _Reader:
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
             pkcs11=self.module,
             status_history=timedelta(days=self.whole("KABAO_STATUS_HISTORY_DAYS", 366, least=0, most=36525)),
+            time_stamp_url=self.other_url("KABAO_TIME_STAMP_URL", development=development),
+            time_stamp_roots=self.time_stamp_roots(),
+            time_stamp_fallback=self.one_of("KABAO_TIME_STAMP_FALLBACK", ("own", "none")) == "own",
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
@@ -316,6 +325,18 @@ class _Reader:
         elif parts.scheme != "https" and not (development and parts.scheme == "http"):
             self.faults.append(f"{name} must be https outside KABAO_ENVIRONMENT=development.")
         return url
+
+    def time_stamp_roots(self) -> bytes:
+        """Return the certificates that stamps of the authority outside must lead to."""
+        if not self.environ.get("KABAO_TIME_STAMP_URL", "").strip():
+            return b""
+        try:
+            texts = Path(self.environ.get("KABAO_TIME_STAMP_ROOTS", "").strip()).read_bytes()
+            load_pem_x509_certificates(texts)
+        except (OSError, ValueError):
+            self.faults.append("KABAO_TIME_STAMP_URL needs KABAO_TIME_STAMP_ROOTS beside it: a file of the authority's root certificates (PEM).")
+            return b""
+        return texts
 
     def header(self, name: str) -> str | None:
         text = self.environ.get(name, "").strip()

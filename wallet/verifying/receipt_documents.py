@@ -22,7 +22,7 @@ REASON = "核验回执 Receipt of a verification"
 
 
 def make_document(session: Session, settings: Settings, receipt: Receipt, *, now: datetime) -> bytes:
-    """Return the sealed document of a receipt; raises KeyNotReady, ModuleAway."""
+    """Return the sealed document of a receipt; raises KeyNotReady, ModuleAway, TimeStampUnavailable."""
     from wallet.issuing.documents import pades, writing  # here, since what writes and signs documents takes half a second to load
     from wallet.issuing.documents.writing import About, Attached
     from wallet.verifying import receipt_layout
@@ -37,4 +37,4 @@ def make_document(session: Session, settings: Settings, receipt: Receipt, *, now
     canvas = receipt_layout.draw(receipt_layout.Paper(reading.read_claims(receipt.claims), address, place))
     title: Text = receipt_layout.TITLE
     about = About(f"{title.zh} {title.en}", settings.host, title.zh, str(receipt.id), now)
-    return pades.seal_by(writing.write(canvas, about, attached), use=ring.RECEIPT, reason=REASON, now=now)
+    return pades.seal_by(writing.write(canvas, about, attached), settings, use=ring.RECEIPT, reason=REASON, now=now)

@@ -76,7 +76,10 @@ class Draft:
     at: datetime
 
     def seal(self, settings: Settings, marking: Marking | None = None) -> bytes:
-        """Return the document, or a marked copy, under the department's signature; call it outside any transaction. Raises KeyNotReady."""
+        """Return the document, or a marked copy, under the department's signature; call it outside any transaction.
+
+        Raises KeyNotReady, TimeStampUnavailable.
+        """
         from wallet.issuing.documents import sealed  # here, since what writes and signs documents takes half a second to load
 
         return sealed.make(settings, self.content, issuer=self.issuer, place=self.place, kind=self.kind, now=self.at, marking=marking)

@@ -10,6 +10,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any
 
+import structlog
 from asn1crypto import algos, crl, tsp, x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -17,16 +18,20 @@ from pyhanko.sign.attributes import SigningCertificateV2Provider
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.general import as_signing_certificate_v2
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
+from pyhanko.sign.timestamps.api import TimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from keys import certificates, revocation_lists, ring
+from runtime.settings import Settings
+from wallet.issuing.documents.outside_time_stamps import OutsideTimeStamper, TimeStampUnavailable
 from wallet.issuing.documents.time_stamps import OwnTimeStamper
 
 FIELD = "Seal"
 MECHANISMS = {"ES256": "sha256_ecdsa", "EdDSA": "ed25519", "Ed25519": "ed25519"}
 ROOM_FOR_DER = 80
 CERTIFICATE_HASH = "sha512"
+log = structlog.get_logger(__name__)
 logging.getLogger("pyhanko.sign.signers").setLevel(logging.ERROR)  # it warns that nothing is fetched, which is as it should be
 
 
@@ -55,13 +60,28 @@ class DepartmentSigner(Signer):
         return bytes(ROOM_FOR_DER) if dry_run else self.signer.sign_der(data)
 
 
-def seal(document: bytes, *, department: str, reason: str, now: datetime) -> bytes:
-    """Return the document with the department's signature; raises KeyNotReady if it has no key."""
-    return seal_by(document, use=certificates.department_use(department), reason=reason, now=now)
+def seal(document: bytes, settings: Settings, *, department: str, reason: str, now: datetime) -> bytes:
+    """Return the document with the department's signature; raises KeyNotReady if it has no key, and TimeStampUnavailable."""
+    return seal_by(document, settings, use=certificates.department_use(department), reason=reason, now=now)
 
 
-def seal_by(document: bytes, *, use: str, reason: str, now: datetime) -> bytes:
-    """Return the document with the signature of a use's key, which has a certificate; raises KeyNotReady."""
+def seal_by(document: bytes, settings: Settings, *, use: str, reason: str, now: datetime) -> bytes:
+    """Return the document with the signature of a use's key, which has a certificate; raises KeyNotReady.
+
+    The time stamp is the named authority's. Where that gives none it is our own instead, or, if the operator wants no other: TimeStampUnavailable.
+    """
+    if settings.time_stamp_url is None:
+        return _sealed(document, OwnTimeStamper(now=now), use=use, reason=reason, now=now)
+    try:
+        return _sealed(document, OutsideTimeStamper(settings, now=now), use=use, reason=reason, now=now)
+    except TimeStampUnavailable as unavailable:
+        log.warning("no time stamp from outside", reason=unavailable.reason)
+        if not settings.time_stamp_fallback:
+            raise
+    return _sealed(document, OwnTimeStamper(now=now), use=use, reason=reason, now=now)
+
+
+def _sealed(document: bytes, stamper: TimeStamper, *, use: str, reason: str, now: datetime) -> bytes:
     signer = DepartmentSigner(ring.signer(use))
     metadata = PdfSignatureMetadata(
         field_name=FIELD,
@@ -73,7 +93,7 @@ def seal_by(document: bytes, *, use: str, reason: str, now: datetime) -> bytes:
         signer_key_usage={"digital_signature"},
     )
     out = BytesIO()
-    PdfSigner(metadata, signer=signer, timestamper=OwnTimeStamper(now=now)).sign_pdf(IncrementalPdfFileWriter(BytesIO(document)), output=out)
+    PdfSigner(metadata, signer=signer, timestamper=stamper).sign_pdf(IncrementalPdfFileWriter(BytesIO(document)), output=out)
     return out.getvalue()
 
 

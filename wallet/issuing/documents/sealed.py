@@ -22,7 +22,7 @@ PAPER_IS_FRESH = timedelta(days=5 * 365)
 
 
 def make(settings: Settings, content: Content, *, issuer: Text, place: Place, kind: str, now: datetime, marking: Marking | None = None) -> bytes:
-    """Return the PDF, as a sheet or a card; raises KeyNotReady if the department has no key.
+    """Return the PDF, as a sheet or a card; raises KeyNotReady if the department has no key, and TimeStampUnavailable.
 
     `marking` makes it a marked copy (加注件), which says for whom, for what and until when: across the page, in its metadata, its data and its code.
     """
@@ -35,4 +35,4 @@ def make(settings: Settings, content: Content, *, issuer: Text, place: Place, ki
     data = vc_jwt.make_lasting(settings, content, place=place, now=now, marking=marking).encode()
     attached = [Attached(DATA_NAME, data, DATA_TYPE, "证照数据 The licence as data, signed by its issuer")]
     document = writing.write(canvas, about, attached)
-    return pades.seal(document, department=content.department, reason=f"{issuer.zh}制发电子证照{'加注件' if marking else ''}", now=now)
+    return pades.seal(document, settings, department=content.department, reason=f"{issuer.zh}制发电子证照{'加注件' if marking else ''}", now=now)

@@ -1,7 +1,7 @@
 """Time stamps (RFC 3161) for what is sealed here, by a key of their own under the root.
 
 They say when the service's own clock saw a signature, and are worth as much as the operator's word, but for being of a key that signs nothing
-else. Stamps of a third party are not asked for.
+else. Where the operator named another authority, its stamps come first: `outside_time_stamps`.
 """
 
 import base64
