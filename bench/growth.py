@@ -194,7 +194,9 @@ def _changes(standing: Stand) -> dict[str, Thing]:
     return {
         "change a status": _asked(lambda session: set_status(session, place, (INVALID, VALID)[next(turns) % 2])),
         "the job that lapses, with nothing to do": _asked(lambda session: expiry.lapse_expired(session, now=now())),
-        "the job that builds lists, one of each call": _asked(lambda session: status_building.rebuild_next(session, settings, now=now(), level=6)),
+        "the job that builds lists, one of each call": _asked(
+            lambda session: status_building.rebuild_next(session, settings, now=now(), thorough=False)
+        ),
     }
 
 

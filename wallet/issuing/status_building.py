@@ -16,7 +16,6 @@ from runtime.database import Base
 from runtime.settings import Settings
 from wallet.issuing import status_packing, status_tokens
 from wallet.issuing.status_lists import TOPIC, StatusChange, StatusList
-from wallet.issuing.status_packing import THOROUGH
 from wallet.issuing.status_tokens import Snapshot
 
 REFRESH_AFTER = timedelta(hours=12)
@@ -34,7 +33,7 @@ class StatusBuild(Base):
     changes: Mapped[bytes]
 
 
-def rebuild_next(session: Session, settings: Settings, *, now: datetime, level: int = THOROUGH) -> bool:
+def rebuild_next(session: Session, settings: Settings, *, now: datetime, thorough: bool = True) -> bool:
     """Build the list that is due and was built longest ago, unless another builder has it in hand; whether there was one."""
     has_changes = select(StatusChange.id).where(StatusChange.list_id == StatusList.id).exists()
     due = select(StatusList).where(or_(has_changes, StatusList.built_at < now - REFRESH_AFTER)).order_by(StatusList.built_at).limit(1)
@@ -44,7 +43,7 @@ def rebuild_next(session: Session, settings: Settings, *, now: datetime, level: 
     changes = _taken_changes(session, found.id)
     packed = bytearray(status_packing.decompress(found.lst))
     status_packing.put(packed, changes, bits=found.bits)
-    found.lst, found.built_at = status_packing.compress(packed, level=level), max(now, found.built_at + NEXT_MOMENT)
+    found.lst, found.built_at = status_packing.compress(packed, thorough=thorough), max(now, found.built_at + NEXT_MOMENT)
     snapshot = Snapshot(found.id, found.bits, found.lst, found.built_at)
     found.token, found.cwt = status_tokens.sign_jwt(settings, snapshot), status_tokens.sign_cwt(settings, snapshot)
     session.add(StatusBuild(list_id=found.id, built_at=found.built_at, changes=encode_changes(changes)))

@@ -8,10 +8,9 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
 from wallet.issuing import status_building, status_history, status_places
-from wallet.issuing.status_packing import QUICK, THOROUGH
 
 RUN_SECONDS = 10.0
-THOROUGH_SECONDS = 0.5  # a thorough build takes up to a quarter of a second; later ones of a run a tenth of that, and are a little larger
+THOROUGH_SECONDS = 0.25  # a thorough build takes up to a quarter of a second; later ones of a run a fiftieth of that
 
 
 @every("* * * * * *")
@@ -20,7 +19,7 @@ def rebuild_status_lists() -> None:
     settings, begun = current_app.extensions["kabao_settings"], time.monotonic()
     while (took := time.monotonic() - begun) < RUN_SECONDS:
         with transaction() as session:
-            if not status_building.rebuild_next(session, settings, now=now(), level=THOROUGH if took < THOROUGH_SECONDS else QUICK):
+            if not status_building.rebuild_next(session, settings, now=now(), thorough=took < THOROUGH_SECONDS):
                 return
 
 

@@ -15,7 +15,7 @@ JWT_TYPE, JWT_MEDIA_TYPE, CWT_MEDIA_TYPE = "statuslist+jwt", "application/status
 SUBJECT, EXPIRES, ISSUED, STATUS_LIST, TIME_TO_LIVE = 2, 4, 6, 65533, 65534  # claims of a CWT
 SIZE = 2**20
 WIDTHS = (1, 2, 4, 8)
-THOROUGH, QUICK = 9, 6
+THOROUGH = 9
 MOST_PACKED = 16 * 1024 * 1024  # a hundred million entries of one bit are 12 MiB
 MOST_COMPRESSED = MOST_PACKED + 64 * 1024
 BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
@@ -56,9 +56,14 @@ def put(packed: bytearray, entries: Iterable[tuple[int, int]], *, bits: int) -> 
         packed[place] = packed[place] & ~(mask << shift) | status << shift
 
 
-def compress(packed: bytes | bytearray, *, level: int = THOROUGH) -> bytes:
-    """Return the array in ZLIB's format; the highest level is the one recommended."""
-    return zlib.compress(packed, level)
+def compress(packed: bytes | bytearray, *, thorough: bool = True) -> bytes:
+    """Return the array in ZLIB's format: at the highest level, as the draft advises, or by the bytes' frequencies alone where that is smaller.
+
+    It is where more than a few in a hundred are set: what is random has little to refer back to. Without `thorough` only runs are looked for
+    besides, which takes a fiftieth of the time and gives at most a tenth more.
+    """
+    alone = _compress(packed, zlib.Z_HUFFMAN_ONLY)
+    return min(zlib.compress(packed, THOROUGH) if thorough else _compress(packed, zlib.Z_RLE), alone, key=len)
 
 
 def decompress(unverified: bytes, *, most: int = MOST_PACKED) -> bytes:
@@ -71,6 +76,11 @@ def decompress(unverified: bytes, *, most: int = MOST_PACKED) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise BadStatusList("the list is too large, cut short, or has something behind it")
     return packed
+
+
+def _compress(packed: bytes | bytearray, strategy: int) -> bytes:
+    packer = zlib.compressobj(THOROUGH, strategy=strategy)
+    return packer.compress(packed) + packer.flush()
 
 
 def to_base64url(compressed: bytes) -> str:
