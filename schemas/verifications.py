@@ -174,8 +174,8 @@ class MarkedCopySchema(Schema):
     ends_at = fields.String(metadata={"description": "From when on it is over.", "example": "2026-03-31T16:00:00+00:00"})
 
 
-class VerificationSchema(Schema):
-    """What a verification found."""
+class FindingSchema(Schema):
+    """What was found of one licence."""
 
     verdict = fields.String(metadata={"description": "`valid` or `invalid`.", "example": "valid"})
     conclusion = fields.String(
@@ -198,4 +198,13 @@ class VerificationSchema(Schema):
         MarkedCopySchema, metadata={"description": "For whom, why and until when a marked copy was made; left out of anything else."}
     )
     state_at = fields.Nested(StateAtSchema, metadata={"description": "How it stood at `at`; left out unless that was asked."})
-    receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy."})
+
+
+class VerificationSchema(FindingSchema):
+    """What a verification found."""
+
+    further = fields.List(
+        fields.Nested(FindingSchema),
+        metadata={"description": "What was found of the other licences for which a QR code stands; left out where it stands for one."},
+    )
+    receipt = fields.Nested(IssuedReceiptSchema, metadata={"description": "To be filed in place of a copy; one for all."})

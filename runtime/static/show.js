@@ -2,12 +2,12 @@
 "use strict";
 const form = document.getElementById("choose");
 if (form) {
+  sessionStorage.removeItem("kabao-renewed");
   const boxes = [...form.querySelectorAll("#own-choice input[type=checkbox]")];
-  const wanted = { validity: () => false, usual: (box) => box.dataset.usual === "yes", all: () => true };
   const presets = [...form.querySelectorAll("input[name=preset]")];
   const follow = () => {
-    const rule = wanted[presets.find((one) => one.checked)?.value];
-    if (rule) for (const box of boxes) box.checked = rule(box);
+    const preset = presets.find((one) => one.checked)?.value;
+    if (preset && preset !== "own") for (const box of boxes) box.checked = box.dataset.meant.split(" ").includes(preset);
   };
   for (const preset of presets) preset.addEventListener("change", follow);
   for (const box of boxes) {
@@ -23,6 +23,13 @@ if (panel) {
   const bar = document.getElementById("qr-progress");
   const ends = Date.now() + 1000 * Number(panel.dataset.seconds);
   bar.hidden = false;
+  const renewed = Number(sessionStorage.getItem("kabao-renewed") || 0);
+  const renew = () => {
+    clearInterval(ticking);
+    clearTimeout(asking);
+    sessionStorage.setItem("kabao-renewed", renewed + 1);
+    document.querySelector(".js-again").submit();
+  };
   const again = () => { clearInterval(ticking); clearTimeout(asking); location.reload(); };
   const tick = () => {
     const seconds = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
@@ -30,6 +37,7 @@ if (panel) {
     left.textContent = english ? `${clock} left` : `剩余 ${clock}`;
     bar.value = seconds;
     if (seconds === 0) again();
+    else if (seconds <= 5 && !document.hidden && renewed < 11) renew(); // for an hour, while somebody looks at it
   };
   const ask = async () => {
     try {

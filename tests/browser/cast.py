@@ -43,7 +43,6 @@ from tests.world_wallet import DEFINITIONS, example_dates, example_fields, make_
 from wallet.holding import marked_copies
 from wallet.holding.marked_copies import MarkedCopy
 from wallet.issuing import pending as act_requests
-from wallet.issuing.contents import type_uri
 from wallet.issuing.copy_marks import Marking
 from wallet.issuing.desk import tables
 from wallet.issuing.documents import kept
@@ -127,7 +126,7 @@ def ask_to_show(cast: Cast) -> None:
     settings = cast.app.extensions["kabao_settings"]
     with cast.app.app_context(), transaction() as session:
         licence = licences.get_licence(session, UUID(cast.at["card"].rsplit("/", 1)[1]))
-        query = sd_jwt_query(type_uri(settings, get_type("driving-licence")), "vehicle_class", "first_issued", optional=("file_number",))
+        query = sd_jwt_query("", "vehicle_class", "first_issued", optional=("file_number",), meta={})
         viewer = SignedIn(new_id(), cast.ids["owner"], None, now(), PASSWORD_ALONE)
         for word, key in (("asked", of_department(licence.issuer_code)), ("asked by a stranger", of_stranger())):
             text = key.sign(Asking(443).payload(query, client_id=key.by_hash))

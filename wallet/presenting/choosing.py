@@ -1,9 +1,10 @@
 """Choosing what to show: the form, its presets, and the fields that each of them means.
 
-The least is the first: that a licence is valid can be shown with no field at all.
+The least is the first: that a licence is valid can be shown with no field at all. A matter (`MATTERS`) names what it needs of any licence, and
+what more of some types; whatever a licence does not have is left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,40 @@ from runtime.languages import Text
 from wallet.holding.cards import HOLDER_NAME, Card, Fact
 
 VALIDITY, USUAL, ALL, OWN = "validity", "usual", "all", "own"
+BANK, STAY = "bank", "stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a matter needs of any licence, and what more of a type, by its slug."""
+
+    name: Text
+    needs: frozenset[str]
+    of_type: Mapping[str, frozenset[str]]
+
+    def fields(self, slug: str) -> frozenset[str]:
+        """Return what it needs of a type."""
+        return self.needs | self.of_type.get(slug, frozenset())
+
+
+MATTERS = {
+    BANK: Matter(
+        Text("银行开户等金融业务", "For a bank"),
+        frozenset({"holder_name", "holder_number", "licence_number"}),
+        {
+            "business-licence": frozenset({"entity_type", "legal_representative", "registered_capital_10k", "established_on", "domicile"}),
+            "resident-identity-card": frozenset({"sex", "birth_date", "address"}),
+        },
+    ),
+    STAY: Matter(
+        Text("住宿登记、乘车等核对本人", "For a hotel or a ticket: who you are"),
+        frozenset({"holder_name", "holder_number"}),
+        {"resident-identity-card": frozenset({"address"})},
+    ),
+}
 PRESETS = (
     (VALIDITY, Text("只证明有效", "Only that it is valid")),
+    *((word, matter.name) for word, matter in MATTERS.items()),
     (USUAL, Text("常用内容", "The usual fields")),
     (ALL, Text("全部内容", "Everything")),
     (OWN, Text("自选字段", "Fields of my choice")),
@@ -27,16 +60,25 @@ PRESETS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A field that may be shown; `usual` if most matters need it."""
+    """A field that may be shown; `usual` if most matters need it, `matters` are those of `MATTERS` that do."""
 
     name: str
     label: Text
     usual: bool
+    matters: tuple[str, ...] = ()
+
+    def is_in(self, preset: str) -> bool:
+        """Whether a preset other than one's own choice means it."""
+        return preset == ALL or (preset == USUAL and self.usual) or preset in self.matters
 
 
 def choices_of(card: Card, facts: Sequence[Fact]) -> list[Choice]:
     """Return what of a card may be shown, in the order of its page."""
-    return [Choice(fact.name, fact.label, _is_usual(card, fact.name)) for fact in facts]
+    slug = card.type.slug
+    return [
+        Choice(fact.name, fact.label, _is_usual(card, fact.name), tuple(word for word, one in MATTERS.items() if fact.name in one.fields(slug)))
+        for fact in facts
+    ]
 
 
 def _is_usual(card: Card, name: str) -> bool:
@@ -49,9 +91,11 @@ class ChooseForm(PostedForm):
 
     preset = RadioField(choices=[SelectChoice(value, label) for value, label in PRESETS], default=USUAL, validators=[InputRequired()])
     chosen = SelectMultipleField(option_widget=CheckboxInput())
+    also = SelectMultipleField(option_widget=CheckboxInput())
 
-    def offer(self, choices: Sequence[Choice]) -> None:
-        """Set the fields that may be chosen."""
+    def offer(self, choices: Sequence[Choice], others: Sequence[Card] = ()) -> None:
+        """Set the fields that may be chosen, and the other licences that may be shown with it."""
+        self.also.choices = [SelectChoice(str(card.id), Text(f"{card.name.zh} {card.number}", f"{card.name.en} {card.number}")) for card in others]
         self.chosen.choices = [SelectChoice(choice.name, choice.label) for choice in choices]
         self._choices = choices
 
@@ -69,4 +113,8 @@ class ChooseForm(PostedForm):
         """Return the names of the fields to show."""
         if self.preset.data == OWN:
             return [choice.name for choice in self._choices if choice.name in self.chosen.data]
-        return [choice.name for choice in self._choices if self.preset.data == ALL or (self.preset.data == USUAL and choice.usual)]
+        return [choice.name for choice in self._choices if choice.is_in(self.preset.data)]
+
+    def wanted_of(self, choices: Sequence[Choice]) -> list[str]:
+        """Return what is shown of another licence under the same code: as the preset has it, with one's own choice only that it is valid."""
+        return [choice.name for choice in choices if choice.is_in(self.preset.data)]

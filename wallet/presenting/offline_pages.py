@@ -45,14 +45,14 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         form.offer(choices)
         form.preset.choices = [choice for choice in form.preset.choices if choice.value != ALL]
         if not form.validate_on_submit():
-            return _form_page(card, form, {one.name for one in choices if one.usual}, 422 if form.is_submitted() else 200)
+            return _form_page(card, form, {one.name: "usual" for one in choices if one.usual}, 422 if form.is_submitted() else 200)
         wanted = form.wanted()
         content = content_of(session, settings, card.licence, holder_id=card.holder_id)
         place = credential_of(session, card.licence, holder_id=card.holder_id).place
         code = compact.make(settings, content, fields=wanted, fresh_for=FRESH_FOR, now=moment, place=place)
         if len(code) > LONGEST:
             form.form_errors.append(TOO_MUCH)
-            return _form_page(card, form, set(), 422)
+            return _form_page(card, form, {}, 422)
         actor = f"subject:{g.signed_in.subject_id}"
         ledger.record(session, "code.made", actor=actor, object_id=licence_id, subject_id=card.holder_id, now=moment, fields=wanted)
     return render_template(
@@ -64,5 +64,5 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
     )
 
 
-def _form_page(card: cards.Card, form: ChooseForm, usual: set[str], status: int) -> tuple[str, int]:
-    return render_template("presenting/choose.html", card=card, form=form, usual=usual, offline=True), status
+def _form_page(card: cards.Card, form: ChooseForm, meant: dict[str, str], status: int) -> tuple[str, int]:
+    return render_template("presenting/choose.html", card=card, form=form, meant=meant, offline=True), status

@@ -1,8 +1,8 @@
 """QR codes: a presentation of chosen fields, made at once and redeemed once, within five minutes.
 
 The code is a random secret; what it stands for, an SD-JWT with the holder's key binding, rests sealed and never shows in the code. Only
-the code's hash is stored, and the binding's nonce is that hash: what is redeemed can serve no other code. A new code of a licence
-withdraws the one before it.
+the code's hash is stored, and the binding's nonce is that hash: what is redeemed can serve no other code. A code may stand for several licences,
+each with a presentation of its own; it is spent for all of them at once. A new code of a licence withdraws the one before it.
 """
 
 import base64
@@ -10,14 +10,15 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.subjects import directory, mandates
@@ -38,6 +39,7 @@ PREFIX = "KABAO1:"
 SECRET_BYTES = 20
 SECRET = re.compile(r"[A-Z2-7]{32}")
 MISREAD = str.maketrans("018", "OIB")
+MOST_LICENCES = 5
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 PRUNE_BATCH = 1000
 UNSYNCHRONIZED = {"synchronize_session": False}
@@ -67,8 +69,18 @@ class FieldUnknown(Refusal):
     code, status, title = "field-unknown", 422, Text("该证照没有所选项目。", "The licence has no such field.")
 
 
+class TooManyLicences(Refusal):
+    """More licences were chosen than one code stands for."""
+
+    code, status = "too-many-licences", 422
+    title = Text("一个码最多出示{0}张证照。", "One code stands for at most {0} licences.").format(MOST_LICENCES)
+
+
 class Presentation(Base):
-    """A presentation that waits to be redeemed, or was. `person_id` is who made it: the holder, or one who acted for them."""
+    """A presentation that waits to be redeemed, or was. `person_id` is who made it: the holder, or one who acted for them.
+
+    `also` names the further licences that the code stands for, with the fields of each; None if there is none.
+    """
 
     __tablename__ = TABLE
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -77,6 +89,7 @@ class Presentation(Base):
     code_hash: Mapped[bytes] = mapped_column(unique=True)
     licence_id: Mapped[UUID]
     fields: Mapped[list[str]]
+    also: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     presented_sealed: Mapped[bytes]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     spent_at: Mapped[datetime | None]
@@ -106,33 +119,51 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """What a code stood for: the presentation, the nonce it is bound to, and whose licence it shows."""
+    """What a code stood for: the presentation, the nonce it is bound to, and whose licence it shows; `also` are further licences of theirs."""
 
     presented: str = field(repr=False)
     nonce: str
     holder_id: UUID
     licence_id: UUID
+    also: tuple[tuple[UUID, str], ...] = field(default=(), repr=False)
 
 
-def create(session: Session, *, holder_id: UUID, licence_id: UUID, fields: Iterable[str], now: datetime, person_id: UUID | None = None) -> QrCode:
-    """Make a code that shows the chosen fields of the holder's own licence, and withdraw the one before it.
+def create(
+    session: Session,
+    *,
+    holder_id: UUID,
+    licence_id: UUID,
+    fields: Iterable[str],
+    now: datetime,
+    person_id: UUID | None = None,
+    also: Mapping[UUID, Iterable[str]] | None = None,
+) -> QrCode:
+    """Make a code that shows the chosen fields of the holder's own licence, and of others `also`, and withdraw the ones before it.
 
     `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate.
-    Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown.
+    Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown, TooManyLicences.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
-    licence = get_licence(session, licence_id)
-    if holder_id not in holder_ids_of(session, licence):
-        raise LicenceNotFound
-    _expire(session, Presentation.holder_id == holder_id, Presentation.licence_id == licence_id, now=now)
+    wanted = {licence_id: fields} | {one: names for one, names in (also or {}).items() if one != licence_id}
+    if len(wanted) > MOST_LICENCES:
+        raise TooManyLicences(field="also")
+    licences = {one: _held(session, one, holder_id=holder_id) for one in wanted}
+    _expire(session, Presentation.holder_id == holder_id, _stands_for(wanted), now=now)
     secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
     code_hash, presentation_id, expires_at = _hash(secret), new_id(), now + settings.qr_lifetime
-    shown, presented = _present(session, licence, set(fields), holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
+    made = {
+        one: _present(session, licences[one], set(names), holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
+        for one, names in wanted.items()
+    }
+    shown, (first, *others) = made[licence_id][0], made
     row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
-    sealed = sealing.seal(presented, table=TABLE, column=COLUMN, row=presentation_id)
+    row["also"] = {str(one): made[one][0] for one in others} or None
+    lines = [made[first][1], *(f"{one} {made[one][1]}" for one in others)]
+    sealed = sealing.seal("\n".join(lines), table=TABLE, column=COLUMN, row=presentation_id)
     session.execute(insert(Presentation).values(**row, person_id=person_id or holder_id, presented_sealed=sealed))
     actor = f"subject:{person_id or holder_id}"
-    ledger.record(session, "presentation.made", actor=actor, object_id=presentation_id, subject_id=holder_id, now=now, fields=len(shown))
+    told: dict[str, Any] = {"fields": len(shown), **({"also": len(others)} if others else {})}
+    ledger.record(session, "presentation.made", actor=actor, object_id=presentation_id, subject_id=holder_id, now=now, **told)
     return QrCode(presentation_id, PREFIX + secret, expires_at)
 
 
@@ -147,8 +178,9 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     if not spent:
         _refuse(session, code_hash)
     holder_id, presentation_id, licence_id, sealed = spent[0]
-    presented = sealing.unseal(sealed, table=TABLE, column=COLUMN, row=presentation_id)
-    return Redeemed(presented, _nonce(code_hash), holder_id, licence_id)
+    presented, *others = sealing.unseal(sealed, table=TABLE, column=COLUMN, row=presentation_id).split("\n")
+    also = tuple((UUID(one), text) for one, text in (line.split(" ", 1) for line in others))
+    return Redeemed(presented, _nonce(code_hash), holder_id, licence_id, also)
 
 
 def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:
@@ -183,6 +215,19 @@ def prune(session: Session, *, now: datetime) -> int:
     done = session.execute(delete(Presentation).where(tuple_(Presentation.holder_id, Presentation.id).in_(batch)), execution_options=UNSYNCHRONIZED)
     assert isinstance(done, CursorResult)
     return done.rowcount
+
+
+def _held(session: Session, licence_id: UUID, *, holder_id: UUID) -> Licence:
+    licence = get_licence(session, licence_id)
+    if holder_id not in holder_ids_of(session, licence):
+        raise LicenceNotFound
+    return licence
+
+
+def _stands_for(licence_ids: Iterable[UUID]) -> ColumnElement[bool]:
+    """Whether a code stands for one of some licences, by itself or among others."""
+    ids = list(licence_ids)
+    return or_(Presentation.licence_id.in_(ids), *(Presentation.also.has_key(str(one)) for one in ids))
 
 
 def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> None:

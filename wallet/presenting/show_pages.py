@@ -22,10 +22,11 @@ from wallet.holding import cards, history
 from wallet.holding.cards import Card
 from wallet.holding.history import Entry
 from wallet.presenting import choosing, qr_codes, showing
-from wallet.presenting.choosing import Choice, ChooseForm
+from wallet.presenting.choosing import OWN, PRESETS, Choice, ChooseForm
 
 show = Blueprint("show", __name__, template_folder="templates")
-KEPT = "shown_code"
+KEPT, REMEMBERED = "shown_code", "presets"
+MOST_OTHERS, MOST_REMEMBERED = 30, 12
 
 
 class CardNotShowable(Refusal):
@@ -40,7 +41,12 @@ def choose(licence_id: UUID) -> str:
     """Ask which fields to show."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
-    return _form_page(card, choices, _form(choices))
+        others = _others(session, card)
+    form = _form(choices, others)
+    remembered = browser.get(REMEMBERED, {}).get(card.type.code)
+    if remembered in dict(PRESETS) and remembered != OWN:
+        form.preset.data = remembered
+    return _form_page(card, choices, form)
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/show", methods=["POST"])
@@ -49,11 +55,14 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
     """Make a code for the chosen fields; one of the same licence that still waited is withdrawn by it."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
-        form = _form(choices)
+        others = _others(session, card)
+        form = _form(choices, others)
         if not form.validate_on_submit():
             return _form_page(card, choices, form), 422
+        also = {one.id: form.wanted_of(_choices_of(session, one)) for one in others if str(one.id) in (form.also.data or ())}
         who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id}
-        code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), now=now())
+        code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), also=also, now=now())
+    _remember(card, form.preset.data)
     browser[KEPT] = {"id": str(code.id), "content": code.content}
     return redirect(f"/wallet/cards/{licence_id}/codes/{code.id}", 303)
 
@@ -67,10 +76,11 @@ def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
         card = cards.get_card(session, licence_id, g.signed_in, now=moment)
         shown = showing.get_shown(session, code_id, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=moment)
         uses = history.history_of(session, g.signed_in, licence_id=licence_id) if shown.spent_at else []
+        also = [_also(session, UUID(one), names) for one, names in shown.also.items()]
     content = _kept_content(code_id)
     if shown.state is showing.CodeState.WAITING and content is None:
         return redirect(f"/wallet/cards/{licence_id}/show", 303)
-    return _code_page(card, shown, content or "", next((use for use in uses if use.at == shown.spent_at), None))
+    return _code_page(card, shown, content or "", next((use for use in uses if use.at == shown.spent_at), None), also)
 
 
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>/state")
@@ -87,21 +97,42 @@ def _choices(session: Session, licence_id: UUID) -> tuple[Card, list[Choice]]:
     card = cards.get_card(session, licence_id, g.signed_in, now=now())
     if not card.is_valid:
         raise CardNotShowable(f"state {card.state.value}", shown=card.why_not)
-    return card, choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
+    return card, _choices_of(session, card)
 
 
-def _form(choices: list[Choice]) -> ChooseForm:
+def _choices_of(session: Session, card: Card) -> list[Choice]:
+    return choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
+
+
+def _others(session: Session, card: Card) -> list[Card]:
+    """Return the other valid cards of the wallet, those that stand first in it."""
+    return [one for one in cards.cards_of(session, g.signed_in, now=now()) if one.is_valid and one.id != card.id][:MOST_OTHERS]
+
+
+def _also(session: Session, licence_id: UUID, names: list[str]) -> tuple[Card, list[Text]]:
+    """Return a further card under a code, and what is seen of it."""
+    card = cards.get_card(session, licence_id, g.signed_in, now=now())
+    return card, [cards.label_of(card.type, name) for name in cards.in_order(card.type, names)]
+
+
+def _remember(card: Card, preset: str) -> None:
+    """Remember which preset was used last for a type of licence, in this browser and until its sign-out."""
+    kept = {**browser.get(REMEMBERED, {}), card.type.code: preset}
+    browser[REMEMBERED] = dict(list(kept.items())[-MOST_REMEMBERED:])
+
+
+def _form(choices: list[Choice], others: list[Card]) -> ChooseForm:
     form = ChooseForm()
-    form.offer(choices)
+    form.offer(choices, others)
     return form
 
 
 def _form_page(card: Card, choices: list[Choice], form: ChooseForm) -> str:
-    usual = {choice.name for choice in choices if choice.usual}
-    return render_template("presenting/choose.html", card=card, form=form, usual=usual)
+    meant = {choice.name: " ".join(word for word, _ in PRESETS if word != OWN and choice.is_in(word)) for choice in choices}
+    return render_template("presenting/choose.html", card=card, form=form, meant=meant, most=qr_codes.MOST_LICENCES)
 
 
-def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None) -> str:
+def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None, also: list[tuple[Card, list[Text]]]) -> str:
     settings: Settings = current_app.extensions["kabao_settings"]
     return render_template(
         "presenting/code.html",
@@ -112,6 +143,8 @@ def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None
         picture=showing.picture_of(content) if content else "",
         spoken=showing.spoken(content),
         fields=shown.fields,
+        also=also,
+        preset=browser.get(REMEMBERED, {}).get(card.type.code) if also else None,
         labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, shown.fields)],
         lifetime=int(settings.qr_lifetime.total_seconds()),
     )

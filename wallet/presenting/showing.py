@@ -1,5 +1,6 @@
 """A code while it is shown: its picture, its letters for reading out, and whether it still waits, was used or is over."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +32,7 @@ class Shown:
     expires_at: datetime
     spent_at: datetime | None
     fields: tuple[str, ...]
+    also: Mapping[str, list[str]]
 
 
 def get_shown(session: Session, presentation_id: UUID, *, holder_id: UUID, licence_id: UUID, now: datetime) -> Shown:
@@ -40,7 +42,7 @@ def get_shown(session: Session, presentation_id: UUID, *, holder_id: UUID, licen
         raise CodeUnknown
     left = max(0, round((row.expires_at - now).total_seconds()))
     state = CodeState.SPENT if row.spent_at is not None else CodeState.WAITING if row.expires_at > now else CodeState.EXPIRED
-    return Shown(row.id, state, left, row.expires_at, row.spent_at, tuple(row.fields))
+    return Shown(row.id, state, left, row.expires_at, row.spent_at, tuple(row.fields), row.also or {})
 
 
 def picture_of(content: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from keys import ring, sealing
@@ -14,7 +15,7 @@ from runtime import ledger
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.settings import Settings
-from wallet.holding.uses import Way, row_of_use
+from wallet.holding.uses import Use, Way, row_of_use
 from wallet.verifying import records
 from wallet.verifying.receipts import TABLE, TYP, digest_of
 
@@ -34,7 +35,7 @@ class Finding:
     """What is to be attested: `verification` or `draw`, and how the licence came to be seen.
 
     `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt, which says `more`. Holder and licence are
-    None where no licence was recognised.
+    None where no licence was recognised. `further` are those of other licences under the same code, which the one receipt names too.
     """
 
     act: str
@@ -47,6 +48,7 @@ class Finding:
     licence_id: UUID | None
     answer: dict[str, Any]
     more: Mapping[str, Any] = field(default_factory=dict)
+    further: "tuple[Finding, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Attested:
     answer: dict[str, Any]
     entry: dict[str, Any]
     receipt: dict[str, Any]
-    use: dict[str, Any] | None
+    uses: tuple[dict[str, Any], ...]
 
 
 def attest(
@@ -67,7 +69,9 @@ def attest(
     `is_last` says that nothing else is to be done in the transaction, which then ends with this.
     """
     made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
-    records.write(session, entry=made.entry, receipt=made.receipt, use=made.use, is_last=is_last)
+    for use in made.uses[1:]:
+        session.execute(insert(Use).values(use))
+    records.write(session, entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None, is_last=is_last)
     return made.answer
 
 
@@ -89,12 +93,11 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
         "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
     }
     entry = _entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now)
-    return Attested(answer, entry, receipt, _use(finding, asker=asker, receipt_id=receipt_id, now=now))
+    uses = [_use(one, asker=asker, receipt_id=receipt_id, now=now) for one in (finding, *finding.further)]
+    return Attested(answer, entry, receipt, tuple(one for one in uses if one is not None))
 
 
 def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:
-    checks = finding.answer.get("checks", [])
-    reasons = {check["check"]: check["reason"] for check in checks if check["reason"]}
     return {
         "iss": settings.public_url,
         "iat": int(now.timestamp()),
@@ -103,14 +106,24 @@ def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: U
         "basis": finding.way.value,
         "verifier": {"code": asker.department, "name": asker.name.as_json(), **({"system": asker.system} if asker.system else {})},
         "cause": finding.cause,
+        **_found(finding),
+        "digest": {"alg": "sha-256", "value": digest_of("\n".join([finding.seen, *(one.seen for one in finding.further)]))},
+        "ledger_entry": str(entry_id),
+        **({"also": [_found(one) for one in finding.further]} if finding.further else {}),
+        **finding.more,
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    """Return what a receipt says of one licence."""
+    checks = finding.answer.get("checks", [])
+    reasons = {check["check"]: check["reason"] for check in checks if check["reason"]}
+    return {
         "licence": finding.answer["licence"],
         "verdict": finding.verdict,
         "checks": {check["check"]: check["outcome"] for check in checks},
         **({"reasons": reasons} if reasons else {}),
         "fields": sorted(finding.answer["fields"]),
-        "digest": {"alg": "sha-256", "value": digest_of(finding.seen)},
-        "ledger_entry": str(entry_id),
-        **finding.more,
     }
 
 

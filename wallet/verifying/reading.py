@@ -1,7 +1,9 @@
 """A receipt as people read it: the verdict in words, each check, the fields by their labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from runtime.languages import Text, text_of
@@ -67,17 +69,22 @@ class Reading:
     fields: list[FieldLine]
     digest: str
     marking: Marking | None = None
+    also: "tuple[Reading, ...]" = ()
 
 
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""
     answer = receipt.answer or {}
-    reading = read_claims(receipt.claims, values=answer.get("fields", {}))
+    further = tuple(one["fields"] for one in answer.get("further", ()))
+    reading = read_claims(receipt.claims, values=answer.get("fields", {}), further=further)
     return replace(reading, marking=copy_marks.from_json(answer["marked_copy"])) if "marked_copy" in answer else reading
 
 
-def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None) -> Reading:
-    """Read what a receipt says of itself; it names fields and holds no values. One made before reasons were written down gives none."""
+def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None, further: Sequence[dict[str, Any]] = ()) -> Reading:
+    """Read what a receipt says of itself; it names fields and holds no values. One made before reasons were written down gives none.
+
+    `further` are the values of the other licences that it names.
+    """
     licence, is_valid = claims["licence"], claims["verdict"] == VALID
     licence_type = _type_of(licence)
     verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else VERIFIED
@@ -102,6 +109,11 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None)
         checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
         fields=[_field(licence_type, name, (values or {}).get(name)) for name in _in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
+        also=tuple(
+            read_claims({**claims, "reasons": {}, **one, "also": ()}, values=shown)
+            for one, shown in zip_longest(claims.get("also", ()), further, fillvalue=None)
+            if one
+        ),
     )
 
 

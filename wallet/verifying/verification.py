@@ -6,7 +6,7 @@ unspent, since the refusal undoes the transaction.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -68,13 +68,17 @@ class VerificationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The presentation to check, the text that stands for it in a receipt, and whose licence it is, where a QR code told that."""
+    """The presentation to check, the text that stands for it in a receipt, and whose licence it is, where a QR code told that.
+
+    `further` are those of other licences for which the same code stands.
+    """
 
     text: str = field(repr=False)
     presentation: str | Presentation = field(repr=False)
     expected: Expected
     holder_id: UUID | None = None
     licence_id: UUID | None = None
+    further: "tuple[Shown, ...]" = ()
 
 
 def verify_presented(
@@ -94,13 +98,18 @@ def verify_presented(
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
     """Look at what was shown; nothing is attested yet. Raises CodeUnknown, CodeSpent, CodeExpired, NotReadable, MomentRefused."""
     shown = open_shown(session, settings, request, now=now)
-    return look(Register(session, settings, now), shown, request)
+    finding = look(Register(session, settings, now), shown, request)
+    if not shown.further:
+        return finding
+    further = tuple(look(Register(session, settings, now), one, request) for one in shown.further)
+    return replace(finding, answer={**finding.answer, "further": [one.answer for one in further]}, further=further)
 
 
 def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
-    """Check that a department has authority over the type of licence that was recognised; raises NoAuthority."""
-    if finding.type_code is not None:
-        check_authority(department=asker.department, type_code=finding.type_code, action=Action.VERIFY, now=now)
+    """Check that a department has authority over the type of each licence that was recognised; raises NoAuthority."""
+    for one in (finding, *finding.further):
+        if one.type_code is not None:
+            check_authority(department=asker.department, type_code=one.type_code, action=Action.VERIFY, now=now)
 
 
 def look(register: "Register", shown: Shown, request: VerificationRequest) -> Finding:
@@ -215,7 +224,8 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
     if brought.is_dynamic(request.presented) and request.seal is None:
         redeemed = qr_codes.redeem(session, request.presented, now=now)
         expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
-        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id)
+        further = tuple(Shown(text, text, expected, redeemed.holder_id, licence_id) for licence_id, text in redeemed.also)
+        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id, further)
     return read_shown(settings, request)
 
 

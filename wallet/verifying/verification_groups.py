@@ -169,7 +169,7 @@ class Group:
         """Write what remains of the lines."""
         ENTRIES.write(self.session, (one.entry for one in self.made))
         RECEIPTS.write(self.session, (one.receipt for one in self.made))
-        USES.write(self.session, (one.use for one in self.made if one.use is not None))
+        USES.write(self.session, (use for one in self.made for use in one.uses))
         KEYS.write(self.session, self.keys)
 
     def _find(self, one: Opened, request: VerificationRequest) -> Finding:

@@ -1,0 +1,157 @@
+"""One code for several licences: a presentation each, one spend, one receipt that names all."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from keys import ring
+from runtime.clock import now
+from runtime.database import transaction
+from tests.wallet.holding.test_wallet_pages import SLUG, get, licensed, signed_in, someone, writing
+from tests.wallet.presenting.test_show_pages import code_of, make
+from tests.world_people import post_form, sign_in
+from tests.world_verifying import Counter, new_browser, new_counter
+from tests.world_wallet import DEFINITIONS, make_officer, new_department, new_licence
+from wallet.holding.uses import uses_of
+from wallet.presenting import qr_codes
+from wallet.presenting.choosing import BANK, MATTERS, STAY
+from wallet.presenting.qr_codes import CodeExpired, QrCode, TooManyLicences
+from wallet.register.licences import Licence, LicenceNotFound
+from wallet.verifying.receipts import TYP
+
+OTHER = "degree-certificate"
+Two = tuple[Counter, Licence]
+
+
+def two_licences(app: Flask, *, verify: tuple[str, ...]) -> Two:
+    """A holder with two licences, before a department that may verify some."""
+    with app.app_context():
+        counter = new_counter(new_browser(app), verify=verify)
+        issuer = new_department(issue=[OTHER])
+        with transaction() as session:
+            return counter, new_licence(session, type=OTHER, department=issuer, number=counter.person.number)
+
+
+@pytest.fixture
+def two(app: Flask) -> Two:
+    return two_licences(app, verify=(SLUG, OTHER))
+
+
+def code_for(two: Two, *more: Any) -> QrCode:
+    counter, other = two
+    also = {other.id: ["major"], **{one: [] for one in more}}
+    with transaction() as session:
+        return qr_codes.create(session, holder_id=counter.holder_id, licence_id=counter.licence.id, fields=["vehicle_class"], also=also, now=now())
+
+
+@pytest.mark.usefixtures("context")
+def test_one_scan_verifies_each_with_one_receipt_that_names_all(two: Two) -> None:
+    counter, other = two
+    content = code_for(two).content
+    answer = counter.verify(content).get_json()
+    assert (answer["verdict"], answer["fields"]) == ("valid", {"vehicle_class": "C1"})
+    (further,) = answer["further"]
+    assert (further["verdict"], further["licence"]["identifier"], list(further["fields"])) == ("valid", other.identifier, ["major"])
+    claims = ring.verify(answer["receipt"]["jws"], use=ring.RECEIPT, typ=TYP, audience=None)
+    assert [one["licence"]["identifier"] for one in (claims, *claims["also"])] == [counter.licence.identifier, other.identifier]
+    assert claims["also"][0]["fields"] == ["major"]
+    with transaction() as session:
+        uses = {use.licence_id: (use.fields, str(use.receipt_id)) for use in uses_of(session, holder_id=counter.holder_id)}
+    assert uses == {counter.licence.id: (["vehicle_class"], answer["receipt"]["id"]), other.id: (["major"], answer["receipt"]["id"])}
+    assert counter.verify(content).status_code == 409
+
+
+@pytest.mark.usefixtures("context")
+def test_a_batch_writes_each_use_too(two: Two) -> None:
+    counter, other = two
+    line = f'{{"presented": "{code_for(two).content}", "cause": {{"text": "核对"}}}}\n'
+    headers = {"Authorization": f"Bearer {counter.token}", "Content-Type": "application/x-ndjson", "Idempotency-Key": "several-licences-1"}
+    answer = counter.client.post("/api/v1/verifications:batch", data=line, headers=headers)
+    assert answer.status_code == 200, answer.text
+    with transaction() as session:
+        assert {use.licence_id for use in uses_of(session, holder_id=counter.holder_id)} == {counter.licence.id, other.id}
+
+
+def test_who_may_not_see_one_of_them_sees_none_and_spends_nothing(app: Flask) -> None:
+    two = two_licences(app, verify=(SLUG,))
+    with app.app_context():
+        content = code_for(two).content
+        assert two[0].verify(content).status_code == 403
+        with transaction() as session:
+            assert qr_codes.redeem(session, content, now=now()).also
+
+
+@pytest.mark.usefixtures("context")
+def test_a_new_code_of_any_of_them_withdraws_it(two: Two) -> None:
+    counter, other = two
+    both = code_for(two)
+    with transaction() as session:
+        qr_codes.create(session, holder_id=counter.holder_id, licence_id=other.id, fields=(), now=now())
+    with transaction() as session, pytest.raises(CodeExpired):
+        qr_codes.redeem(session, both.content, now=now())
+
+
+@pytest.mark.usefixtures("context")
+def test_another_holders_licence_or_too_many_make_no_code(app: Flask, two: Two) -> None:
+    stranger = new_counter(new_browser(app))
+    with pytest.raises(LicenceNotFound):
+        code_for(two, stranger.licence.id)
+    with pytest.raises(TooManyLicences):
+        code_for(two, *(uuid4() for _ in range(9)))
+
+
+@pytest.fixture
+def holder(app: Flask) -> tuple[FlaskClient, list[Licence]]:
+    person = someone(app)
+    licences = licensed(app, person.number, SLUG, OTHER)
+    return signed_in(app, person), licences
+
+
+def test_the_page_offers_the_other_licences_and_says_what_is_seen_of_each(app: Flask, holder: tuple[FlaskClient, list[Licence]]) -> None:
+    client, (first, other) = holder
+    assert f'value="{other.id}"' in get(client, f"/wallet/cards/{first.id}/show")
+    address = make(client, first, preset="usual", also=[str(other.id)]).headers["Location"]
+    page = get(client, address)
+    assert "学位证书" in page
+    assert f'name="also" value="{other.id}"' in page
+    with writing(app) as session:
+        redeemed = qr_codes.redeem(session, code_of(page), now=now())
+    assert [licence_id for licence_id, _ in redeemed.also] == [other.id]
+    assert make(client, first, preset="usual", also=["01a20000-0000-7000-8000-000000000000"]).status_code == 422
+
+
+@pytest.mark.parametrize("preset", [BANK, STAY])
+def test_a_matter_shows_what_it_needs_and_is_remembered(app: Flask, holder: tuple[FlaskClient, list[Licence]], preset: str) -> None:
+    client, (first, _) = holder
+    make(client, first, preset=preset)
+    with writing(app) as session:
+        shown = session.query(qr_codes.Presentation).filter_by(licence_id=first.id).one().fields
+    assert set(shown) == {"holder_name", "holder_number"}
+    radio = re.search(rf'<input[^>]*value="{preset}"[^>]*>', get(client, f"/wallet/cards/{first.id}/show"))
+    assert radio is not None
+    assert "checked" in radio[0]
+
+
+def test_what_matters_need_is_there() -> None:
+    for matter in MATTERS.values():
+        for slug, names in matter.of_type.items():
+            assert names <= {one.name for one in DEFINITIONS[slug].fields}, slug
+
+
+def test_the_officers_receipt_shows_each(app: Flask, two: Two) -> None:
+    counter, _ = two
+    officer = someone(app)
+    with writing(app) as session:
+        make_officer(session, department=counter.department, person=officer)
+    with app.app_context():
+        content = code_for(two).content
+    desk = new_browser(app)
+    assert sign_in(desk, officer).status_code == 303
+    verified = post_form(desk, "/desk", {"presented": content, "cause": "核对", "request_id": ""})
+    assert verified.status_code == 303
+    page = get(desk, verified.headers["Location"])
+    assert 'id="also-1" data-verdict="valid"' in page
