@@ -13,7 +13,11 @@ if (form) {
   let stream = null, detector = null, lastSeen = 0, waiting = 0;
 
   // A scanner types: what is typed to nobody goes to the field.
-  if (!form.querySelector("[aria-invalid=true]")) field.focus({ preventScroll: true });
+  // On a phone its keyboard would cover the verdict.
+  if (document.getElementById("verdict") && matchMedia("(pointer: coarse)").matches) {
+    field.blur();
+    window.scrollTo(0, 0);
+  } else if (!form.querySelector("[aria-invalid=true]")) field.focus({ preventScroll: true });
   document.addEventListener("keydown", (event) => {
     const isForSomeone = event.target.closest?.("input, textarea, select, button, a, summary, video, [role=region]");
     if (!isForSomeone && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) field.focus({ preventScroll: true });
