@@ -8,9 +8,9 @@ if (form) {
   const panel = document.getElementById("camera"), picture = document.getElementById("camera-picture"), status = document.getElementById("camera-status");
   const open = document.getElementById("camera-open");
   const OPEN = "kabao-camera", SEEN = "kabao-camera-seen";
-  const BETWEEN_MS = 150, BETWEEN_FRAMES_MS = 600, GONE_MS = 1500, WIDEST = 960;
+  const BETWEEN_MS = 150, BETWEEN_FRAMES_MS = 600, GONE_MS = 1500, MISSES = 2, WIDEST = 960;
   const tell = (message) => { status.textContent = message; };
-  let stream = null, detector = null, lastSeen = 0, waiting = 0;
+  let stream = null, detector = null, lastSeen = 0, misses = 0, waiting = 0;
 
   // A scanner types: what is typed to nobody goes to the field.
   // On a phone its keyboard would cover the verdict.
@@ -39,7 +39,7 @@ if (form) {
     body.append("frame", frame, "frame.jpg");
     const headers = { Accept: "application/json", "X-CSRFToken": form.querySelector("input[name=csrf_token]").value };
     const answer = await fetch(panel.dataset.framesUrl, { method: "POST", body, headers });
-    if (answer.status === 429) return null;
+    if (answer.status === 429) return undefined; // nobody looked
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.detail ?? said.title);
     return said.text;
@@ -50,23 +50,28 @@ if (form) {
     let text = null;
     try {
       if (picture.videoWidth) text = await (detector ? byBrowser() : byService());
-      if (!text) tell(say("请把二维码对准镜头。", "Hold the code before the camera."));
+      if (text === null && picture.videoWidth) missed();
     } catch (error) {
       if (detector) detector = null; // a browser that has the name and not the thing
       else tell(error instanceof TypeError ? say("网络中断，正在重试…", "The network is away; trying again…") : error.message);
     }
-    if (text && (await isNew(text))) return found(text);
+    if (text && stream && (await isNew(text))) return found(text);
     waiting = setTimeout(look, detector ? BETWEEN_MS : BETWEEN_FRAMES_MS);
   };
-  // The code that was just verified is still before the camera when the next page opens: it must leave the picture before it counts again.
+  // The code that was just verified is still before the camera when the next page opens: it must be looked for, and not be there, before it counts again.
   const isNew = async (text) => {
     const before = sessionStorage.getItem(SEEN);
     if (before !== (await digest(text))) return true;
     lastSeen = Date.now();
+    misses = 0;
     tell(say("此码已读取，请换下一位出示。", "This code was read; the next holder, please."));
     return false;
   };
-  const forget = () => { if (stream && Date.now() - lastSeen > GONE_MS) sessionStorage.removeItem(SEEN); };
+  const missed = () => {
+    misses += 1;
+    if (misses >= MISSES && Date.now() - lastSeen > GONE_MS) sessionStorage.removeItem(SEEN);
+    tell(say("请把二维码对准镜头。", "Hold the code before the camera."));
+  };
   const found = async (text) => {
     field.value = text;
     form.querySelector("#file").value = "";
@@ -111,7 +116,6 @@ if (form) {
     open.hidden = false;
     open.addEventListener("click", start);
     document.getElementById("camera-close").addEventListener("click", () => { sessionStorage.removeItem(OPEN); tell(""); stop(); field.focus(); });
-    setInterval(forget, 500);
     window.addEventListener("pagehide", stop);
     if (sessionStorage.getItem(OPEN)) start();
   }

@@ -117,17 +117,19 @@ def signed_in(
     context = browser.new_context(base_url=url, java_script_enabled=scripts, **screen)
     context.set_default_timeout(PATIENCE)
     context.add_init_script(more)
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(f"/signin?next={to}")
-    page.fill("#number", person.number)
-    page.fill("#password", PASSWORD)
-    page.click("#signin")
-    page.wait_for_url(f"**{to}")
-    yield page
-    context.close()
+    try:
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"/signin?next={to}")
+        page.fill("#number", person.number)
+        page.fill("#password", PASSWORD)
+        page.click("#signin")
+        page.wait_for_url(f"**{to}")
+        yield page
+    finally:
+        context.close()  # and with it the camera, which shows the next one another film
     assert not faults, faults
 
 
