@@ -118,6 +118,7 @@ def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
         asked = kept.get_asked(session, request_id, viewer=g.signed_in)
         if not asked.is_open(moment):
             raise kept.RequestOver
+        verifiers.verifier_of(asked.request, settings, now=moment)  # a certificate may have been revoked since it was opened
         try:
             parameters = _approved(session, asked, now=moment) if is_approved else replying.refuse(session, asked, viewer=g.signed_in, now=moment)
         except (offering.ChoiceRefused, NotUnderstood) as refused:
@@ -162,7 +163,7 @@ def _start_page(link: str, *, fault: Text | None = None) -> str:
     moment = now()
     with transaction() as session:
         waits = waiting.waiting_for(session, g.signed_in, now=moment)
-        latest = kept.latest_of(session, g.signed_in)
+        latest = [kept.read(row) for row in kept.latest_of(session, g.signed_in)]
         holder = _holder(session)
     return render_template("presenting/requests.html", link=link, fault=fault, waits=waits, latest=latest, holder=holder, moment=moment)
 

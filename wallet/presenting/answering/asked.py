@@ -123,7 +123,7 @@ def get_asked(session: Session, request_id: UUID, *, viewer: SignedIn) -> Asked:
     row = session.get(AskedRequest, (viewer.holder_id, request_id))
     if row is None or row.person_id != viewer.subject_id:
         raise RequestUnknown
-    return _read(row)
+    return read(row)
 
 
 def latest_of(session: Session, viewer: SignedIn) -> list[AskedRequest]:
@@ -159,7 +159,7 @@ def prune(session: Session, *, now: datetime) -> int:
     return done.rowcount
 
 
-def _read(row: AskedRequest) -> Asked:
+def read(row: AskedRequest) -> Asked:
     """Read a kept request as of when it was opened; whose certificate it is, as of then too."""
     settings: Settings = current_app.extensions["kabao_settings"]
     text = sealing.unseal(row.request_sealed, table=TABLE, column=COLUMN, row=row.id)
