@@ -174,6 +174,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.presenting.answer_pages import answer_pages
     from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
+    from wallet.register.matter_pages import matter_pages
     from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
     from wallet.verifying import (
@@ -199,6 +200,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying.archive_pages import archive_pages
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
+    from wallet.verifying.draw_watch_pages import draw_watch_pages
     from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
     from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.openid4vp.asking_api import requests_api
@@ -244,7 +246,6 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(check_pages)
     app.register_blueprint(wallet_doors)
     api.register_blueprint(requests_api)
-    app.register_blueprint(archive_pages)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
         app.register_blueprint(blueprint)
@@ -267,7 +268,16 @@ def _join(app: Flask, api: openapi.Api) -> None:
     issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
     app.register_blueprint(desk_camera_api.desk_camera)
     app.register_blueprint(desk_receipts_pages.desk_receipts)
-    for blueprint in (*issuing_desk, desk_pages.desk, people_desk_pages.people_desk, identity_pages.identity_pages, receipt_pages.receipt_pages):
+    for blueprint in (
+        archive_pages,
+        draw_watch_pages,
+        matter_pages,
+        *issuing_desk,
+        desk_pages.desk,
+        people_desk_pages.people_desk,
+        identity_pages.identity_pages,
+        receipt_pages.receipt_pages,
+    ):
         app.register_blueprint(blueprint)
     api.register_blueprint(verification_batches_api.verification_batches)
     for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):

@@ -43,8 +43,8 @@ from wallet.issuing.importing import uploads
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.presenting.answering import asked
-from wallet.register import catalogue, counts, departments, licences, turns
-from wallet.verifying import receipts, trust_sources
+from wallet.register import catalogue, counts, departments, licences, matter_fields, turns
+from wallet.verifying import draw_watch, receipts, trust_sources
 from wallet.verifying.openid4vp import requests as presentation_requests
 
 OWNERS = (
@@ -118,6 +118,8 @@ OWNERS = (
     expiry_notices,
     marked_copies,
     receipts,
+    matter_fields,
+    draw_watch,
     presentation_requests,
     trust_sources,
     trust_list,

@@ -26,8 +26,6 @@ MASTER_KEY_BYTES = 32
 DAY = 24 * 3600
 LONGEST_WHOLE = 10
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 CLIENT_AUTHENTICATION = (
@@ -70,6 +68,8 @@ class Settings:
     Sealed documents have their time stamps of `time_stamp_url` (RFC 3161), if there is one, believed by `time_stamp_roots` (PEM, the file
     KABAO_TIME_STAMP_ROOTS); where that gives none, of our own key, unless KABAO_TIME_STAMP_FALLBACK is `none`.
     What status lists said is told for `status_history` back (0: not at all; whoever asks often learns when licences were revoked).
+    Draws on authority are flagged, never stopped, past `draws_an_hour` (of a type by a system), `draws_of_holders` (different ones by a system in ten
+    minutes), `draws_at_night` (by a system) and `draws_by_departments` (that drew from one holder within a day).
     """
 
     database_url: str = field(repr=False)
@@ -123,6 +123,10 @@ class Settings:
     time_stamp_url: str | None = None
     time_stamp_roots: bytes = b""
     time_stamp_fallback: bool = True
+    draws_an_hour: int = 1000
+    draws_of_holders: int = 200
+    draws_at_night: int = 50
+    draws_by_departments: int = 5
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -224,6 +228,10 @@ class _Reader:
             threads=self.whole("KABAO_THREADS", 0, least=0, most=500),
             dpop_nonces_always=self.one_of("KABAO_DPOP_NONCES", ("fapi", "always")) == "always",
             pkcs11=self.module,
+            draws_an_hour=self.whole("KABAO_DRAWS_AN_HOUR", 1000, least=0, most=10**9),
+            draws_of_holders=self.whole("KABAO_DRAWS_OF_HOLDERS", 200, least=0, most=10**9),
+            draws_at_night=self.whole("KABAO_DRAWS_AT_NIGHT", 50, least=0, most=10**9),
+            draws_by_departments=self.whole("KABAO_DRAWS_BY_DEPARTMENTS", 5, least=0, most=10**9),
             status_history=timedelta(days=self.whole("KABAO_STATUS_HISTORY_DAYS", 366, least=0, most=36525)),
             time_stamp_url=self.other_url("KABAO_TIME_STAMP_URL", development=development),
             time_stamp_roots=self.time_stamp_roots(),

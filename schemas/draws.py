@@ -28,7 +28,10 @@ class DrawRequestSchema(Schema):
         data_key="fields",
         attribute="fields",
         validate=validate.Length(max=100),
-        metadata={"description": "The fields that the matter needs; all of them unless given.", "example": ["vehicle_class"]},
+        metadata={
+            "description": "The fields that are needed. On authority none beyond those that the matter needs; unless given, just these.",
+            "example": ["vehicle_class"],
+        },
     )
 
 

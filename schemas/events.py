@@ -26,7 +26,10 @@ class EventSchema(Schema):
     kind = fields.String(metadata={"description": "What happened.", "example": "licence.issued"})
     happened_at = fields.AwareDateTime(metadata={"description": "When.", "example": "2026-01-01T08:00:00+00:00"})
     type = fields.String(attribute="topic", metadata={"description": "The licence type's code.", "example": "11100000000013127D011"})
-    licence = fields.String(attribute="object_id", metadata={"description": "The licence's id.", "example": "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"})
+    licence = fields.String(
+        attribute="object_id",
+        metadata={"description": "The licence's id; of `draws.flagged`, the flag's.", "example": "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"},
+    )
     detail = fields.Dict(metadata={"description": "Issuer, identifier, state and dates.", "example": {"state": "valid"}})
 
 

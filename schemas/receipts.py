@@ -104,19 +104,24 @@ class ReceiptCheckRequestSchema(Schema):
         validate=[validate.Length(1, 16 * 1024), readable],
         metadata={"description": "The receipt, as it was given.", "example": "eyJ0eXAiOiJyZWNlaXB0K2p3dCJ9…"},
     )
-    id = fields.UUID(metadata={"description": "Or its number, with `digest`.", "example": "01985c1f-8a3e-7b1c-9f4e-2d5a6b7c8d9e"})
+    id = fields.UUID(
+        metadata={
+            "description": "Or its number, with `digest`: these count where there is no `receipt`.",
+            "example": "01985c1f-8a3e-7b1c-9f4e-2d5a6b7c8d9e",
+        }
+    )
     digest = fields.String(
         validate=validate.Regexp("[A-Za-z0-9_-]{43}\\Z"),
         metadata={
             "description": "SHA-256 of the receipt, base64url.",
-            "example": "n4bQgYhM…",
+            "example": "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
         },
     )
 
     @validates_schema
     def check_one_way(self, data: dict[str, Any], **_: Any) -> None:
-        """Ask for the receipt, or for number and digest, and not for both."""
-        if ("receipt" in data) == ("id" in data) or ("id" in data) != ("digest" in data):
+        """Ask for the receipt, or for number and digest."""
+        if "receipt" not in data and not {"id", "digest"} <= data.keys():
             raise ValidationError("Send `receipt`, or `id` and `digest`.", "receipt")
 
 

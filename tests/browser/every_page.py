@@ -258,5 +258,7 @@ STOPS = [
     *_stop("receipt_pages.check", "stranger", "/receipts/check", "#check"),
     *_stop("receipt_pages.shown", "stranger", "paper receipt"),
     *_stop("archive_pages.archive", "officer", "/desk/receipts/archive"),
+    *_stop("draw_watch_pages.listed", "operator|idle officer", "/desk/draws"),
+    *_stop("matter_pages.listed", "operator", "/desk/types/driving-licence/matters"),
     *_stop("receipt_pages.shown", "stranger", f"/receipts/00000000-0000-7000-8000-000000000000/{'A' * 43}"),
 ]

@@ -1,6 +1,7 @@
 """Draws (调用): a department reads a licence without its being shown, on statutory authority or with the person's own token.
 
-Either way a cause is given, a receipt is made, and the holder sees the use. What was not asked for is not given.
+Either way a cause is given, a receipt is made, and the holder sees the use. What was not asked for is not given, and on authority no more than
+the matter needs. Draws on authority are watched.
 """
 
 import json
@@ -16,13 +17,15 @@ from sqlalchemy.orm import Session
 from idp.subjects.directory import find_subject, is_former
 from idp.subjects.numbers import Number, NumberRefused, parse_number
 from runtime.languages import Text
-from runtime.problems import Refusal
+from runtime.problems import NotAllowed, Refusal
 from runtime.settings import Settings
 from wallet.holding.uses import Way
+from wallet.register import matter_fields
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, check_authority
 from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of, type_of
+from wallet.verifying import draw_watch
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.licence_details import fields_within
 from wallet.verifying.receipts import VALID
@@ -35,6 +38,13 @@ class LicenceNotValid(Refusal):
     """The holder has a licence of the type, but none is in force; `state` says what the newest one is."""
 
     code, status, title = "licence-not-valid", 409, Text("该证照当前无效。", "The licence is not in force.")
+
+
+class BeyondMatter(NotAllowed):
+    """Fields were asked for that the matter does not need; `allowed` says which may be given."""
+
+    code, status = "beyond-matter", 403
+    title = Text("所要项目超出该事项所需。", "The matter does not need all of these fields.")
 
 
 class FieldUnknown(Refusal):
@@ -58,7 +68,7 @@ class DrawRequest:
 
 
 def draw_by_authority(session: Session, settings: Settings, request: DrawRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
-    """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid.
+    """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid, BeyondMatter.
 
     Whether a number is known at all is not told apart from its having no such licence. Of someone who has died, and of an organisation that was
     dissolved, the register keeps what it has: the answer says so.
@@ -103,6 +113,11 @@ def _draw(
 ) -> dict[str, Any]:
     licence = _current(session, licence_type, holder_id=holder_id, now=now)
     wanted = request.fields if request.limits is None else fields_within(request.limits, request.fields, identifier=licence.identifier)
+    if way is Way.DRAW:
+        wanted = _within_matter(session, type_of(licence), wanted, matter=request.cause.get("matter"), is_asked=request.fields is not None)
+        system = asker.system or str(asker.officer_id)
+        about: dict[str, Any] = {"department": asker.department, "system": system, "type_code": licence_type.code, "holder_id": holder_id}
+        draw_watch.note(session, receipt_id, **about, now=now)
     fields = _chosen(licence, wanted)
     state = licence.state_at(now).value
     summary = summary_of(type_of(licence), identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
@@ -124,6 +139,21 @@ def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, no
     if not former:
         raise LicenceNotFound("none of this type", field="type")
     raise LicenceNotValid("none in force", field="type", state=former[0].state_at(now).value)
+
+
+def _within_matter(session: Session, licence_type: LicenceType, wanted: list[str] | None, *, matter: str | None, is_asked: bool) -> list[str]:
+    """Return the fields that may be given on authority: what the matter needs, of what was asked for. Raises FieldUnknown, BeyondMatter.
+
+    What was not asked for by name is left out without a word; who asks for more by name is told, so that nobody takes silence for an empty field.
+    """
+    allowed = matter_fields.needed(session, licence_type, matter)
+    if wanted is None:
+        return allowed
+    if any(licence_type.find_field(name) is None for name in wanted):
+        raise FieldUnknown(field="fields")
+    if is_asked and not set(wanted) <= set(allowed):
+        raise BeyondMatter("more than the matter needs", field="fields", allowed=allowed)
+    return [name for name in wanted if name in allowed]
 
 
 def _chosen(licence: Licence, chosen: list[str] | None) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""The page on which the department that defines a type keeps what each matter needs of it."""
+
+from typing import Any
+
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.languages import Text
+from wallet.register import matter_fields
+from wallet.register.callers import strong_type_officer
+from wallet.register.catalogue import get_type
+from wallet.register.definitions import LicenceType
+from wallet.register.matter_fields import MatterRefused
+from wallet.register.type_edit_pages import NotYours
+from wallet.register.type_pages import may_edit
+
+matter_pages = Blueprint("matter_pages", __name__, template_folder="templates")
+
+
+@matter_pages.get("/desk/types/<slug>/matters")
+@allow(strong_type_officer)
+def listed(slug: str) -> Response:
+    """Show what each matter needs, and the form to say it of another."""
+    return _page(_own(slug))
+
+
+@matter_pages.post("/desk/types/<slug>/matters")
+@allow(strong_type_officer)
+def change(slug: str) -> AnyResponse:
+    """Say what a matter needs, or say no more of it."""
+    licence_type, matter, chosen = _own(slug), request.form.get("matter", ""), request.form.getlist("fields")
+    about: dict[str, Any] = {"actor": f"{'operator' if g.runs_it else 'officer'}:{g.signed_in.subject_id}", "now": now()}
+    try:
+        with transaction() as session:
+            if request.form.get("act") == "remove":
+                matter_fields.remove(session, licence_type, matter, **about)
+            else:
+                matter_fields.set_fields(session, licence_type, matter, chosen, **about)
+    except MatterRefused as refusal:
+        return _page(licence_type, fault=refusal.shown, matter=matter[: matter_fields.LONGEST_MATTER], chosen=chosen, status=refusal.status)
+    return redirect(f"/desk/types/{licence_type.slug}/matters", 303)
+
+
+def _own(slug: str) -> LicenceType:
+    licence_type = get_type(slug)
+    if not may_edit(licence_type):
+        raise NotYours("another department's")
+    return licence_type
+
+
+def _page(licence_type: LicenceType, *, fault: Text | None = None, matter: str = "", chosen: list[str] | None = None, status: int = 200) -> Response:
+    with transaction() as session:
+        entries = matter_fields.entries(session, licence_type.code)
+    labels = {one.name: one.label for one in licence_type.fields}
+    rows = [(one.matter, [labels[name] for name in one.fields if name in labels], one.changed_at) for one in entries]
+    said = {"type": licence_type, "rows": rows, "fault": fault, "matter": matter, "chosen": chosen or []}
+    return make_response(render_template("register/matters.html", **said), status)

@@ -1,0 +1,70 @@
+"""The page on which supervising departments and operators see how licences are drawn, and what looks odd."""
+
+from uuid import UUID
+
+from flask import Blueprint, g, redirect, render_template
+from werkzeug.wrappers import Response as AnyResponse
+
+from runtime.clock import now
+from runtime.database import transaction
+from runtime.guard import allow
+from runtime.languages import Text
+from runtime.problems import Refusal
+from wallet.register.callers import type_officer
+from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.departments import Action, DepartmentNotFound, get_department, types_under
+from wallet.verifying import draw_watch
+from wallet.verifying.draw_watch import PATTERNS, Pattern
+
+draw_watch_pages = Blueprint("draw_watch_pages", __name__, template_folder="templates")
+
+
+class FlagNotFound(Refusal):
+    """There is no such flag that the caller may see and nobody has looked at."""
+
+    code, status, title = "flag-not-found", 404, Text("没有此异常，或已有人查看。", "No such flag, or somebody has looked at it already.")
+
+
+@draw_watch_pages.get("/desk/draws")
+@allow(type_officer)
+def listed() -> str:
+    """Show the flags and the rates of the types that the caller's departments supervise; to an operator, of all."""
+    types = _types()
+    with transaction() as session:
+        flags = [(one, PATTERNS[Pattern(one.pattern)], [_type(code) for code in one.types]) for one in draw_watch.flags(session, types=types)]
+        rates = [
+            (_department(code), system, _type(kind), *counts) for code, system, kind, *counts in draw_watch.rates(session, types=types, now=now())
+        ]
+    named = {one.department: _department(one.department) for one, _, _ in flags if one.department}
+    return render_template("verifying/draw_watch.html", flags=flags, rates=rates, named=named, supervises=types is None or bool(types))
+
+
+@draw_watch_pages.post("/desk/draws/flags/<uuid:flag_id>")
+@allow(type_officer)
+def see(flag_id: UUID) -> AnyResponse:
+    """Write down that the caller looked at a flag."""
+    by = f"{'operator' if g.runs_it else 'officer'}:{g.signed_in.subject_id}"
+    with transaction() as session:
+        if not draw_watch.see(session, flag_id, types=_types(), by=by, now=now()):
+            raise FlagNotFound
+    return redirect("/desk/draws", 303)
+
+
+def _types() -> set[str] | None:
+    if g.runs_it:
+        return None
+    return {code for one in g.departments for code in types_under(department=one, action=Action.SUPERVISE, now=now())}
+
+
+def _type(code: str) -> Text:
+    try:
+        return get_type(code).name
+    except LicenceTypeNotFound:
+        return Text(code, code)
+
+
+def _department(code: str) -> Text:
+    try:
+        return get_department(code).name
+    except DepartmentNotFound:
+        return Text(code, code)
