@@ -135,6 +135,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.holding.document_pages import document_pages
     from wallet.holding.enterprise_pages import enterprise
     from wallet.holding.offer_pages import offer_pages
+    from wallet.holding.rating_pages import rating_pages
     from wallet.holding.timeline_pages import timeline_pages
     from wallet.holding.visitors import find_visitor
     from wallet.holding.wallet_pages import wallet
@@ -225,6 +226,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         document_pages,
         copy_pages,
         copy_link_pages,
+        rating_pages,
         enterprise,
     ):
         app.register_blueprint(blueprint)

@@ -35,7 +35,7 @@ from idp.subjects import directory, history, mandate_queries, mandates, registri
 from keys import issued_certificates, revocation_lists, ring, rotation, sealing, trust_anchors
 from runtime import events, idempotency, ledger
 from runtime.database import Base
-from wallet.holding import expiry_notices, favourites, licence_notices, marked_copies, uses
+from wallet.holding import expiry_notices, favourites, licence_notices, marked_copies, ratings, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
 from wallet.issuing import pending as act_requests
 from wallet.issuing.documents import kept
@@ -117,6 +117,7 @@ OWNERS = (
     licence_notices,
     expiry_notices,
     marked_copies,
+    ratings,
     receipts,
     matter_fields,
     draw_watch,

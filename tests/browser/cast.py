@@ -40,7 +40,7 @@ from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import DEFINITIONS, example_dates, example_fields, make_officer, new_department, new_licence
-from wallet.holding import marked_copies
+from wallet.holding import marked_copies, ratings, uses
 from wallet.holding.marked_copies import MarkedCopy
 from wallet.issuing import pending as act_requests
 from wallet.issuing.copy_marks import Marking
@@ -279,6 +279,7 @@ def staff_desk(cast: Cast) -> None:
     verified = post_form(browser, "/desk", {"presented": code.content, "cause": "To test a vehicle", "request_id": ""})
     assert verified.status_code == 303
     cast.at["receipt"] = verified.location
+    rate_something(cast, holder_id)
     cast.at["paper receipt"] = on_paper(cast, UUID(verified.location.rsplit("/", 1)[1]))
     for viewer in ("officer", "second officer", "idle officer"):
         cast.enter(viewer, viewer, TWO_STEPS)
@@ -288,6 +289,20 @@ def on_paper(cast: Cast, receipt_id: UUID) -> str:
     """Return where the code on a receipt leads."""
     with cast.app.app_context(), transaction() as session:
         return f"/receipts/{receipt_id}/{digest_of(session.get_one(Receipt, receipt_id).jws)}"
+
+
+def rate_something(cast: Cast, holder_id: UUID) -> None:
+    """Let the owner have a use to rate, and have complained of the one at the desk."""
+    with cast.app.app_context(), transaction() as session:
+        (use,) = uses.uses_of(session, holder_id=holder_id, limit=1)
+        cast.at["rated"] = f"/wallet/history/{use.id}/rating"
+        ratings.rate(session, use, score=1, words="Two hours in a queue", person_id=holder_id, now=now())
+        told = {"holder_id": holder_id, "licence_id": use.licence_id, "department": use.department, "cause": "To test a vehicle"}
+        uses.record_use(session, **told, fields=["holder_name"], way=uses.Way.DRAW, verdict="valid", receipt_id=None, now=now())
+    with cast.app.app_context(), transaction() as session:
+        (use,) = uses.uses_of(session, holder_id=holder_id, limit=1)
+    cast.at["use"] = f"/wallet/history/{use.id}/rating"
+    cast.data.append("Two hours in a queue")
 
 
 def issue_something(cast: Cast, department: str) -> None:

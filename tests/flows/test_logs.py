@@ -133,6 +133,7 @@ def walk_everywhere(walk: Walk) -> str:
     walk.post("receipts/check", token, {"receipt": seen["receipt"]["jws"]}, expect=200)
     drawn = walk.post("draws", token, {"type": TYPE, "holder": {"number": person.number}, "cause": cause}, expect=201)
     walk.note("receipt", drawn["receipt"]["jws"])
+    walk.rate(browser)
     walk.post("draws", tokens["access_token"], {"type": TYPE, "cause": cause}, expect=201)
 
     walk_request(walk, browser, department=department, licence_id=licence["id"])

@@ -148,6 +148,13 @@ class Walk:
         self.note("link of a copy", found[1])
         assert self.browser().post(found[0], headers=BROWSER).status_code == 200
 
+    def rate(self, browser: Browser) -> None:
+        """Complain of the newest use that can be rated."""
+        found = re.search(r"/wallet/history/[0-9a-f-]{36}/rating", browser.get("/wallet/history", headers=BROWSER).text)
+        assert found is not None
+        said = post_form(browser, found[0], {"score": "2", "words": self.note("words of a rating", "柜台推诿扯皮")})  # type: ignore[arg-type]
+        assert said.status_code == 303, said.text
+
 
 def consent(browser: Browser, page: str) -> requests.Response:
     """Approve on the consent page."""

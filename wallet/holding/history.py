@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import in_order, issuer_name, label_of
+from wallet.holding.ratings import is_rated, scores_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.issuing import pending
 from wallet.register.catalogue import get_type
@@ -43,6 +44,8 @@ class Entry:
     licence: Text
     receipt_id: UUID | None
     passed: bool
+    ratable: bool = False
+    score: int | None = None
 
 
 def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = None, before: UUID | None = None, limit: int = PAGE) -> list[Entry]:
@@ -51,10 +54,11 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     At most `limit` of them, older than the entry `before` if it is given.
     """
     found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
-    return [_entry(session, use) for use in found]
+    scores = scores_of(session, viewer.holder_id, [use.id for use in found if is_rated(use.way)])
+    return [_entry(session, use, scores.get(use.id)) for use in found]
 
 
-def _entry(session: Session, use: Use) -> Entry:
+def _entry(session: Session, use: Use, score: int | None) -> Entry:
     licence_id, licence_type = _what(session, use)
     return Entry(
         id=use.id,
@@ -67,6 +71,8 @@ def _entry(session: Session, use: Use) -> Entry:
         licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
+        ratable=is_rated(use.way),
+        score=score,
     )
 
 

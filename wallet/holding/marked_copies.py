@@ -237,7 +237,7 @@ def _record_use(session: Session, row: MarkedCopy, marking: Marking, way: Way, *
         holder_id=row.holder_id,
         licence_id=row.licence_id,
         department=department,
-        cause=f"{marking.cause}（供{marking.made_for}使用）",
+        cause=f"{marking.made_for}: {marking.cause}",
         fields=fields,
         way=way,
         verdict="valid",

@@ -90,4 +90,4 @@ def _tell(session: Session, entries: list[LedgerEntry], *, now: datetime) -> Non
 def _tell_each(session: Session, people: Iterable[UUID], kind: str, entry: LedgerEntry, *, now: datetime) -> None:
     names = hearers.names_of(str(entry.detail.get("type")), entry.actor.removeprefix("department:"))
     for person_id in people if names is not None else ():
-        notices.tell(session, person_id, kind, now=now, link="/wallet/history", **(names or {}))
+        notices.tell(session, person_id, kind, now=now, link=f"/wallet/history/receipts/{entry.object_id}", **(names or {}))

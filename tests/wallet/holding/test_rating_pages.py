@@ -1,0 +1,215 @@
+import threading
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, text, update
+from werkzeug.test import TestResponse
+
+from idp.signin import notices
+from runtime.clock import now
+from runtime.database import transaction
+from tests.idp.subjects.firms import new_firm
+from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone, writing
+from tests.world_people import BROWSER, Person, act_for, post_form
+from tests.world_wallet import make_officer, new_department, new_licence
+from wallet.holding import ratings
+from wallet.holding.ratings import AlreadyRated, Rating
+from wallet.holding.uses import Use, Way, record_use, uses_of
+from wallet.register.licences import Licence
+
+WORDS = "窗口排队两小时"
+
+
+@pytest.fixture
+def holder(app: Flask) -> Person:
+    return someone(app)
+
+
+@pytest.fixture
+def licence(app: Flask, holder: Person) -> Licence:
+    return licensed(app, holder.number, SLUG)[0]
+
+
+@pytest.fixture
+def department(app: Flask) -> str:
+    with app.app_context():
+        return new_department(verify=[SLUG])
+
+
+@pytest.fixture
+def browser(app: Flask, holder: Person, licence: Licence) -> FlaskClient:
+    return signed_in(app, holder)
+
+
+def used(app: Flask, licence: Licence, department: str, *, way: Way = Way.PRESENTATION, ago: timedelta = timedelta(0)) -> UUID:
+    told = {"department": department, "cause": "办理登记", "fields": ["holder_name"], "verdict": "valid", "receipt_id": None}
+    with writing(app) as session:
+        record_use(session, holder_id=licence.holder_id, licence_id=licence.id, way=way, now=now() - ago, **told)
+    with writing(app) as session:
+        return uses_of(session, holder_id=licence.holder_id, limit=1)[0].id
+
+
+def rate(browser: FlaskClient, use_id: UUID, score: object = 2, words: str = WORDS, form_at: str = "") -> TestResponse:
+    path = f"/wallet/history/{use_id}/rating"
+    return post_form(browser, path, {"score": str(score), "words": words}, form_at=form_at or path)
+
+
+def officer(app: Flask, department: str) -> FlaskClient:
+    person = someone(app)
+    with writing(app) as session:
+        make_officer(session, department=department, person=person)
+    return signed_in(app, person)
+
+
+def test_a_use_is_rated_in_two_taps_answered_and_told(app: Flask, browser: FlaskClient, licence: Licence, department: str, holder: Person) -> None:
+    use_id = used(app, licence, department)
+    assert f"/wallet/history/{use_id}/rating" in browser.get("/wallet/history", headers=BROWSER).text, "the first tap"
+    assert rate(browser, use_id).status_code == 303, "the second"
+    assert "2/5" in browser.get("/wallet/history", headers=BROWSER).text
+    desk = officer(app, department)
+    page = desk.get("/desk/ratings", headers=BROWSER).text
+    assert WORDS in page
+    assert "2.0" in page
+    assert not [one for one in (holder.name, holder.number, licence.identifier, str(use_id)[:8] + "-receipt") if one in page]
+    answered = post_form(desk, f"/desk/ratings/{use_id}", {"answer": "已增设窗口"}, form_at="/desk/ratings")
+    assert answered.status_code == 303
+    assert "已增设窗口" in browser.get(f"/wallet/history/{use_id}/rating", headers=BROWSER).text
+    with writing(app) as session:
+        (told, *_) = notices.latest(session, licence.holder_id)
+    assert told.kind == "rating.answered"
+    assert post_form(desk, f"/desk/ratings/{use_id}", {"answer": "再答"}, form_at="/account").status_code == 404
+
+
+def test_a_use_is_rated_once_even_by_many_at_once(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
+    use_id, outcomes, begin = used(app, licence, department), [], threading.Barrier(12)
+
+    def try_it(score: int) -> None:
+        begin.wait(timeout=30)
+        try:
+            with app.app_context(), transaction() as session:
+                use = session.get_one(Use, (licence.holder_id, use_id))
+                ratings.rate(session, use, score=score, words="", person_id=licence.holder_id, now=now())
+            outcomes.append("rated")
+        except AlreadyRated:
+            outcomes.append("already")
+
+    threads = [threading.Thread(target=try_it, args=(at % 5 + 1,)) for at in range(12)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(timeout=60)
+    assert Counter(outcomes) == {"rated": 1, "already": 11}
+    assert rate(browser, use_id, form_at="/account").status_code == 409
+
+
+@pytest.mark.parametrize("score", ["", "0", "6", "-1", "5.0", "五", "5" * 99, "1e0"])
+def test_a_score_that_is_none_is_refused(app: Flask, browser: FlaskClient, licence: Licence, department: str, score: str) -> None:
+    use_id = used(app, licence, department)
+    assert rate(browser, use_id, score).status_code in (400, 422)
+    assert scores(app, licence) == []
+
+
+@pytest.mark.parametrize("words", ["长" * 201, "x" * 90_000, "a\x1fb", "\u0085"])
+def test_words_that_are_too_many_or_cannot_be_read_are_refused_beside_their_field(
+    app: Flask, browser: FlaskClient, licence: Licence, department: str, words: str
+) -> None:
+    answer = rate(browser, used(app, licence, department), 5, words)
+    assert answer.status_code == 422
+    assert 'id="words-error"' in answer.text
+    assert scores(app, licence) == []
+
+
+def test_late_own_and_others_uses_are_not_rated(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
+    late = used(app, licence, department, ago=timedelta(days=91))
+    assert 'id="rating-form"' not in browser.get(f"/wallet/history/{late}/rating", headers=BROWSER).text
+    assert rate(browser, late, form_at="/account").status_code == 409
+    for way in (Way.DOCUMENT, Way.COPY, Way.COPY_FETCHED):
+        assert rate(browser, used(app, licence, department, way=way), form_at="/account").status_code == 404
+    theirs = licensed(app, someone(app).number, SLUG)[0]
+    for use_id in (used(app, theirs, department), UUID(int=0)):
+        assert rate(browser, use_id, form_at="/account").status_code == 404
+        assert browser.get(f"/wallet/history/{use_id}/rating", headers=BROWSER).status_code == 404
+    assert scores(app, licence) == scores(app, theirs) == []
+
+
+@pytest.mark.parametrize("words", ["", "  ", "长" * 201, "a\x1fb"])
+def test_an_answer_that_is_none_is_refused(app: Flask, browser: FlaskClient, licence: Licence, department: str, words: str) -> None:
+    use_id = used(app, licence, department)
+    rate(browser, use_id)
+    answer = post_form(officer(app, department), f"/desk/ratings/{use_id}", {"answer": words}, form_at="/desk/ratings")
+    assert answer.status_code == 422
+    assert 'id="answer-error"' in answer.text
+
+
+def test_another_department_neither_reads_nor_answers_and_praise_waits_for_nothing(
+    app: Flask, browser: FlaskClient, licence: Licence, department: str
+) -> None:
+    bad, good = used(app, licence, department), used(app, licence, department)
+    rate(browser, bad), rate(browser, good, 5, "很好")
+    with app.app_context():
+        other = officer(app, new_department(verify=[SLUG]))
+    assert WORDS not in other.get("/desk/ratings", headers=BROWSER).text
+    assert post_form(other, f"/desk/ratings/{bad}", {"answer": "不是我们"}, form_at="/account").status_code == 404
+    own = officer(app, department)
+    assert post_form(own, f"/desk/ratings/{good}", {"answer": "谢谢"}, form_at="/account").status_code == 404
+    assert "3.5" in own.get("/desk/ratings", headers=BROWSER).text
+    assert browser.get("/desk/ratings", headers=BROWSER).status_code == 403
+
+
+def test_words_and_answers_rest_sealed(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
+    use_id = used(app, licence, department)
+    rate(browser, use_id)
+    post_form(officer(app, department), f"/desk/ratings/{use_id}", {"answer": "已增设窗口"}, form_at="/desk/ratings")
+    with writing(app) as session:
+        row = str(session.execute(text("SELECT ratings::text FROM ratings WHERE id = :id"), {"id": use_id}).scalar())
+    for plain in (WORDS, "已增设窗口"):
+        assert plain not in row
+        assert plain.encode().hex() not in row
+
+
+def test_a_mandate_reaches_the_uses_of_its_types_alone(app: Flask, department: str) -> None:
+    with writing(app) as session:
+        firm = new_firm(session)
+        issuer = new_department(issue=["business-licence"])
+        licence = new_licence(session, type="business-licence", department=issuer, number=firm.organisation.number)
+        handler_id, _ = firm.appoint(session)
+        other_id, _ = firm.appoint(session, types={"11100000000013127D011"})
+    use_id = used(app, licence, department)
+    handler, other = signed_in(app, firm.people[handler_id]), signed_in(app, firm.people[other_id])
+    for one in (handler, other):
+        act_for(one, firm.id)
+    assert rate(other, use_id, form_at="/account").status_code == 404
+    assert rate(handler, use_id).status_code == 303
+    with writing(app) as session:
+        row = session.scalars(select(Rating).where(Rating.id == use_id)).one()
+    assert (row.holder_id, row.person_id) == (firm.id, handler_id)
+
+
+def test_the_operator_sees_figures_and_what_waits_and_no_words(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
+    for score in (1, 5):
+        rate(browser, used(app, licence, department), score)
+    with writing(app) as session:
+        session.execute(update(Rating).where(Rating.department == department, Rating.score == 1).values(at=now() - timedelta(days=9)))
+    with writing(app) as session:
+        found = next(one for one in ratings.overview(session, now=now()) if one.department == department)
+    assert (found.figures.total, found.figures.average, found.waiting) == (2, 3.0, 1)
+    assert found.waiting_since is not None
+    assert browser.get("/admin/ratings", headers=BROWSER).status_code in (303, 403)
+
+
+def scores(app: Flask, licence: Licence) -> list[int]:
+    with writing(app) as session:
+        return list(session.scalars(select(Rating.score).where(Rating.holder_id == licence.holder_id)))
+
+
+def test_a_notice_leads_to_the_use_that_it_tells_of(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
+    use_id, receipt_id = used(app, licence, department), UUID(int=now().microsecond + 1)
+    with writing(app) as session:
+        session.execute(update(Use).where(Use.id == use_id).values(receipt_id=receipt_id))
+    assert browser.get(f"/wallet/history/receipts/{receipt_id}", headers=BROWSER).location == f"/wallet/history/{use_id}/rating"
+    other = signed_in(app, someone(app))
+    assert other.get(f"/wallet/history/receipts/{receipt_id}", headers=BROWSER).location == "/wallet/history"
