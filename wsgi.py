@@ -204,6 +204,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying.draw_watch_pages import draw_watch_pages
     from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
     from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
+    from wallet.verifying.openid4vp.ask_pages import ask_desk
     from wallet.verifying.openid4vp.asking_api import requests_api
     from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors
 
@@ -247,6 +248,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(bundles_api)
     app.register_blueprint(check_pages)
     app.register_blueprint(wallet_doors)
+    app.register_blueprint(ask_desk)
     api.register_blueprint(requests_api)
     bundling.init_app(app)
     for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):

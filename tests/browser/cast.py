@@ -29,6 +29,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from runtime.languages import Text
+from tests.browser.cast_asking import ask_wallets
 from tests.idp.oauth.apart.steps import Counter, Terminal
 from tests.idp.oauth.journeys import Journey
 from tests.idp.oauth.registration.world import new_token
@@ -281,6 +282,7 @@ def staff_desk(cast: Cast) -> None:
     cast.at["receipt"] = verified.location
     rate_something(cast, holder_id)
     cast.at["paper receipt"] = on_paper(cast, UUID(verified.location.rsplit("/", 1)[1]))
+    cast.at |= ask_wallets(app, browser, licence_id)
     for viewer in ("officer", "second officer", "idle officer"):
         cast.enter(viewer, viewer, TWO_STEPS)
 

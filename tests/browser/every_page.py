@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOT_PAGES = {
+    "ask_desk.tell_state",
     "act_requests.listed",
     "act_requests.one",
     "authorities.listed",
@@ -208,6 +209,12 @@ STOPS = [
     *_stop("desk_receipts.listed", "officer|idle officer", "/desk/receipts"),
     *_stop("desk_receipts.listed", "officer", "/desk/receipts?since=2026-13-01", status=422),
     *_stop("desk_receipts.figures", "officer|idle officer", "/desk/receipts/statistics"),
+    *_stop("ask_desk.choose", "officer|idle officer", "/desk/ask"),
+    *_stop("ask_desk.choose", "officer", "/desk/ask?type=driving-licence"),
+    *_stop("ask_desk.choose", "officer", "/desk/ask?type=driving-licence", "#ask"),
+    *_stop("ask_desk.show", "officer", "wallet asked"),
+    *_stop("ask_desk.show", "officer", "wallet answered"),
+    *_stop("ask_desk.show", "officer", "wallet declined"),
     *_stop("licence_desk.listed", "officer|idle officer", "/desk/licences"),
     *_stop("licence_desk.listed", "officer", "/desk/licences", "#find"),
     *_stop("licence_desk.one", "officer", "own licence"),

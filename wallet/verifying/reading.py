@@ -1,7 +1,7 @@
 """A receipt as people read it: the verdict in words, each check, the fields by their labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
@@ -70,6 +70,7 @@ class Reading:
     digest: str
     marking: Marking | None = None
     also: "tuple[Reading, ...]" = ()
+    confirmed: list[str] = field(default_factory=list)
 
 
 def read_receipt(receipt: Receipt) -> Reading:
@@ -114,6 +115,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
             for one, shown in zip_longest(claims.get("also", ()), further, fillvalue=None)
             if one
         ),
+        confirmed=[one["text"] for one in claims.get("confirmed", [])],
     )
 
 

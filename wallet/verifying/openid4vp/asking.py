@@ -12,19 +12,15 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import segno
-from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.signin.sessions import SignedIn
 from idp.subjects.directory import find_subject
 from idp.subjects.numbers import NumberRefused, parse_number
 from runtime import ledger
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.presenting.answering.waiting import Waiting as WaitingInWallet
-from wallet.presenting.answering.waiting import sources
 from wallet.presenting.dcql import Query
 from wallet.presenting.dcql_reading import SD_JWT_VC
 from wallet.register.departments import Action, check_authority, get_department
@@ -136,10 +132,9 @@ def picture_of(link: str) -> str:
     return str(segno.make_qr(link, error="l").svg_inline(scale=4, border=4, dark="#000", light="#fff", omitsize=True))
 
 
-def _in_inbox(session: Session, viewer: SignedIn, now: datetime) -> list[WaitingInWallet]:
-    settings: Settings = current_app.extensions["kabao_settings"]
-    found = waiting_for(session, settings, viewer.holder_id, now=now)
-    return [WaitingInWallet(one.link, one.department, one.asked_at) for one in found]
+def picture_data(link: str) -> str:
+    """Return the QR code of a link as a data address, for a page."""
+    return str(segno.make_qr(link, error="l").svg_data_uri(scale=4, border=4, dark="#000", light="#fff"))
 
 
 def _addressee(session: Session, unverified_number: str | None) -> UUID | None:
@@ -169,6 +164,3 @@ def _needed(query: Query) -> set[str]:
 
 def _in_all(options: Sequence[Sequence[str]]) -> set[Any]:
     return set(options[0]).intersection(*options[1:])
-
-
-sources.append(_in_inbox)

@@ -94,7 +94,7 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=now)
     finding = look(register, Shown(text, shown, expected), VerificationRequest(text, answer.terms.cause))
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
-    if not row.by_consent:
+    if not row.by_consent or finding.holder_id != row.holder_id:
         check_may_see(finding, asker=asker, now=now)
     finding = _as_asked(answer, wanted, finding, shown, expected.confirming)
     attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)

@@ -14,9 +14,10 @@ from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
 from tests.wallet.verifying.openid4vp.test_asking import FIELDS, read
-from tests.wallet.verifying.openid4vp.wallets import Wallet, ask, asked, settings
+from tests.wallet.verifying.openid4vp.wallets import Wallet, ask, asked, fetch_licence, settings
+from tests.wallet.verifying.test_draws_api import portal_token
 from tests.world_clients import bearer
-from tests.world_verifying import CAUSE, Counter, new_token
+from tests.world_verifying import CAUSE, Counter, new_browser, new_counter, new_token
 from tests.world_wallet import new_department
 from wallet.holding.uses import Use
 from wallet.verifying.openid4vp import request_jobs, requests
@@ -59,6 +60,23 @@ def test_what_cannot_be_asked_for_is_refused_by_name(counter: Counter, changes: 
     response = counter.post("requests", body)
     problem = response.get_json()
     assert (response.status_code, problem.get("field")) == (status, field), problem
+
+
+def test_a_person_s_own_token_stands_in_for_authority_for_their_licences_and_nobody_else_s(app: Flask, counter: Counter, wallet: Wallet) -> None:
+    token, other = portal_token(counter), new_counter(new_browser(app))
+    for changes, field in (({"holder": {"number": counter.person.number}}, "holder"), ({"basis": "duty"}, "basis")):
+        assert ask(counter, token=token, **changes).get_json()["field"] == field
+    made = asked(counter, token=token)
+    with transaction() as session:
+        assert [str(one.id) for one in waiting_for(session, settings(), counter.holder_id, now=now())] == [made["id"]]
+    got = wallet.get(made["link"])
+    (query,) = got.payload["dcql_query"]["credentials"]
+    stranger = Wallet(app, fetch_licence(app, other.licence))
+    assert stranger.answer(got, {query["id"]: [stranger.present(got, FIELDS)]}).status_code == 403
+    assert wallet.answer(got, {query["id"]: [wallet.present(got, FIELDS)]}).status_code == 200
+    found = counter.client.get(f"/api/v1/requests/{made['id']}", headers=bearer(token)).get_json()
+    assert found["result"]["presentations"][0]["fields"] == {"vehicle_class": "C1"}
+    assert counter.client.get(f"/api/v1/requests/{made['id']}", headers=bearer(portal_token(counter))).status_code == 404
 
 
 def test_the_same_key_and_body_make_one_request(counter: Counter) -> None:
