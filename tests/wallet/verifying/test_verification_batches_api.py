@@ -22,7 +22,8 @@ from wallet.holding.uses import uses_of
 from wallet.issuing.life import revoke_licence
 from wallet.verifying import verification_batches_api, verification_groups, verification_lines
 from wallet.verifying.asked import request_of
-from wallet.verifying.receipts import Receipt, digest_of, judge
+from wallet.verifying.judging import judge
+from wallet.verifying.receipts import Receipt, digest_of
 from wallet.verifying.verification_lines import plain_request
 
 PATH = "/api/v1/verifications:batch"
