@@ -42,10 +42,11 @@ def send_batch(
     key: str,
     query: str = "?interleave=true",
     heard: Callable[[Sent], None] | None = None,
+    path: str = PATH,
 ) -> Sent:
     """Send lines and read their results at the same time; `heard` is told of each result, and may do what it likes to the service."""
     connection = processes.connection(timeout=1800)
-    connection.putrequest("POST", PATH + query)
+    connection.putrequest("POST", path + query)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key, "Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"}
     for name, value in headers.items():
         connection.putheader(name, value)

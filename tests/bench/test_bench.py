@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from bench import delivery, grants, growth, issuing, rotation, starting
+from bench import delivery, grants, growth, issuing, rotation, starting, verifying
 from bench.__main__ import ALL, main
 from bench.bare import bare_costs
 from bench.load import drive, raw
@@ -59,3 +59,9 @@ def test_the_way_of_an_act_to_a_webhook_is_measured() -> None:
     done = CliRunner().invoke(delivery.main, ["--acts", "2"])
     assert done.exit_code == 0, done.output
     assert "the webhook has heard" in done.output
+
+
+def test_verifying_is_measured_beside_the_signatures_that_it_cannot_do_without() -> None:
+    done = CliRunner().invoke(verifying.main, ["--seconds", "0.5", "--lines", "120"])
+    assert done.exit_code == 0, done.output
+    assert "of the bare limit" in done.output
