@@ -21,6 +21,7 @@ ID_1 = (85.6 * MM, 53.98 * MM)
 GREY, PALE, WHITE = "#5b6472", "#d9dee6", "#ffffff"
 ACROSS = ("diploma", "booklet")
 QUIET = 4
+SEAL = 19 * MM  # the radius of the seal on a sheet
 MARK = "#4a5568"
 ACROSS_UPRIGHT, ACROSS_WIDE = (28.0, (0.36, 0.62, 0.88)), (18.0, (0.5, 0.85))  # how a mark is turned, and how far down its bands begin
 LEAST = 0.78  # what is a little too long is set smaller than the rest; longer texts go on in another line
@@ -129,7 +130,7 @@ def _value(canvas: Canvas, line: Entry, x: float, y: float, *, width: float, ste
     other = [line.value.en] if line.value.en and line.value.en != line.value.zh else []
     wide = width_of(line.value.zh, size=size, weight="bold")
     if width < wide <= width / LEAST:
-        size *= width / wide
+        size *= 0.995 * width / wide  # a hair less than the room: what fills it exactly is broken by rounding
     lines = lines_of(line.value.zh, size=size, width=width, weight="bold")
     while len(lines) > 1 and len(lines) * size * 1.15 > step - 3 and size > 4:
         size *= 0.9
@@ -142,18 +143,18 @@ def _value(canvas: Canvas, line: Entry, x: float, y: float, *, width: float, ste
 
 
 def _foot(canvas: Canvas, sheet: Sheet, margin: float) -> None:
-    """Set the QR code, the issuer with its seal, and what the document is."""
+    """Set the QR code, the issuer with its seal, and what the document is. A sheet has the seal whatever the card's face has: it says who signed."""
     width, height = canvas.page.width, canvas.page.height
     top, side = height - 66 * MM, 38 * MM
     _code(canvas, sheet, margin, top, side)
     right, issued = width - margin, written(sheet.content.issued_on)
-    if sheet.content.licence_type.face.seal:
-        seal_picture.draw(canvas, right - 37.5 * MM, top + 20 * MM, 19 * MM, name=sheet.issuer.zh)
+    seal_picture.draw(canvas, right - SEAL, top + 20 * MM, SEAL, name=sheet.issuer.zh)
+    beside = (right - 2 * SEAL - 78 * MM, right - 2 * SEAL - 4 * MM)
     with canvas.tagged("P"):
-        canvas.centred(top + 14 * MM, sheet.issuer.zh, size=14, weight="bold", within=(right - 75 * MM, right))
-        canvas.centred(top + 19 * MM, sheet.issuer.en, size=8, colour=GREY, within=(right - 75 * MM, right))
-        canvas.centred(top + 27 * MM, issued.zh, size=12, within=(right - 75 * MM, right))
-        canvas.centred(top + 32 * MM, issued.en, size=8, colour=GREY, within=(right - 75 * MM, right))
+        canvas.centred(top + 14 * MM, sheet.issuer.zh, size=14, weight="bold", within=beside)
+        canvas.centred(top + 19 * MM, sheet.issuer.en, size=8, colour=GREY, within=beside)
+        canvas.centred(top + 27 * MM, issued.zh, size=12, within=beside)
+        canvas.centred(top + 32 * MM, issued.en, size=8, colour=GREY, within=beside)
     with canvas.tagged("P"):
         canvas.centred(height - 19 * MM, SEALED.zh, size=7.5, colour=GREY, within=(margin, right))
         canvas.centred(height - 15.5 * MM, SEALED.en, size=6.5, colour=GREY, within=(margin, right))

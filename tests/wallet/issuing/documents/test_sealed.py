@@ -172,6 +172,13 @@ def test_every_layout_is_small_and_validates(app: Flask, make: Callable[..., byt
     assert pages == (2 if kind == "card" else 1)
 
 
+@pytest.mark.parametrize("type_name", ["resident-identity-card", "business-licence", "driving-licence", "real-estate-certificate"])
+def test_every_sheet_bears_the_seal_of_its_department(app: Flask, make: Callable[..., bytes], tmp_path: Path, type_name: str) -> None:
+    until = None if type_name in ("business-licence", "real-estate-certificate") else date(2034, 1, 31)
+    document = make(content=new_content(app, type=type_name, valid_until=until))
+    assert "电子印章" in run("pdftotext", document, tmp_path, "document.pdf", "-")
+
+
 def test_letters_that_the_font_has_not_and_texts_that_fill_a_page_do_no_harm(app: Flask, make: Callable[..., bytes], tmp_path: Path) -> None:
     hostile = new_content(app, address="𠮷\U0010fffd(){}\\<<>>%" + "长" * 500, file_number="(\\)" * 40)
     document = make(content=hostile)
