@@ -36,6 +36,7 @@ from tests.batch_sending import peak_memory
 from tests.served import Kabao, Processes
 from tests.world_clients import token_of
 from tests.world_people import sign_in
+from wallet.holding import expiry_notices, use_notices
 from wallet.issuing import expiry, status_building
 from wallet.issuing.credentials import credential_of
 from wallet.issuing.desk import looking, statistics, watch
@@ -66,7 +67,8 @@ class Found:
 @click.command()
 @click.option("--sizes", default="10000,100000,1000000", show_default=True, help="How many licences there are, smallest first.")
 @click.option("--times", default=60, show_default=True, help="How often each thing is done.")
-def main(sizes: str, times: int) -> None:
+@click.option("--only", default="", help="Measure only what has this in its name.")
+def main(sizes: str, times: int, only: str) -> None:
     """Measure the same things as the register grows, and print them side by side."""
     console, progress = Console(width=150), Console(stderr=True)
     server, found, last = postgres.start(FOLDER / "postgres-alone"), Found(), 1
@@ -79,7 +81,7 @@ def main(sizes: str, times: int) -> None:
                 progress.print(f"{size:,} licences after {time.monotonic() - begun:.0f} s more")
                 found.sizes.append(size)
                 last = size
-                _measure(with_new_token(standing), found, times, lambda title, size=size: status.update(f"{size:,} licences: {title} ..."))  # type: ignore[misc]
+                _measure(with_new_token(standing), found, times, only, lambda title, size=size: status.update(f"{size:,} licences: {title} ..."))  # type: ignore[misc]
     finally:
         console.print(_table(found))
     console.print(f"This process, service and load in one, has had {peak_memory(os.getpid()) / MIB:.0f} MiB at most.")
@@ -90,9 +92,11 @@ def with_new_token(standing: Stand) -> Stand:
     return replace(standing, token=token_of(standing.kabao.app.test_client(), standing.system, " ".join(SYSTEM_SCOPES)))
 
 
-def _measure(standing: Stand, found: Found, times: int, tell: Callable[[str], None]) -> None:
+def _measure(standing: Stand, found: Found, times: int, only: str, tell: Callable[[str], None]) -> None:
     with standing.kabao.app.app_context():
         for title, thing in things(standing).items():
+            if only not in title:
+                continue
             tell(title)
             found.costs.setdefault(title, []).append(_cost(thing, standing, times))
 
@@ -127,13 +131,11 @@ def small_stand(server: postgres.PostgresServer) -> Iterator[Stand]:
 
 def things(standing: Stand) -> dict[str, Thing]:
     """Return what is measured: by HTTP where a licence is real, else the statement alone."""
-    return {**_by_http(standing), **_questions(standing), **_changes(standing)}
+    return {**_by_http(standing), **_holder(standing), **_questions(standing), **_changes(standing)}
 
 
 def _by_http(standing: Stand) -> dict[str, Thing]:
     client, me = standing.kabao.app.test_client(), standing.citizens[0]
-    browser = standing.kabao.app.test_client()
-    sign_in(browser, me.person)
     number = {"holder": {"number": me.person.number}, "cause": {"text": "基准"}}
     read = Request("GET", f"/api/v1/licences/{me.licence_id}", standing.authorization)
     turned = standing.citizens[2].licence_id
@@ -142,10 +144,29 @@ def _by_http(standing: Stand) -> dict[str, Thing]:
         "read a licence by API": _each(client, [read]),
         "search by the holder's number, by API": _each(client, [acts.post(standing, "licences/search", number)]),
         "verify a presentation by API": _each(client, [acts.post(standing, "verifications", one) for one in presentations(standing)]),
-        "the wallet's page": lambda: _get_page(browser),
         "suspend a licence, or resume it, by API": _each(
             client, [acts.post(standing, f"licences/{turned}/{path}", acts.WHY) for path in ("suspension", "resumption")]
         ),
+    }
+
+
+def _holder(standing: Stand) -> dict[str, Thing]:
+    me, browser = standing.citizens[0], standing.kabao.app.test_client()
+    sign_in(browser, me.person)
+    page = partial(_get_page, browser)
+    remind = {stage: partial(expiry_notices.remind, stage, after=after) for stage, after in ((90, 30), (30, 7), (7, -1))}
+    for one in remind.values():
+        while one(now=now()) == expiry_notices.BATCH:
+            continue
+    while use_notices.tell(now=now()) == use_notices.BATCH:
+        continue
+    return {
+        "the wallet's page": page("/wallet"),
+        "the wallet's page of a card": page(f"/wallet/cards/{me.licence_id}"),
+        "the wallet's timeline": page("/wallet/timeline"),
+        "the wallet's history": page("/wallet/history"),
+        "the wallet's reminders of ends, with nothing to do": lambda: [one(now=now()) for one in remind.values()],
+        "the wallet's notices of uses": lambda: use_notices.tell(now=now()),
     }
 
 
@@ -213,9 +234,12 @@ def _asked(ask: Callable[..., object]) -> Thing:
     return once
 
 
-def _get_page(browser: FlaskClient) -> None:
-    answer = browser.get("/wallet", headers={"Accept": "text/html"})
-    assert answer.status_code == 200, answer.status
+def _get_page(browser: FlaskClient, path: str) -> Thing:
+    def once() -> None:
+        answer = browser.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 200, answer.status
+
+    return once
 
 
 def _cost(thing: Thing, standing: Stand, times: int) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ import jwt
 import pyotp
 import requests
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import data, people, stand
@@ -30,6 +31,7 @@ def main() -> None:
         code = _holder(chromium)
         _officer(chromium, code)
         _phone(chromium)
+        _kept_and_lived(chromium)
         _account(chromium)
         _asked(chromium)
         _device(chromium)
@@ -61,6 +63,29 @@ def _phone(chromium: Browser) -> None:
     page.screenshot(path=FOLDER / "wallet-phone.png")
     _show(page)
     page.screenshot(path=FOLDER / "code-phone.png")
+
+
+def _kept_and_lived(chromium: Browser) -> None:
+    """Show a life on record and a card, and what a phone has of them without a network."""
+    page = _signed_in(chromium, people.LIN, width=1280, height=900, language="zh-CN")
+    page.goto(f"{HERE}/wallet/timeline")
+    page.screenshot(path=FOLDER / "timeline.png", full_page=True)
+    _open_card(page)
+    page.screenshot(path=FOLDER / "card.png", full_page=True)
+    with Image.open(FOLDER / "card.png") as picture:
+        picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(FOLDER / "card.png", optimize=True)
+    page = _signed_in(chromium, people.LIN, width=360, height=740, language="en-GB")
+    page.goto(f"{HERE}/wallet/timeline")
+    page.screenshot(path=FOLDER / "timeline-phone.png")
+    _open_card(page)
+    page.screenshot(path=FOLDER / "card-phone.png")
+    page.goto(page.url.split("?")[0] + "/offline")
+    page.click("#make-code")
+    page.click("#keep-code")
+    page.locator("#keep-code[disabled]").wait_for()
+    page.goto(f"{HERE}/wallet/kept")
+    page.locator("details:visible summary").click()
+    page.screenshot(path=FOLDER / "kept-phone.png")
 
 
 def _account(chromium: Browser) -> None:
@@ -129,9 +154,14 @@ def _signed_in(chromium: Browser, person: people.Citizen, *, width: int, height:
     return page
 
 
-def _show(page: Page) -> str:
+def _open_card(page: Page) -> None:
     page.goto(f"{HERE}/wallet")
     page.locator("a[href^='/wallet/cards/']").filter(has_text=re.compile("机动车驾驶证|Driving licence")).first.click()
+    page.locator("#facts").wait_for()
+
+
+def _show(page: Page) -> str:
+    _open_card(page)
     page.goto(page.url.split("?")[0] + "/show")
     page.click("#make-code")
     return page.inner_text("#spoken-code")

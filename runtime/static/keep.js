@@ -32,7 +32,8 @@ function say() {
 if ("serviceWorker" in navigator && "caches" in window) {
   say();
   button?.addEventListener("click", async () => {
-    await (read() ? forget() : keep({ all: true }));
+    button.disabled = true;
+    await (read() ? forget() : keep({ all: true })).finally(() => { button.disabled = false; });
     say();
   });
   if (button && read()) keep({ all: read().all }).then(say, () => {});

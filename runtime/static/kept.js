@@ -4,14 +4,15 @@ const NAME = "kabao.kept", WEEK = 7 * 24 * 3600 * 1000;
 const english = document.documentElement.lang === "en";
 const say = (text) => (english ? text.en : text.zh);
 const list = document.getElementById("kept-cards"), card = document.getElementById("kept-card");
-const moment = (time) => new Date(time).toLocaleString(english ? "en-GB" : "zh-CN", { dateStyle: "medium", timeStyle: "short" });
+const moment = (time) => new Date(time).toLocaleString(english ? "en-GB" : "zh-CN", { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Shanghai" });
 let kept = JSON.parse(localStorage.getItem(NAME) ?? "null");
 if (kept && Date.now() - Date.parse(kept.at) > WEEK) {
   localStorage.removeItem(NAME);
   kept = null;
 }
 const today = new Date(Date.now() + 8 * 3600 * 1000).toISOString().slice(0, 10);
-for (const one of kept?.cards ?? []) {
+const coded = (one) => Number(kept.codes[one.id] !== undefined);
+for (const one of kept?.cards.sort((a, b) => coded(b) - coded(a)) ?? []) {
   const over = one.last_day && one.last_day < today;
   const drawn = card.content.cloneNode(true), part = (name) => drawn.querySelector(`[data-part=${name}]`);
   part("face").classList.add(`licence--${one.colour}`);

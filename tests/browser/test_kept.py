@@ -18,6 +18,7 @@ from wsgi import create_app
 
 pytestmark = pytest.mark.browser
 TYPES = ("resident-identity-card", "driving-licence")
+SLOWEST = 30_000
 STORED = "localStorage.getItem('kabao.kept')"
 
 
@@ -47,7 +48,7 @@ def network(app: Flask, settings: Settings, browser: Browser) -> Iterator[Networ
     port = free_port()
     live = create_app(replace(settings, public_url=f"http://127.0.0.1:{port}"))
     context = browser.new_context(base_url=f"http://127.0.0.1:{port}", viewport=PHONE, locale="zh-CN")  # type: ignore[arg-type]
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(SLOWEST)
     network = Network(context.new_page(), live, port)
     faults: list[str] = []
     network.phone.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
@@ -69,7 +70,7 @@ def person(app: Flask) -> Person:
 
 def keep(page: Page) -> None:
     page.click("#keep")
-    expect(page.locator("#keep")).to_have_text("不再保留")
+    expect(page.locator("#keep")).to_have_text("不再保留", timeout=SLOWEST)
     page.wait_for_function("navigator.serviceWorker.ready.then((found) => found.active.state === 'activated')")
 
 
@@ -82,22 +83,24 @@ def test_cards_and_a_code_that_were_kept_are_there_without_a_network(app: Flask,
     page.goto(f"/wallet/cards/{driving.id}/offline")
     page.click("#make-code")
     page.click("#keep-code")
-    expect(page.locator("#keep-code")).to_be_disabled()
+    expect(page.locator("#keep-code")).to_be_disabled(timeout=SLOWEST)
     network.go()
     page.goto(f"/wallet/cards/{identity.id}")
-    expect(page.locator(".licence__type")).to_have_text(["居民身份证", "机动车驾驶证"], use_inner_text=True)
-    expect(page.locator(".qr__picture")).to_have_count(2)
+    expect(page.locator(".licence__type")).to_have_text(
+        ["机动车驾驶证", "居民身份证"], use_inner_text=True, timeout=SLOWEST
+    )  # what has a code comes first
+    expect(page.locator(".qr__picture")).to_have_count(2, timeout=SLOWEST)
     page.locator("details:visible summary").click()
-    expect(page.locator("details:visible .qr__picture")).to_be_visible()
+    expect(page.locator("details:visible .qr__picture")).to_be_visible(timeout=SLOWEST)
     assert person.number not in page.content()
     assert person.name not in page.content()
     assert page.locator(".licence").first.evaluate("one => getComputedStyle(one).borderRadius") != "0px", "the style is kept, too"
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     network.come()
     page.goto("/wallet")
-    expect(page.locator("#keep")).to_have_text("不再保留")
+    expect(page.locator("#keep")).to_have_text("不再保留", timeout=SLOWEST)
     page.click("#keep")
-    expect(page.locator("#keep")).to_have_text("在本机保留")
+    expect(page.locator("#keep")).to_have_text("在本机保留", timeout=SLOWEST)
     assert page.evaluate(STORED) is None
 
 
@@ -123,12 +126,12 @@ def test_whoever_comes_next_finds_nothing_of_the_one_before(app: Flask, network:
     sign_in(page, other)
     assert page.evaluate(STORED) is None
     page.goto("/wallet/kept")
-    expect(page.locator("#kept-none")).to_be_visible()
+    expect(page.locator("#kept-none")).to_be_visible(timeout=SLOWEST)
     page.goto("/wallet")
     keep(page)
     network.go()
     page.goto("/wallet")
-    expect(page.locator(".licence__type")).to_have_text(["学位证书"], use_inner_text=True)
+    expect(page.locator(".licence__type")).to_have_text(["学位证书"], use_inner_text=True, timeout=SLOWEST)
 
 
 def test_what_was_kept_is_forgotten_after_a_week(app: Flask, network: Network, person: Person) -> None:
@@ -145,7 +148,7 @@ def test_what_was_kept_is_forgotten_after_a_week(app: Flask, network: Network, p
     )
     network.go()
     page.goto("/wallet")
-    expect(page.locator("#kept-none")).to_be_visible()
+    expect(page.locator("#kept-none")).to_be_visible(timeout=SLOWEST)
     assert page.evaluate(STORED) is None
 
 
