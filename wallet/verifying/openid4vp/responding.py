@@ -51,12 +51,10 @@ def respond(session: Session, settings: Settings, unverified_reference: str, for
     if not spend(session, row.id, now=now):
         raise RequestOver()
     if posted.error is not None:
-        return _decline(session, row, posted.error, now=now)
+        return _decline(session, row, terms, posted.error, now=now)
     answer = _Answer(row, terms, transcript, session, settings, now)
     result = _verify(answer, posted)
-    code = secrets.token_urlsafe(CODE_BYTES) if terms.return_to else None
-    conclude(session, row.id, outcome=result["verdict"], result=result, code_hash=hash_of(code) if code else None)
-    return {"redirect_uri": _return_to(terms.return_to, code)} if terms.return_to and code else {}
+    return _conclude(session, row, terms, result["verdict"], result)
 
 
 def hash_of(code: str) -> bytes:
@@ -111,14 +109,19 @@ def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown:
     return replace(finding, answer={**finding.answer, "fields": fields}, more=more)
 
 
-def _decline(session: Session, row: PresentationRequest, error: str, *, now: datetime) -> dict[str, Any]:
+def _decline(session: Session, row: PresentationRequest, terms: Terms, error: str, *, now: datetime) -> dict[str, Any]:
     """Keep that a wallet did not show anything; which words it had for it stays out of the ledger."""
-    conclude(session, row.id, outcome=State.DECLINED, result={"error": error}, code_hash=None)
     actor = f"department:{row.department}"
     ledger.record(session, "presentation.declined", actor=actor, object_id=row.id, subject_id=row.holder_id, now=now)
-    return {}
+    return _conclude(session, row, terms, State.DECLINED, {"error": error})
 
 
-def _return_to(address: str | None, code: str) -> str:
-    assert address is not None
+def _conclude(session: Session, row: PresentationRequest, terms: Terms, outcome: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Keep what came of a request, and return what the wallet is told: at most where its holder goes on, with a fresh code."""
+    code = secrets.token_urlsafe(CODE_BYTES) if terms.return_to else None
+    conclude(session, row.id, outcome=outcome, result=result, code_hash=hash_of(code) if code else None)
+    return {"redirect_uri": _return_to(terms.return_to, code)} if terms.return_to and code else {}
+
+
+def _return_to(address: str, code: str) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode({'response_code': code})}"

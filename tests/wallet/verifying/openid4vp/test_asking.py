@@ -10,7 +10,7 @@ from cryptography import x509
 from flask import Flask
 
 from keys import certificates, paths, suites
-from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, Wallet, asked, encoded, fetch_licence
+from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, VC_JWT, Wallet, asked, encoded, fetch_licence
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, Counter
 from wallet.register.catalogue import get_type
@@ -166,6 +166,9 @@ def test_a_holder_who_refuses_is_not_asked_why(counter: Counter, wallet: Wallet)
     assert wallet.post(got, {"error": "access_denied", "error_description": "家里有事", "state": got.payload["state"]}).status_code == 200
     found = read(counter, made["id"])
     assert (found["state"], found["result"]) == ("declined", None)
+    got = wallet.get(asked(counter, return_to="https://hall.example.gov.cn/back")["link"])
+    told = wallet.post(got, {"error": "access_denied", "state": got.payload["state"]}).get_json()
+    assert told["redirect_uri"].startswith("https://hall.example.gov.cn/back?response_code=")
 
 
 def test_on_one_device_the_result_waits_for_the_code_that_comes_back_with_the_browser(counter: Counter, wallet: Wallet) -> None:
@@ -179,3 +182,24 @@ def test_on_one_device_the_result_waits_for_the_code_that_comes_back_with_the_br
         found = read(counter, made["id"], **wrong)
         assert (found["state"], found["needs_response_code"], found["result"]) == ("answered", True, None)
     assert read(counter, made["id"], response_code=code)["result"]["verdict"] == "valid"
+
+
+def test_a_w3c_credential_will_do_where_no_proof_of_its_holder_is_asked_for(app: Flask, counter: Counter) -> None:
+    wallet = Wallet(app, fetch_licence(app, counter.licence, VC_JWT))
+    document = {
+        "credentials": [
+            {
+                "id": "w3c",
+                "format": VC_JWT,
+                "meta": {"type_values": [["VerifiableCredential", "DrivingLicence"]]},
+                "require_cryptographic_holder_binding": False,
+                "claims": [{"path": ["credentialSubject", "vehicle_class"], "values": ["C1"]}],
+            }
+        ]
+    }
+    made = asked(counter, dcql_query=document)
+    got = wallet.get(made["link"])
+    assert wallet.answer(got, {"w3c": [str(wallet.held.credential)]}).status_code == 200
+    result = read(counter, made["id"])["result"]
+    assert result["verdict"] == "valid", result
+    assert result["presentations"][0]["fields"] == {"vehicle_class": "C1"}
