@@ -34,9 +34,9 @@ from runtime.settings import Settings
 
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
-TRUST_LIST, METADATA = "trust-list", "metadata"
+TRUST_LIST, METADATA, ANSWERS = "trust-list", "metadata", "answers"
 TIME_STAMPING = "time-stamping"
-CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST, TIME_STAMPING, METADATA)
+CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST, TIME_STAMPING, METADATA, ANSWERS)
 PUBLISHED_USES = (OIDC, *CERTIFIED_USES, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)

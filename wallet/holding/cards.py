@@ -29,6 +29,9 @@ LABELS_OF_EVERY_LICENCE = {
     HOLDER_NUMBER: Text("持证人号码", "Holder's number"),
     LICENCE_NUMBER: Text("证照编号", "Licence number"),
     "licence_identifier": Text("证照标识", "Licence identifier"),
+    "over_18": Text("是否已满18周岁", "Whether over 18"),
+    "over_60": Text("是否已满60周岁", "Whether over 60"),
+    "holds": Text("持有有效的此类证照", "Holds a valid licence of this kind"),
 }
 LEFT_WALLET = Text(
     "此证照已{0}，不能再出示。如有疑问，请联系{1}。", "This licence is no longer in force ({0}) and cannot be shown. Ask {1} if in doubt."

@@ -16,6 +16,7 @@ from wtforms.widgets import CheckboxInput
 from runtime.forms import PostedForm
 from runtime.languages import Text
 from wallet.holding.cards import HOLDER_NAME, Card, Fact
+from wallet.presenting import statements
 
 VALIDITY, USUAL, ALL, OWN = "validity", "usual", "all", "own"
 BANK, STAY = "bank", "stay"
@@ -56,6 +57,7 @@ PRESETS = (
     (ALL, Text("全部内容", "Everything")),
     (OWN, Text("自选字段", "Fields of my choice")),
 )
+STATEMENTS = tuple((kind, Text(f"只答：{text.zh}", f"Only an answer: {text.en[0].lower()}{text.en[1:]}")) for kind, text in statements.KINDS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _is_usual(card: Card, name: str) -> bool:
 class ChooseForm(PostedForm):
     """Which preset, and which fields if the preset is one's own choice."""
 
-    preset = RadioField(choices=[SelectChoice(value, label) for value, label in PRESETS], default=USUAL, validators=[InputRequired()])
+    preset = RadioField(choices=[SelectChoice(value, label) for value, label in (*PRESETS, *STATEMENTS)], default=USUAL, validators=[InputRequired()])
     chosen = SelectMultipleField(option_widget=CheckboxInput())
     also = SelectMultipleField(option_widget=CheckboxInput())
 
@@ -98,6 +100,15 @@ class ChooseForm(PostedForm):
         self.also.choices = [SelectChoice(str(card.id), Text(f"{card.name.zh} {card.number}", f"{card.name.en} {card.number}")) for card in others]
         self.chosen.choices = [SelectChoice(choice.name, choice.label) for choice in choices]
         self._choices = choices
+
+    def leave_out(self, *presets: str) -> None:
+        """Offer no preset of these."""
+        self.preset.choices = [choice for choice in self.preset.choices if choice.value not in presets]
+
+    @property
+    def statement(self) -> str | None:
+        """The yes or no that is to be shown instead of the licence, if that was chosen."""
+        return self.preset.data if self.preset.data in statements.KINDS else None
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check the form; one's own choice must name a field."""

@@ -20,7 +20,7 @@ from wallet.holding import cards
 from wallet.issuing import compact
 from wallet.issuing.contents import content_of
 from wallet.issuing.credentials import credential_of
-from wallet.presenting import choosing, showing
+from wallet.presenting import choosing, showing, statements
 from wallet.presenting.choosing import ALL, ChooseForm
 from wallet.presenting.show_pages import CardNotShowable
 
@@ -43,7 +43,7 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         choices = choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
         form = ChooseForm()
         form.offer(choices)
-        form.preset.choices = [choice for choice in form.preset.choices if choice.value != ALL]
+        form.leave_out(ALL, *statements.KINDS)
         if not form.validate_on_submit():
             return _form_page(card, form, {one.name: "usual" for one in choices if one.usual}, 422 if form.is_submitted() else 200)
         wanted = form.wanted()

@@ -32,7 +32,8 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from runtime.straight import Straight
 from wallet.issuing import credentials, sd_jwt
-from wallet.register.licences import Licence, LicenceNotFound, get_licence, holder_ids_of, type_of
+from wallet.presenting import statements
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, get_licence, holder_ids_of, type_of
 
 TABLE, COLUMN = "presentations", "presented_sealed"
 PREFIX = "KABAO1:"
@@ -137,10 +138,12 @@ def create(
     now: datetime,
     person_id: UUID | None = None,
     also: Mapping[UUID, Iterable[str]] | None = None,
+    statement: str | None = None,
 ) -> QrCode:
     """Make a code that shows the chosen fields of the holder's own licence, and of others `also`, and withdraw the ones before it.
 
-    `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate.
+    `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate. With a `statement` (one of
+    `statements.KINDS`) the code stands for that alone, and for nothing of the licence.
     Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown, TooManyLicences.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
@@ -155,6 +158,9 @@ def create(
         one: _present(session, licences[one], set(names), holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
         for one, names in wanted.items()
     }
+    if statement is not None:
+        said = _state(session, licences[licence_id], statement, holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
+        made = {licence_id: ([statement], said)}
     shown, (first, *others) = made[licence_id][0], made
     row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
     row["also"] = {str(one): made[one][0] for one in others} or None
@@ -248,6 +254,15 @@ def _present(
     binding = {"iat": int(now.timestamp()), "aud": audience(settings), "nonce": _nonce(code_hash), "sd_hash": sd_jwt.sd_hash(text)}
     bound = holder_keys.sign(credential.holder_key_sealed, binding, credential_id=credential.id, typ="kb+jwt")
     return [str(disclosure.name) for disclosure in disclosures], text + bound
+
+
+def _state(session: Session, licence: Licence, kind: str, *, holder_id: UUID, settings: Settings, code_hash: bytes, now: datetime) -> str:
+    """Return a statement about a holder, or that they hold a licence of this kind, bound to this code."""
+    born = directory.number_of(directory.get_subject(session, holder_id)).born
+    if kind not in statements.offered_for(born) or licence.state_at(now) is not LicenceState.VALID:
+        raise FieldUnknown(field="statement")
+    value = statements.value_of(kind, born=born, licence_name=type_of(licence).name, today=china_date(now))
+    return statements.make(settings, kind, value, audience=audience(settings), nonce=_nonce(code_hash), now=now, lifetime=settings.qr_lifetime)
 
 
 def _secret_of(content: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.signin.callers import matched
+from idp.subjects import directory
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -21,7 +22,7 @@ from runtime.settings import Settings
 from wallet.holding import cards, history
 from wallet.holding.cards import Card
 from wallet.holding.history import Entry
-from wallet.presenting import choosing, qr_codes, showing
+from wallet.presenting import choosing, qr_codes, showing, statements
 from wallet.presenting.choosing import OWN, PRESETS, Choice, ChooseForm
 
 show = Blueprint("show", __name__, template_folder="templates")
@@ -41,8 +42,7 @@ def choose(licence_id: UUID) -> str:
     """Ask which fields to show."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
-        others = _others(session, card)
-    form = _form(choices, others)
+        form = _form(session, choices, _others(session, card))
     remembered = browser.get(REMEMBERED, {}).get(card.type.code)
     if remembered in dict(PRESETS) and remembered != OWN:
         form.preset.data = remembered
@@ -56,12 +56,12 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
     with transaction() as session:
         card, choices = _choices(session, licence_id)
         others = _others(session, card)
-        form = _form(choices, others)
+        form = _form(session, choices, others)
         if not form.validate_on_submit():
             return _form_page(card, choices, form), 422
-        also = {one.id: form.wanted_of(_choices_of(session, one)) for one in others if str(one.id) in (form.also.data or ())}
+        also = {one.id: form.wanted_of(_choices_of(session, one)) for one in others if str(one.id) in (form.also.data or ()) and not form.statement}
         who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id}
-        code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), also=also, now=now())
+        code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), also=also, statement=form.statement, now=now())
     _remember(card, form.preset.data)
     browser[KEPT] = {"id": str(code.id), "content": code.content}
     return redirect(f"/wallet/cards/{licence_id}/codes/{code.id}", 303)
@@ -121,9 +121,11 @@ def _remember(card: Card, preset: str) -> None:
     browser[REMEMBERED] = dict(list(kept.items())[-MOST_REMEMBERED:])
 
 
-def _form(choices: list[Choice], others: list[Card]) -> ChooseForm:
+def _form(session: Session, choices: list[Choice], others: list[Card]) -> ChooseForm:
     form = ChooseForm()
     form.offer(choices, others)
+    born = directory.number_of(directory.get_subject(session, g.signed_in.holder_id)).born
+    form.leave_out(*(set(statements.KINDS) - set(statements.offered_for(born))))
     return form
 
 
@@ -144,7 +146,7 @@ def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None
         spoken=showing.spoken(content),
         fields=shown.fields,
         also=also,
-        preset=browser.get(REMEMBERED, {}).get(card.type.code) if also else None,
+        preset=browser.get(REMEMBERED, {}).get(card.type.code) if also else next((one for one in shown.fields if one in statements.KINDS), None),
         labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, shown.fields)],
         lifetime=int(settings.qr_lifetime.total_seconds()),
     )

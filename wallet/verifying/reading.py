@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from runtime.languages import Text, text_of
-from wallet.holding.cards import in_order, label_of
+from wallet.holding.cards import LABELS_OF_EVERY_LICENCE, in_order, label_of
 from wallet.holding.uses import Way
 from wallet.issuing import copy_marks
 from wallet.issuing.copy_marks import Marking
@@ -19,6 +19,7 @@ from wallet.verifying.checks import Reason, Result
 from wallet.verifying.receipts import VALID, Receipt
 
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
+YES_NO = {True: Text("是", "Yes"), False: Text("否", "No")}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
 BASES = {
     Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
@@ -125,7 +126,8 @@ def _check(name: str, result: Result, why: Text | None) -> CheckLine:
 
 def _field(licence_type: LicenceType | None, name: str, value: Any) -> FieldLine:
     if licence_type is None:
-        return FieldLine(Text(name, name), None if value is None else str(value))
+        said = YES_NO[value] if isinstance(value, bool) else value
+        return FieldLine(LABELS_OF_EVERY_LICENCE.get(name, Text(name, name)), None if said is None else str(said))
     known = licence_type.find_field(name)
     shown = None if value is None else known.shown(value) if known else str(value)
     return FieldLine(label_of(licence_type, name), shown)

@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
-from wallet.presenting import qr_codes
+from wallet.presenting import qr_codes, statements
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
@@ -160,6 +160,8 @@ class Register:
         Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status
         entry lent to a licence of another type, issuer or identifier tells nothing.
         """
+        if claims["iss"] == statements.issuer(self.settings):
+            return IN_FORCE  # it says how things stood when it was made, and is over with its code
         listed = find_listed(claims["iss"])
         if listed is not None:
             self.foreign_state = foreign_status.status_of(self.settings, listed, claims, now=self.now)
@@ -284,7 +286,9 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
 def _summary(
     register: Register, licence_type: LicenceType | None, claims: Mapping[str, Any], known: Standing | Licence | None
 ) -> dict[str, Any] | None:
-    """Return the licence as the answer names it, None if not even its issuer is believed."""
+    """Return the licence as the answer names it, None if not even its issuer is believed; of a yes or no, that it is one."""
+    if claims.get("iss") == statements.issuer(register.settings):
+        return _statement_summary(str(claims.get("vct")))
     if licence_type is None:
         return None
     identifier, listed = str(claims.get("licence_identifier") or ""), find_listed(claims.get("iss"))
@@ -293,6 +297,12 @@ def _summary(
     state = known.state_at(register.now).value if known else "unknown"
     issuer_code = str(claims["iss"]).removeprefix(certificates.department_uri(register.settings, ""))
     return summary_of(licence_type, identifier=identifier, issuer_code=issuer_code, state=state)
+
+
+def _statement_summary(vct: str) -> dict[str, Any]:
+    kind = vct.removeprefix(statements.TYPE_PREFIX)
+    issuer = {"code": "", "name": {"zh": "卡包", "en": "Kabao"}}
+    return {"type": vct, "version": 1, "slug": kind, "name": statements.NAME.as_json(), "identifier": "", "issuer": issuer, "state": IN_FORCE}
 
 
 def _state_at(register: Register, known: Standing | Licence | None, at: date | datetime) -> dict[str, Any]:
