@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
@@ -20,8 +21,12 @@ from tests.served import Kabao, kabao, send
 from tests.world_clients import System, bearer, new_portal, new_system
 from tests.world_people import BROWSER, Person, new_person, open_account, sign_in
 from tests.world_wallet import example_dates, example_fields, new_department, new_licence
+from wallet.holding import marked_copies
+from wallet.issuing.copy_marks import Marking
+from wallet.issuing.documents import kept
 from wallet.presenting import qr_codes
 from wallet.register.catalogue import get_type
+from wallet.register.licences import get_licence
 
 MANY = 200
 ROUNDS = range(3)
@@ -148,3 +153,16 @@ def authorize(world: World) -> tuple[str, str]:
         answer = send(connection, "GET", f"/authorize?{urlencode(asked)}", headers={**BROWSER, "Cookie": f"kabao_session={cookie.value}"})
     assert answer.status in (302, 303), answer.text
     return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0], verifier
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_the_link_of_a_marked_copy_gives_it_to_one_of_two_hundred(world: World, _: int) -> None:
+    settings, marking = world.kabao.app.extensions["kabao_settings"], Marking("示例局", "办事", now(), now() + timedelta(days=7), "某人")
+    with world.kabao.world() as session:
+        drafted = kept.draft(session, settings, get_licence(session, world.licence_id), kind="a4", now=now())
+        link = marked_copies.keep(session, drafted, b"%PDF-", marking, person_id=world.subject_id, now=now())
+    answers = at_once(world.kabao.processes, "POST", f"/copies/{link.secret}", [{}] * MANY)
+    assert statuses(answers) == {200: 1, 410: MANY - 1}
+    assert world.count("SELECT count(*) FROM uses WHERE way = 'copy-fetched'") == world.count(
+        "SELECT count(*) FROM marked_copies WHERE fetched_at IS NOT NULL AND pdf_sealed IS NULL"
+    )

@@ -90,16 +90,16 @@ def desk() -> Response:
     return _desk_page(AnswerForm())
 
 
-@rating_pages.route("/desk/ratings/<uuid:rating_id>", methods=["POST"])
+@rating_pages.route("/desk/ratings/<uuid:reference>", methods=["POST"])
 @allow(officer)
-def answer(rating_id: UUID) -> AnyResponse:
+def answer(reference: UUID) -> AnyResponse:
     """Answer a complaint."""
     form = AnswerForm()
     if not form.validate():
-        return _desk_page(form, answering=rating_id, status=422)
+        return _desk_page(form, answering=reference, status=422)
     words, officer_id = form.answer.data.strip(), g.signed_in.subject_id
     with transaction() as session:
-        ratings.answer(session, rating_id, department=g.officer_of, officer_id=officer_id, words=words, now=now())
+        ratings.answer(session, reference, department=g.officer_of, officer_id=officer_id, words=words, now=now())
     flash(str(Text("已答复，并已通知评价人。", "Answered, and told whoever complained.")), "success")
     return redirect("/desk/ratings", 303)
 

@@ -7,9 +7,9 @@ gave the rating. Both rest sealed.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import Index, SmallInteger, func, select, update
+from sqlalchemy import Index, SmallInteger, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -70,11 +70,15 @@ class RatingNotFound(Refusal):
 
 
 class Rating(Base):
-    """What was said of a use, whose id it has. `type_code` is empty where the licence is not issued yet."""
+    """What was said of a use, whose id it has. `type_code` is empty where the licence is not issued yet.
+
+    The department knows it by `reference`, which is random: a use's id tells its moment, by which a receipt could be found.
+    """
 
     __tablename__ = TABLE
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    reference: Mapped[UUID]
     department: Mapped[str]
     type_code: Mapped[str]
     person_id: Mapped[UUID]
@@ -186,6 +190,7 @@ def rate(session: Session, use: Use, *, score: int, words: str, person_id: UUID,
     row = {
         "holder_id": use.holder_id,
         "id": use.id,
+        "reference": uuid4(),
         "department": use.department,
         "type_code": type_of_use(session, use),
         "person_id": person_id,
@@ -228,20 +233,20 @@ def complaints_of(session: Session, department: str) -> list[Rating]:
     return [*waiting, *session.scalars(answered)]
 
 
-def answer(session: Session, rating_id: UUID, *, department: str, officer_id: UUID, words: str, now: datetime) -> None:
+def answer(session: Session, reference: UUID, *, department: str, officer_id: UUID, words: str, now: datetime) -> None:
     """Answer a complaint, once, and tell whoever made it; raises RatingNotFound, for another department's too."""
-    sealed = sealing.seal(words, table=TABLE, column="answer_sealed", row=rating_id)
-    waits = Rating.id == rating_id, Rating.department == department, Rating.score <= WORST, Rating.answered_at.is_(None)
-    answered = update(Rating).where(*waits).values(answer_sealed=sealed, answered_at=now, answered_by=officer_id)
-    row = session.execute(answered.returning(Rating.holder_id, Rating.person_id), execution_options={"synchronize_session": False}).one_or_none()
+    waits = Rating.reference == reference, Rating.department == department, Rating.score <= WORST, Rating.answered_at.is_(None)
+    row = session.scalars(select(Rating).where(*waits).with_for_update()).one_or_none()
     if row is None:
         raise RatingNotFound
-    ledger.record(session, "rating.answered", actor=f"subject:{officer_id}", object_id=rating_id, subject_id=row.holder_id, now=now)
+    row.answer_sealed = sealing.seal(words, table=TABLE, column="answer_sealed", row=row.id)
+    row.answered_at, row.answered_by = now, officer_id
+    ledger.record(session, "rating.answered", actor=f"subject:{officer_id}", object_id=row.id, subject_id=row.holder_id, now=now)
     try:
         name: Text = get_department(department).name
     except DepartmentNotFound:
         name = Text(department, department)
-    notices.tell(session, row.person_id, "rating.answered", now=now, link=f"/wallet/history/{rating_id}/rating", department=name)
+    notices.tell(session, row.person_id, "rating.answered", now=now, link=f"/wallet/history/{row.id}/rating", department=name)
 
 
 def overview(session: Session, *, now: datetime) -> list[Overview]:

@@ -24,6 +24,7 @@ from tests.wallet.verifying.test_one_door import made, picture_of
 from tests.wallet.verifying.test_verifications_api import whole
 from tests.world_verifying import Counter
 from wallet.issuing import status_building
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.life import revoke_licence
 from wallet.issuing.trust_list import ListedService
 from wallet.register.departments import Action, Authority, withdraw
@@ -161,6 +162,24 @@ def test_the_command_tells_by_its_exit_code(counter: Counter, files: Path) -> No
     with clock.shifted(timedelta(hours=25)):
         over = run(files, "-", stdin=whole(counter))
     assert (over.exit_code, "fetch a newer one" in over.output) == (2, True)
+
+
+def marked(lasts: timedelta) -> Marking:
+    return Marking("示例市住建局", "办理施工许可", now(), now() + lasts, "某人")
+
+
+@pytest.mark.parametrize("kind", ["pdf", "compact"])
+def test_the_command_says_for_whom_a_copy_was_made_and_that_it_is_over(counter: Counter, files: Path, kind: str) -> None:
+    for name, lasts in (("good", timedelta(days=2)), ("over", -timedelta(seconds=1))):
+        shown = made(counter, kind, marking=marked(lasts))
+        (files / name).write_bytes(shown if isinstance(shown, bytes) else shown.encode())
+    good, over = run(files, files / "good"), run(files, files / "over")
+    assert (good.exit_code, over.exit_code) == (0, 1), over.output
+    for told in (good, over):
+        assert "made_for: 示例市住建局" in told.output
+        assert "cause: 办理施工许可" in told.output
+    assert "NOT VERIFIED: expired" in over.output
+    assert "某人" not in good.output + over.output
 
 
 def test_a_bundle_is_shown(counter: Counter, files: Path) -> None:

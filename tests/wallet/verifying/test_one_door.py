@@ -21,6 +21,7 @@ from tests.wallet.verifying.test_verifications_api import failed, whole
 from tests.world_verifying import Counter
 from wallet.issuing import compact, formats, status_lists
 from wallet.issuing.contents import content_of
+from wallet.issuing.copy_marks import Marking
 from wallet.issuing.credentials import credential_of
 from wallet.issuing.documents import sealed
 from wallet.issuing.formats import FORMATS
@@ -32,16 +33,17 @@ UNBOUND = {"binding": "none"}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 
 
-def made(counter: Counter, kind: str, *, holder_key: dict[str, Any] | None = None) -> Any:
+def made(counter: Counter, kind: str, *, holder_key: dict[str, Any] | None = None, marking: Marking | None = None) -> Any:
     """The licence in a form, with the place in the status list that its credential here has."""
     settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         content, place = content_of(session, settings, counter.licence), credential_of(session, counter.licence).place
     if kind == "compact":
         fields = ("holder_name", "licence_identifier")
-        return compact.make(settings, content, fields=fields, fresh_for=timedelta(minutes=5), now=now(), place=place)
+        return compact.make(settings, content, fields=fields, fresh_for=timedelta(minutes=5), now=now(), place=place, marking=marking)
     if kind == "pdf":
-        return sealed.make(settings, content, issuer=Text("示例市公安局", "Example Police"), place=place, kind="a4", now=now())
+        issuer = Text("示例市公安局", "Example Police")
+        return sealed.make(settings, content, issuer=issuer, place=place, kind="a4", now=now(), marking=marking)
     return FORMATS[kind].make(settings, content, holder_key=holder_key, place=place, now=now())
 
 
