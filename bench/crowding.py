@@ -13,9 +13,18 @@ from runtime.clock import now
 from runtime.database import Base, engine, transaction
 from runtime.settings import Settings
 from wallet.issuing import status_lists
+from wallet.issuing.desk.counting_jobs import add_up_counts
 
 CHUNK = 50_000
-TABLES = ("subjects", "licences", "licence_turns", "credentials", "status_entries", "events", "ledger_entries")
+TABLES = (
+    "subjects",
+    "licences",
+    "licence_turns",
+    "credentials",
+    "status_entries",
+    "events",
+    "ledger_entries",
+)
 IDS = """
     CREATE OR REPLACE FUNCTION pg_temp.made_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
         SELECT (lpad(to_hex((kind::bigint << 36) + n), 12, '0') || '70008' || lpad(to_hex(n * 2654435761 % 1000000007 + kind), 15, '0'))::uuid $$
@@ -77,9 +86,10 @@ def crowd(settings: Settings, *, first: int, last: int, like: UUID, holder: UUID
             taken = "INSERT INTO status_entries SELECT :list, n * 10007 % 1048576, 0 FROM generate_series(CAST(:begin AS bigint), :end) n"
             session.execute(text(taken), {"list": list_id, "begin": begin, "end": end})
             session.execute(text("UPDATE status_lists SET is_open = false WHERE id = :list"), {"list": list_id})
+    add_up_counts()  # as the worker does meanwhile
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text(f"VACUUM (ANALYZE) {', '.join(TABLES)}"))
+        connection.execute(text(f"VACUUM (ANALYZE) {', '.join(TABLES)}, licence_counts, licence_count_changes"))
 
 
 def _statement(table: str, members: dict[str, str]) -> str:

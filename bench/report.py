@@ -12,6 +12,25 @@ from bench.bare import Bare
 from bench.measuring import Budget, Measured
 
 WIDTH = 150
+# What is measured by a command of its own, since it needs a stand of its own or takes long: the command, its rows, what they may cost, how long.
+FURTHER = (
+    (
+        "bench.issuing",
+        "issue by API; each line of a batch; credentials by OpenID4VCI; a sealed PDF; an act",
+        "issue by API 2 ms CPU",
+        "1 min",
+    ),
+    ("bench.formats", "each form of a licence by itself: SD-JWT VC, mdoc, VC-JWT, sealed PDF, compact code", "-", "1 min"),
+    ("bench.delivery", "from an act to the webhook, and to the status list", "status list 2 s", "1 min"),
+    ("bench.growth", "register and desk at 10^4, 10^5 and 10^6 licences", "1.2 times the first", "20 min"),
+    ("bench.batches", "a batch of 100,000 lines, killed half-way", "bounded memory", "10 min"),
+    ("bench.imports", "`kabao licence import` of 100,000 rows, CSV and XLSX", "bounded memory", "10 min"),
+    ("bench.beside", "tokens beside oidc-provider", "-", "1 min"),
+    ("bench.verifying", "verifying in batches and asking any wallet", "see there", "1 min"),
+    ("bench.statuses", "building and reading status lists", "-", "1 min"),
+    ("bench.grants", "codes and tokens in a full database", "-", "1 min"),
+    ("bench.rotation", "sealing a register anew", "-", "1 min"),
+)
 
 
 def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -> None:
@@ -20,6 +39,7 @@ def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -
     console.print(_paths(measured))
     if bare:
         console.print(_acts(bare))
+        console.print(_further())
 
 
 def say_where(console: Console) -> None:
@@ -49,6 +69,13 @@ def _acts(bare: Sequence[Bare]) -> Table:
     table.add_column("ms", justify="right")
     for one in bare:
         table.add_row(one.title, f"{one.ms:.3f}")
+    return table
+
+
+def _further() -> Table:
+    table = Table("by python -m", "what", "budget", "takes", title="Measured by commands of their own", title_justify="left")
+    for row in FURTHER:
+        table.add_row(*row)
     return table
 
 

@@ -1,9 +1,12 @@
 """Every benchmark runs, for a moment, and is answered without an error; how fast is not asked here."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
-from bench import delivery, grants, growth, issuing, rotation, starting, verifying
+import bench
+from bench import delivery, grants, growth, imports, issuing, report, rotation, starting, verifying
 from bench.__main__ import ALL, main
 from bench.bare import bare_costs
 from bench.load import drive, raw
@@ -41,6 +44,17 @@ def test_the_command_says_which_paths_there_are() -> None:
     done = CliRunner().invoke(main, ["--help"])
     assert done.exit_code == 0
     assert "token" in done.output
+
+
+def test_every_measurement_of_its_own_is_named_beside_the_paths_and_none_that_there_is_not() -> None:
+    ours = {f"bench.{path.stem}" for path in Path(bench.__file__).parent.glob("*.py") if "@click.command" in path.read_text()}
+    assert {command for command, *_ in report.FURTHER} == ours - {"bench.__main__"}
+
+
+def test_imports_are_measured() -> None:
+    done = CliRunner().invoke(imports.main, ["--rows", "200"])
+    assert done.exit_code == 0, done.output
+    assert "licences=396" in done.output
 
 
 def test_issuing_is_measured() -> None:

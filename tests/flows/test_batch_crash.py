@@ -1,11 +1,14 @@
-"""A batch whose service is killed half-way, and that is sent again: each good line once, each bad line reported."""
+"""A batch whose service is killed half-way, and that is sent again: each good line once, be it a licence or an act, each bad line reported."""
 
+import json
 import statistics
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
 
 from demo import postgres
 from tests.batch_sending import File, Sent, found_in, invent_file, peak_memory, send_batch
@@ -13,8 +16,11 @@ from tests.served import Kabao, kabao
 from tests.world_clients import System, new_system
 from tests.world_wallet import new_department
 from wallet.issuing.batch_groups import GROUP
+from wallet.register import counts
+from wallet.register.turns import LicenceTurn
 
 LINES = 2_000
+WHY = {"reason": "批量办理测试", "legal_basis": "《测试办法》第一条"}
 MOST_MEMORY = 400 * 1024 * 1024
 pytestmark = pytest.mark.slow
 
@@ -63,6 +69,37 @@ def test_a_batch_killed_half_way_and_sent_again_issues_each_good_line_once(serve
     later = send_batch(processes, file.lines, token=token, key="crash", query="")
     assert later.results == again.results
     assert found_in(served) == found
+
+
+def test_a_batch_of_acts_killed_on_its_way_and_sent_again_does_each_act_once(served: Kabao, system: System) -> None:
+    """Every other licence is suspended, the others are replaced; what was answered before the crash stands, word for word."""
+    processes, count = served.processes, 4 * GROUP
+    few, token = invent_file(served, count, one_bad_in=count * 4), served.token(system, "licences:issue")
+    issued = send_batch(processes, few.lines, token=token, key="to act on").results
+    lines = [
+        json.dumps({"act": ("suspend", "replace")[line % 2], "licence": issued[line]["licence"]["id"], **WHY}).encode() for line in sorted(issued)
+    ]
+    before = found_in(served)
+
+    def kill_early(_: Sent) -> None:
+        if "serve" in processes.running:
+            processes.kill("serve")
+
+    first = send_batch(processes, lines, token=token, key="acts", heard=kill_early)
+    assert first.broke_off
+    assert 0 < len(first.results) < count
+    processes.serve()
+    again = send_batch(processes, lines, token=served.token(system, "licences:issue"), key="acts")
+    assert (again.broke_off, again.last) == (False, None)
+    assert [again.results[line]["status"] for line in range(1, count + 1)] == [201] * count
+    assert {line: again.results[line] for line in first.results} == first.results
+    found = found_in(served)
+    assert (found.licences - before.licences, found.credentials - before.credentials) == (count // 2, count // 2)
+    with served.world() as session:
+        ids = [UUID(one["licence"]["id"]) for one in issued.values()]
+        turns = session.execute(select(LicenceTurn.act, func.count()).where(LicenceTurn.licence_id.in_(ids)).group_by(LicenceTurn.act))
+        assert dict(turns.tuples()) == {"issue": count, "suspend": count // 2, "replace": count // 2}
+        assert list(counts.recount(session)) == []
 
 
 def test_others_are_answered_while_a_batch_goes_on(served: Kabao, system: System) -> None:

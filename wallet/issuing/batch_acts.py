@@ -69,6 +69,8 @@ def act(session: Session, settings: Settings, licence: Licence, request: ActRequ
     try:
         with session.begin_nested():
             return act_on(session, settings, licence, request, department=department, now=now)
+    except LicenceNotFound as error:  # such as one that is not to be taken over: nothing was written
+        raise LicenceNotFound(error.reason, field="licence") from error
     except Refusal:
         _read_again(session, licence.holder_id)
         raise

@@ -86,7 +86,7 @@ def recount(session: Session, *, mend: bool = False) -> Iterator[Difference]:
 
 ADD_UP = text("""
 WITH taken AS (
-    DELETE FROM licence_count_changes WHERE (department, id) IN (SELECT department, id FROM licence_count_changes LIMIT :most FOR UPDATE SKIP LOCKED)
+    DELETE FROM licence_count_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM licence_count_changes LIMIT :most FOR UPDATE SKIP LOCKED))
     RETURNING department, kind, day, what, type_code, change
 ), added AS (
     INSERT INTO licence_counts AS known (department, kind, day, what, type_code, count)
