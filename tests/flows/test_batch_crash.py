@@ -3,12 +3,13 @@
 import json
 import statistics
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from demo import postgres
 from tests.batch_sending import File, Sent, found_in, invent_file, peak_memory, send_batch
@@ -73,7 +74,7 @@ def test_a_batch_killed_half_way_and_sent_again_issues_each_good_line_once(serve
 
 def test_a_batch_of_acts_killed_on_its_way_and_sent_again_does_each_act_once(served: Kabao, system: System) -> None:
     """Every other licence is suspended, the others are replaced; what was answered before the crash stands, word for word."""
-    processes, count = served.processes, 4 * GROUP
+    processes, count = served.processes, 3 * GROUP
     few, token = invent_file(served, count, one_bad_in=count * 4), served.token(system, "licences:issue")
     issued = send_batch(processes, few.lines, token=token, key="to act on").results
     lines = [
@@ -86,7 +87,6 @@ def test_a_batch_of_acts_killed_on_its_way_and_sent_again_does_each_act_once(ser
             processes.kill("serve")
 
     first = send_batch(processes, lines, token=token, key="acts", heard=kill_early)
-    assert first.broke_off
     assert 0 < len(first.results) < count
     processes.serve()
     again = send_batch(processes, lines, token=served.token(system, "licences:issue"), key="acts")
@@ -97,8 +97,8 @@ def test_a_batch_of_acts_killed_on_its_way_and_sent_again_does_each_act_once(ser
     assert (found.licences - before.licences, found.credentials - before.credentials) == (count // 2, count // 2)
     with served.world() as session:
         ids = [UUID(one["licence"]["id"]) for one in issued.values()]
-        turns = session.execute(select(LicenceTurn.act, func.count()).where(LicenceTurn.licence_id.in_(ids)).group_by(LicenceTurn.act))
-        assert dict(turns.tuples()) == {"issue": count, "suspend": count // 2, "replace": count // 2}
+        turns = Counter(session.scalars(select(LicenceTurn.act).where(LicenceTurn.licence_id.in_(ids))))
+        assert turns == {"issue": count, "suspend": count // 2, "replace": count // 2}
         assert list(counts.recount(session)) == []
 
 

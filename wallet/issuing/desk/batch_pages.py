@@ -94,8 +94,10 @@ def rows(batch_id: UUID, which: str) -> Response:
 @batch_desk.route("/desk/batches/tables/<slug>", methods=["GET"])
 @allow(officer)
 def blank(slug: str) -> Response:
-    """Give the empty table of a type."""
-    return _file([tables.blank_table(get_type(slug))], f"kabao-{get_type(slug).slug}.csv")
+    """Give the empty table of a type, or that of acts on its licences."""
+    licence_type, acts = get_type(slug), request.args.get("acts") == "1"
+    table = tables.blank_table_of_acts(licence_type) if acts else tables.blank_table(licence_type)
+    return _file([table], f"kabao-{licence_type.slug}{'-acts' if acts else ''}.csv")
 
 
 def _start(slug: str, file: FileStorage) -> UUID:
@@ -106,7 +108,8 @@ def _start(slug: str, file: FileStorage) -> UUID:
         file.save(kept)
         kept.flush()
         terms: dict[str, Any] = {"name": Path(file.filename or "").name[:100], "department": g.officer_of, "officer": g.signed_in.subject_id}
-        with uploads.reading(Path(kept.name), mapping_text=tables.mapping_of(licence_type)) as read, transaction() as session:
+        mappings = {"mapping_text": tables.mapping_of(licence_type), "mapping_of_acts": tables.mapping_of_acts(licence_type)}
+        with uploads.reading(Path(kept.name), **mappings) as read, transaction() as session:
             return uploads.start(session, read, **terms, now=now())
 
 

@@ -1,4 +1,4 @@
-"""The table that officers fill in to issue many licences of a type: its columns are the type's own words, so that nobody writes a mapping."""
+"""The tables that officers fill in, to issue many licences of a type or act on them: columns in plain words, so that nobody writes a mapping."""
 
 import csv
 import io
@@ -6,10 +6,12 @@ import io
 import yaml
 
 from wallet.issuing.importing.reasons import harmless
+from wallet.register.acts import Act
 from wallet.register.definitions import LicenceType
 
 NUMBER, NAME, FROM, UNTIL, LICENCE_NUMBER = "持证主体号码", "持证主体名称", "有效期自", "有效期至", "证照编号"
 EXAMPLE_OF_A_PERSON, EXAMPLE_OF_AN_ORGANISATION = "379999199001010027", "91379999MA0000001X"
+ACT, IDENTIFIER, REASON, BASIS, EFFECTIVE, TO = "业务", "证照标识", "理由", "法律依据", "生效日期", "转往部门"
 BOM = "\ufeff"
 
 
@@ -28,9 +30,27 @@ def columns_of(licence_type: LicenceType) -> dict[str, str]:
     return columns
 
 
+def columns_of_acts(licence_type: LicenceType) -> dict[str, str]:
+    """Return the columns of the table of acts on licences of a type: what is done, to which, why, and what changes."""
+    acts = {"act": ACT, "licence": IDENTIFIER, "reason": REASON, "legal_basis": BASIS, "effective_on": EFFECTIVE, "to": TO}
+    changes = {member: label for member, label in columns_of(licence_type).items() if member not in ("holder.number", "holder.name", "valid_from")}
+    return {**acts, **{member: f"{label}（{member}）" if label in acts.values() else label for member, label in changes.items()}}
+
+
 def mapping_of(licence_type: LicenceType) -> str:
     """Return the mapping of a type's table, as an import takes it."""
     return yaml.safe_dump({"type": licence_type.slug, "columns": columns_of(licence_type)}, allow_unicode=True, sort_keys=False)
+
+
+def mapping_of_acts(licence_type: LicenceType) -> str:
+    """Return the mapping of the table of acts."""
+    return yaml.safe_dump({"type": licence_type.slug, "columns": columns_of_acts(licence_type)}, allow_unicode=True, sort_keys=False)
+
+
+def blank_table_of_acts(licence_type: LicenceType) -> str:
+    """Return the table of acts as a CSV file that spreadsheets open, with one line as an example."""
+    example = {"act": Act.SUSPEND.text.zh, "licence": "1.2.156.3005.2.…", "reason": "示例", "legal_basis": "《示例办法》第一条"}
+    return _written(columns_of_acts(licence_type), example)
 
 
 def blank_table(licence_type: LicenceType) -> str:
@@ -38,7 +58,10 @@ def blank_table(licence_type: LicenceType) -> str:
     shown = {f"fields.{one.name}": one.choices[str(one.example)].zh if one.choices else str(one.example) for one in licence_type.fields}
     holder = EXAMPLE_OF_AN_ORGANISATION if licence_type.holder == "organisation" else EXAMPLE_OF_A_PERSON
     example = {"holder.number": holder, "holder.name": "示例", "valid_from": "2026-01-01", "valid_until": "2031-12-31", **shown}
-    columns = columns_of(licence_type)
+    return _written(columns_of(licence_type), example)
+
+
+def _written(columns: dict[str, str], example: dict[str, str]) -> str:
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow([harmless(name) for name in columns.values()])

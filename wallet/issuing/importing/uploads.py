@@ -31,7 +31,7 @@ from wallet.issuing import batches
 from wallet.issuing.batch_groups import GROUP, Work
 from wallet.issuing.batches import Batch, Outcome
 from wallet.issuing.importing import running
-from wallet.issuing.importing.mappings import FaultyMapping, Mapping, read_mapping
+from wallet.issuing.importing.mappings import ACT, FaultyMapping, Mapping, read_mapping
 from wallet.issuing.importing.reasons import CsvRows, RejectedRows
 from wallet.issuing.importing.tables import Row, open_table
 
@@ -119,11 +119,16 @@ class Progress:
 
 
 @contextmanager
-def reading(file: Path, *, mapping_text: str, sheet: str = "") -> Iterator[ReadFile]:
-    """Read and seal a whole file, before any transaction, and keep it for the block; raises MappingRefused, TableUnreadable, TooManyRows."""
-    mapping = _mapping(mapping_text)
+def reading(file: Path, *, mapping_text: str, mapping_of_acts: str = "", sheet: str = "") -> Iterator[ReadFile]:
+    """Read and seal a whole file, before any transaction, and keep it for the block; raises MappingRefused, TableUnreadable, TooManyRows.
+
+    A table that has the column of what is to be done is read by `mapping_of_acts`, if there is one.
+    """
+    mapping, acts = _mapping(mapping_text), _mapping(mapping_of_acts) if mapping_of_acts else None
     with TemporaryFile() as kept:
         with open_table(file, sheet=sheet) as table:
+            if acts is not None and acts.column_of(ACT) in table.columns:
+                mapping, mapping_text = acts, mapping_of_acts
             if missing := mapping.missing(table.columns):
                 raise MappingRefused("a column is missing", shown=Text(f"文件没有“{missing[0]}”列。", f"The file has no column {missing[0]}."))
             lines, parts = _seal_rows(table.rows, kept)

@@ -51,7 +51,10 @@ def test_the_table_of_each_type_fits_its_mapping(app: Flask, department: str, sl
     licence_type = DEFINITIONS[slug]
     with app.app_context():
         mapping = read_mapping(tables.mapping_of(licence_type))
+        acts = read_mapping(tables.mapping_of_acts(licence_type))
     names = next(csv.reader(io.StringIO(tables.blank_table(licence_type).removeprefix(tables.BOM))))
+    assert acts.acts
+    assert acts.missing(list(tables.columns_of_acts(licence_type).values())) == []
     assert mapping.missing(names) == []
     assert len(set(names)) == len(names)
 
@@ -74,6 +77,23 @@ def test_good_rows_are_issued_and_bad_ones_come_back(app: Flask, officer: Office
     issued = officer.post(f"{answer.location}/issued", answer.location)
     assert person.number in issued.text
     assert "1.2.156.3005.2." in issued.text
+
+
+def test_the_table_of_acts_is_told_by_its_columns_and_does_what_it_says(app: Flask, officer: Officer, person: Person, settings: Settings) -> None:
+    page = officer.issued(person)
+    blank = officer.get("/desk/batches/tables/driving-licence?acts=1")
+    assert blank.headers["Content-Disposition"] == 'attachment; filename="kabao-driving-licence-acts.csv"'
+    names, example = csv.reader(io.StringIO(blank.text.removeprefix(tables.BOM)))
+    row = dict(zip(names, example, strict=True)) | {tables.IDENTIFIER: page.rsplit("/", 1)[1]}
+    out = io.StringIO()
+    csv.writer(out).writerows([names, row.values(), (row | {tables.ACT: "改名"}).values()])
+    answer = hand_in(officer, out.getvalue().encode())
+    assert answer.status_code == 303, answer.text[:900]
+    work(app, settings, answer.location)
+    after = officer.get(answer.location).text
+    assert (re.search(r'id="issued">1<', after) is not None, re.search(r'id="rejected">1<', after) is not None) == (True, True)
+    assert "没有此项业务" in officer.post(f"{answer.location}/rejected", answer.location).text
+    assert "state--suspended" in officer.get(page).text
 
 
 def test_no_connection_is_held_while_a_file_is_read(app: Flask, officer: Officer, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
