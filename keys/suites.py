@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -72,13 +73,20 @@ def suite_of(key: PrivateKey | PublicKey) -> Suite:
 
 def algorithms_of(key: PrivateKey | PublicKey) -> tuple[str, ...]:
     """Return the names under which a key may sign, the usual one first; raises ValueError for a kind of key that is not supported."""
-    if isinstance(key, (Ed25519PrivateKey, Ed25519PublicKey)):
+    names = _names_of(type(key))
+    if not names or (names[0] == ES256.name and not isinstance(key.curve, SECP256R1)):  # type: ignore[union-attr]
+        raise ValueError("a key of a kind that is not supported")
+    return names
+
+
+@lru_cache(maxsize=64)
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of a kind of key, of elliptic ones if they are on P-256; to ask of what kind a key is takes as long as to hash a page."""
+    if issubclass(kind, (Ed25519PrivateKey, Ed25519PublicKey)):
         return EDDSA.name, ED25519.name
-    if isinstance(key, (RSAPrivateKey, RSAPublicKey)):
+    if issubclass(kind, (RSAPrivateKey, RSAPublicKey)):
         return PS256.name, RS256.name
-    if isinstance(key, (EllipticCurvePrivateKey, EllipticCurvePublicKey)) and isinstance(key.curve, SECP256R1):
-        return (ES256.name,)
-    raise ValueError("a key of a kind that is not supported")
+    return (ES256.name,) if issubclass(kind, (EllipticCurvePrivateKey, EllipticCurvePublicKey)) else ()
 
 
 def sign(key: PrivateKey, data: bytes, *, suite: str) -> bytes:

@@ -1,6 +1,5 @@
 """Attesting a look at a licence: the signed receipt, its row in the ledger, and the line in the holder's history."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +10,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from keys import ring, sealing
-from runtime import ledger
+from runtime import compact_json, ledger
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.settings import Settings
@@ -90,7 +89,7 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
         "type_code": finding.type_code,
         "ledger_entry_id": entry_id,
         "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
-        "answer_sealed": sealing.seal(json.dumps(answer), table=TABLE, column="answer_sealed", row=receipt_id),
+        "answer_sealed": sealing.seal(compact_json.write(answer).decode(), table=TABLE, column="answer_sealed", row=receipt_id),
     }
     entry = _entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now)
     uses = [_use(one, asker=asker, receipt_id=receipt_id, now=now) for one in (finding, *finding.further)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from keys import suites
 from wallet.issuing import sd_jwt
-from wallet.verifying.presentations import Presentation, chain_of, is_same, is_signed, is_time, read_object
+from wallet.verifying.presentations import Presentation, chain_of, is_same, is_signed, is_time, read_header, read_object
 
 TYPES = ("dc+sd-jwt", "vc+sd-jwt")  # today's and the older drafts' spelling
 BINDING_TYPE, HASH = "kb+jwt", "sha-256"
@@ -28,7 +28,7 @@ class SdJwtPresentation(Presentation):
     @cached_property
     def header(self) -> dict[str, Any]:
         """The issuer's header."""
-        return read_object(self.parts.jwt, 0)
+        return read_header(self.parts.jwt)
 
     def check_form(self) -> None:
         """Read the header and the payload."""
@@ -78,7 +78,7 @@ class SdJwtPresentation(Presentation):
     def is_bound_rightly(self) -> bool:
         """Whether the key of `cnf` signed, and over these disclosures."""
         bound, cnf = self.parts.key_binding, self.claims.get("cnf")
-        header = read_object(bound, 0)
+        header = read_header(bound)
         key = suites.key_from_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None)
         is_right = header.get("typ") == BINDING_TYPE and "crit" not in header and is_signed(bound, header, key)
         return is_right and is_same(self.binding.get("sd_hash"), sd_jwt.sd_hash(self.parts.bound_text))
