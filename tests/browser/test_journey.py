@@ -240,7 +240,7 @@ def revoke(city: City, page: Page) -> None:
 
 def check_receipt(page: Page, city: City, officer_page: Page) -> None:
     """Let someone without an account check the receipt that the officer has."""
-    officer_page.locator("summary").click()
+    officer_page.locator("details:has(#jws) > summary").click()
     jws = officer_page.inner_text("#jws")
     page.goto(f"{city.kabao.url}/receipts/check")
     page.fill("#receipt", jws)
