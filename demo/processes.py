@@ -61,7 +61,7 @@ class Processes:
             preexec_fn=_end_with_parent,
         )
 
-    def wait_until_answering(self, name: str, url: str, *, seconds: float = 45) -> None:
+    def wait_until_answering(self, name: str, url: str, *, seconds: float = 120) -> None:
         """Wait for an address to answer 200; raises NotStarted with the end of the log if it does not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

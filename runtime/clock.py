@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 _shift = timedelta(0)
+_stood: datetime | None = None
 
 
 def now() -> datetime:
     """Return the present moment, aware, in UTC."""
-    return datetime.now(UTC) + _shift
+    return (_stood or datetime.now(UTC)) + _shift
 
 
 def ahead_of_here(moment: datetime) -> timedelta:
@@ -27,3 +28,14 @@ def shifted(by: timedelta) -> Iterator[None]:
         yield
     finally:
         _shift = before
+
+
+@contextmanager
+def stopped() -> Iterator[None]:
+    """Let the clock of this process stand for the length of the block; for tests of what wears off, on however slow a machine."""
+    global _stood
+    before, _stood = _stood, datetime.now(UTC)
+    try:
+        yield
+    finally:
+        _stood = before

@@ -22,7 +22,7 @@ from demo.stand import environ_for, folder_for
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KABAO_")}
-PATIENCE = 120
+PATIENCE = 240
 
 
 def kabao(*arguments: str) -> list[str]:
