@@ -1,9 +1,11 @@
-"""Holders are told who looked at a licence of theirs: of a draw always unless they mute it, of what they showed themselves if they ask for it.
+"""Holders are told who looked at a licence of theirs, and who asks to: of a draw and a request unless they mute it, of what they showed themselves if
+they want that told.
 
 What happened is read from the sealed ledger, by its positions, so that no check at a counter waits for a message.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -24,9 +26,9 @@ from wallet.holding.licence_notices import SHOW, OutboxReader
 
 READER = "uses"
 BATCH = 500
-DRAWN, SHOWN = "licence.drawn", "licence.shown"
-KINDS = {"draw.made": DRAWN, "verification.made": SHOWN}
-NAMES = {DRAWN: "drawn", SHOWN: "shown"}
+DRAWN, SHOWN, ASKED = "licence.drawn", "licence.shown", "licence.asked"
+KINDS = {"draw.made": DRAWN, "verification.made": SHOWN, "presentation.asked": ASKED}
+NAMES = {DRAWN: "drawn", SHOWN: "shown", ASKED: "asked"}
 NOTICES |= {
     DRAWN: NoticeText(
         Text("证照被调用", "A licence was drawn"),
@@ -41,7 +43,20 @@ NOTICES |= {
         Text("{department}核验了您出示的{type}。", "{department} checked the {type} that you showed."),
         SHOW,
     ),
+    ASKED: NoticeText(
+        Text("有部门请您出示证照", "You are asked to show a licence"),
+        Text(
+            "{department}请您出示{type}。为何、看哪些内容，答复前会逐项列明。",
+            "{department} asks for your {type}. Before you answer you see why, and which fields.",
+        ),
+        SHOW,
+    ),
 }
+CHOICES["asked"] = replace(
+    CHOICES["asked"],
+    text=Text("有人请您确认登录、授权或出示证照", "Somebody asks you to confirm a sign-in, to allow something or to show a licence"),
+    kinds=CHOICES["asked"].kinds | {ASKED},
+)
 CHOICES |= {
     "drawn": Choice(Text("部门调用了您的证照", "A department drew a licence of yours"), frozenset({DRAWN})),
     "shown": Choice(Text("您出示的证照被核验", "A licence that you showed was checked"), frozenset({SHOWN}), usual=False),
@@ -88,6 +103,8 @@ def _tell(session: Session, entries: list[LedgerEntry], *, now: datetime) -> Non
 
 
 def _tell_each(session: Session, people: Iterable[UUID], kind: str, entry: LedgerEntry, *, now: datetime) -> None:
-    names = hearers.names_of(str(entry.detail.get("type")), entry.actor.removeprefix("department:"))
+    codes = entry.detail.get("types") or [entry.detail.get("type")]
+    names = hearers.names_of(str(codes[0]), entry.actor.removeprefix("department:"))
+    link = "/wallet/requests" if kind == ASKED else f"/wallet/history/receipts/{entry.object_id}"
     for person_id in people if names is not None else ():
-        notices.tell(session, person_id, kind, now=now, link=f"/wallet/history/receipts/{entry.object_id}", **(names or {}))
+        notices.tell(session, person_id, kind, now=now, link=link, **(names or {}))

@@ -2,8 +2,10 @@
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from idp.signin import notice_choices, notices
+from idp.signin.notices import Notice
 from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
 from runtime import ledger
@@ -74,6 +76,23 @@ def test_a_draw_is_told_once_and_a_check_only_to_who_asks(app: Flask, person: Pe
     use(app, person, "verification.made", office)
     heard(app)
     assert [kind for kind, _ in told(app, person)] == ["licence.drawn", "licence.shown"]
+
+
+def test_a_request_in_the_inbox_is_told_and_leads_there_unless_it_is_muted(app: Flask, person: Person) -> None:
+    office = department(app)
+    for wanted in ({"asked"}, set[str]()):
+        choose(app, person, *wanted)
+        with writing(app) as session:
+            subject_id = ensure_subject(session, parse_number(person.number), now=now()).id
+            about = {"object_id": new_id(), "subject_id": subject_id, "now": now()}
+            ledger.record(session, "presentation.asked", actor=f"department:{office}", **about, types=[get_type("driving-licence").code])
+        heard(app)
+        with writing(app) as session:
+            (asked,) = session.scalars(select(Notice).where(Notice.subject_id == subject_id, Notice.kind == "licence.asked"))
+            found = notices.find(session, subject_id, asked.id)
+            assert found is not None
+            assert found.link == "/wallet/requests"
+            assert WHAT in found.body.zh
 
 
 def test_words_that_are_missing_hold_nobody_else_up(app: Flask, person: Person) -> None:
