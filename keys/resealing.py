@@ -20,6 +20,7 @@ from keys.sealing import INDEX, SealBroken, Sealer, prefix_of
 
 log = structlog.get_logger(__name__)
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+KEY = "its__"  # before the name of a column of the primary key, which no other column begins with
 
 
 @dataclass
@@ -90,7 +91,7 @@ def _old(table: SealedTable, purpose: str, version: int) -> ColumnElement[bool]:
 
 
 def _renewed(table: SealedTable, rows: Sequence[Row[Any]], purpose: str, version: int, batch: Batch) -> list[dict[str, Any]]:
-    """Return the primary key of each row, as `key_…`, and its columns as they are to be written."""
+    """Return the primary key of each row, as `its__…`, and its columns as they are to be written."""
     sealer: Sealer = sealing.sealer()
     key, written, found = [column.name for column in inspect(table.table).primary_key], _columns_written(table, purpose), []
     for row in rows:
@@ -101,7 +102,7 @@ def _renewed(table: SealedTable, rows: Sequence[Row[Any]], purpose: str, version
             log.error("a row cannot be renewed", table=table.name, row=str(values.get("id", "")), error=type(error).__name__)
             batch.broken += 1
             continue
-        found.append({**{f"key_{name}": values[name] for name in key}, **{name: changed.get(name, values[name]) for name in written}})
+        found.append({**{KEY + name: values[name] for name in key}, **{name: changed.get(name, values[name]) for name in written}})
     return found
 
 
@@ -123,7 +124,7 @@ def _write(session: Session, table: SealedTable, columns: list[str], rows: list[
             with session.begin_nested():
                 done += _update(session, table, columns, [row])
         except IntegrityError as error:
-            log.error("a row cannot be renewed", table=table.name, row=str(row.get("key_id", "")), error=type(error).__name__)
+            log.error("a row cannot be renewed", table=table.name, row=str(row.get(KEY + "id", "")), error=type(error).__name__)
             batch.broken += 1
     return done
 
@@ -132,8 +133,8 @@ def _update(session: Session, table: SealedTable, columns: list[str], rows: list
     """Write rows in one statement, an array a column."""
     kinds = {column.name: column.type.compile(DIALECT) for column in table.table.__table__.columns}
     names = list(rows[0])
-    arrays = ", ".join(f"CAST(%({name})b AS {kinds[name.removeprefix('key_')]}[])" for name in names)  # b: as they are, not written out in text
+    arrays = ", ".join(f"CAST(%({name})b AS {kinds[name.removeprefix(KEY)]}[])" for name in names)  # b: as they are, not written out in text
     changes = ", ".join(f"{name} = given.{name}" for name in columns)
-    keys = " AND ".join(f"it.{name.removeprefix('key_')} = given.{name}" for name in names if name.startswith("key_"))
+    keys = " AND ".join(f"it.{name.removeprefix(KEY)} = given.{name}" for name in names if name.startswith(KEY))
     statement = f"UPDATE {table.name} AS it SET {changes} FROM unnest({arrays}) AS given ({', '.join(names)}) WHERE {keys}"  # noqa: S608 - names of ours
     return session.connection().exec_driver_sql(statement, {name: [row[name] for row in rows] for name in names}).rowcount

@@ -32,7 +32,7 @@ from tests.flows.walking_accounts import walk_accounts
 from tests.flows.walking_issuing import walk_issuing
 from tests.served import Kabao, kabao
 from tests.world_asking import asking, of_department, sd_jwt_query, shown_in
-from tests.world_clients import new_portal, new_system
+from tests.world_clients import bearer, new_portal, new_system
 from tests.world_people import BROWSER, citizen_number, csrf_token, new_person, open_account, post_form, sign_in
 from tests.world_wallet import example_dates, example_fields, make_officer, new_department
 from wallet.issuing.contents import type_uri
@@ -137,6 +137,7 @@ def walk_everywhere(walk: Walk) -> str:
     walk.post("draws", tokens["access_token"], {"type": TYPE, "cause": cause}, expect=201)
 
     walk_request(walk, browser, department=department, licence_id=licence["id"])
+    walk_own_request(walk, browser, token, number=person.number, licence_id=licence["id"])
     desk = walk.browser()
     assert sign_in(desk, clerk).status_code == 303  # type: ignore[arg-type]
     shown = {"presented": walk.show(browser, licence["id"], chosen=["holder_name"]), "cause": cause["text"]}
@@ -166,6 +167,20 @@ def walk_request(walk: Walk, browser: Browser, *, department: str, licence_id: s
         assert post_form(browser, at, {"answer": "approve", "licence-licence": licence_id}).status_code == 303  # type: ignore[arg-type]
         walk.note("presentation", shown_in(verifier.received[0]).split("~")[-1])
     browser.get(at, headers=BROWSER)
+
+
+def walk_own_request(walk: Walk, browser: Browser, token: str, *, number: str, licence_id: str) -> None:
+    """Let the department ask at our own doors, in the holder's inbox, and the holder answer and confirm."""
+    cause, act = {"text": walk.note("cause of an own request", "核对芦苇荡住址")}, walk.note("act", "同意迁往黄河口九号")
+    wanted = {"type": TYPE, "fields": ["address"], "optional": ["file_number"]}
+    order = {"credentials": [wanted], "cause": cause, "confirm": act, "holder": {"number": number}}
+    made = walk.post("requests", token, order, expect=201)
+    walk.note("request", made["request_uri"].rsplit("/", 1)[-1])
+    at = post_form(browser, "/wallet/requests", {"link": made["link"]}).headers["Location"]  # type: ignore[arg-type]
+    assert post_form(browser, at, {"answer": "approve", f"licence-{TYPE}-1": licence_id}).status_code == 303  # type: ignore[arg-type]
+    told = browser.get(f"/api/v1/requests/{made['id']}", headers=bearer(token)).json()
+    assert (told["result"]["verdict"], told["result"]["confirmed"]) == ("valid", act)
+    walk.note("receipt", told["result"]["presentations"][0]["receipt"]["jws"])
 
 
 def forms_of(value: str) -> set[str]:
