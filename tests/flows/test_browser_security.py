@@ -17,14 +17,17 @@ from runtime.hosts import is_ours
 from runtime.pages import csrf
 from runtime.settings import Settings
 from tests.world_people import BROWSER, PASSWORD, Person, csrf_token, new_person, open_account, post_form, sign_in
+from tests.world_wallet import make_officer, new_department
 from wsgi import create_app
 
 PUBLIC, EVIL = "https://id.example.gov.cn", "evil.example"
 VALUES = {"uuid": "01900000-0000-7000-8000-000000000000", "int": "1"}
 # A system proves itself in the request; a portal's request to sign someone in or out only leads to a page that asks.
 OAUTH_ENDPOINTS = "token|introspect|revoke|userinfo|authorize|logout|par|device_authorization|backchannel-authentication|register(?:/.*)?"
-NO_COOKIE_COUNTS = re.compile(rf"/(api/v1/.*|signals/.*|{OAUTH_ENDPOINTS}|credential|deferred|nonce|notification)$")
-ASKS_FOR_IT_ITSELF = {"/desk/batches"}  # its form is read late; tests/wallet/issuing/desk/test_batches.py comes without a token
+WALLETS = "credential|deferred|nonce|notification|requests/x|responses/x"  # what is in the request, or its address, is the proof
+LINKS = "copies/x"  # whoever has the address may fetch, a department's system too
+NO_COOKIE_COUNTS = re.compile(rf"/(api/v1/.*|signals/.*|{OAUTH_ENDPOINTS}|{WALLETS}|{LINKS})$")
+ASKS_FOR_IT_ITSELF = {"/desk", "/desk/batches", "/desk/frames"}  # a form with a file is read late, once its sender is known
 LED_ELSEWHERE = re.compile(r'="(?!\?)[^"]*(evil|javascript:)')  # an attribute, but for the links to the same page in another language
 ELSEWHERE = [
     "https://evil.example/",
@@ -107,6 +110,20 @@ def test_every_form_refuses_a_request_that_its_page_did_not_make(app: Flask, cli
 def test_only_what_takes_no_cookie_as_proof_goes_without_a_token(app: Flask) -> None:
     exempt = {path for path in posts(app) if is_exempt(app, path) and not NO_COOKIE_COUNTS.fullmatch(path)}
     assert exempt == ASKS_FOR_IT_ITSELF
+
+
+@pytest.mark.parametrize("path", sorted(ASKS_FOR_IT_ITSELF - {"/desk/batches"}))  # that one asks for a second factor first, and has a test of its own
+def test_what_asks_for_it_itself_refuses_an_officer_whose_page_did_not_send_it(app: Flask, client: FlaskClient, path: str) -> None:
+    with app.app_context():
+        department = new_department(issue=["driving-licence"], verify=["driving-licence"])
+        with transaction() as session:
+            officer = new_person(session)
+            open_account(session, officer)
+            make_officer(session, department=department, person=officer)
+    assert sign_in(client, officer).status_code == 303
+    for token in ({}, {"csrf_token": "forged"}):
+        form = {**token, "presented": "x", "cause": "x"}
+        assert client.post(path, data=form, headers=BROWSER, content_type="multipart/form-data").status_code == 400
 
 
 def test_a_token_of_one_browser_is_worth_nothing_in_another(app: Flask, person: Person) -> None:
