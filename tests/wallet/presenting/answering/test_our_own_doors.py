@@ -50,6 +50,7 @@ def test_a_department_asks_in_the_inbox_and_the_history_shows_the_receipt(counte
     assert 'id="open-1"' not in page_of(holder, "/wallet/requests")
     page = page_of(holder, at)
     assert all(told in page for told in ('id="trusted"', "办理车辆年检", "同意变更住址", "准驾车型", "档案编号"))
+    assert page.count('id="wanted-') == 1, "the same licence in a form that is not here is no question"
     name = query_of(page)
     answered = reply(holder, at, answer="approve", **{f"licence-{name}": str(counter.licence.id)})
     assert answered.status_code == 303
