@@ -18,8 +18,8 @@ from wallet.verifying import chains
 from wallet.verifying.checks import is_signed
 from wallet.verifying.listed import Granted, Listed, Span
 
-MOST_BYTES = 4 * 1024 * 1024
-MOST_ENTITIES, MOST_SERVICES, MOST_TURNS, MOST_CERTIFICATES = 5_000, 500, 200, 50
+MOST_BYTES = 32 * 1024 * 1024  # ten thousand departments and more, each with its certificates and types
+MOST_ENTITIES, MOST_SERVICES, MOST_TURNS, MOST_CERTIFICATES = 20_000, 500, 200, 50
 LONGEST_TEXT = 500
 LONGEST_LIFE = timedelta(days=366)
 SKEW = timedelta(minutes=5)

@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a number below one": (lambda: changed(ABOUT, "LoTESequenceNumber", value=0), "sequence number"),
     "no entities": (lambda: changed(ENTITIES, drop=True), "not of the shape"),
     "entities that are none": (lambda: changed(ENTITIES, value={}), "longer than any list"),
-    "too many entities": (lambda: changed(ENTITIES, value=[0] * 5_001), "longer than any list"),
+    "too many entities": (lambda: changed(ENTITIES, value=[0] * (trust_list_reading.MOST_ENTITIES + 1)), "longer than any list"),
     "an issuer twice": (lambda: entities(entity(), entity()), "an issuer twice"),
     "a certificate of two issuers": (lambda: entities(entity(), another()), "one certificate to two"),
     "one of our departments": (lambda: entities(another(uri=f"{OWN}/departments/{CODE}")), "our own departments"),
