@@ -53,12 +53,15 @@ class AskSchema(Schema):
         unknown = RAISE
 
     credentials = fields.List(
-        fields.Nested(WantedSchema), validate=validate.Length(1, MOST_CREDENTIALS), metadata={"description": "Licences by their types and fields."}
+        fields.Nested(WantedSchema),
+        validate=validate.Length(1, MOST_CREDENTIALS),
+        metadata={"description": "Licences by their types and fields.", "example": [{"type": "driving-licence", "fields": ["vehicle_class"]}]},
     )
     dcql_query = fields.Dict(
         metadata={
             "description": "In place of `credentials`, a query in DCQL (OpenID4VP 1.0 section 6) over types known here. Ask for "
             "`licence_identifier`: without it no status can be told.",
+            "x-in-place-of": "credentials",
         }
     )
     cause = fields.Nested(CauseSchema, required=True, metadata={"description": "Why; the holder reads it."})

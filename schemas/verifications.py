@@ -84,10 +84,13 @@ class VerificationRequestSchema(Schema):
         validate=[validate.Length(1), validate.Regexp(r"[A-Za-z0-9+/]+={0,2}\Z")],
         metadata={
             "description": "A file in base64: a sealed PDF, or a photo or screenshot (PNG, JPEG) of a QR code.",
+            "x-in-place-of": "presented",
             "example": "JVBERi0xLjcK",
         },
     )
-    licence = fields.Nested(NamedLicenceSchema, metadata={"description": "A licence that is only named, as it stands on paper."})
+    licence = fields.Nested(
+        NamedLicenceSchema, metadata={"description": "A licence that is only named, as it stands on paper.", "x-in-place-of": "presented"}
+    )
     at = fields.String(
         validate=validate.Regexp(r"\d{4}-\d{2}-\d{2}(T[0-9:.]{5,15}(Z|[+-]\d{2}:\d{2}))?\Z"),
         metadata={"description": "A past day or moment; the answer then says how the licence stood, too.", "example": "2026-03-01"},

@@ -31,6 +31,7 @@ from tests.world_wallet import make_officer, new_department, new_licence
 from wsgi import create_app
 
 TYPE = "driving-licence"
+INSTEAD, NO_EXAMPLE = "x-in-place-of", "a"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -200,10 +201,22 @@ def documents(app: Flask, town: Town) -> Iterator[tuple[str, str, dict[str, Any]
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {}) if isinstance(operation, dict) else {}
             if JSON in content:
-                example = example_of(spec, content[JSON]["schema"])
-                if "holder" in example:
-                    example["holder"] = {"number": town.person.number}
-                yield method.upper(), re.sub(r"{[^}]+}", town.licence_id, path), example
+                for example in examples_of(spec, content[JSON]["schema"]):
+                    if "holder" in example:
+                        example["holder"] = {"number": town.person.number}
+                    yield method.upper(), re.sub(r"{[^}]+}", town.licence_id, path), example
+
+
+def examples_of(spec: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the example of a document, and one for each member that stands in another's place and has an example of its own."""
+    whole = example_of(spec, schema)
+    members = spec["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["properties"] if "$ref" in schema else {}
+    instead = {name: member[INSTEAD] for name, member in members.items() if INSTEAD in member}
+    yield {name: value for name, value in whole.items() if name not in instead}
+    for one, other in instead.items():
+        if whole[one] == NO_EXAMPLE:
+            continue
+        yield {name: value for name, value in whole.items() if name == one or name not in (*instead, other)}
 
 
 def example_of(spec: dict[str, Any], schema: dict[str, Any]) -> Any:
@@ -213,7 +226,7 @@ def example_of(spec: dict[str, Any], schema: dict[str, Any]) -> Any:
     if "$ref" in schema:
         return example_of(spec, spec["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
     if "example" in schema or "properties" not in schema:
-        return schema.get("example", [] if schema.get("type") == "array" else "a")
+        return schema.get("example", [] if schema.get("type") == "array" else NO_EXAMPLE)
     return {name: example_of(spec, member) for name, member in schema["properties"].items()}
 
 

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from keys import certificates, issued_certificates, ring
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -17,9 +18,13 @@ pytestmark = pytest.mark.interop
 
 
 def test_another_implementation_finds_nothing_wrong_with_our_list(app: Flask, settings: Settings, context: None, node: Program) -> None:
-    code = new_department(issue=(TYPE,))
+    code, other = new_department(issue=(TYPE,)), new_department(issue=(TYPE,))
     with transaction() as session:
         trust_list.rebuild(session, settings, now=now())
+    use = certificates.department_use(other)
+    serial = ring.signer(use).certificates[0].serial_number
+    with transaction() as session:
+        issued_certificates.revoke(session, use=use, serial=serial, reason=issued_certificates.Reason.KEY_COMPROMISE, at=now(), now=now())
     with transaction() as session:
         departments.withdraw(session, department=code, type_code=catalogue.get_type(TYPE).code, action=Action.ISSUE, now=now())
     with transaction() as session:

@@ -133,7 +133,8 @@ def _entities(session: Session, settings: Settings) -> list[dict[str, Any]]:
     for department in all_departments(session):
         identity = _identity(held[certificates.department_use(department.code)])
         by_type = [(types[code], rows) for code, rows in sorted(turns[department.code].items()) if code in types]
-        services = [_service(settings, department, one, rows, identity) for one, rows in by_type]
+        named = _named(settings, department, identity)
+        services = [_service(settings, one, rows, named, identity.ended) for one, rows in by_type]
         if services:
             listed.append({"TrustedEntityInformation": _information(settings, department), "TrustedEntityServices": services})
     return listed
@@ -154,8 +155,15 @@ def _identity(rows: Iterable[IssuedCertificate]) -> _Identity:
     return _Identity([{"val": encode(row.certificate)} for row in good], ended)
 
 
+def _named(settings: Settings, department: Department, identity: _Identity) -> dict[str, Any]:
+    """Return a service's digital identity, which may not be empty: without a certificate that holds, a department is named by its URI alone."""
+    if identity.certificates:
+        return {"X509Certificates": identity.certificates}
+    return {"OtherIds": [certificates.department_uri(settings, department.code)]}
+
+
 def _service(
-    settings: Settings, department: Department, licence_type: LicenceType, turns: list[ListedService], identity: _Identity
+    settings: Settings, licence_type: LicenceType, turns: list[ListedService], named: dict[str, Any], ended: dict[str, str]
 ) -> dict[str, Any]:
     name = _both(Text(f"签发{licence_type.name.zh}", f"Issuing: {licence_type.name.en}"))
     told = {"vct": type_uri(settings, licence_type), "licence_type": licence_type.code, "doctype": licence_type.doctype}
@@ -163,13 +171,13 @@ def _service(
         {
             "ServiceName": name,
             "ServiceTypeIdentifier": SERVICE,
-            "ServiceDigitalIdentity": {"X509Certificates": identity.certificates},
+            "ServiceDigitalIdentity": named,
             "ServiceStatus": GRANTED if turn.is_granted else WITHDRAWN,
             "StatusStartingTime": _time(turn.since),
         }
         for turn in turns
     ]
-    extension = {EXTENSION: {**told, "ended": identity.ended}}
+    extension = {EXTENSION: {**told, "ended": ended}}
     present = {**states[0], "ServiceInformationExtensions": [extension]}
     return {"ServiceInformation": present, **({"ServiceHistory": states[1:]} if states[1:] else {})}
 

@@ -164,7 +164,7 @@ def _certificates(services: list[Any]) -> Iterator[tuple[x509.Certificate, float
     for service in services:
         present = service["ServiceInformation"]
         ended = _extension(present).get("ended", {})
-        for one in _bounded(present["ServiceDigitalIdentity"]["X509Certificates"], MOST_CERTIFICATES):
+        for one in _bounded(present["ServiceDigitalIdentity"].get("X509Certificates", []), MOST_CERTIFICATES):
             encoded = one["val"]
             if encoded in seen:
                 continue

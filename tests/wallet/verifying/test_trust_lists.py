@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask
@@ -239,6 +240,10 @@ def test_a_compromised_key_is_not_in_the_list(context: None, settings: Settings)
     assert row is not None
     read = read_list(row.token.encode(), Source("我省", certificates.root_certificate(), frozenset(), "https://x.example"), now=now())
     assert department not in {one.code for one in read.listed.values()}
+    uri = certificates.department_uri(settings, department)
+    entities = jwt.decode(row.token, options={"verify_signature": False})["LoTE"]["TrustedEntitiesList"]
+    identities = [one["ServiceInformation"]["ServiceDigitalIdentity"] for entity in entities for one in entity["TrustedEntityServices"]]
+    assert {"OtherIds": [uri]} in identities, "no list may name a service by nothing"
 
 
 def test_the_commands_show_and_remove(app: Flask, believed: Province) -> None:
