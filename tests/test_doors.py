@@ -207,12 +207,12 @@ def documents(app: Flask, town: Town) -> Iterator[tuple[str, str, dict[str, Any]
                     yield method.upper(), re.sub(r"{[^}]+}", town.licence_id, path), example
 
 
-def examples_of(spec: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def examples_of(spec: dict[str, Any], schema: dict[str, Any]) -> Iterator[Any]:
     """Yield the example of a document, and one for each member that stands in another's place and has an example of its own."""
     whole = example_of(spec, schema)
     members = spec["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["properties"] if "$ref" in schema else {}
     instead = {name: member[INSTEAD] for name, member in members.items() if INSTEAD in member}
-    yield {name: value for name, value in whole.items() if name not in instead}
+    yield {name: value for name, value in whole.items() if name not in instead} if instead else whole
     for one, other in instead.items():
         if whole[one] == NO_EXAMPLE:
             continue
