@@ -24,7 +24,10 @@ class WebhookRequestSchema(Schema):
         fields.String(validate=validate.Length(1, 100)),
         required=True,
         validate=[validate.Length(1, 100), _each_once],
-        metadata={"description": "What to hear of, such as licence.issued; a refusal lists what there is.", "example": [KIND]},
+        metadata={
+            "description": "What to hear of, such as licence.issued or presentation.answered; a refusal lists what there is.",
+            "example": [KIND],
+        },
     )
     description = fields.String(
         load_default=None, validate=validate.Length(1, 256), metadata={"description": "What it is for, in your words.", "example": "综合执法监管系统"}

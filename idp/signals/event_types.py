@@ -1,6 +1,7 @@
 """The types of events that a stream can carry, and what the ledger's acts mean in them. Pure.
 
-OpenID CAEP 1.0 section 3, RISC 1.0 section 2, Shared Signals Framework 1.0 sections 8.1.4 and 8.1.5; those of licences are our own.
+OpenID CAEP 1.0 section 3, RISC 1.0 section 2, Shared Signals Framework 1.0 sections 8.1.4 and 8.1.5; those of licences
+and of requests to wallets are our own.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ LICENCE_KINDS = (
     "licence.released",
     "licence.due",
 )
+REQUEST_KINDS = ("presentation.answered", "presentation.declined", "presentation.expired")
+OURS = "secevent"
 REAL_NAME = "urn:kabao:real-name-level"
 SIGN_IN = "urn:kabao:sign-in-level"
 
@@ -95,17 +98,22 @@ MEANINGS: Mapping[str, Meaning] = MappingProxyType(
 )
 
 
-def licence_type_of(kind: str, settings: Settings) -> str:
-    """Return the event type of something that happens to licences (`licence.issued`); it is named by our own issuer."""
-    return f"{settings.public_url}/secevent/{kind.replace('.', '-')}"
+def own_type_of(kind: str, settings: Settings) -> str:
+    """Return the event type of something of our own (`licence.issued`, `presentation.answered`); it is named by our own issuer."""
+    return f"{settings.public_url}/{OURS}/{kind.replace('.', '-')}"
 
 
 def plain_name(event_type: str) -> str:
     """Return the name of an event type with full stops, as webhooks have it (`licence.issued`, `ssf.verification`)."""
-    last = event_type.rpartition("/")[2]
-    return last.replace("-", ".", 1) if "/secevent/licence-" in event_type else f"{event_type.split('/')[-3]}.{last}"
+    *_, family, between, last = event_type.split("/")
+    return last.replace("-", ".", 1) if between == OURS else f"{family}.{last}"
 
 
 def licence_types(settings: Settings) -> tuple[str, ...]:
     """Return the event types of licences."""
-    return tuple(licence_type_of(kind, settings) for kind in LICENCE_KINDS)
+    return tuple(own_type_of(kind, settings) for kind in LICENCE_KINDS)
+
+
+def request_types(settings: Settings) -> tuple[str, ...]:
+    """Return the event types of requests to wallets."""
+    return tuple(own_type_of(kind, settings) for kind in REQUEST_KINDS)

@@ -31,7 +31,7 @@ ENABLED, PAUSED, DISABLED = "enabled", "paused", "disabled"
 STATUSES = (ENABLED, PAUSED, DISABLED)
 MOST_STREAMS = 5
 SECRET = "whsec_"  # noqa: S105 (how a webhook's secrets begin)
-LICENCE_SCOPE = "events"
+LICENCE_SCOPE, ASKING_SCOPE = "events", "verifications"
 LISTENERS = frozenset({scopes.SSF_MANAGE, scopes.SSF_READ})
 TOPIC = "signal streams"
 BETWEEN_VERIFICATIONS = timedelta(seconds=30)
@@ -120,14 +120,17 @@ class Wanted:
 def supported_by(client_id: str, settings: Settings) -> list[str]:
     """Return the types that a receiver can ask for: those of people as a portal, those of licences as a department's system.
 
-    A portal that draws licences hears of those that it may draw.
+    A portal that draws licences hears of those that it may draw. Whoever may ask wallets hears what came of its own requests.
     """
     client = find_client(client_id)
     if client is None:
         return []
     listens, is_portal = not LISTENERS.isdisjoint(client.scopes), bool(client.redirect_uris)
-    of_licences = LICENCE_SCOPE in client.scopes or (listens and is_portal and scopes.LICENCES in client.scopes)
-    return [*(event_types.OF_PEOPLE if listens and is_portal else ()), *(event_types.licence_types(settings) if of_licences else ())]
+    draws = listens and is_portal and scopes.LICENCES in client.scopes
+    of_people = event_types.OF_PEOPLE if listens and is_portal else ()
+    of_licences = event_types.licence_types(settings) if draws or LICENCE_SCOPE in client.scopes else ()
+    of_requests = event_types.request_types(settings) if draws or ASKING_SCOPE in client.scopes else ()
+    return [*of_people, *of_licences, *of_requests]
 
 
 def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settings, now: datetime) -> SignalStream:

@@ -24,8 +24,8 @@ from schemas.webhooks import WebhookRequestSchema, WebhookSchema, WebhooksSchema
 
 webhooks_api = ApiBlueprint("webhooks", __name__, description="Webhooks: events posted as signed JSON.")
 csrf.exempt(webhooks_api)
-subscriber = bearer(streams.LICENCE_SCOPE, scopes.SSF_MANAGE)
-SUBSCRIBER = [{"department": [streams.LICENCE_SCOPE]}]
+subscriber = bearer(streams.LICENCE_SCOPE, scopes.SSF_MANAGE, streams.ASKING_SCOPE)
+SUBSCRIBER = [{"department": [scope]} for scope in (streams.LICENCE_SCOPE, streams.ASKING_SCOPE)]
 
 
 class NotHeardOf(Refusal):
@@ -40,7 +40,11 @@ class NotHeardOf(Refusal):
 @webhooks_api.response(201, WebhookSchema)
 @webhooks_api.doc(security=SUBSCRIBER)
 def make(body: dict[str, Any]) -> dict[str, Any]:
-    """Make a webhook; its secret is in this answer and nowhere else."""
+    """Make a webhook; its secret is in this answer and nowhere else.
+
+    It hears of licences (scope `events`), and of what became of the caller's own requests to wallets (scope `verifications`):
+    `presentation.answered`, `presentation.declined`, `presentation.expired`, each with the request's id and nothing else of it.
+    """
     settings, secret = _settings(), webhooks.new_secret()
     wanted = Wanted(WEBHOOK, body["url"], secret, _types(body["events"]), body["description"])
     with transaction() as session:

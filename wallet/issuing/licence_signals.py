@@ -86,7 +86,7 @@ def _place_of(event: Event) -> Cursor:
 
 
 def _add(session: Session, row: SignalStream, one: Listening, event: Event, holder_id: UUID | None, *, settings: Settings) -> None:
-    event_type = event_types.licence_type_of(event.kind, settings)
+    event_type = event_types.own_type_of(event.kind, settings)
     if event_type not in row.events_requested:
         return
     if holder_id is not None and row.id in streams.excluded(session, holder_id):

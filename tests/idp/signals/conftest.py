@@ -112,9 +112,9 @@ def listener(app: Flask) -> Listener:
 
 def new_listener(app: Flask, **registration: Any) -> Listener:
     """Register a portal that may listen."""
-    scopes = ("openid", "profile", "offline_access", "ssf.manage", "ssf.read")
+    usual = {"scopes": ("openid", "profile", "offline_access", "ssf.manage", "ssf.read"), "grant_types": GRANTS, "first_party": True}
     with app.app_context(), transaction() as session:
-        system = new_portal(session, scopes=scopes, grant_types=GRANTS, **{"first_party": True, **registration})
+        system = new_portal(session, **{**usual, **registration})
     return Listener(app, app.test_client(), system)
 
 

@@ -225,10 +225,8 @@ def test_a_webhook_is_no_stream_of_signals(app: Flask, client: FlaskClient, watc
 
 def test_a_system_without_the_scope_makes_none(app: Flask, client: FlaskClient, desk: Desk) -> None:
     with app.app_context(), transaction() as session:
-        system = new_system(session, department=desk.department, scopes=("verifications",))
-    answer = client.post(
-        "/api/v1/webhooks", json={"url": "https://x.example", "events": KINDS}, headers=bearer(token_of(client, system, "verifications"))
-    )
+        system = new_system(session, department=desk.department, scopes=("draws",))
+    answer = client.post("/api/v1/webhooks", json={"url": "https://x.example", "events": KINDS}, headers=bearer(token_of(client, system, "draws")))
     assert answer.status_code == 403
 
 

@@ -46,7 +46,8 @@ def ask(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Ask a wallet for licences, with a cause.
 
     A department's system (scope `verifications`) asks whoever is shown the code, or the holder of a number in their inbox. A portal with a
-    person's own token (scope `licences`) asks that person, by whose consent it needs no authority of its own.
+    person's own token (scope `licences`) asks that person, by whose consent it needs no authority of its own. What becomes of the request is
+    told to the caller's webhooks and streams (`presentation.answered`, `presentation.declined`, `presentation.expired`), so nobody need poll.
     """
     settings, moment, request_id = _settings(), now(), new_id()
     by = _by()

@@ -26,7 +26,7 @@ TABLE = "presentation_requests"
 DIRECT_POST, DIRECT_POST_JWT = "direct_post", "direct_post.jwt"
 SAN_DNS, HASH = "x509_san_dns", "x509_hash"
 KEPT_AFTER_EXPIRY = timedelta(days=2)
-FORGET_BATCH = 500
+END_BATCH = 500
 CODE_BYTES = 24
 
 
@@ -44,6 +44,14 @@ class State(StrEnum):
     ANSWERED = "answered"
     DECLINED = "declined"
     EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request whose time is over, and the client that asked; None for an officer."""
+
+    id: UUID
+    client_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,10 @@ class PresentationRequest(Base):
     outcome: Mapped[str | None]
     result_sealed: Mapped[bytes | None]
     code_hash: Mapped[bytes | None]
-    __table_args__ = (Index("ix_presentation_requests_inbox", "holder_id", "id", postgresql_where="holder_id IS NOT NULL AND fetched_at IS NULL"),)
+    __table_args__ = (
+        Index("ix_presentation_requests_inbox", "holder_id", "id", postgresql_where="holder_id IS NOT NULL AND fetched_at IS NULL"),
+        Index("ix_presentation_requests_open", "expires_at", postgresql_where="outcome IS NULL"),
+    )
 
     @property
     def terms(self) -> Terms:
@@ -147,8 +158,12 @@ def take(session: Session, request_id: UUID, *, now: datetime) -> PresentationRe
 
 
 def spend(session: Session, request_id: UUID, *, now: datetime) -> bool:
-    """Mark a request answered, in one statement; of many who race one wins, and the others are told so at once rather than wait for it."""
-    open_ = (PresentationRequest.fetched_at.is_not(None), PresentationRequest.answered_at.is_(None), PresentationRequest.expires_at > now)
+    """Mark a request answered, in one statement; of many who race one wins, and the others are told so at once rather than wait for it.
+
+    What was ended is not answered any more, although the answer had set out in time: whoever asked was told so.
+    """
+    free_of = (PresentationRequest.answered_at.is_(None), PresentationRequest.outcome.is_(None))
+    open_ = (PresentationRequest.fetched_at.is_not(None), *free_of, PresentationRequest.expires_at > now)
     free = select(PresentationRequest.id).where(PresentationRequest.id == request_id, *open_).with_for_update(skip_locked=True)
     spent = update(PresentationRequest).where(PresentationRequest.id.in_(free)).values(answered_at=now, key_sealed=None)
     return session.execute(spent.returning(PresentationRequest.id), execution_options={"synchronize_session": False}).first() is not None
@@ -161,12 +176,13 @@ def conclude(session: Session, request_id: UUID, *, outcome: str, result: Mappin
     session.execute(done, execution_options={"synchronize_session": False})
 
 
-def forget_keys(session: Session, *, now: datetime) -> int:
-    """Forget the keys of a batch of requests whose time is over unanswered, and return how many."""
-    over = select(PresentationRequest.id).where(PresentationRequest.expires_at < now, PresentationRequest.key_sealed.is_not(None))
-    batch = over.order_by(PresentationRequest.expires_at).limit(FORGET_BATCH).with_for_update(skip_locked=True)
-    forgotten = update(PresentationRequest).where(PresentationRequest.id.in_(batch)).values(key_sealed=None).returning(PresentationRequest.id)
-    return len(session.execute(forgotten, execution_options={"synchronize_session": False}).all())
+def end(session: Session, *, now: datetime) -> list[Ended]:
+    """End a batch of requests whose time is over unanswered, in one statement: their keys go. Returns them, each once ever."""
+    over = (PresentationRequest.expires_at <= now, PresentationRequest.answered_at.is_(None), PresentationRequest.outcome.is_(None))
+    batch = select(PresentationRequest.id).where(*over).order_by(PresentationRequest.expires_at).limit(END_BATCH).with_for_update(skip_locked=True)
+    ended = update(PresentationRequest).where(PresentationRequest.id.in_(batch)).values(outcome=State.EXPIRED, key_sealed=None)
+    told = ended.returning(PresentationRequest.id, PresentationRequest.client_id)
+    return [Ended(*row) for row in session.execute(told, execution_options={"synchronize_session": False})]
 
 
 def forget(*, now: datetime) -> int:

@@ -24,6 +24,7 @@ from wallet.verifying.openid4vp import acts, answers, presented, references
 from wallet.verifying.openid4vp.answers import Posted
 from wallet.verifying.openid4vp.errors import RequestOver
 from wallet.verifying.openid4vp.queries import IDENTIFIER
+from wallet.verifying.openid4vp.request_signals import tell
 from wallet.verifying.openid4vp.requests import CODE_BYTES, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, look
@@ -51,9 +52,10 @@ def respond(session: Session, settings: Settings, unverified_reference: str, for
     if not spend(session, row.id, now=now):
         raise RequestOver()
     if posted.error is not None:
-        return _decline(session, row, terms, posted.error, now=now)
+        return _decline(session, settings, row, terms, posted.error, now=now)
     answer = _Answer(row, terms, transcript, session, settings, now)
     result = _verify(answer, posted)
+    tell(session, settings, row.id, client_id=row.client_id, state=State.ANSWERED, now=now)
     return _conclude(session, row, terms, result["verdict"], result)
 
 
@@ -109,10 +111,11 @@ def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown:
     return replace(finding, answer={**finding.answer, "fields": fields}, more=more)
 
 
-def _decline(session: Session, row: PresentationRequest, terms: Terms, error: str, *, now: datetime) -> dict[str, Any]:
+def _decline(session: Session, settings: Settings, row: PresentationRequest, terms: Terms, error: str, *, now: datetime) -> dict[str, Any]:
     """Keep that a wallet did not show anything; which words it had for it stays out of the ledger."""
     actor = f"department:{row.department}"
     ledger.record(session, "presentation.declined", actor=actor, object_id=row.id, subject_id=row.holder_id, now=now)
+    tell(session, settings, row.id, client_id=row.client_id, state=State.DECLINED, now=now)
     return _conclude(session, row, terms, State.DECLINED, {"error": error})
 
 

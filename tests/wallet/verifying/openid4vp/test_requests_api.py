@@ -126,7 +126,7 @@ def test_nothing_of_a_request_rests_in_the_open_and_nothing_of_it_is_kept_for_lo
         with transaction() as session:
             assert session.get_one(PresentationRequest, unanswered["id"]).key_sealed is None
     with shifted(timedelta(days=3)):
-        request_jobs.end_requests()
+        request_jobs.forget_requests()
         with transaction() as session:
             assert session.get(PresentationRequest, made["id"]) is None
     assert timedelta(days=2) == requests.KEPT_AFTER_EXPIRY
