@@ -25,7 +25,7 @@ from runtime.languages import Text, text_of
 
 SENT_WITHIN = timedelta(days=1)
 KEPT = timedelta(days=180)
-LATEST = 5
+LATEST, PAGE = 5, 50
 
 
 class Notice(Base):
@@ -79,8 +79,15 @@ def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: 
 
 def latest(session: Session, subject_id: UUID, *, limit: int = LATEST) -> list[Told]:
     """Return what a person was told last, the newest first, without links: who reads it is in already."""
-    rows = session.scalars(select(Notice).where(Notice.subject_id == subject_id).order_by(Notice.id.desc()).limit(limit))
-    return [told for row in rows if (told := _told(row)) is not None]
+    return page_of(session, subject_id, before=None, limit=limit)[0]
+
+
+def page_of(session: Session, subject_id: UUID, *, before: UUID | None, limit: int = PAGE) -> tuple[list[Told], UUID | None]:
+    """Return what a person was told before some notice, the newest first, and the notice before which there is more, if there is."""
+    mine = select(Notice).where(Notice.subject_id == subject_id, *([Notice.id < before] if before is not None else []))
+    rows = session.scalars(mine.order_by(Notice.id.desc()).limit(limit + 1)).all()
+    shown = rows[:limit]
+    return [told for row in shown if (told := _told(row)) is not None], shown[-1].id if len(rows) > limit else None
 
 
 def find(session: Session, subject_id: UUID, notice_id: UUID) -> Told | None:

@@ -21,7 +21,6 @@ from runtime.guard import allow
 from runtime.languages import Text
 
 ways_pages = Blueprint("ways", __name__, template_folder="templates")
-MOST_NOTICES = 100
 STRENGTHS = {
     second_step.PASSKEY: (
         "valid",
@@ -96,11 +95,11 @@ def end_browser(browser_id: UUID) -> Response:
 @ways_pages.route("/account/notices")
 @allow(signed_in)
 def told() -> str:
-    """Show what the person was told within half a year."""
+    """Show what the person was told within half a year, a page at a time."""
     with transaction() as session:
-        found = notices.latest(session, g.signed_in.subject_id, limit=MOST_NOTICES)
+        found, more = notices.page_of(session, g.signed_in.subject_id, before=request.args.get("before", type=UUID))
         wanted = notice_choices.choices_of(session, g.signed_in.subject_id)
-    return render_template("signin/notices.html", notices=found, days=KEPT.days, choices=notice_choices.CHOICES, wanted=wanted)
+    return render_template("signin/notices.html", notices=found, more=more, days=KEPT.days, choices=notice_choices.CHOICES, wanted=wanted)
 
 
 @ways_pages.route("/account/notices", methods=["POST"])

@@ -13,7 +13,9 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
-from wallet.holding import cards, kept_cards
+from wallet.holding import kept_cards
+from wallet.holding.shelf import shelf_of
+from wallet.holding.sifting import Sieve
 
 app_pages = Blueprint("wallet_app", __name__, template_folder="templates")
 SHELL = "/wallet/kept"
@@ -67,7 +69,7 @@ def shell() -> str:
 def document() -> Response:
     """Give what the browser may keep of the wallet that is before it."""
     with transaction() as session:
-        found = cards.cards_of(session, g.signed_in, now=now())
+        found = shelf_of(session, g.signed_in, Sieve(), now=now(), limit=kept_cards.MOST).cards
     return jsonify(kept_cards.document_of(g.signed_in, found))
 
 

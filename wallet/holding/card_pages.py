@@ -35,8 +35,9 @@ def show_history(licence_id: UUID) -> str:
     """Show every look at one card, a page at a time."""
     with transaction() as session:
         card = cards.get_card(session, licence_id, g.signed_in, now=now())
-        entries = history.history_of(session, g.signed_in, licence_id=licence_id, before=request.args.get("before", type=UUID))
-    return render_template("holding/history.html", card=card, entries=entries, more=len(entries) == history.PAGE)
+        before = request.args.get("before", type=UUID)
+        entries = history.history_of(session, g.signed_in, licence_id=licence_id, before=before, limit=history.PAGE + 1)
+    return render_template("holding/history.html", card=card, entries=entries[: history.PAGE], more=len(entries) > history.PAGE)
 
 
 def _card_page(licence_id: UUID, *, revealed: bool) -> str:
@@ -47,7 +48,7 @@ def _card_page(licence_id: UUID, *, revealed: bool) -> str:
         entries = history.history_of(session, g.signed_in, licence_id=licence_id, limit=history.FIRST + 1)
         life = life_of(session, card.licence, holder_id=holder_id)
         taken = taken_of(session, holder_id=holder_id, licence_id=licence_id, now=moment)
-        is_favourite = licence_id in favourites.favourites_of(session, g.signed_in.subject_id)
+        is_favourite = bool(favourites.favourites_among(session, g.signed_in.subject_id, [licence_id]))
     return render_template(
         "holding/card.html",
         card=card,

@@ -3,7 +3,7 @@
 A card holds no uncovered personal data; `facts_of` alone uncovers, and only when it is told to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -14,14 +14,16 @@ from sqlalchemy.orm import Session
 from idp.signin.sessions import SignedIn
 from idp.subjects import directory
 from idp.subjects.directory import Subject
+from idp.subjects.history import Change
 from idp.subjects.mandates import NotWithinMandate
 from runtime.languages import Text
 from wallet.holding.masking import COVER, mask_name, mask_number
+from wallet.register.catalogue import get_type
 from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.register.drawn_faces import Drawn, dates_on_face, draw, written
-from wallet.register.due import DUE, said_of
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, licences_of, type_of
+from wallet.register.due import DUE, changes_for, said_of, said_with
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, type_of
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
 LABELS_OF_EVERY_LICENCE = {
@@ -167,12 +169,11 @@ class Family:
     cards: tuple[Card, ...]
 
 
-def cards_of(session: Session, viewer: SignedIn, *, now: datetime) -> list[Card]:
-    """Return every card of a wallet that its viewer may see, by family, the valid ones first, then the newest."""
+def cards_from(session: Session, licences: Sequence[Licence], viewer: SignedIn, *, now: datetime) -> list[Card]:
+    """Return licences of a wallet as cards, in their order."""
     holder = directory.get_subject(session, viewer.holder_id)
-    licences = licences_of(session, holder_id=viewer.holder_id)
-    cards = [_card(session, licence, holder, now) for licence in licences if viewer.allows_type(licence.type_code)]
-    return sorted(cards, key=lambda card: (list(FAMILIES).index(card.type.family), not card.is_valid))
+    changes = changes_for(session, licences, holder)
+    return [_card(changes, licence, holder, now) for licence in licences]
 
 
 def holder_of(session: Session, viewer: SignedIn) -> str:
@@ -181,8 +182,8 @@ def holder_of(session: Session, viewer: SignedIn) -> str:
 
 
 def by_family(cards: Iterable[Card]) -> list[Family]:
-    """Return cards in that order, grouped."""
-    return [Family(FAMILIES[name], tuple(group)) for name, group in groupby(cards, key=lambda card: card.type.family)]
+    """Return cards that are in the order of their families, grouped; the family is that of the type as it is now."""
+    return [Family(FAMILIES[name], tuple(group)) for name, group in groupby(cards, key=lambda card: get_type(card.type.code).family)]
 
 
 def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datetime) -> Card:
@@ -192,7 +193,7 @@ def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datet
         raise LicenceNotFound
     if not viewer.allows_type(licence.type_code):
         raise NotWithinMandate("another type")
-    return _card(session, licence, directory.get_subject(session, viewer.holder_id), now)
+    return cards_from(session, [licence], viewer, now=now)[0]
 
 
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:
@@ -254,13 +255,13 @@ def _covered(name: str, subject: Subject) -> str:
     return mask_name(name) if subject.kind == directory.PERSON else name
 
 
-def _card(session: Session, licence: Licence, holder: Subject, now: datetime) -> Card:
+def _card(changes: Sequence[Change], licence: Licence, holder: Subject, now: datetime) -> Card:
     return Card(
         licence=licence,
         holder_id=holder.id,
         type=type_of(licence),
         issuer=issuer_name(licence.issuer_code),
-        holder=_covered(said_of(session, licence, holder)[0], holder),
+        holder=_covered(said_with(changes, licence, holder)[0], holder),
         number=mask_number(licence_number_of(licence)),
         state=licence.state_at(now),
         days_left=(licence.valid_until - china_date(now)).days if licence.valid_until else None,

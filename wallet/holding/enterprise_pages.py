@@ -22,10 +22,13 @@ from runtime.database import transaction
 from runtime.guard import allow
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.holding import appointees, cards
+from wallet.holding import appointees
 from wallet.holding.enterprise_forms import AppointForm, ReachForm
+from wallet.holding.shelf import shelf_of
+from wallet.holding.sifting import Sieve
 
 enterprise = Blueprint("enterprise", __name__, template_folder="templates")
+MOST_CARDS = 12
 
 
 @enterprise.route("/enterprise")
@@ -61,7 +64,7 @@ def shown(organisation_id: UUID) -> str:
         page = {
             "standing": appointees.standing_of(session, own, viewer_id=_me(), now=present),
             "ended": appointees.ended_of(session, own, viewer_id=_me(), now=present),
-            "cards": cards.cards_of(session, viewer, now=present),
+            "shelf": shelf_of(session, viewer, Sieve(), now=present, limit=MOST_CARDS),
             "asked": appointees.questions_of(session, own),
             "types": appointees.types_in_words(own.right),
             "portals": appointees.portals_in_words(session, own.right),

@@ -1,9 +1,10 @@
 """The cards that a person keeps at hand: their own choice, in their own wallet and in those of whom they act for."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -20,9 +21,14 @@ class Favourite(Base):
     at: Mapped[datetime]
 
 
-def favourites_of(session: Session, person_id: UUID) -> set[UUID]:
-    """Return the licences that a person keeps at hand; some of them may lie in a wallet that they no longer see."""
-    return set(session.scalars(select(Favourite.licence_id).where(Favourite.person_id == person_id)))
+def kept_by(person_id: UUID) -> Select[UUID]:
+    """Return the question for the licences that a person keeps at hand; some of them may lie in a wallet that they no longer see."""
+    return select(Favourite.licence_id).where(Favourite.person_id == person_id)
+
+
+def favourites_among(session: Session, person_id: UUID, licence_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of some licences that a person keeps at hand."""
+    return set(session.scalars(kept_by(person_id).where(Favourite.licence_id.in_(licence_ids))))
 
 
 def add(session: Session, person_id: UUID, licence_id: UUID, *, now: datetime) -> None:

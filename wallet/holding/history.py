@@ -14,7 +14,7 @@ from wallet.holding.uses import Use, Way, uses_of
 from wallet.issuing import pending
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
-from wallet.register.licences import find_held, type_of
+from wallet.register.licences import find_all_held, type_of
 
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
@@ -27,7 +27,10 @@ WAYS = {
     Way.REGISTER.value: Text("发证部门查询登记", "The issuing department looked into its register"),
 }
 OWN = {way.value: Text("您本人", "Yourself") for way in (Way.DOCUMENT, Way.COPY)} | {Way.COPY_FETCHED.value: Text("持链接者", "Whoever had the link")}
+NOTHING = (None, None)
 PAGE, FIRST = 50, 10  # on a page of their own, and on a card's
+
+Seen = tuple[UUID | None, LicenceType | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     """
     found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
     scores = scores_of(session, viewer.holder_id, [use.id for use in found if is_rated(use.way)])
-    return [_entry(session, use, scores.get(use.id)) for use in found]
+    seen = _what(session, viewer.holder_id, found)
+    return [_entry(use, *seen.get(use.id, NOTHING), scores.get(use.id)) for use in found]
 
 
-def _entry(session: Session, use: Use, score: int | None) -> Entry:
-    licence_id, licence_type = _what(session, use)
+def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, score: int | None) -> Entry:
     return Entry(
         id=use.id,
         at=use.at,
@@ -76,13 +79,17 @@ def _entry(session: Session, use: Use, score: int | None) -> Entry:
     )
 
 
-def _what(session: Session, use: Use) -> tuple[UUID | None, LicenceType | None]:
-    """Return the licence that was seen, and its type; of a request for one what came of it, if anything did yet."""
-    licence = find_held(session, use.licence_id, holder_id=use.holder_id)
-    if licence is not None:
-        return licence.id, type_of(licence)
-    asked = pending.find_request(session, use.licence_id, department=use.department)
-    return (asked.result_id, get_type(asked.type_code)) if asked is not None else (None, None)
+def _what(session: Session, holder_id: UUID, uses: list[Use]) -> dict[UUID, Seen]:
+    """Return, of each use, the licence that was seen, and its type; of a request for one what came of it, if anything did yet.
+
+    One question for licences, and one for requests if there are any, however many uses there are.
+    """
+    licences = {one.id: one for one in find_all_held(session, {use.licence_id for use in uses}, holder_id=holder_id)}
+    found: dict[UUID, Seen] = {use.id: (use.licence_id, type_of(licences[use.licence_id])) for use in uses if use.licence_id in licences}
+    rest = {use.id: (use.department, use.licence_id) for use in uses if use.id not in found}
+    asked = {(one.department_code, one.id): one for one in pending.find_requests(session, set(rest.values()))}
+    whose = {use_id: asked.get(named) for use_id, named in rest.items()}
+    return found | {use_id: (one.result_id, get_type(one.type_code)) for use_id, one in whose.items() if one is not None}
 
 
 def _labels(licence_type: LicenceType | None, names: list[str]) -> tuple[Text, ...]:

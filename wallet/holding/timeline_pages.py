@@ -7,7 +7,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
 from wallet.holding import cards
-from wallet.holding.timeline import timeline_of
+from wallet.holding.timeline import Place, timeline_of
 
 timeline_pages = Blueprint("timeline", __name__, template_folder="templates")
 NEWEST = "newest"
@@ -16,10 +16,9 @@ NEWEST = "newest"
 @timeline_pages.route("/wallet/timeline")
 @allow(matched)
 def show() -> str:
-    """Show the whole timeline, the first year first unless the newest is asked for."""
+    """Show a page of the timeline, the first year first unless the newest is asked for."""
+    backwards, after = request.args.get("order") == NEWEST, Place.read(request.args.get("after"))
     with transaction() as session:
-        line = timeline_of(session, g.signed_in, now=now())
+        line = timeline_of(session, g.signed_in, now=now(), backwards=backwards, after=after)
         holder = cards.holder_of(session, g.signed_in)
-    backwards = request.args.get("order") == NEWEST
-    years = [(one.year, tuple(reversed(one.moments)) if backwards else one.moments) for one in line.years]
-    return render_template("holding/timeline.html", line=line, years=years[::-1] if backwards else years, backwards=backwards, holder=holder)
+    return render_template("holding/timeline.html", line=line, backwards=backwards, is_first=after is None, holder=holder)

@@ -17,7 +17,7 @@ from runtime.database import Base
 from runtime.ids import new_id
 from wallet.issuing.desk import looking
 from wallet.issuing.desk.looking import Seen
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, held_by
 
 TABLE = "uses"
 
@@ -109,7 +109,7 @@ def uses_of(
     """Return the holder's uses, the newest first: of one licence, of licences of some types, older than the use `before`, each if it is given."""
     query = select(Use).where(Use.holder_id == holder_id)
     if types is not None:
-        query = query.where(Use.licence_id.in_(select(Licence.id).where(Licence.holder_id == holder_id, Licence.type_code.in_(types))))
+        query = query.where(Use.licence_id.in_(select(Licence.id).where(held_by(holder_id), Licence.type_code.in_(types))))
     if licence_id is not None:
         query = query.where(Use.licence_id == licence_id)
     if before is not None:

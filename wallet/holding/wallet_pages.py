@@ -1,6 +1,5 @@
 """The wallet's pages: the cards, and the history of uses. Whoever acts for an organisation sees its wallet."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
 from flask import Blueprint, g, redirect, render_template, request
@@ -13,23 +12,25 @@ from runtime.database import transaction
 from runtime.guard import allow
 from runtime.problems import InvalidBody
 from wallet.holding import cards, favourites, history, sifting
-from wallet.holding.sifting import Sieve
+from wallet.holding.shelf import Place, shelf_of, sums_of
+from wallet.holding.sifting import FAVOURITE, Sieve
 
 wallet = Blueprint("wallet", __name__, template_folder="templates")
+AT_HAND = Sieve(show=FAVOURITE)
 
 
 @wallet.route("/wallet")
 @allow(matched)
 def show_cards() -> str:
     """Show the cards, by family: all, or those that the address asks for."""
-    return _cards_page(Sieve.of(family=request.args.get("family"), show=request.args.get("show")))
+    return _cards_page(Sieve.of(family=request.args.get("family"), show=request.args.get("show")), Place.read(request.args.get("after")))
 
 
 @wallet.route("/wallet", methods=["POST"])
 @allow(matched)
 def search() -> str:
     """Show the cards of which some words are said; by POST, so that no address holds what was looked for."""
-    return _cards_page(Sieve.of(words=request.form.get("words", "")))
+    return _cards_page(Sieve.of(words=request.form.get("words", "")), Place.read(request.form.get("after")))
 
 
 @wallet.route("/wallet/favourites", methods=["POST"])
@@ -51,35 +52,35 @@ def favour() -> Response:
 def show_history() -> str:
     """Show who looked at which card, when and why."""
     with transaction() as session:
-        entries = history.history_of(session, g.signed_in, before=request.args.get("before", type=UUID))
-    return render_template("holding/history.html", entries=entries, more=len(entries) == history.PAGE)
+        entries = history.history_of(session, g.signed_in, before=request.args.get("before", type=UUID), limit=history.PAGE + 1)
+    return render_template("holding/history.html", entries=entries[: history.PAGE], more=len(entries) > history.PAGE)
 
 
-def _cards_page(sieve: Sieve) -> str:
+def _cards_page(sieve: Sieve, after: Place | None) -> str:
+    viewer, moment = g.signed_in, now()
     with transaction() as session:
-        found = cards.cards_of(session, g.signed_in, now=now())
-        kept = favourites.favourites_of(session, g.signed_in.subject_id)
-        holder = cards.holder_of(session, g.signed_in)
-    shown = [card for card in found if sieve.lets(card, kept)]
-    at_hand = [card for card in shown if card.id in kept] if sieve.is_open else []
+        page = shelf_of(session, viewer, sieve, now=moment, after=after, without_favourites=sieve.is_open)
+        first = shelf_of(session, viewer, AT_HAND, now=moment).cards if sieve.is_open and after is None else []
+        at_hand = [card for card in first if not card.licence.is_succeeded]
+        kept = favourites.favourites_among(session, viewer.subject_id, [card.id for card in (*page.cards, *at_hand)])
+        sums, holder = sums_of(session, viewer, now=moment), cards.holder_of(session, viewer)
     return render_template(
         "holding/wallet.html",
-        families=cards.by_family(_without(shown, at_hand)),
+        families=cards.by_family(page.cards),
+        page=page,
+        is_whole=page.after is None and after is None,
+        is_first=after is None,
         at_hand=at_hand,
         favourites=kept,
         sieve=sieve,
         shows=sifting.SHOWS,
-        counts=sifting.counts(found, kept),
-        own_families={card.type.family: card.type.family_name for card in found},
-        count=len(found),
+        counts=sums.shows,
+        own_families=sums.families,
+        count=sums.count,
         holder=holder,
         acting=g.signed_in.acting_for is not None,
         for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,
     )
-
-
-def _without(found: Iterable[cards.Card], some: list[cards.Card]) -> list[cards.Card]:
-    return [card for card in found if card not in some]
 
 
 def _licence_id(unverified: str, field: str) -> UUID:

@@ -15,7 +15,7 @@ from runtime import ledger
 from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.register.catalogue import get_type
-from wallet.register.licences import BY_CALENDAR, Licence, LicenceState, china_date, licences_of
+from wallet.register.licences import Licence, LicenceState, china_date, in_state, licences_of
 
 
 class NotACursor(Refusal):
@@ -72,25 +72,12 @@ def _conditions(wanted: Filter, *, today: date) -> list[ColumnElement[bool]]:
     if wanted.type is not None:
         conditions.append(Licence.type_code == get_type(wanted.type).code)
     if wanted.state is not None:
-        conditions += _in_state(LicenceState(wanted.state), today=today)
+        conditions += in_state(LicenceState(wanted.state), today=today)
     if wanted.expiring_before is not None:
         conditions.append(Licence.valid_until < wanted.expiring_before)
     if wanted.due is not None:
         conditions.append(Licence.due_since.is_not(None) if wanted.due else Licence.due_since.is_(None))
     return conditions
-
-
-def _in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:
-    """Return the conditions of a state as `Licence.state_at` tells it."""
-    valid = Licence.state == LicenceState.VALID.value
-    expired = Licence.valid_until < today
-    if state is LicenceState.VALID:
-        return [valid, Licence.valid_from <= today, Licence.valid_until.is_(None) | ~expired]
-    if state is LicenceState.NOT_YET_VALID:
-        return [valid, Licence.valid_from > today]
-    if state is LicenceState.EXPIRED:
-        return [(valid & expired) | ((Licence.state == LicenceState.LAPSED.value) & (Licence.act == BY_CALENDAR))]
-    return [Licence.state == state.value, Licence.act != BY_CALENDAR]
 
 
 def _cursor(after: str, *, is_day: bool) -> tuple[str | date, UUID]:

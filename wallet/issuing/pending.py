@@ -5,13 +5,14 @@ is refused, and after a crash it still waits. Nobody decides on what they asked 
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, Uuid, exists, or_, select, update
+from sqlalchemy import ColumnElement, Index, Uuid, exists, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -189,6 +190,12 @@ def is_awaited(session: Session, *, holder_id: UUID, type_code: str, now: dateti
 def find_request(session: Session, request_id: UUID, *, department: str) -> ActRequestRow | None:
     """Return a request of a department, or None."""
     return session.get(ActRequestRow, (department, request_id))
+
+
+def find_requests(session: Session, named: Collection[tuple[str, UUID]]) -> list[ActRequestRow]:
+    """Return those that there are of some requests, each named by its department and its id; of none without a question."""
+    rows = select(ActRequestRow).where(tuple_(ActRequestRow.department_code, ActRequestRow.id).in_(named))
+    return list(session.scalars(rows)) if named else []
 
 
 def get_request(session: Session, request_id: UUID, *, department: str) -> ActRequestRow:

@@ -22,6 +22,8 @@ from runtime.settings import Settings
 from wallet.holding import cards, history
 from wallet.holding.cards import Card
 from wallet.holding.history import Entry
+from wallet.holding.shelf import shelf_of
+from wallet.holding.sifting import VALID, Sieve
 from wallet.presenting import choosing, qr_codes, showing, statements
 from wallet.presenting.choosing import OWN, PRESETS, Choice, ChooseForm
 
@@ -106,7 +108,8 @@ def _choices_of(session: Session, card: Card) -> list[Choice]:
 
 def _others(session: Session, card: Card) -> list[Card]:
     """Return the other valid cards of the wallet, those that stand first in it."""
-    return [one for one in cards.cards_of(session, g.signed_in, now=now()) if one.is_valid and one.id != card.id][:MOST_OTHERS]
+    found = shelf_of(session, g.signed_in, Sieve(show=VALID), now=now(), limit=MOST_OTHERS + 1).cards
+    return [one for one in found if one.id != card.id][:MOST_OTHERS]
 
 
 def _also(session: Session, licence_id: UUID, names: list[str]) -> tuple[Card, list[Text]]:

@@ -3,6 +3,7 @@
 Nothing is rewritten: the licence is marked, its issuer hears of it and decides. A successor is written with what is so, and is not due.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.subjects import history
 from idp.subjects.directory import Subject, name_of, number_of
+from idp.subjects.history import Change
 from idp.subjects.numbers import Number, parse_number
 from runtime.languages import Text
 from wallet.register.licences import Licence, LicenceState, held_by
@@ -27,10 +29,20 @@ STANDING = (LicenceState.VALID.value, LicenceState.SUSPENDED.value, LicenceState
 
 def said_of(session: Session, licence: Licence, holder: Subject) -> tuple[str, Number]:
     """Return the name and the number that a licence says of one of its holders: those of when it was issued, whatever they are now."""
+    return said_with(changes_for(session, [licence], holder), licence, holder)
+
+
+def changes_for(session: Session, licences: Iterable[Licence], holder: Subject) -> list[Change]:
+    """Return what became of a holder, where one of some licences says what was so before; by one question, whatever the licences."""
+    return history.changes_of(session, holder.id) if any(not {NAME, NUMBER}.isdisjoint(one.due_for) for one in licences) else []
+
+
+def said_with(changes: Iterable[Change], licence: Licence, holder: Subject) -> tuple[str, Number]:
+    """Return the same by what became of the holder, as it was read before for several."""
     name, number = name_of(holder), number_of(holder)
     if {NAME, NUMBER}.isdisjoint(licence.due_for):
         return name, number
-    for change in history.changes_of(session, holder.id):
+    for change in changes:
         if change.told.at <= licence.issued_at:
             break
         if change.what == history.NAME and change.before is not None:

@@ -6,6 +6,7 @@ China, where a licence is valid through its last day.
 """
 
 import json
+from collections.abc import Collection
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -217,6 +218,11 @@ def find_held(session: Session, licence_id: UUID, *, holder_id: UUID) -> Licence
     return own or session.scalars(select(Licence).where(held_by(holder_id), Licence.id == licence_id)).one_or_none()
 
 
+def find_all_held(session: Session, licence_ids: Collection[UUID], *, holder_id: UUID) -> list[Licence]:
+    """Return those of some licences that a holder has, alone or with others, by one question."""
+    return list(session.scalars(select(Licence).where(held_by(holder_id), Licence.id.in_(licence_ids))))
+
+
 def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
     """Return who holds a licence, the first of them first; one with a single holder costs no query."""
     if licence.holders == 1:
@@ -236,6 +242,19 @@ def held_by(holder_id: UUID) -> ColumnElement[bool]:
     own = select(Licence.id).where(Licence.holder_id == holder_id)
     shared = select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
     return Licence.id.in_(union_all(own, shared))
+
+
+def in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:
+    """Return the conditions of a state as `Licence.state_at` tells it."""
+    valid = Licence.state == LicenceState.VALID.value
+    expired = Licence.valid_until < today
+    if state is LicenceState.VALID:
+        return [valid, Licence.valid_from <= today, Licence.valid_until.is_(None) | ~expired]
+    if state is LicenceState.NOT_YET_VALID:
+        return [valid, Licence.valid_from > today]
+    if state is LicenceState.EXPIRED:
+        return [(valid & expired) | ((Licence.state == LicenceState.LAPSED.value) & (Licence.act == BY_CALENDAR))]
+    return [Licence.state == state.value, Licence.act != BY_CALENDAR]
 
 
 def seal_details(licence_id: UUID, *, licence_number: str, fields: dict[str, Any]) -> dict[str, bytes]:
