@@ -214,10 +214,17 @@ def insert_one(name: str, table: type[Any], columns: Iterable[str]) -> Straight:
 
 
 def watch(engine: Engine) -> None:
-    """Know of each connection what is prepared there: the driver forgets all, ours too, where a transaction or a part of one is undone."""
+    """Know of each connection what is prepared there: the driver forgets all, ours too, where a transaction or a part of one is undone.
+
+    One that comes back to the pool with nothing to undo, as it does after a commit, keeps all that is prepared.
+    """
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "rollback_savepoint", lambda connection, *_: _forget(connection))
-    event.listen(engine, "reset", lambda _, record, state: state.transaction_was_reset or record.info.pop(PREPARED, None))
+    event.listen(engine, "reset", lambda dbapi, record, _: _is_idle(dbapi) or record.info.pop(PREPARED, None))
+
+
+def _is_idle(dbapi: psycopg.Connection[Any]) -> bool:
+    return bool(dbapi.pgconn.transaction_status == TransactionStatus.IDLE)
 
 
 def _forget(connection: Connection) -> None:

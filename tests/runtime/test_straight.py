@@ -143,6 +143,17 @@ def test_statements_are_prepared_anew_after_a_transaction_was_undone(context: No
     assert count("nobody") == 0
 
 
+def test_a_statement_is_prepared_once_a_connection_and_stays_so_over_commits(context: None) -> None:
+    prepared = text("SELECT pg_backend_pid(), prepare_time FROM pg_prepared_statements WHERE name = 'test_count'")
+    found = set()
+    for is_last in (True, False, True):
+        with transaction() as session:
+            straight.run(session, COUNT, {"caller": "nobody"})
+            found.add(tuple(session.execute(prepared).one()))
+            straight.run(session, COUNT, {"caller": "nobody"}, is_last=is_last)
+    assert len(found) == len({pid for pid, _ in found})
+
+
 def test_a_lost_connection_is_told_and_the_next_is_fresh(context: None) -> None:
     def lost() -> None:
         with transaction() as session:
