@@ -67,7 +67,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             asked = [scope for scope in asked if scope in known]
             request.payload.data["scope"] = scopes.scope_from(asked)
         if not (asked or request.terms.authorization_details) or not set(asked) <= known:
-            raise InvalidScopeError()
+            raise InvalidScopeError(scopes.beyond(asked, known))
 
     def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
         """Keep nothing more: `generate_authorization_code` has kept the hash."""

@@ -1,7 +1,8 @@
 """How a client proves who it is (RFC 6749 section 2.3, RFC 7521, RFC 7523, RFC 8705 section 2, OpenID Connect Core section 9).
 
 One way a client, the one that it was registered with; two proofs in one request are refused. The algorithm of an assertion is its key's, never
-the one that its header names. Whatever is wrong with a proof, the answer is the same as for a client that is not known.
+the one that its header names. Whatever is wrong with a proof, the answer is the same as for a client that is not known; why it was refused stands
+in the log, for the operator.
 """
 
 import base64
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 from urllib.parse import unquote_plus
 
+import structlog
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from idp.oauth import assertions, client_keys
@@ -32,6 +34,7 @@ from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from keys import suites
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_LIFE = timedelta(hours=1)
 LEEWAY = timedelta(seconds=30)
@@ -75,9 +78,9 @@ def authenticate(
     else:
         client = _by_name(form.get("client_id", ""), headers=headers, settings=settings)
     if not is_offered(client.auth_method, settings):
-        raise _refused()
+        raise _refused("a method that the settings do not leave on", client)
     if "client_id" in form and form["client_id"] != client.client_id:
-        raise _refused()
+        raise _refused("another client_id beside the proof", client)
     return client
 
 
@@ -111,24 +114,26 @@ def announced(settings: Settings) -> dict[str, Any]:
 
 def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None]) -> Client:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
-        raise _refused()
+        raise _refused("another client_assertion_type")
+    client = None
     try:
         assertion = take_apart(form["client_assertion"], longest=LONGEST)
         _check_kind(assertion.header)
         client = _claimed_client(assertion.claims)
         _check_signature(client, assertion)
     except (LookupError, NotCompact) as error:
-        raise _refused() from error
-    claims = assertion.claims
-    if claims.get("sub") != client.client_id or not _names_us(claims.get("aud"), client, path=path, settings=settings):
-        raise _refused()
-    expires_at = _check_times(claims, now=now)
-    jti = claims.get("jti")
+        raise _refused(str(error), client) from error
+    claims, jti = assertion.claims, assertion.claims.get("jti")
+    if claims.get("sub") != client.client_id:
+        raise _refused("sub is not the client", client)
+    if not _names_us(claims.get("aud"), client, path=path, settings=settings):
+        raise _refused("aud is not this service", client)
+    expires_at = _check_times(claims, client, now=now)
     if not _is_id(jti):
-        raise _refused()
+        raise _refused("no jti, or none that can be kept", client)
     before_use(client)
     if not assertions.use_once(client.client_id, jti, expires_at=expires_at):
-        raise _refused()
+        raise _refused("an assertion that was used before", client)
     return client
 
 
@@ -143,7 +148,7 @@ def _claimed_client(claims: dict[str, Any]) -> Client:
     issuer = claims.get("iss")
     client = find_client(issuer) if isinstance(issuer, str) else None
     if client is None or client.auth_method not in BY_ASSERTION:
-        raise LookupError("no such client")
+        raise LookupError("no client of that name proves itself by an assertion")
     return client
 
 
@@ -175,14 +180,14 @@ def _names_us(audience: Any, client: Client, *, path: str, settings: Settings) -
     return any(isinstance(one, str) and one in ours for one in (audience if isinstance(audience, list) else [audience]))
 
 
-def _check_times(claims: dict[str, Any], *, now: datetime) -> datetime:
+def _check_times(claims: dict[str, Any], client: Client, *, now: datetime) -> datetime:
     """Return until when the assertion must be remembered; it expires at most an hour ahead."""
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
     expires, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
     if not (is_moment(expires) and is_moment(begins) and is_moment(issued)):
-        raise _refused()
+        raise _refused("exp, nbf or iat is no time", client)
     if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway or max(begins, issued) > moment + leeway:
-        raise _refused()
+        raise _refused("expired, not yet good, or good for more than an hour", client)
     return now + timedelta(seconds=expires - moment) + 2 * LEEWAY
 
 
@@ -192,16 +197,20 @@ def _by_basic(authorization: str) -> Client:
     try:
         name, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
-        raise _refused() from error
+        raise _refused("no name and secret in the Authorization header") from error
     if scheme.lower() != "basic":
-        raise _refused()
+        raise _refused("another scheme than Basic")
     return _by_secret(unquote_plus(name), unquote_plus(secret), CLIENT_SECRET_BASIC)
 
 
 def _by_secret(client_id: str, secret: str, method: str) -> Client:
     client = find_client(client_id)
-    if client is None or client.auth_method != method or len(secret) > LONGEST_SECRET or not client.check_client_secret(secret):
-        raise _refused()
+    if client is None:
+        raise _refused("no such client")
+    if client.auth_method != method:
+        raise _refused("another method than the registered one", client)
+    if len(secret) > LONGEST_SECRET or not client.check_client_secret(secret):
+        raise _refused("another secret", client)
     return client
 
 
@@ -209,14 +218,18 @@ def _by_name(client_id: str, *, headers: Headers, settings: Settings) -> Client:
     """Know a client by its name alone, or by its name and the certificate of its connection."""
     client = find_client(client_id)
     if client is None:
-        raise _refused()
+        raise _refused("no such client, or no proof at all")
     if client.auth_method == NONE:
         return client
     presented = mutual_tls.read(headers, settings) if client.auth_method in BY_CERTIFICATE else None
-    if presented is None or not mutual_tls.is_client(client, presented):
-        raise _refused()
+    if presented is None:
+        raise _refused("a name without a proof", client)
+    if not mutual_tls.is_client(client, presented):
+        raise _refused("another certificate", client)
     return client
 
 
-def _refused() -> InvalidClientError:
+def _refused(why: str, client: Client | None = None) -> InvalidClientError:
+    """Return the one answer to every proof that is not good; the log alone says why, and of which client where there is such a one."""
+    log.info("client not proven", why=why, client_id=client.client_id if client else None)
     return InvalidClientError(description="The client is not known by this proof.", status_code=401)

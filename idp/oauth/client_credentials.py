@@ -19,5 +19,5 @@ class ClientCredentials(Grant, grants.ClientCredentialsGrant):
         registered = self.request.client.allowed(scopes.OF_SYSTEMS)
         asked = scopes.scopes_of(self.request.payload.scope) or registered
         if not asked or not set(asked) <= set(registered):
-            raise InvalidScopeError()
+            raise InvalidScopeError(scopes.beyond(asked, registered))
         self.request.payload.data["scope"] = scopes.scope_from(asked)

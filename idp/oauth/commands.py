@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 from rich.console import Console
 from rich.table import Column, Table
 
-from idp.oauth import clients, scopes
+from idp.oauth import client_authentication, clients, scopes
 from idp.oauth.registration import changes as registration
 from idp.oauth.registration.commands import issuer, policy, token
 from idp.oauth.registration.documents import operator_document_of
@@ -105,9 +106,12 @@ def edit(client_id: str, changes: tuple[str, ...], unset: tuple[str, ...]) -> No
     said = dict(map(_read_change, changes))
     with _explained(), transaction() as session:
         document = {name: value for name, value in operator_document_of(clients.get_row(session, client_id)).items() if name not in unset}
-        _, secret = registration.change(session, client_id, {**_without_derived(document, said), **said}, now=now(), actor=OPERATOR)
+        changed, secret = registration.change(session, client_id, {**_without_derived(document, said), **said}, now=now(), actor=OPERATOR)
+        method = changed.auth_method
     click.echo(f"{client_id} is changed.")
     _tell(secret)
+    if not client_authentication.is_offered(method, current_app.extensions["kabao_settings"]):
+        click.echo(f"The settings do not offer {method} now: until they do, this client cannot prove itself.", err=True)
 
 
 @client.command("list")

@@ -63,3 +63,13 @@ def scopes_of(scope: str | None) -> list[str]:
 def scope_from(scopes: Iterable[str]) -> str:
     """Join scopes into one scope parameter."""
     return " ".join(scopes)
+
+
+def beyond(asked: Iterable[str], possible: Iterable[str]) -> str:
+    """Say what is wrong with scopes that were asked for; only names of ours are repeated, whatever else was sent."""
+    had = set(possible)
+    strange = [scope for scope in asked if scope not in had]
+    if not strange:
+        return "scope is missing, and there is none to be had here."
+    known = [scope for scope in strange if scope in ALL]
+    return f"scope: {scope_from(known)} cannot be had here." if known else "scope names what there is not here."

@@ -15,9 +15,9 @@ TERMS: tuple[Callable[[OAuthRequest, Client], None], ...] = (resource_indicators
 
 def people_scopes(request: OAuthRequest, client: Client) -> list[str]:
     """Return the scopes asked for: those of people that the client was registered for; raises InvalidScopeError."""
-    asked = scopes.scopes_of(request.payload.scope)
-    if not asked or not set(asked) <= set(client.allowed(scopes.OF_PEOPLE)):
-        raise InvalidScopeError()
+    asked, possible = scopes.scopes_of(request.payload.scope), client.allowed(scopes.OF_PEOPLE)
+    if not asked or not set(asked) <= set(possible):
+        raise InvalidScopeError(scopes.beyond(asked, possible))
     return asked
 
 

@@ -91,7 +91,7 @@ class JwtBearer(Grant, TokenEndpointMixin):
         possible = [scope for scope in vouched.scopes if scope in self._had_by(client)]
         asked = scopes.scopes_of(self.request.payload.scope) or possible
         if not asked or not set(asked) <= set(possible):
-            raise InvalidScopeError()
+            raise InvalidScopeError(scopes.beyond(asked, possible))
         return scopes.scope_from(asked)
 
     def _had_by(self, client: Client) -> list[str]:

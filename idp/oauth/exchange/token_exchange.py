@@ -160,7 +160,7 @@ class TokenExchange(Grant, TokenEndpointMixin):
         possible = targets.scopes_for(self.targets, self._within_details(possible), self.request.settings)
         asked = scopes.scopes_of(self.request.payload.scope) or possible
         if not asked or not set(asked) <= set(possible):
-            raise InvalidScopeError()
+            raise InvalidScopeError(scopes.beyond(asked, possible))
         if self.grantee.holder_id != token.holder_id and not self._has_consent(client, asked):
             raise InvalidScopeError("The organisation has not allowed this client so much.")
         return scopes.scope_from(asked)

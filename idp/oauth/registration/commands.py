@@ -11,7 +11,7 @@ import click
 import yaml
 from flask.cli import AppGroup
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from idp.oauth.registration import initial_tokens, policies, software_statements
 from runtime.clock import now
@@ -39,7 +39,7 @@ def new_token(policy_name: str, uses: int, days: int) -> None:
 @token.command("list")
 def list_tokens() -> None:
     """Show the tokens, the newest first."""
-    table = Table("id", "policy", "left", "until", "state")
+    table = Table(Column("id", no_wrap=True), "policy", "left", "until", "state")
     with transaction() as session:
         for row in initial_tokens.latest(session):
             state = "open" if row.is_good_at(now()) else "revoked" if row.revoked_at else "over"

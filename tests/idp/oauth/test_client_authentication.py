@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from idp.oauth import clients
 from idp.oauth.client_authentication import ASSERTION_TYPE, methods_offered
@@ -229,3 +230,31 @@ def test_a_method_that_is_switched_off_proves_nothing(app: Flask, client: FlaskC
     told = client.get("/.well-known/openid-configuration").json
     assert told["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert "HS256" not in told["token_endpoint_auth_signing_alg_values_supported"]
+
+
+WHY: dict[str, tuple[dict[str, Any], str]] = {
+    "for elsewhere": ({"aud": "https://elsewhere.example"}, "aud is not this service"),
+    "of yesterday": ({"exp": 1}, "expired, not yet good, or good for more than an hour"),
+    "of another": ({"sub": "somebody"}, "sub is not the client"),
+    "without an id": ({"jti": None}, "no jti, or none that can be kept"),
+}
+
+
+@pytest.mark.parametrize(("changes", "why"), WHY.values(), ids=WHY)
+def test_the_log_tells_the_operator_why_a_client_was_refused(client: FlaskClient, system: System, changes: dict[str, Any], why: str) -> None:
+    proof = system.proof(**changes)
+    with capture_logs() as said:
+        assert client.post("/token", data={**GRANT, **proof}).status_code == 401
+    (line,) = [one for one in said if one["event"] == "client not proven"]
+    assert (line["why"], line["client_id"]) == (why, system.client_id)
+    assert proof["client_assertion"] not in str(said)
+
+
+def test_the_log_repeats_nothing_that_a_stranger_wrote(client: FlaskClient, system: System) -> None:
+    stranger = replace(system, client_id="379999199005180121")
+    with capture_logs() as said:
+        for form in (stranger.proof(), {"client_id": stranger.client_id}, {"client_id": stranger.client_id, "client_secret": "x"}):
+            assert client.post("/token", data={**GRANT, **form}).status_code == 401
+    refused = [one for one in said if one["event"] == "client not proven"]
+    assert [one["client_id"] for one in refused] == [None] * 3
+    assert stranger.client_id not in str(refused)

@@ -263,3 +263,16 @@ def test_a_bad_registration_is_refused(session: Session, changes: dict[str, Any]
     registration = {"client_id": f"x-{secrets.token_hex(4)}", "jwks": jwks_of(suites.ES256.generate()), **changes}
     with pytest.raises(clients.ClientRefused):
         clients.register_client(session, name=Text("甲", "A"), owner=DEPARTMENT, now=now(), **registration)
+
+
+@pytest.mark.parametrize(
+    ("scope", "says"),
+    [
+        ("draws openid licences:issue", "scope: openid licences:issue cannot be had here."),
+        ('draws "\\证', "scope names what there is not here."),
+    ],
+    ids=["scopes of ours are named", "nothing else is repeated"],
+)
+def test_a_refused_scope_is_named(client: FlaskClient, system: System, scope: str, says: str) -> None:
+    answer = ask(client, system, grant_type="client_credentials", scope=scope)
+    assert (answer.status_code, answer.json) == (400, {"error": "invalid_scope", "error_description": says})

@@ -124,7 +124,7 @@ def test_policies_tokens_and_issuers_by_command(app: Flask, client: FlaskClient,
     assert token_id is not None
     document = {"grant_types": ["client_credentials"]}
     assert client.post("/register", json=document, headers={"Authorization": f"Bearer {token[1]}"}).status_code == 201
-    assert run(app, "token", "list")[0] == 0
+    assert token_id[1] in run(app, "token", "list")[1], "what is to be revoked can be read whole"
     assert run(app, "token", "revoke", token_id[1])[0] == 0
     assert client.post("/register", json=document, headers={"Authorization": f"Bearer {token[1]}"}).status_code == 401
     assert run(app, "issuer", "trust", issuer, "--jwks", str(tmp_path / "keys.json"))[0] == 0
@@ -132,3 +132,25 @@ def test_policies_tokens_and_issuers_by_command(app: Flask, client: FlaskClient,
     assert run(app, "issuer", "distrust", issuer)[0] == 0
     assert run(app, "policy", "remove", name)[0] == 0
     assert run(app, "token", "new", "--policy", name)[0] == 1
+
+
+def test_a_proof_that_the_settings_do_not_offer_is_pointed_out(app: Flask) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    run(app, *registration(client_id), "--secret")
+    proof = ("--set", "token_endpoint_auth_method=tls_client_auth", "--set", "tls_client_auth_subject_dn=CN=system-1,O=Department,C=CN")
+    status, said = run(app, "edit", client_id, *proof)
+    assert (status, "do not offer tls_client_auth" in said) == (0, True)
+    assert (
+        "do not offer"
+        not in run(
+            app,
+            "edit",
+            client_id,
+            "--set",
+            "require_auth_time=true",
+            "--set",
+            "token_endpoint_auth_method=client_secret_basic",
+            "--unset",
+            "tls_client_auth_subject_dn",
+        )[1]
+    )
