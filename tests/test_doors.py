@@ -33,6 +33,7 @@ from wsgi import create_app
 TYPE = "driving-licence"
 INSTEAD, NO_EXAMPLE = "x-in-place-of", "a"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
+UNASKED_BODIES = ("no body", "odd content type", "multipart cut short", "half of JSON", "ten megabytes of form", "form with NUL")
 SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -157,8 +158,8 @@ def csrf_token(http: FlaskClient) -> str:
 
 @each_route
 def test_a_body_of_any_kind_is_answered(method: str, rule: Rule, knocker: Knocker, town: Town) -> None:
-    for what, request in BODIES.items():
-        knocker.knock(what, method, real_address(rule, town.licence_id), **request)
+    for what in UNASKED_BODIES if method in WITHOUT_BODY else BODIES:
+        knocker.knock(what, method, real_address(rule, town.licence_id), **BODIES[what])
 
 
 @each_route
