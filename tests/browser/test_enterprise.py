@@ -10,10 +10,15 @@ from playwright.sync_api import Browser, Page
 from idp.subjects import registry_import
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from tests.browser.conftest import PHONE
 from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_people import PASSWORD, Person, citizen_number, new_person
-from tests.world_wallet import apply_catalogue
+from tests.world_wallet import apply_catalogue, new_department, new_licence
+from wallet.register.catalogue import get_type
+from wallet.register.departments import get_department
+from wallet.verifying.attesting import Asker
+from wallet.verifying.verification import VerificationRequest, verify_presented
 
 pytestmark = pytest.mark.browser
 PICTURES = os.environ.get("KABAO_TEST_PICTURES")
@@ -119,3 +124,33 @@ def test_a_guardian_adds_a_child_and_acts_for_them(phone: Page, live_app: Flask,
     phone.click("button[id^=act-]")
     phone.wait_for_url("**/wallet")
     assert "代表" in phone.inner_text("#who")
+
+
+def test_an_agent_shows_a_licence_of_an_organisation_and_the_history_names_them(plain_phone: Page, live_app: Flask) -> None:
+    with live_app.app_context():
+        apply_catalogue()
+    with live_app.app_context(), transaction() as session:
+        firm = new_firm(session)
+        agent_id, _ = firm.appoint(session, types={get_type("business-licence").code})
+    with live_app.app_context(), transaction() as session:
+        department = new_department(issue=["business-licence", "food-business-licence"], verify=["business-licence"])
+        licence = new_licence(session, type="business-licence", department=department, number=firm.organisation.number)
+        other = new_licence(session, type="food-business-licence", department=department, number=firm.organisation.number)
+    enter(plain_phone, firm.people[agent_id])
+    plain_phone.goto("/enterprise")
+    plain_phone.click(f"#act-{firm.id}")
+    plain_phone.wait_for_url("**/wallet")
+    assert firm.organisation.name in plain_phone.inner_text("#who")
+    assert plain_phone.locator(f"a[href='/wallet/cards/{other.id}']").count() == 0, "beyond the mandate"
+    plain_phone.click(f"a[href='/wallet/cards/{licence.id}']")
+    plain_phone.click("#show")
+    plain_phone.click("#make-code")
+    code = plain_phone.inner_text("#spoken-code")
+    fits(plain_phone, "agent-code")
+    with live_app.app_context(), transaction() as session:
+        asker = Asker(department, get_department(department).name)
+        request = VerificationRequest(code, {"text": "办理年度报告"})
+        verify_presented(session, live_app.extensions["kabao_settings"], request, asker=asker, receipt_id=new_id(), now=now())
+    plain_phone.goto("/wallet/history")
+    assert "由您代办" in plain_phone.inner_text(".timeline")
+    fits(plain_phone, "agent-history")

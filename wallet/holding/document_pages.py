@@ -38,5 +38,5 @@ def download(licence_id: UUID) -> Response:
     use = {"holder_id": holder_id, "licence_id": licence_id, "department": card.licence.issuer_code, "cause": CAUSES[kind], "fields": fields}
     with transaction() as session:
         document_id = kept.keep(session, draft, actor=actor, now=now())
-        record_use(session, **use, way=Way.DOCUMENT, verdict="valid", receipt_id=document_id, now=moment)
+        record_use(session, **use, way=Way.DOCUMENT, verdict="valid", receipt_id=document_id, now=moment, acted_by=g.signed_in.subject_id)
     return as_file(made)

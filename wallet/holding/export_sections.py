@@ -37,7 +37,7 @@ def uses(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str
     before = None
     while page := uses_of(session, holder_id=subject_id, before=before):
         for use in page:
-            seen = {"fields": use.fields, "verdict": use.verdict, "receipt": use.receipt_id}
+            seen = {"fields": use.fields, "verdict": use.verdict, "receipt": use.receipt_id, "by_representative": use.acted_by is not None}
             yield {
                 "at": use.at,
                 "department": issuer_name(use.department),

@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.signin.sessions import SignedIn
+from idp.subjects import directory
 from runtime.languages import Text
-from wallet.holding.cards import in_order, issuer_name, label_of
+from wallet.holding.cards import in_order, issuer_name, label_of, shown_name
 from wallet.holding.ratings import is_rated, scores_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.issuing import pending
@@ -26,6 +27,15 @@ WAYS = {
     Way.COPY_FETCHED.value: Text("加注件已凭链接领取", "The marked copy was fetched by its link"),
     Way.REGISTER.value: Text("发证部门查询登记", "The issuing department looked into its register"),
 }
+DONE = {  # the same, where somebody acted for the holder
+    Way.PRESENTATION.value: Text("亮码出示", "Shown by a code"),
+    Way.ANSWER.value: Text("答复了请求", "A request was answered"),
+    Way.CONSENT.value: Text("经同意调取", "Drawn with consent"),
+    Way.DOCUMENT.value: Text("取得了盖章文件", "A sealed document was taken"),
+    Way.COPY.value: Text("制作了加注件", "A marked copy was made"),
+}
+ACTED = Text("代办人", "Whoever acted")
+BY_YOU, BY_ANOTHER = Text("由您代办", "by you, acting for the holder"), Text("由{}代办", "by {}, acting for the holder")
 OWN = {way.value: Text("您本人", "Yourself") for way in (Way.DOCUMENT, Way.COPY)} | {Way.COPY_FETCHED.value: Text("持链接者", "Whoever had the link")}
 NOTHING = (None, None)
 PAGE, FIRST = 50, 10  # on a page of their own, and on a card's
@@ -35,7 +45,10 @@ Seen = tuple[UUID | None, LicenceType | None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One look at one licence, or at a request for one (then there is no `licence_id` yet); `passed` unless the check failed."""
+    """One look at one licence, or at a request for one (then there is no `licence_id` yet); `passed` unless the check failed.
+
+    `acted` says who acted for the holder, where somebody did.
+    """
 
     id: UUID
     at: datetime
@@ -47,6 +60,7 @@ class Entry:
     licence: Text
     receipt_id: UUID | None
     passed: bool
+    acted: Text | None = None
     ratable: bool = False
     score: int | None = None
 
@@ -58,17 +72,18 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     """
     found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
     scores = scores_of(session, viewer.holder_id, [use.id for use in found if is_rated(use.way)])
-    seen = _what(session, viewer.holder_id, found)
-    return [_entry(use, *seen.get(use.id, NOTHING), scores.get(use.id)) for use in found]
+    seen, acted = _what(session, viewer.holder_id, found), _acted(session, found, viewer)
+    return [_entry(use, *seen.get(use.id, NOTHING), acted.get(use.acted_by), scores.get(use.id)) for use in found]
 
 
-def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, score: int | None) -> Entry:
+def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, acted: Text | None, score: int | None) -> Entry:
     return Entry(
         id=use.id,
         at=use.at,
-        department=OWN.get(use.way) or issuer_name(use.department),
+        department=_who(use, acted) or issuer_name(use.department),
         cause=use.cause,
-        way=WAYS[use.way],
+        way=DONE.get(use.way, WAYS[use.way]) if acted else WAYS[use.way],
+        acted=acted,
         fields=_labels(licence_type, use.fields),
         licence_id=licence_id,
         licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
@@ -77,6 +92,20 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         ratable=is_rated(use.way),
         score=score,
     )
+
+
+def _acted(session: Session, uses: list[Use], viewer: SignedIn) -> dict[UUID | None, Text]:
+    """Return in words who acted in some uses: the viewer, or another, whose name is covered; by one question, if any."""
+    people = {use.acted_by for use in uses if use.acted_by is not None}
+    others = people - {viewer.subject_id}
+    subjects = directory.get_subjects(session, others) if others else {}
+    return {one: BY_ANOTHER.format(shown_name(subjects[one])) if one in subjects else BY_YOU for one in people}
+
+
+def _who(use: Use, acted: Text | None) -> Text | None:
+    """Return whose doing a use was that no department had a part in."""
+    found = OWN.get(use.way)
+    return ACTED if found is not None and acted is not None else found
 
 
 def _what(session: Session, holder_id: UUID, uses: list[Use]) -> dict[UUID, Seen]:

@@ -243,6 +243,7 @@ def _record_use(session: Session, row: MarkedCopy, marking: Marking, way: Way, *
         verdict="valid",
         receipt_id=None,
         now=now,
+        acted_by=row.person_id if way is Way.COPY else None,
     )
 
 

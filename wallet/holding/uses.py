@@ -39,6 +39,8 @@ class Way(StrEnum):
 class Use(Base):
     """One use of a licence. The cause rests sealed: officers write names into it. `verdict` is `valid` or `invalid`.
 
+    `acted_by` is the person who showed it or had it drawn for the holder, under a mandate or as a guardian; None where that was the holder.
+
     Of one that is not issued yet `licence_id` is the request for it, which waits for a second officer.
     """
 
@@ -53,6 +55,7 @@ class Use(Base):
     way: Mapped[str]
     verdict: Mapped[str]
     receipt_id: Mapped[UUID | None]
+    acted_by: Mapped[UUID | None]
     __table_args__ = (Index("ix_uses_licence", "holder_id", "licence_id", "id"),)
 
     @property
@@ -80,8 +83,9 @@ def row_of_use(
     verdict: str,
     receipt_id: UUID | None,
     now: datetime,
+    acted_by: UUID | None = None,
 ) -> dict[str, Any]:
-    """Return the row of a use; `fields` are the names of those that were seen."""
+    """Return the row of a use; `fields` are the names of those that were seen, `acted_by` who acted, be it the holder."""
     use_id = new_id()
     return {
         "holder_id": holder_id,
@@ -94,6 +98,7 @@ def row_of_use(
         "way": way.value,
         "verdict": verdict,
         "receipt_id": receipt_id,
+        "acted_by": acted_by if acted_by != holder_id else None,
     }
 
 

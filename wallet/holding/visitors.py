@@ -25,7 +25,7 @@ def _read() -> Visitor | None:
     if signed_in is None:
         return None
     with transaction() as session:
-        organisation = directory.name_of(directory.get_subject(session, signed_in.acting_for)) if signed_in.acting_for else None
+        organisation = shown_name(directory.get_subject(session, signed_in.acting_for)) if signed_in.acting_for else None
         name = shown_name(directory.get_subject(session, signed_in.subject_id))
         runs_it = signed_in.acting_for is None and is_operator(session, signed_in.subject_id)
         return Visitor(name, organisation, bool(departments_of_officer(session, signed_in.subject_id)), runs_it, mark_of(signed_in))

@@ -12,7 +12,7 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -43,6 +43,7 @@ MISREAD = str.maketrans("018", "OIB")
 MOST_LICENCES = 5
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 PRUNE_BATCH = 1000
+LAST = datetime.max.replace(tzinfo=UTC)
 UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -105,7 +106,7 @@ SPEND = Straight(
     update(Presentation)
     .where(Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
     .values(spent_at=bindparam("at"))
-    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed),
+    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed, Presentation.person_id),
 )
 
 
@@ -120,13 +121,14 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """What a code stood for: the presentation, the nonce it is bound to, and whose licence it shows; `also` are further licences of theirs."""
+    """What a code stood for: the presentation, the nonce it is bound to, whose licence it shows, and who made it; `also` are further licences."""
 
     presented: str = field(repr=False)
     nonce: str
     holder_id: UUID
     licence_id: UUID
     also: tuple[tuple[UUID, str], ...] = field(default=(), repr=False)
+    person_id: UUID | None = None
 
 
 def create(
@@ -139,10 +141,12 @@ def create(
     person_id: UUID | None = None,
     also: Mapping[UUID, Iterable[str]] | None = None,
     statement: str | None = None,
+    until: datetime | None = None,
 ) -> QrCode:
     """Make a code that shows the chosen fields of the holder's own licence, and of others `also`, and withdraw the ones before it.
 
-    `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate. With a `statement` (one of
+    `person_id` is who makes it, where that is one who acts for the holder; their code ends with their mandate, which
+    ends by itself at `until`. With a `statement` (one of
     `statements.KINDS`) the code stands for that alone, and for nothing of the licence.
     Raises LicenceNotFound for a licence that is not the holder's, FieldUnknown, TooManyLicences.
     """
@@ -153,7 +157,7 @@ def create(
     licences = {one: _held(session, one, holder_id=holder_id) for one in wanted}
     _expire(session, Presentation.holder_id == holder_id, _stands_for(wanted), now=now)
     secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    code_hash, presentation_id, expires_at = _hash(secret), new_id(), now + settings.qr_lifetime
+    code_hash, presentation_id, expires_at = _hash(secret), new_id(), min(now + settings.qr_lifetime, until or LAST)
     made = {
         one: _present(session, licences[one], set(names), holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
         for one, names in wanted.items()
@@ -183,10 +187,10 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     spent = straight.run(session, SPEND, {"hash": code_hash, "at": now})
     if not spent:
         _refuse(session, code_hash)
-    holder_id, presentation_id, licence_id, sealed = spent[0]
+    holder_id, presentation_id, licence_id, sealed, person_id = spent[0]
     presented, *others = sealing.unseal(sealed, table=TABLE, column=COLUMN, row=presentation_id).split("\n")
     also = tuple((UUID(one), text) for one, text in (line.split(" ", 1) for line in others))
-    return Redeemed(presented, _nonce(code_hash), holder_id, licence_id, also)
+    return Redeemed(presented, _nonce(code_hash), holder_id, licence_id, also, person_id)
 
 
 def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:

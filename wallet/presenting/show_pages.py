@@ -62,7 +62,8 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
         if not form.validate_on_submit():
             return _form_page(card, choices, form), 422
         also = {one.id: form.wanted_of(_choices_of(session, one)) for one in others if str(one.id) in (form.also.data or ()) and not form.statement}
-        who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id}
+        until = g.signed_in.mandate.valid_until if g.signed_in.mandate else None
+        who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id, "until": until}
         code = qr_codes.create(session, **who, licence_id=licence_id, fields=form.wanted(), also=also, statement=form.statement, now=now())
     _remember(card, form.preset.data)
     browser[KEPT] = {"id": str(code.id), "content": code.content}

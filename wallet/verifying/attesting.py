@@ -35,6 +35,7 @@ class Finding:
 
     `seen` is the text that was looked at; `answer` goes back to the asker, all but the receipt, which says `more`. Holder and licence are
     None where no licence was recognised. `further` are those of other licences under the same code, which the one receipt names too.
+    `acted_by` is who showed it, or had it drawn, for the holder; the receipt, which is the asker's, does not say that.
     """
 
     act: str
@@ -48,6 +49,7 @@ class Finding:
     answer: dict[str, Any]
     more: Mapping[str, Any] = field(default_factory=dict)
     further: "tuple[Finding, ...]" = ()
+    acted_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +155,5 @@ def _use(finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> 
         verdict=finding.verdict,
         receipt_id=receipt_id,
         now=now,
+        acted_by=finding.acted_by,
     )

@@ -91,11 +91,22 @@ def _number(unverified: str) -> Number:
 
 
 def draw_for_holder(
-    session: Session, settings: Settings, request: DrawRequest, *, holder_id: UUID, asker: Asker, receipt_id: UUID, now: datetime
+    session: Session,
+    settings: Settings,
+    request: DrawRequest,
+    *,
+    holder_id: UUID,
+    acted_by: UUID | None,
+    asker: Asker,
+    receipt_id: UUID,
+    now: datetime,
 ) -> dict[str, Any]:
-    """Draw with the holder's consent, so that the department needs no authority of its own; raises LicenceNotFound, LicenceNotValid."""
-    licence_type = get_type(request.type)
-    return _draw(session, settings, request, licence_type, holder_id, Way.CONSENT, None, asker=asker, receipt_id=receipt_id, now=now)
+    """Draw with the holder's consent, so that the department needs no authority of its own; raises LicenceNotFound, LicenceNotValid.
+
+    `acted_by` is whose token it is, where that is one who acts for the holder.
+    """
+    made: dict[str, Any] = {"asker": asker, "receipt_id": receipt_id, "now": now, "acted_by": acted_by}
+    return _draw(session, settings, request, get_type(request.type), holder_id, Way.CONSENT, None, **made)
 
 
 def _draw(
@@ -110,6 +121,7 @@ def _draw(
     asker: Asker,
     receipt_id: UUID,
     now: datetime,
+    acted_by: UUID | None = None,
 ) -> dict[str, Any]:
     licence = _current(session, licence_type, holder_id=holder_id, now=now)
     wanted = request.fields if request.limits is None else fields_within(request.limits, request.fields, identifier=licence.identifier)
@@ -122,7 +134,7 @@ def _draw(
     state = licence.state_at(now).value
     summary = summary_of(type_of(licence), identifier=licence.identifier, issuer_code=licence.issuer_code, state=state)
     answer = {"licence": summary, "fields": fields, "salt": secrets.token_urlsafe(SALT_BYTES), **({"holder": holder} if holder else {})}
-    finding = Finding("draw", way, VALID, text_of(answer), request.cause, licence_type.code, holder_id, licence.id, answer)
+    finding = Finding("draw", way, VALID, text_of(answer), request.cause, licence_type.code, holder_id, licence.id, answer, acted_by=acted_by)
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 

@@ -61,7 +61,9 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
         asker, holder_id = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id), g.token.holder_id
         if holder_id is None:
             return draw_by_authority(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
-        return draw_for_holder(session, settings, request, holder_id=holder_id, asker=asker, receipt_id=receipt_id, now=moment)
+        acted_by = g.token.grantee.person_id if g.token.grantee else None
+        about = {"holder_id": holder_id, "acted_by": acted_by, "asker": asker, "receipt_id": receipt_id}
+        return draw_for_holder(session, settings, request, **about, now=moment)
 
 
 def _check_holder(body: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ class VerificationRequest:
 class Shown:
     """The presentation to check, the text that stands for it in a receipt, and whose licence it is, where a QR code told that.
 
-    `further` are those of other licences for which the same code stands.
+    `further` are those of other licences for which the same code stands, `acted_by` is who made it.
     """
 
     text: str = field(repr=False)
@@ -79,6 +79,7 @@ class Shown:
     holder_id: UUID | None = None
     licence_id: UUID | None = None
     further: "tuple[Shown, ...]" = ()
+    acted_by: UUID | None = None
 
 
 def verify_presented(
@@ -226,8 +227,8 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
     if brought.is_dynamic(request.presented) and request.seal is None:
         redeemed = qr_codes.redeem(session, request.presented, now=now)
         expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
-        further = tuple(Shown(text, text, expected, redeemed.holder_id, licence_id) for licence_id, text in redeemed.also)
-        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id, further)
+        further = tuple(Shown(text, text, expected, redeemed.holder_id, licence_id, (), redeemed.person_id) for licence_id, text in redeemed.also)
+        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id, further, redeemed.person_id)
     return read_shown(settings, request)
 
 
@@ -280,6 +281,7 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         holder_id=shown.holder_id or (known.holder_id if known else None),
         licence_id=known.id if known else shown.licence_id,
         answer=answer,
+        acted_by=shown.acted_by,
     )
 
 

@@ -126,6 +126,11 @@ def get_asked(session: Session, request_id: UUID, *, viewer: SignedIn) -> Asked:
     return read(row)
 
 
+def find_person(session: Session, holder_id: UUID, digest: bytes) -> UUID | None:
+    """Return who opened a request for a holder, by the request's digest; None if nobody did here."""
+    return session.scalar(select(AskedRequest.person_id).where(AskedRequest.holder_id == holder_id, AskedRequest.request_hash == digest))
+
+
 def latest_of(session: Session, viewer: SignedIn) -> list[AskedRequest]:
     """Return the requests that a person opened last for a holder, the newest first."""
     mine = (AskedRequest.holder_id == viewer.holder_id, AskedRequest.person_id == viewer.subject_id)

@@ -46,7 +46,7 @@ def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, 
         if not is_ours:
             about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
             held = {"holder_id": viewer.holder_id, "licence_id": licence_id}
-            record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now)
+            record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now, acted_by=viewer.subject_id)
     shown = sorted({field for _, fields in chosen.values() for field in fields})
     _record(session, "request.answered", asked, viewer=viewer, now=now, licences=len(chosen), fields=shown)
     return parameters_of(asked.request, token)

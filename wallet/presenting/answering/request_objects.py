@@ -58,7 +58,7 @@ class RequestObject:
     @property
     def digest(self) -> bytes:
         """What this request is known by, however often its link is opened."""
-        return hashlib.sha256("\0".join((self.client_id, self.nonce, self.response_uri)).encode()).digest()
+        return digest_of(self.client_id, self.nonce, self.response_uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,11 @@ class Expected:
     now: datetime
     wallet_nonce: str | None = None
     plain_http: bool = False
+
+
+def digest_of(client_id: str, nonce: str, response_uri: str) -> bytes:
+    """Return what a request is known by, on either side."""
+    return hashlib.sha256("\0".join((client_id, nonce, response_uri)).encode()).digest()
 
 
 def read(unverified: str, *, expected: Expected) -> RequestObject:

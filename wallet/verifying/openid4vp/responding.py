@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from runtime import ledger
 from runtime.ids import new_id
 from runtime.settings import Settings
+from wallet.presenting.answering.asked import find_person
+from wallet.presenting.answering.request_objects import digest_of
 from wallet.presenting.dcql import CredentialQuery, choose, read_query
 from wallet.register.departments import get_department
 from wallet.verifying.attesting import Asker, Finding, attest
@@ -96,9 +99,17 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
     if not row.by_consent or finding.holder_id != row.holder_id:
         check_may_see(finding, asker=asker, now=now)
-    finding = _as_asked(answer, wanted, finding, shown, expected.confirming)
+    finding = replace(_as_asked(answer, wanted, finding, shown, expected.confirming), acted_by=_who_answered(answer, finding))
     attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)
     return {"query": wanted.id, **attested}
+
+
+def _who_answered(answer: _Answer, finding: Finding) -> UUID | None:
+    """Return the person who answered from the wallet here, for themselves or for another; None of a wallet elsewhere."""
+    if finding.holder_id is None:
+        return None
+    digest = digest_of(answer.row.verifier, answer.row.nonce, references.response_uri(answer.settings, answer.row.id))
+    return find_person(answer.session, finding.holder_id, digest)
 
 
 def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown: Any, confirming: tuple[str, ...]) -> Finding:
