@@ -27,6 +27,7 @@ from idp.oauth.client_kinds import (
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, NAMES, NATIVE, PAIRWISE, PUBLIC, RESPONSE_MODES, WEB
 from idp.oauth.key_sets import read_key_set
 from idp.oauth.pairwise import PUBLIC_SECTOR
+from idp.oauth.requests import detail_scopes
 from keys import jwe, suites
 
 if TYPE_CHECKING:
@@ -200,6 +201,11 @@ CHECKS = (
         "response_modes",
         lambda row: not set(row.client_metadata.get("response_modes", ())) <= set(RESPONSE_MODES),
         "some of " + ", ".join(RESPONSE_MODES),
+    ),
+    Check(
+        "authorization_details_types",
+        lambda row: not set(row.client_metadata.get("authorization_details_types", ())) <= detail_scopes.TYPES,
+        "types that authorization_details_types_supported names",
     ),
     _unknown("application_type", (WEB, NATIVE)),
     _unknown("subject_type", (PAIRWISE, PUBLIC)),

@@ -85,6 +85,7 @@ AUDIENCES: dict[str, Callable[[Settings], str]] = {}
 def declare(name: str, handler: DetailType, *, audience: Callable[[Settings], str] | None = None) -> None:
     """Make a type known, beside the module that knows its meaning; `audience` is who tokens with such details are for, if not our own API."""
     TYPES[name] = handler
+    detail_scopes.TYPES.add(name)
     if audience is not None:
         AUDIENCES[name] = audience
 

@@ -24,6 +24,8 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {}
+TYPES: set[str] = set()
+"""The names of all types of details, as `authorization_details` is told of them."""
 
 
 def declare(prefix: str, family: Family) -> None:
