@@ -46,6 +46,37 @@ class WantedSchema(Schema):
     )
 
 
+class AnswerSchema(Schema):
+    """A yes or no that is asked for, in place of a licence."""
+
+    class Meta:
+        unknown = RAISE
+
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(["over_18", "over_60", "holds", "represents"]),
+        metadata={
+            "description": "`over_18`, `over_60`, `holds` (a valid licence of a type), or `represents` (may act for an organisation).",
+            "example": "over_18",
+        },
+    )
+    type = fields.String(
+        validate=[validate.Length(1, 60), readable],
+        metadata={"description": "Of `holds`: the licence type's code or short name.", "example": "driving-licence"},
+    )
+    organisation = fields.Nested(
+        PartySchema, metadata={"description": "Of `represents`: which one; left out, the holder chooses one of those that they may act for."}
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_about(self, data: dict[str, Any], **_: Any) -> None:
+        """Take what it is about where it is about something, and nowhere else."""
+        if ("type" in data) != (data["kind"] == "holds"):
+            raise ValidationError("It goes with holds, which needs it.", "type")
+        if "organisation" in data and data["kind"] != "represents":
+            raise ValidationError("It goes with represents.", "organisation")
+
+
 class AskSchema(Schema):
     """What is asked for, why, and how."""
 
@@ -56,6 +87,15 @@ class AskSchema(Schema):
         fields.Nested(WantedSchema),
         validate=validate.Length(1, MOST_CREDENTIALS),
         metadata={"description": "Licences by their types and fields.", "example": [{"type": "driving-licence", "fields": ["vehicle_class"]}]},
+    )
+    statements = fields.List(
+        fields.Nested(AnswerSchema),
+        validate=validate.Length(1, MOST_CREDENTIALS),
+        metadata={
+            "description": "A yes or no each, without the data behind it. Read it in the result's `fields`: an answer of no is `valid`, too.",
+            "x-in-place-of": "credentials",
+            "example": [{"kind": "over_18"}],
+        },
     )
     dcql_query = fields.Dict(
         metadata={
@@ -102,8 +142,8 @@ class AskSchema(Schema):
     @validates_schema(skip_on_field_errors=True)
     def check_one(self, data: dict[str, Any], **_: Any) -> None:
         """Ask for one way of saying what is wanted."""
-        if ("credentials" in data) == ("dcql_query" in data):
-            raise ValidationError("One of credentials and dcql_query is needed.", "credentials")
+        if ("credentials" in data or "statements" in data) == ("dcql_query" in data):
+            raise ValidationError("Either dcql_query is needed, or credentials or statements or both.", "credentials")
 
     @validates_schema(skip_on_field_errors=True)
     def check_return(self, data: dict[str, Any], **_: Any) -> None:

@@ -22,21 +22,20 @@ from idp.signals import streams, tokens, webhooks
 from idp.signals.event_types import SESSION_REVOKED, VERIFICATION
 from idp.signin import contacts, one_time_codes, operators, passkeys, pending, recovery_codes, scans, sessions, totp
 from idp.signin.devices import describe
-from idp.signin.sessions import SignedIn, SigninSession
+from idp.signin.sessions import SigninSession
 from idp.subjects import appointments, directory, guardians, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from runtime.languages import Text
-from tests.browser.cast_asking import ask_wallets
+from tests.browser.cast_asking import ask_holder, ask_wallets
 from tests.idp.oauth.apart.steps import Counter, Terminal
 from tests.idp.oauth.journeys import Journey
 from tests.idp.oauth.registration.world import new_token
 from tests.idp.signin.proofs_at_hand import enrol, reach
 from tests.idp.signin.recovering import begun, cancel_link
 from tests.idp.subjects.firms import Firm, new_firm
-from tests.world_asking import Asking, of_department, of_stranger, sd_jwt_query
 from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
@@ -50,9 +49,7 @@ from wallet.issuing.documents import kept
 from wallet.issuing.importing import uploads
 from wallet.issuing.orders import order_of
 from wallet.presenting import qr_codes
-from wallet.presenting.answering import asked, request_objects
-from wallet.presenting.answering.request_objects import Expected
-from wallet.register import catalogue, departments, licences
+from wallet.register import catalogue, departments
 from wallet.register.acts import Act
 from wallet.register.catalogue import get_type
 from wallet.register.drawn_faces import EXAMPLE_ISSUER
@@ -118,22 +115,8 @@ def gather(app: Flask) -> Cast:
     staff_desk(cast)
     run_it(cast)
     ask_apart(cast)
-    ask_to_show(cast)
+    cast.at |= ask_holder(app, cast.ids["owner"], UUID(cast.at["card"].rsplit("/", 1)[1]))
     return cast
-
-
-def ask_to_show(cast: Cast) -> None:
-    """Let a department and a stranger have asked the owner for a licence."""
-    settings = cast.app.extensions["kabao_settings"]
-    with cast.app.app_context(), transaction() as session:
-        licence = licences.get_licence(session, UUID(cast.at["card"].rsplit("/", 1)[1]))
-        query = sd_jwt_query("", "vehicle_class", "first_issued", optional=("file_number",), meta={})
-        viewer = SignedIn(new_id(), cast.ids["owner"], None, now(), PASSWORD_ALONE)
-        for word, key in (("asked", of_department(licence.issuer_code)), ("asked by a stranger", of_stranger())):
-            text = key.sign(Asking(443).payload(query, client_id=key.by_hash))
-            read = request_objects.read(text, expected=Expected(key.by_hash, settings.public_url, now(), plain_http=True))
-            cast.at[word] = f"/wallet/requests/{asked.open_request(session, text, read, viewer=viewer, now=now())}"
-        session.execute(update(asked.AskedRequest).values(expires_at=now() + timedelta(days=1)))
 
 
 def ask_apart(cast: Cast) -> None:

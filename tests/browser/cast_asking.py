@@ -1,15 +1,22 @@
-"""An officer of the cast asks wallets."""
+"""An officer of the cast asks wallets, and others ask the owner's."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from idp.signin.sessions import SignedIn
+from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from tests.wallet.verifying.openid4vp.wallets import Wallet, fetch_licence
+from tests.world_asking import Asking, of_department, of_stranger, sd_jwt_query
 from tests.world_people import post_form
 from tests.world_verifying import Browser
-from wallet.register.licences import Licence
+from wallet.presenting.answering import asked, request_objects
+from wallet.presenting.answering.request_objects import Expected
+from wallet.register.licences import Licence, get_licence
 from wallet.verifying.openid4vp.asking import link_of
 from wallet.verifying.openid4vp.requests import PresentationRequest
 
@@ -17,7 +24,7 @@ from wallet.verifying.openid4vp.requests import PresentationRequest
 def ask_wallets(app: Flask, browser: Browser, licence_id: UUID) -> dict[str, str]:
     """Let the officer have asked three times: nobody has answered the first yet, a wallet answered the second, and the third was refused."""
     told = {"type": "driving-licence", "chosen": "vehicle_class", "cause": "To test a vehicle", "confirm": "I agree to the test", "request_id": ""}
-    asked, answered, refused = (post_form(browser, "/desk/ask", told).location for _ in range(3))
+    waiting, answered, refused = (post_form(browser, "/desk/ask", told).location for _ in range(3))
     with app.app_context(), transaction() as session:
         licence = session.scalars(select(Licence).where(Licence.id == licence_id)).one()
         settings = app.extensions["kabao_settings"]
@@ -28,4 +35,20 @@ def ask_wallets(app: Flask, browser: Browser, licence_id: UUID) -> dict[str, str
     assert wallet.answer(got, {query["id"]: [wallet.present(got, ("vehicle_class", "licence_identifier"))]}).status_code == 200
     got = wallet.get(links[1])
     assert wallet.post(got, {"error": "access_denied", "state": got.payload["state"]}).status_code == 200
-    return {"wallet asked": asked, "wallet answered": answered, "wallet declined": refused}
+    return {"wallet asked": waiting, "wallet answered": answered, "wallet declined": refused}
+
+
+def ask_holder(app: Flask, owner_id: UUID, licence_id: UUID) -> dict[str, str]:
+    """Let a department and a stranger have asked the owner for a licence, and the department for a yes or no."""
+    settings, at = app.extensions["kabao_settings"], {}
+    with app.app_context(), transaction() as session:
+        query = sd_jwt_query("", "vehicle_class", "first_issued", optional=("file_number",), meta={})
+        yes = sd_jwt_query("urn:kabao:answer:over_18", "over_18")
+        viewer = SignedIn(new_id(), owner_id, None, now(), ["pwd"])
+        ours, stranger = of_department(get_licence(session, licence_id).issuer_code), of_stranger()
+        for word, key, about in (("asked", ours, query), ("asked by a stranger", stranger, query), ("asked for a yes", ours, yes)):
+            text = key.sign(Asking(443).payload(about, client_id=key.by_hash))
+            read = request_objects.read(text, expected=Expected(key.by_hash, settings.public_url, now(), plain_http=True))
+            at[word] = f"/wallet/requests/{asked.open_request(session, text, read, viewer=viewer, now=now())}"
+        session.execute(update(asked.AskedRequest).values(expires_at=now() + timedelta(days=1)))
+    return at

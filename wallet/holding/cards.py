@@ -33,8 +33,13 @@ LABELS_OF_EVERY_LICENCE = {
     "licence_identifier": Text("证照标识", "Licence identifier"),
     "over_18": Text("是否已满18周岁", "Whether over 18"),
     "over_60": Text("是否已满60周岁", "Whether over 60"),
-    "holds": Text("持有有效的此类证照", "Holds a valid licence of this kind"),
+    "holds": Text("是否持有有效的此类证照", "Whether they hold a valid licence of this kind"),
+    "represents": Text("是否有权代表该单位", "Whether they may act for this organisation"),
+    "organisation_name": Text("单位名称", "Organisation"),
+    "organisation_code": Text("统一社会信用代码", "Credit code"),
 }
+ANSWERS = frozenset({"over_18", "over_60", "holds", "represents"})
+A_YES_OR_NO = Text("是否答复（不含证照内容）", "A yes or no, without the licence")
 LEFT_WALLET = Text(
     "此证照已{0}，不能再出示。如有疑问，请联系{1}。", "This licence is no longer in force ({0}) and cannot be shown. Ask {1} if in doubt."
 )
@@ -226,15 +231,15 @@ def face_of(card: Card, facts: list[Fact]) -> Drawn:
     return draw(card.type, values, covered={name for name in said if name not in open_now})
 
 
-def label_of(licence_type: LicenceType, name: str) -> Text:
-    """Return the label of a field of a type, or of what every licence has; the bare name if neither knows it."""
-    field = licence_type.find_field(name)
+def label_of(licence_type: LicenceType | None, name: str) -> Text:
+    """Return the label of a field of a type, or of what every licence and every yes or no has; the bare name if none knows it."""
+    field = licence_type.find_field(name) if licence_type is not None else None
     return field.label if field is not None else LABELS_OF_EVERY_LICENCE.get(name, Text(name, name))
 
 
-def in_order(licence_type: LicenceType, names: Iterable[str]) -> list[str]:
+def in_order(licence_type: LicenceType | None, names: Iterable[str]) -> list[str]:
     """Return names of fields in the order in which a card shows them; those that it does not know come last."""
-    known = [*LABELS_OF_EVERY_LICENCE, *(field.name for field in licence_type.fields)]
+    known = [*LABELS_OF_EVERY_LICENCE, *(field.name for field in (licence_type.fields if licence_type is not None else ()))]
     return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 

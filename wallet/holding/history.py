@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.signin.sessions import SignedIn
 from idp.subjects import directory
 from runtime.languages import Text
-from wallet.holding.cards import in_order, issuer_name, label_of, shown_name
+from wallet.holding.cards import A_YES_OR_NO, ANSWERS, in_order, issuer_name, label_of, shown_name
 from wallet.holding.ratings import is_rated, scores_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.issuing import pending
@@ -84,9 +84,9 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         cause=use.cause,
         way=DONE.get(use.way, WAYS[use.way]) if acted else WAYS[use.way],
         acted=acted,
-        fields=_labels(licence_type, use.fields),
+        fields=tuple(label_of(licence_type, name) for name in in_order(licence_type, use.fields)),
         licence_id=licence_id,
-        licence=licence_type.name if licence_type is not None else Text("证照", "Licence"),
+        licence=licence_type.name if licence_type is not None else A_YES_OR_NO if ANSWERS.intersection(use.fields) else Text("证照", "Licence"),
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
         ratable=is_rated(use.way),
@@ -119,9 +119,3 @@ def _what(session: Session, holder_id: UUID, uses: list[Use]) -> dict[UUID, Seen
     asked = {(one.department_code, one.id): one for one in pending.find_requests(session, set(rest.values()))}
     whose = {use_id: asked.get(named) for use_id, named in rest.items()}
     return found | {use_id: (one.result_id, get_type(one.type_code)) for use_id, one in whose.items() if one is not None}
-
-
-def _labels(licence_type: LicenceType | None, names: list[str]) -> tuple[Text, ...]:
-    if licence_type is None:
-        return tuple(Text(name, name) for name in names)
-    return tuple(label_of(licence_type, name) for name in in_order(licence_type, names))

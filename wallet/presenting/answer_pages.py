@@ -34,12 +34,14 @@ from wallet.presenting.answering.offering import Fit, Offer, Wanted
 from wallet.presenting.answering.refusals import RequestRefused
 from wallet.presenting.answering.request_objects import Expected, RequestObject
 from wallet.presenting.dcql import CredentialQuery
+from wallet.presenting.statements import TYPE_PREFIX, Statement, find_question
 from wallet.register.catalogue import all_types
 
 log = structlog.get_logger(__name__)
 answer_pages = Blueprint("answer_pages", __name__, template_folder="templates")
 DOOR = "request object"
 LICENCE = Text("证照", "A licence")
+YES, NO = Text("是", "Yes"), Text("否", "No")
 NO_CAUSE = Text("对方没有说明事由", "They gave no cause")
 
 
@@ -51,9 +53,11 @@ class NotUnderstood(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A licence that fits, with its fields in words; `extra` are those that may be left out, each with whether it is ticked."""
+    """A licence or an answer that fits, with its fields in words; `extra` are those that may be left out, each with whether it is ticked."""
 
-    card: Card
+    key: str
+    card: Card | None
+    says: Text | None
     needed: tuple[Text, ...]
     extra: tuple[tuple[str, Text, bool], ...]
 
@@ -65,6 +69,7 @@ class Question:
     wanted: Wanted
     name: Text
     choices: tuple[Choice, ...]
+    is_answer: bool
 
 
 @answer_pages.route("/wallet/requests", methods=["GET"])
@@ -171,12 +176,14 @@ def _start_page(link: str, *, fault: Text | None = None) -> str:
 def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text | None = None) -> str:
     is_open = asked.is_open(now)
     offer = _offer(session, asked, now=now) if is_open else None
+    questions = [_question(session, asked.request, one, now=now) for one in offer.wanted] if offer else []
     return render_template(
         "presenting/request.html",
         asked=asked,
         is_open=is_open,
         offer=offer,
-        questions=[_question(session, asked.request, one, now=now) for one in offer.wanted] if offer else [],
+        questions=questions,
+        shows_licences=any(not one.is_answer for one in questions),
         told=told.told_by(asked.request),
         holder=_holder(session),
         fault=fault,
@@ -192,18 +199,29 @@ def _offer(session: Session, asked: Asked, *, now: datetime) -> Offer:
 def _question(session: Session, found: RequestObject, wanted: Wanted, *, now: datetime) -> Question:
     query = found.query.find(wanted.id)
     assert query is not None
-    return Question(wanted, _name_of(query), tuple(_choice(session, one, now=now) for one in wanted.fits))
+    is_answer = any(name.startswith(TYPE_PREFIX) for one in query.types for name in one)
+    return Question(wanted, _name_of(query), tuple(_choice(session, one, now=now) for one in wanted.fits), is_answer)
 
 
 def _choice(session: Session, fit: Fit, *, now: datetime) -> Choice:
-    card = cards.get_card(session, fit.licence_id, g.signed_in, now=now)
-    needed = tuple(cards.label_of(card.type, name) for name in cards.in_order(card.type, fit.needed))
-    extra = tuple((name, cards.label_of(card.type, name), name in fit.least) for name in cards.in_order(card.type, fit.extra))
-    return Choice(card, needed, extra)
+    card = cards.get_card(session, fit.what, g.signed_in, now=now) if isinstance(fit.what, UUID) else None
+    kind = card.type if card is not None else None
+    needed = tuple(cards.label_of(kind, name) for name in cards.in_order(kind, fit.needed))
+    extra = tuple((name, cards.label_of(kind, name), name in fit.least) for name in cards.in_order(kind, fit.extra))
+    return Choice(str(fit.what), card, None if isinstance(fit.what, UUID) else _said(fit.what), needed, extra)
+
+
+def _said(statement: Statement) -> Text:
+    """Return an answer in words."""
+    word, organisation = (YES if statement.says else NO), " ".join(statement.organisation or ())
+    return Text(f"{word.zh}：{organisation}", f"{word.en}: {organisation}") if organisation else word
 
 
 def _name_of(query: CredentialQuery) -> Text:
-    """Return what kinds of licence will do, in words."""
+    """Return what kinds of licence will do, or what is to be answered, in words."""
+    asked = [question.name for wanted in query.types for name in wanted if (question := find_question(name)) is not None]
+    if asked:
+        return Text("或".join(one.zh for one in asked), " or ".join(one.en for one in asked))
     names = [one.name for one in all_types() if query.types and query.takes_type(frozenset({type_uri(_settings(), one)}))]
     return Text("或".join(one.zh for one in names), " or ".join(one.en for one in names)) if names else LICENCE
 

@@ -32,8 +32,9 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from runtime.straight import Straight
 from wallet.issuing import credentials, sd_jwt
-from wallet.presenting import statements
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, get_licence, holder_ids_of, type_of
+from wallet.presenting import statements, stating
+from wallet.presenting.statements import Question
+from wallet.register.licences import Licence, LicenceNotFound, LicenceState, get_licence, holder_ids_of, type_of
 
 TABLE, COLUMN = "presentations", "presented_sealed"
 PREFIX = "KABAO1:"
@@ -163,8 +164,8 @@ def create(
         for one, names in wanted.items()
     }
     if statement is not None:
-        said = _state(session, licences[licence_id], statement, holder_id=holder_id, settings=settings, code_hash=code_hash, now=now)
-        made = {licence_id: ([statement], said)}
+        who = {"holder_id": holder_id, "person_id": person_id or holder_id}
+        made = {licence_id: _state(session, licences[licence_id], statement, **who, settings=settings, code_hash=code_hash, now=now)}
     shown, (first, *others) = made[licence_id][0], made
     row = {"holder_id": holder_id, "id": presentation_id, "code_hash": code_hash, "licence_id": licence_id, "fields": shown, "expires_at": expires_at}
     row["also"] = {str(one): made[one][0] for one in others} or None
@@ -260,13 +261,18 @@ def _present(
     return [str(disclosure.name) for disclosure in disclosures], text + bound
 
 
-def _state(session: Session, licence: Licence, kind: str, *, holder_id: UUID, settings: Settings, code_hash: bytes, now: datetime) -> str:
-    """Return a statement about a holder, or that they hold a licence of this kind, bound to this code."""
-    born = directory.number_of(directory.get_subject(session, holder_id)).born
-    if kind not in statements.offered_for(born) or licence.state_at(now) is not LicenceState.VALID:
+def _state(
+    session: Session, licence: Licence, kind: str, *, holder_id: UUID, person_id: UUID, settings: Settings, code_hash: bytes, now: datetime
+) -> tuple[list[str], str]:
+    """Return a statement about a holder, or that they hold a licence of this kind, bound to this code, and the names of what it says."""
+    if kind not in statements.KINDS or licence.state_at(now) is not LicenceState.VALID:
         raise FieldUnknown(field="statement")
-    value = statements.value_of(kind, born=born, licence_name=type_of(licence).name, today=china_date(now))
-    return statements.make(settings, kind, value, audience=audience(settings), nonce=_nonce(code_hash), now=now, lifetime=settings.qr_lifetime)
+    question = Question(kind, type_of(licence).slug if kind == statements.HOLDS else None)
+    found = stating.statements_of(session, question, holder_id=holder_id, person_id=person_id, now=now)
+    if len(found) != 1 or (kind == statements.REPRESENTS and person_id == holder_id):
+        raise FieldUnknown(field="statement")
+    shown, bound = list(found[0].claims), {"audience": audience(settings), "nonce": _nonce(code_hash)}
+    return shown, statements.make(settings, found[0], holder_id=holder_id, shown=shown, **bound, now=now, lifetime=settings.qr_lifetime)
 
 
 def _secret_of(content: str) -> str:

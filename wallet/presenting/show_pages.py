@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.signin.callers import matched
-from idp.subjects import directory
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -24,8 +23,9 @@ from wallet.holding.cards import Card
 from wallet.holding.history import Entry
 from wallet.holding.shelf import shelf_of
 from wallet.holding.sifting import VALID, Sieve
-from wallet.presenting import choosing, qr_codes, showing, statements
+from wallet.presenting import choosing, qr_codes, showing, stating
 from wallet.presenting.choosing import OWN, PRESETS, Choice, ChooseForm
+from wallet.presenting.statements import HOLDS, KINDS, REPRESENTS, Question
 
 show = Blueprint("show", __name__, template_folder="templates")
 KEPT, REMEMBERED = "shown_code", "presets"
@@ -128,9 +128,18 @@ def _remember(card: Card, preset: str) -> None:
 def _form(session: Session, choices: list[Choice], others: list[Card]) -> ChooseForm:
     form = ChooseForm()
     form.offer(choices, others)
-    born = directory.number_of(directory.get_subject(session, g.signed_in.holder_id)).born
-    form.leave_out(*(set(statements.KINDS) - set(statements.offered_for(born))))
+    form.leave_out(*(kind for kind in KINDS if not _is_stated(session, kind)))
     return form
+
+
+def _is_stated(session: Session, kind: str) -> bool:
+    """Whether a yes or no can be said under a card; for whom someone acts only while they do."""
+    if kind == HOLDS:
+        return True
+    if kind == REPRESENTS and g.signed_in.acting_for is None:
+        return False
+    who = {"holder_id": g.signed_in.holder_id, "person_id": g.signed_in.subject_id}
+    return bool(stating.statements_of(session, Question(kind), **who, now=now()))
 
 
 def _form_page(card: Card, choices: list[Choice], form: ChooseForm) -> str:
@@ -150,7 +159,7 @@ def _code_page(card: Card, shown: showing.Shown, content: str, use: Entry | None
         spoken=showing.spoken(content),
         fields=shown.fields,
         also=also,
-        preset=browser.get(REMEMBERED, {}).get(card.type.code) if also else next((one for one in shown.fields if one in statements.KINDS), None),
+        preset=browser.get(REMEMBERED, {}).get(card.type.code) if also else next((one for one in shown.fields if one in KINDS), None),
         labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, shown.fields)],
         lifetime=int(settings.qr_lifetime.total_seconds()),
     )

@@ -37,7 +37,7 @@ from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery
 from wallet.verifying import chains
 from wallet.verifying.listed import Listed
-from wallet.verifying.presentations import Presentation, is_time
+from wallet.verifying.presentations import Presentation, is_same, is_time
 from wallet.verifying.presentations import is_signed as is_signed
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
 
@@ -67,6 +67,7 @@ class Reason(StrEnum):
     UNEXPECTED_BINDING = "unexpected_binding"
     BAD_BINDING = "bad_binding"
     STALE_BINDING = "stale_binding"
+    OTHER_HOLDER = "other_holder"
     WRONG_AUDIENCE = "wrong_audience"
     WRONG_NONCE = "wrong_nonce"
     NOT_CONFIRMED = "not_confirmed"
@@ -102,7 +103,8 @@ class Expected:
     """What the verifier asked for. The verifier decides whether a binding is needed, never the presentation.
 
     `vcts` are the types of licence that will do, or None for any; `binding_age` is how old a binding may be. `query` is what was asked for
-    in words of DCQL, `confirming` the acts to confirm, as they were sent; the checks of these are left out where nothing was.
+    in words of DCQL, `confirming` the acts to confirm, as they were sent; the checks of these are left out where nothing was. `subject` is what the
+    issuer must call the holder, or None for whoever the holder is.
     """
 
     binding: bool
@@ -112,6 +114,7 @@ class Expected:
     binding_age: timedelta
     query: CredentialQuery | None = None
     confirming: tuple[str, ...] = ()
+    subject: str | None = None
 
     def checks_of(self, shown: Presentation) -> tuple[Callable[["Case"], Result], ...]:
         """Return the checks that apply to what is shown."""
@@ -298,6 +301,7 @@ def holder_binding(case: Case) -> Result:
     present = case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()
     _require(case.shown.is_made_between(oldest, newest), Reason.STALE_BINDING)
+    _require(case.expected.subject is None or is_same(case.claims.get("sub"), case.expected.subject), Reason.OTHER_HOLDER)
     return Result.PASSED
 
 

@@ -47,6 +47,7 @@ OF_REASONS = {
     Reason.UNEXPECTED_BINDING: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.BAD_BINDING: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.STALE_BINDING: Conclusion.NOT_SHOWN_BY_HOLDER,
+    Reason.OTHER_HOLDER: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.WRONG_AUDIENCE: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.WRONG_NONCE: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.NO_STATUS: Conclusion.UNKNOWN,

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from runtime.languages import Text, text_of
-from wallet.holding.cards import LABELS_OF_EVERY_LICENCE, in_order, label_of
+from wallet.holding.cards import in_order, label_of
 from wallet.holding.uses import Way
 from wallet.issuing import copy_marks
 from wallet.issuing.copy_marks import Marking
@@ -109,7 +109,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         state=state,
         state_name=LicenceState(state).text if state in set(LicenceState) else None,
         checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
-        fields=[_field(licence_type, name, (values or {}).get(name)) for name in _in_order(licence_type, claims["fields"])],
+        fields=[_field(licence_type, name, (values or {}).get(name)) for name in in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
         also=tuple(
             read_claims({**claims, "reasons": {}, **one, "also": ()}, values=shown)
@@ -127,14 +127,10 @@ def _check(name: str, result: Result, why: Text | None) -> CheckLine:
 def _field(licence_type: LicenceType | None, name: str, value: Any) -> FieldLine:
     if licence_type is None:
         said = YES_NO[value] if isinstance(value, bool) else value
-        return FieldLine(LABELS_OF_EVERY_LICENCE.get(name, Text(name, name)), None if said is None else str(said))
+        return FieldLine(label_of(None, name), None if said is None else str(said))
     known = licence_type.find_field(name)
     shown = None if value is None else known.shown(value) if known else str(value)
     return FieldLine(label_of(licence_type, name), shown)
-
-
-def _in_order(licence_type: LicenceType | None, names: list[str]) -> list[str]:
-    return in_order(licence_type, names) if licence_type else names
 
 
 def _type_of(licence: dict[str, Any] | None) -> LicenceType | None:

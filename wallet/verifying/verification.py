@@ -302,9 +302,11 @@ def _summary(
 
 
 def _statement_summary(vct: str) -> dict[str, Any]:
-    kind = vct.removeprefix(statements.TYPE_PREFIX)
+    question = statements.find_question(vct)
+    name = question.name if question is not None else statements.NAME
     issuer = {"code": "", "name": {"zh": "卡包", "en": "Kabao"}}
-    return {"type": vct, "version": 1, "slug": kind, "name": statements.NAME.as_json(), "identifier": "", "issuer": issuer, "state": IN_FORCE}
+    slug = vct.removeprefix(statements.TYPE_PREFIX)
+    return {"type": vct, "version": 1, "slug": slug, "name": name.as_json(), "identifier": "", "issuer": issuer, "state": IN_FORCE}
 
 
 def _state_at(register: Register, known: Standing | Licence | None, at: date | datetime) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""What a wallet could show to a verifier: its licences in force, as candidates for a query; none of another type is opened."""
+"""What a wallet could show to a verifier: its licences in force, and what can be stated of its holder, as candidates for a query; no licence of
+another type is opened, and nothing is stated that was not asked.
+"""
 
 import base64
 import json
@@ -16,22 +18,33 @@ from runtime.settings import Settings
 from wallet.issuing import credentials, sd_jwt
 from wallet.issuing.contents import type_uri
 from wallet.issuing.credentials import CredentialNotFound
+from wallet.presenting import statements, stating
 from wallet.presenting.dcql import Candidate, Query
 from wallet.presenting.dcql_reading import SD_JWT_VC
 from wallet.register.licences import Licence, LicenceState, licences_of, type_of
 
-MOST = 100
+MOST, MOST_QUESTIONS = 100, 32
 
 
 def candidates_of(session: Session, settings: Settings, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
     """Return the licences of a wallet that a query could mean, within what its viewer may show."""
-    found: list[Candidate] = []
+    found: list[Candidate] = _stated(session, viewer, query, now=now)
     for licence in licences_of(session, holder_id=viewer.holder_id):
         if licence.state_at(now) is LicenceState.VALID and viewer.allows_type(licence.type_code) and len(found) < MOST:
             types = frozenset({type_uri(settings, type_of(licence))})
             if any(one.format == SD_JWT_VC and one.takes_type(types) for one in query.credentials):
                 found += _candidate(session, licence, holder_id=viewer.holder_id)
     return found
+
+
+def _stated(session: Session, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
+    """Return the answers to what is asked as a yes or no; of licences that the viewer may not show, none."""
+    vcts = dict.fromkeys(vct for one in query.credentials if one.format == SD_JWT_VC for alternative in one.types for vct in alternative)
+    asked = [question for question in map(statements.find_question, vcts) if question is not None]
+    who = {"holder_id": viewer.holder_id, "person_id": viewer.subject_id}
+    allowed = [one for one in asked[:MOST_QUESTIONS] if one.type_code is None or viewer.allows_type(one.type_code)]
+    said = [answer for one in allowed for answer in stating.statements_of(session, one, **who, now=now)]
+    return [Candidate(one, SD_JWT_VC, frozenset({one.question.vct}), one.claims) for one in said]
 
 
 def _candidate(session: Session, licence: Licence, *, holder_id: UUID) -> list[Candidate]:

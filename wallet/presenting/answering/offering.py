@@ -11,8 +11,10 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery, Query
+from wallet.presenting.statements import Statement
 
 Names = tuple[str, ...]
+What = UUID | Statement  # a licence by its id, or an answer
 NOTHING = ""
 
 
@@ -25,9 +27,10 @@ class ChoiceRefused(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A licence that fits: the sets of fields of which one must be shown. `needed` are in all of them, `extra` in some, `least` is the smallest."""
+    """A licence or a statement that fits: the sets of fields of which one must be shown. `needed` are in all of them, `extra` in some, `least` is
+    the smallest."""
 
-    licence_id: UUID
+    what: What
     sets: tuple[Names, ...]
 
     @property
@@ -71,17 +74,17 @@ class Offer:
     wanted: tuple[Wanted, ...]
     is_met: bool
 
-    def choose(self, picks: Mapping[str, str], ticks: Callable[[str, str], Sequence[str]]) -> dict[str, tuple[UUID, Names]]:
+    def choose(self, picks: Mapping[str, str], ticks: Callable[[str, str], Sequence[str]]) -> dict[str, tuple[What, Names]]:
         """Return what to show of which licence, by credential query; raises ChoiceRefused.
 
         `picks` names a licence for each credential query, or nothing; `ticks` the extra fields of a query's licence.
         """
-        chosen: dict[str, tuple[UUID, Names]] = {}
+        chosen: dict[str, tuple[What, Names]] = {}
         for one in self.wanted:
             picked = picks.get(one.id, NOTHING)
-            fit = next((fit for fit in one.fits if str(fit.licence_id) == picked), None)
+            fit = next((fit for fit in one.fits if str(fit.what) == picked), None)
             if fit is not None:
-                chosen[one.id] = (fit.licence_id, fit.shown(frozenset(ticks(one.id, picked)) & set(fit.extra)))
+                chosen[one.id] = (fit.what, fit.shown(frozenset(ticks(one.id, picked)) & set(fit.extra)))
             elif picked != NOTHING:
                 raise ChoiceRefused("a licence that does not fit", field="licence")
         if not chosen or dcql.choose(self.query, chosen) is None:

@@ -17,35 +17,39 @@ from runtime import ledger
 from runtime.settings import Settings
 from wallet.holding.uses import Way, record_use
 from wallet.issuing import credentials, sd_jwt
+from wallet.presenting import statements
 from wallet.presenting.answering import asked as kept
 from wallet.presenting.answering import transactions
 from wallet.presenting.answering.asked import Asked, Outcome
-from wallet.presenting.answering.offering import ChoiceRefused, Names
+from wallet.presenting.answering.offering import ChoiceRefused, Names, What
 from wallet.presenting.answering.refusals import DENIED, Whom
 from wallet.presenting.answering.request_objects import RequestObject
 from wallet.presenting.answering.transactions import Transaction
-from wallet.register.licences import Licence, find_held
+from wallet.presenting.statements import Statement
+from wallet.register.licences import find_held
 
 OUTSIDE = "outside"
-Chosen = Mapping[str, tuple[UUID, Names]]
+Chosen = Mapping[str, tuple[What, Names]]
 
 
 def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, *, viewer: SignedIn, why: str, now: datetime) -> dict[str, str]:
     """Make the answer, mark the request answered, and write the uses into the holder's history; return what is to be sent.
 
-    What our own departments verify they write into the history themselves, with their receipt. Raises RequestOver, ChoiceRefused.
+    What our own departments verify they write into the history themselves, with their receipt; a statement tells them of nobody, so it is written
+    here, under the request's id. Raises RequestOver, ChoiceRefused.
     """
     kept.spend(session, asked.row, Outcome.SENDING, now=now)
     confirmed = _confirmed_by(asked.request.transactions, chosen)
     token = {}
     is_ours = asked.request.response_uri.startswith(f"{settings.public_url}/")
-    for name, (licence_id, fields) in chosen.items():
-        licence = find_held(session, licence_id, holder_id=viewer.holder_id)
-        assert licence is not None
-        token[name] = [_present(session, licence, fields, asked.request, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
-        if not is_ours:
+    for name, (what, fields) in chosen.items():
+        if isinstance(what, Statement):
+            token[name] = [_state(settings, what, fields, asked.request, holder_id=viewer.holder_id, now=now)]
+        else:
+            token[name] = [_present(session, what, fields, asked.request, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
+        if not is_ours or isinstance(what, Statement):
             about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
-            held = {"holder_id": viewer.holder_id, "licence_id": licence_id}
+            held = {"holder_id": viewer.holder_id, "licence_id": asked.row.id if isinstance(what, Statement) else what}
             record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now, acted_by=viewer.subject_id)
     shown = sorted({field for _, fields in chosen.values() for field in fields})
     _record(session, "request.answered", asked, viewer=viewer, now=now, licences=len(chosen), fields=shown)
@@ -73,10 +77,13 @@ def whom_of(request: RequestObject) -> Whom:
 
 
 def _confirmed_by(acts: tuple[Transaction, ...], chosen: Chosen) -> dict[str, list[Transaction]]:
-    """Return which chosen licence confirms which acts; each is confirmed by one. Raises ChoiceRefused if one is by none."""
+    """Return which chosen licence confirms which acts; each is confirmed by one. A statement names nobody, and confirms nothing.
+
+    Raises ChoiceRefused if one is by none.
+    """
     found: dict[str, list[Transaction]] = {}
     for act in acts:
-        by = next((name for name in act.credential_ids if name in chosen), None)
+        by = next((name for name in act.credential_ids if name in chosen and not isinstance(chosen[name][0], Statement)), None)
         if by is None:
             raise ChoiceRefused("nothing confirms an act", field="licence")
         found.setdefault(by, []).append(act)
@@ -84,14 +91,21 @@ def _confirmed_by(acts: tuple[Transaction, ...], chosen: Chosen) -> dict[str, li
 
 
 def _present(
-    session: Session, licence: Licence, fields: Names, request: RequestObject, acts: list[Transaction], *, holder_id: UUID, now: datetime
+    session: Session, licence_id: UUID, fields: Names, request: RequestObject, acts: list[Transaction], *, holder_id: UUID, now: datetime
 ) -> str:
+    licence = find_held(session, licence_id, holder_id=holder_id)
+    assert licence is not None
     credential = credentials.credential_of(session, licence, holder_id=holder_id)
     parts = sd_jwt.parse(credentials.text_of(credential))
     text = sd_jwt.combine(parts.jwt, [one for one in parts.disclosures if one.name in fields])
     binding = {"iat": int(now.timestamp()), "aud": request.client_id, "nonce": request.nonce, "sd_hash": sd_jwt.sd_hash(text)}
     binding |= transactions.claims_of(acts)
     return text + holder_keys.sign(credential.holder_key_sealed, binding, credential_id=credential.id, typ="kb+jwt")
+
+
+def _state(settings: Settings, statement: Statement, fields: Names, request: RequestObject, *, holder_id: UUID, now: datetime) -> str:
+    bound = {"audience": request.client_id, "nonce": request.nonce}
+    return statements.make(settings, statement, holder_id=holder_id, shown=fields, **bound, now=now, lifetime=settings.qr_lifetime)
 
 
 def _record(session: Session, act: str, asked: Asked, *, viewer: SignedIn, now: datetime, **detail: Any) -> None:

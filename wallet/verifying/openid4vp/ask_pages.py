@@ -1,5 +1,8 @@
-"""The officer's page to ask: which licence, which fields, why; then a code on the screen for any wallet, and in its place what came of it."""
+"""The officer's page to ask: which licence, which fields, or a yes or no, and why; then a code on the screen for any wallet, and in its place what
+came of it.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,19 +28,22 @@ from schemas.asking import LONGEST_ACT
 from schemas.causes import LONGEST as LONGEST_CAUSE
 from schemas.causes import is_readable
 from wallet.holding.cards import label_of
-from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, read_query
+from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Question, find_question
 from wallet.register.callers import officer
-from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, get_department, types_under
 from wallet.verifying import receipts
 from wallet.verifying.openid4vp import asking, queries
 from wallet.verifying.openid4vp.asking import CONSENT, DUTY, Asking, By
-from wallet.verifying.openid4vp.queries import OF_EVERY_LICENCE, Wanted
+from wallet.verifying.openid4vp.queries import OF_EVERY_LICENCE, Asked, Wanted, WantedAnswer
 from wallet.verifying.openid4vp.requests import DIRECT_POST_JWT, HASH, PresentationRequest, RequestNotFound, State, get_request
 from wallet.verifying.reading import Reading, read_receipt
+from wallet.verifying.receipts import VALID
 
 ask_desk = Blueprint("ask_desk", __name__, template_folder="../templates")
+AT_ORGANISATION = "statements.0.organisation.number"
 OFFERED = tuple(name for name in OF_EVERY_LICENCE if name != queries.IDENTIFIER and not name.startswith("licence_valid"))
 
 
@@ -50,13 +56,14 @@ class AskForm(PostedForm):
     basis = RadioField(choices=[SelectChoice(name, asking.BASES[name]) for name in (CONSENT, DUTY)], default=CONSENT)
     confirm = StringField(Text("请持证人确认的事项（可不填）", "Words for the holder to confirm (may be left out)"))
     number = StringField(Text("发到此号码的卡包（可不填）", "Leave it in the wallet of this number (may be left out)"))
+    organisation = StringField(Text("单位的统一社会信用代码（可不填）", "Credit code of the organisation (may be left out)"))
     request_id = HiddenField()
 
-    def offer(self, licence_type: LicenceType) -> None:
-        """Set the fields that may be asked for."""
-        names = [*OFFERED, *(one.name for one in licence_type.fields)]
+    def offer(self, topic: "Topic") -> None:
+        """Set the fields that may be asked for; of an answer there are none."""
+        names = [*OFFERED, *(one.name for one in topic.type.fields)] if topic.type is not None else []
         for control in (self.chosen, self.optional):
-            control.choices = [SelectChoice(name, label_of(licence_type, name)) for name in names]
+            control.choices = [SelectChoice(name, label_of(topic.type, name)) for name in names]
 
     def validate_cause(self, field: Any) -> None:
         """Ask for a cause that a holder can read."""
@@ -72,44 +79,46 @@ class AskForm(PostedForm):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A licence type to choose."""
+class Topic:
+    """What may be asked about: a licence of a type, or a yes or no; `key` is what it is chosen by."""
 
-    slug: str
+    key: str
     name: Text
+    type: LicenceType | None = None
+    question: Question | None = None
 
 
 @ask_desk.route("/desk/ask", methods=["GET"])
 @allow(officer)
 def choose() -> Response:
-    """Choose a licence type, then what of it to ask for."""
-    licence_type = _type(request.args.get("type", ""))
-    if licence_type is None:
+    """Choose a licence type or a yes or no, then what of it to ask for."""
+    topic = _topic(request.args.get("type", ""))
+    if topic is None:
         return _types_page()
     form = AskForm()
-    form.offer(licence_type)
+    form.offer(topic)
     form.request_id.data = str(new_id())
-    return _form_page(form, licence_type, 200)
+    return _form_page(form, topic, 200)
 
 
 @ask_desk.route("/desk/ask", methods=["POST"])
 @allow(officer)
 def ask() -> AnyResponse:
     """Make the request and show its code."""
-    licence_type = _type(request.form.get("type", ""))
-    if licence_type is None:
+    topic = _topic(request.form.get("type", ""))
+    if topic is None:
         return _types_page(status=422)
     form = AskForm()
-    form.offer(licence_type)
+    form.offer(topic)
     if not form.validate():
-        return _form_page(form, licence_type, 422)
+        return _form_page(form, topic, 422)
     try:
         with transaction() as session:
-            request_id = _ask(session, form, licence_type)
+            request_id = _ask(session, form, topic)
     except Refusal as refusal:
-        control = form.number if refusal.field == "holder.number" else form.cause
+        control = {"holder.number": form.number, AT_ORGANISATION: form.organisation}.get(refusal.field or "", form.cause)
         control.errors = [refusal.shown or refusal.title]
-        return _form_page(form, licence_type, refusal.status)
+        return _form_page(form, topic, refusal.status)
     return redirect(f"/desk/ask/{request_id}", 303)
 
 
@@ -123,12 +132,15 @@ def show(request_id: UUID) -> str:
         state = row.state_at(moment)
         result = row.result or {} if state is State.ANSWERED else {}
         readings = [_reading(session, row, one) for one in result.get("presentations", [])]
+    asked = _asked(row)
     return render_template(
         "verifying/asked.html",
         row=row,
         state=state.value,
         terms=row.terms,
-        type=get_type(row.terms.types[0]),
+        name=asked.name,
+        key=asked.key,
+        says=_says(asked, result),
         picture=asking.picture_data(asking.link_of(settings, row)),
         link=asking.link_of(settings, row),
         seconds=max(0, round((row.expires_at - moment).total_seconds())),
@@ -147,19 +159,18 @@ def tell_state(request_id: UUID) -> Response:
     return jsonify(state="waiting" if state == request.args.get("seen") else state)
 
 
-def _ask(session: Session, form: AskForm, licence_type: LicenceType) -> UUID:
+def _ask(session: Session, form: AskForm, topic: Topic) -> UUID:
     settings, moment, request_id, officer_id = _settings(), now(), new_id(), g.signed_in.subject_id
     optional = [name for name in form.optional.data if name not in form.chosen.data]
-    told = [licence_type.slug, form.chosen.data, optional, form.cause.data, form.basis.data, form.confirm.data, form.number.data]
+    told = [topic.key, form.chosen.data, optional, form.cause.data, form.basis.data, form.confirm.data, form.number.data, form.organisation.data]
     digest = digest_of(told, pepper=settings.derived_key("idempotency"))
     key = form.request_id.data or None
     before = claim(session, caller=f"officer:{officer_id}:ask", key=key, digest=digest, result_id=request_id, now=moment)
     if before is not None:
         return before
     act = (form.confirm.data or "").strip() or None
-    wanted = Wanted(licence_type.slug, form.chosen.data, optional, (SD_JWT_VC,) if act else (SD_JWT_VC, MDOC))
     made = Asking(
-        queries.compose(settings, [wanted]),
+        _composed(settings, form, topic, optional, (SD_JWT_VC,) if act else (SD_JWT_VC, MDOC)),
         cause={"text": form.cause.data.strip()},
         response_mode=DIRECT_POST_JWT,
         prefix=HASH,
@@ -168,6 +179,31 @@ def _ask(session: Session, form: AskForm, licence_type: LicenceType) -> UUID:
         number=(form.number.data or "").strip() or None,
     )
     return asking.ask(session, settings, made, by=By(g.officer_of, officer_id=officer_id), request_id=request_id, now=moment).id
+
+
+def _composed(settings: Settings, form: AskForm, topic: Topic, optional: Sequence[str], formats: Sequence[str]) -> Asked:
+    if topic.type is not None:
+        return queries.compose(settings, [Wanted(topic.type.slug, form.chosen.data, optional, formats)])
+    assert topic.question is not None
+    organisation = (form.organisation.data or "").strip() if topic.question.kind == REPRESENTS else ""
+    return queries.compose(settings, [], [WantedAnswer(topic.question.kind, topic.question.slug, organisation or None)])
+
+
+def _asked(row: PresentationRequest) -> Topic:
+    """Return what a request of this page asks about."""
+    (vct,) = [name for one in read_query(row.terms.query).credentials[:1] for alternative in one.types for name in alternative]
+    question = find_question(vct)
+    if question is not None:
+        return _about(question)
+    found = get_type(row.terms.types[0])
+    return Topic(found.slug, found.name, type=found)
+
+
+def _says(asked: Topic, result: dict[str, Any]) -> bool | None:
+    """Return the answer to a yes or no, None where there is none that is believed."""
+    if asked.question is None or result.get("verdict") != VALID:
+        return None
+    return all(one["fields"].get(asked.question.kind) is True for one in result["presentations"])
 
 
 def _reading(session: Session, row: PresentationRequest, one: dict[str, Any]) -> Reading:
@@ -181,25 +217,30 @@ def _own(session: Session, request_id: UUID) -> PresentationRequest:
     return row
 
 
-def _type(slug: str) -> LicenceType | None:
-    """Return a type that the department may verify, None for any other."""
-    try:
-        found = get_type(slug)
-    except LicenceTypeNotFound:
-        return None
-    return found if found.code in types_under(department=g.officer_of, action=Action.VERIFY, now=now()) else None
+def _topic(key: str) -> Topic | None:
+    """Return what the department may ask about, None for anything else."""
+    return next((one for one in _topics() if one.key == key), None)
+
+
+def _topics() -> list[Topic]:
+    types = [get_type(code) for code in types_under(department=g.officer_of, action=Action.VERIFY, now=now())]
+    types.sort(key=lambda one: one.name.zh)
+    questions = [Question(OVER_18), Question(OVER_60), Question(REPRESENTS), *(Question(HOLDS, one.slug) for one in types)]
+    return [*(Topic(one.slug, one.name, type=one) for one in types), *map(_about, questions)]
+
+
+def _about(question: Question) -> Topic:
+    return Topic(question.vct, question.name, question=question)
 
 
 def _types_page(*, status: int = 200) -> Response:
-    types = [get_type(code) for code in types_under(department=g.officer_of, action=Action.VERIFY, now=now())]
-    choices = [Choice(one.slug, one.name) for one in sorted(types, key=lambda one: one.name.zh)]
-    return make_response(render_template("verifying/ask_type.html", choices=choices, department=get_department(g.officer_of).name), status)
+    return make_response(render_template("verifying/ask_type.html", topics=_topics(), department=get_department(g.officer_of).name), status)
 
 
-def _form_page(form: AskForm, licence_type: LicenceType, status: int) -> Response:
+def _form_page(form: AskForm, topic: Topic, status: int) -> Response:
     if status != 200:
         form.request_id.data = str(new_id())
-    return make_response(render_template("verifying/ask.html", form=form, type=licence_type), status)
+    return make_response(render_template("verifying/ask.html", form=form, topic=topic, represents=REPRESENTS), status)
 
 
 def _settings() -> Settings:

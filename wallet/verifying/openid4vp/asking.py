@@ -25,7 +25,7 @@ from wallet.presenting.dcql import Query
 from wallet.presenting.dcql_reading import SD_JWT_VC
 from wallet.register.departments import Action, check_authority, get_department
 from wallet.verifying.openid4vp import acts, references, verifiers
-from wallet.verifying.openid4vp.queries import Asked
+from wallet.verifying.openid4vp.queries import Asked, is_answer
 from wallet.verifying.openid4vp.requests import PresentationRequest, Terms, fresh
 
 CONSENT, CONTRACT, DUTY = "consent", "contract", "duty"
@@ -148,9 +148,10 @@ def _addressee(session: Session, unverified_number: str | None) -> UUID | None:
 
 
 def _confirming(query: Query) -> str:
-    """Return the credential query whose presentation confirms: one that can, and without which nothing is satisfied."""
+    """Return the credential query whose presentation confirms: one that can, and without which nothing is satisfied; a statement names nobody."""
     needed = _needed(query)
-    found = next((one.id for one in query.credentials if one.id in needed and one.format == SD_JWT_VC and one.binding and not one.multiple), None)
+    able = [one for one in query.credentials if one.format == SD_JWT_VC and one.binding and not one.multiple and not is_answer(one)]
+    found = next((one.id for one in able if one.id in needed), None)
     if found is None:
         raise NotConfirmable(field="confirm")
     return found

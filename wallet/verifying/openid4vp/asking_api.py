@@ -24,7 +24,7 @@ from schemas.asking import AskSchema, RequestSchema, ResultQuerySchema
 from schemas.verifications import IdempotencyKeySchema
 from wallet.verifying.openid4vp import asking, queries, references
 from wallet.verifying.openid4vp.asking import CONSENT, Asking, By
-from wallet.verifying.openid4vp.queries import Wanted
+from wallet.verifying.openid4vp.queries import Wanted, WantedAnswer
 from wallet.verifying.openid4vp.requests import PresentationRequest, RequestNotFound, State, get_request
 from wallet.verifying.openid4vp.responding import hash_of
 
@@ -43,7 +43,7 @@ NOT_HTTPS = Text("返回地址须为https。", "The address to return to must be
 @requests_api.arguments(IdempotencyKeySchema(), location="headers")
 @requests_api.response(201, RequestSchema())
 def ask(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
-    """Ask a wallet for licences, with a cause.
+    """Ask a wallet for licences, or for a yes or no, with a cause.
 
     A department's system (scope `verifications`) asks whoever is shown the code, or the holder of a number in their inbox. A portal with a
     person's own token (scope `licences`) asks that person, by whose consent it needs no authority of its own. What becomes of the request is
@@ -116,7 +116,9 @@ def _asking(settings: Settings, body: dict[str, Any]) -> Asking:
     if "dcql_query" in body:
         asked = queries.read(settings, body["dcql_query"])
     else:
-        asked = queries.compose(settings, [Wanted(one["type"], one["fields"], one["optional"], one["formats"]) for one in body["credentials"]])
+        wanted = [Wanted(one["type"], one["fields"], one["optional"], one["formats"]) for one in body.get("credentials", ())]
+        about = [WantedAnswer(one["kind"], one.get("type"), one.get("organisation", {}).get("number")) for one in body.get("statements", ())]
+        asked = queries.compose(settings, wanted, about)
     return Asking(
         asked,
         cause=body["cause"],

@@ -1,4 +1,4 @@
-"""What is asked for, in words of DCQL: licences by their type and fields, or a query as it stands. OpenID4VP 1.0 section 6.
+"""What is asked for, in words of DCQL: licences by their type and fields, a yes or no, or a query as it stands. OpenID4VP 1.0 section 6.
 
 A licence's identifier is always asked for: without it nobody can tell how the licence stands. Fields that may be left out make combinations, the
 fullest first, of which a wallet shows the first that its holder agrees to.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from idp.subjects.numbers import NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
@@ -16,6 +17,7 @@ from wallet.issuing import formats
 from wallet.issuing.contents import type_uri
 from wallet.presenting.dcql import CredentialQuery, MalformedQuery, Query, read_query
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
+from wallet.presenting.statements import CLAIMS, ORGANISATION_CODE, REPRESENTS, TYPE_PREFIX, Question, find_question
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 
@@ -35,6 +37,7 @@ NOT_DCQL = Text("不是有效的DCQL查询。", "It is no valid DCQL query.")
 NO_FIELD = Text("此类证照没有所请求的项目。", "Licences of this type have no such field.")
 NO_TYPE = Text("请写明本系统已有的证照类型。", "Name types of licence that are known here.")
 NO_BINDING = Text("该格式不能证明由持证人本人出示。", "In this form a wallet cannot prove that its holder shows it.")
+NO_ORGANISATION = Text("请写明单位的统一社会信用代码。", "Name an organisation by its credit code.")
 TWICE = Text("同一项目不能请求两次。", "A field is asked for twice.")
 
 
@@ -49,6 +52,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedAnswer:
+    """A yes or no that is wanted: of which kind, about which type of licence (`holds`), for which organisation (`represents`, None for any)."""
+
+    kind: str
+    type: str | None = None
+    organisation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A query that may be sent, as JSON and as it was read, and the codes of the types that it is about."""
 
@@ -57,8 +69,8 @@ class Asked:
     types: list[str]
 
 
-def compose(settings: Settings, wanted: Sequence[Wanted]) -> Asked:
-    """Return the query that asks for licences; raises QueryRefused."""
+def compose(settings: Settings, wanted: Sequence[Wanted], answers: Sequence[WantedAnswer] = ()) -> Asked:
+    """Return the query that asks for licences and answers; raises QueryRefused."""
     credentials: list[dict[str, Any]] = []
     sets, types = [], []
     for place, one in enumerate(wanted):
@@ -72,6 +84,11 @@ def compose(settings: Settings, wanted: Sequence[Wanted]) -> Asked:
         credentials += [_credential(settings, licence_type, one, form, name) for form, name in zip(one.formats, names, strict=True)]
         sets.append({"options": [[name] for name in names]})
     alternatives = {"credential_sets": sets} if len(credentials) > len(wanted) else {}
+    for place, answer in enumerate(answers):
+        question = _question(answer, f"statements.{place}")
+        types += [question.type_code] if question.type_code is not None else []
+        credentials.append(_answer(question, answer, f"{question.kind}-{len(wanted) + place + 1}", f"statements.{place}"))
+        sets.append({"options": [[credentials[-1]["id"]]]})
     document = {"credentials": credentials, **alternatives}
     return Asked(document, read_query(document), list(dict.fromkeys(types)))
 
@@ -93,9 +110,17 @@ def read(settings: Settings, unverified: Mapping[str, Any]) -> Asked:
     return Asked(dict(unverified), query, list(dict.fromkeys(types)))
 
 
+def is_answer(wanted: CredentialQuery) -> bool:
+    """Whether a yes or no is wanted."""
+    return any(name.startswith(TYPE_PREFIX) for alternative in wanted.types for name in alternative)
+
+
 def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]:
     """Return the codes of the types that a credential query may be answered with; every alternative must be one that is known."""
     known = {name: one.code for one in all_types() for name in names_of(settings, one)}
+    questions = [question for alternative in wanted.types for name in alternative if (question := find_question(name)) is not None]
+    if wanted.format == SD_JWT_VC and questions and len(questions) == len(wanted.types):
+        return [question.type_code for question in questions if question.type_code is not None]
     codes = [next((known[name] for name in alternative if name in known), None) for alternative in wanted.types]
     if wanted.format not in formats.FORMATS or not codes or None in codes:
         raise QueryRefused("a type or format that is not known", field=f"{at}.meta", shown=NO_TYPE)
@@ -105,6 +130,29 @@ def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]
 def names_of(settings: Settings, licence_type: LicenceType) -> tuple[str, ...]:
     """Return what credentials of a type call it: its address, its document name, its W3C type."""
     return type_uri(settings, licence_type), licence_type.doctype, "".join(part.capitalize() for part in licence_type.slug.split("-"))
+
+
+def _question(wanted: WantedAnswer, at: str) -> Question:
+    return Question(wanted.kind, _type(wanted.type, f"{at}.type").slug if wanted.type is not None else None)
+
+
+def _answer(question: Question, wanted: WantedAnswer, name: str, at: str) -> dict[str, Any]:
+    """Return the query for an answer. Only a yes is an answer to whether someone may act for an organisation: a no would name nobody."""
+    values: dict[str, list[Any]] = {REPRESENTS: [True]}
+    if wanted.organisation is not None:
+        values[ORGANISATION_CODE] = [_organisation(wanted.organisation, f"{at}.organisation.number")]
+    claims = [{"path": [claim], **({"values": values[claim]} if claim in values else {})} for claim in CLAIMS[question.kind]]
+    return {"id": name, "format": SD_JWT_VC, "meta": {"vct_values": [question.vct]}, "claims": claims}
+
+
+def _organisation(unverified_number: str, at: str) -> str:
+    try:
+        number = parse_number(unverified_number)
+    except NumberRefused as error:
+        raise NumberRefused(error.why, field=at) from error
+    if number.is_person:
+        raise QueryRefused("a person's number", field=at, shown=NO_ORGANISATION)
+    return number.value
 
 
 def _type(name: str, at: str) -> LicenceType:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from runtime import ledger
 from runtime.ids import new_id
 from runtime.settings import Settings
+from wallet.presenting import statements
 from wallet.presenting.answering.asked import find_person
 from wallet.presenting.answering.request_objects import digest_of
 from wallet.presenting.dcql import CredentialQuery, choose, read_query
@@ -26,7 +27,7 @@ from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.openid4vp import acts, answers, presented, references
 from wallet.verifying.openid4vp.answers import Posted
 from wallet.verifying.openid4vp.errors import RequestOver
-from wallet.verifying.openid4vp.queries import IDENTIFIER
+from wallet.verifying.openid4vp.queries import IDENTIFIER, is_answer
 from wallet.verifying.openid4vp.request_signals import tell
 from wallet.verifying.openid4vp.requests import CODE_BYTES, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
 from wallet.verifying.receipts import INVALID, VALID
@@ -95,6 +96,8 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     register = Register(answer.session, answer.settings, now)
     shown = presented.read(text, wanted.format, transcript=answer.transcript)
     expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=now)
+    if row.holder_id is not None and is_answer(wanted):  # it names nobody: that it is the one who was asked, only this says
+        expected = replace(expected, subject=statements.subject_of(answer.settings, row.holder_id, row.nonce))
     finding = look(register, Shown(text, shown, expected), VerificationRequest(text, answer.terms.cause))
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
     if not row.by_consent or finding.holder_id != row.holder_id:

@@ -6,12 +6,16 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from runtime.database import transaction
+from tests.wallet.presenting.answering.steps import opened, page_of, reply
+from tests.wallet.presenting.answering.test_our_own_doors import query_of
 from tests.wallet.verifying.openid4vp.test_asking import FIELDS
 from tests.wallet.verifying.openid4vp.wallets import MDOC, Wallet, fetch_licence
 from tests.wallet.verifying.test_desk_pages import new_officer
-from tests.world_people import post_form, sign_in
+from tests.world_people import open_account, post_form, sign_in
 from tests.world_verifying import CAUSE, Counter, new_browser
 from tests.world_wallet import new_department
+from wallet.presenting import statements
 from wallet.register.catalogue import get_type
 
 ENGLISH = {"Accept": "text/html", "Accept-Language": "en"}
@@ -28,7 +32,8 @@ def desk(counter: Counter) -> FlaskClient:
 
 def ask(desk: FlaskClient, **more: str) -> tuple[str, str]:
     """Ask, and return the page's address and the link that its code holds."""
-    made = post_form(desk, "/desk/ask", {**ASKED, **more})
+    told = {name: value for name, value in {**ASKED, **more}.items() if value}
+    made = post_form(desk, "/desk/ask", told)
     assert made.status_code == 303, made.text
     page = desk.get(made.location, headers=ENGLISH).text
     return made.location, html.unescape(re.search(r'id="link">([^<]+)<', page)[1])  # type: ignore[index]
@@ -104,3 +109,38 @@ def test_a_form_sent_twice_is_one_request_and_another_officer_does_not_see_it(co
         sign_in(other, new_officer(department))
         assert other.get(first).status_code == 404
         assert other.get(f"{first}/state").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        pytest.param("over_18", "yes", id="of age"),
+        pytest.param("over_60", "no", id="not old: no is never shown as a pass"),
+        pytest.param("holds:driving-licence", "yes", id="holds it"),
+    ],
+)
+def test_an_officer_asks_for_a_yes_or_a_no(monkeypatch: pytest.MonkeyPatch, counter: Counter, desk: FlaskClient, question: str, says: str) -> None:
+    monkeypatch.setitem(statements.AGES, statements.OVER_60, 150)  # whatever year the holder was invented in
+    about = f"urn:kabao:answer:{question}"
+    assert f'value="{about}"' in desk.get("/desk/ask", headers=ENGLISH).text
+    form = desk.get("/desk/ask", query_string={"type": about}, headers=ENGLISH).text
+    assert 'id="needed"' not in form
+    at, link = ask(desk, type=about, chosen="", confirm="")
+    with transaction() as session:
+        open_account(session, counter.person)
+    holder = new_browser(counter.client.application)
+    assert sign_in(holder, counter.person).status_code == 303
+    answer_at = opened(holder, link)
+    name = query_of(page_of(holder, answer_at))
+    reply(holder, answer_at, answer="approve", **{f"licence-{name}": question.replace(":", "-")})
+    page = desk.get(at, headers=ENGLISH).text
+    assert f'data-says="{says}"' in page
+    assert ("verdict--valid" in page) == (says == "yes")
+    assert counter.person.number not in page
+
+
+def test_a_question_that_the_department_may_not_ask_is_none(desk: FlaskClient) -> None:
+    for about in ("urn:kabao:answer:holds:marriage-certificate", "urn:kabao:answer:over_21", "urn:kabao:answer:"):
+        assert "type-form" in desk.get("/desk/ask", query_string={"type": about}, headers=ENGLISH).text
+    wrong = post_form(desk, "/desk/ask", {"cause": "x", "type": "urn:kabao:answer:represents", "organisation": "9137"})
+    assert (wrong.status_code, "field__error" in wrong.text) == (422, True)

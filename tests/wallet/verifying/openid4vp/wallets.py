@@ -166,7 +166,7 @@ def encrypt(got: Got, parameters: Any, *, enc: str = "A128GCM", **header: Any) -
 
 def ask(counter: Counter, **more: Any) -> TestResponse:
     """Ask for the vehicle class, unless said."""
-    wanted = {} if "dcql_query" in more else {"credentials": [{"type": "driving-licence", "fields": ["vehicle_class"]}]}
+    wanted = {} if more.keys() & {"dcql_query", "statements"} else {"credentials": [{"type": "driving-licence", "fields": ["vehicle_class"]}]}
     how = {name: more.pop(name) for name in ("key", "token") if name in more}
     return counter.post("requests", {**wanted, "cause": CAUSE, **more}, **how)
 
