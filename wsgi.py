@@ -186,6 +186,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         draws_api,
         identity_pages,
         mandates_api,
+        matters_api,
         people_desk_pages,
         receipt_pages,
         receipts_api,
@@ -284,7 +285,13 @@ def _join(app: Flask, api: openapi.Api) -> None:
     ):
         app.register_blueprint(blueprint)
     api.register_blueprint(verification_batches_api.verification_batches)
-    for interface in (verifications_api.verifications, draws_api.draws, receipts_api.receipts, mandates_api.mandates_api):
+    for interface in (
+        verifications_api.verifications,
+        draws_api.draws,
+        receipts_api.receipts,
+        mandates_api.mandates_api,
+        matters_api.matters,
+    ):
         api.register_blueprint(interface)
 
 

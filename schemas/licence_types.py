@@ -152,7 +152,7 @@ class DefiningAuthoritySchema(Schema):
 
 
 class MatterSchema(Schema):
-    """A matter of public service by which licences of a type come about (关联事项)."""
+    """A matter of public service by which licences of a type come about (关联事项); with `needs`, one that they are shown for."""
 
     class Meta:
         unknown = RAISE
@@ -163,6 +163,14 @@ class MatterSchema(Schema):
         metadata={"description": "Its code.", "example": "000131001000"},
     )
     name = fields.Nested(TextSchema, required=True, metadata={"description": "Its name."})
+    needs = fields.List(
+        fields.String(validate=SNAKE_CASE),
+        validate=validate.Length(max=40),
+        metadata={
+            "description": "What the matter needs of such a licence, fields and what every licence has; empty: only that it is valid.",
+            "example": ["holder_name", "sex"],
+        },
+    )
 
 
 class DefinitionSchema(Schema):
@@ -214,7 +222,7 @@ class DefinitionSchema(Schema):
         fields.Nested(MatterSchema),
         load_default=list,
         validate=validate.Length(max=20),
-        metadata={"description": "Matters of public service by which it comes about (关联事项)."},
+        metadata={"description": "Matters by which it comes about (关联事项), and those that it is shown for, with what they need."},
     )
     validity = fields.Nested(ValiditySchema, required=True, metadata={"description": "How long it is valid."})
     proves_identity = fields.Boolean(

@@ -40,6 +40,7 @@ NOT_PAGES = {
     "licence_types.versions",
     "licences.read",
     "mandates.listed",
+    "matters.listed",
     "offer_pages.tell_state",
     "archives.bundle",
     "receipt_pages.document",

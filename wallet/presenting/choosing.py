@@ -1,13 +1,14 @@
 """Choosing what to show: the form, its presets, and the fields that each of them means.
 
-The least is the first: that a licence is valid can be shown with no field at all. A matter (`MATTERS`) names what it needs of any licence, and
-what more of some types; whatever a licence does not have is left out.
+The least is the first: that a licence is valid can be shown with no field at all. Then come the matters that licences of its type are shown for,
+each with what it needs; of a type that a matter does not know, only that the licence is valid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.orm import Session
 from wtforms import RadioField, SelectMultipleField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
@@ -17,42 +18,14 @@ from runtime.forms import PostedForm
 from runtime.languages import Text
 from wallet.holding.cards import HOLDER_NAME, Card, Fact
 from wallet.presenting import statements
+from wallet.register import matter_fields
+from wallet.register.catalogue import get_type
+from wallet.register.definitions import Matter
 
 VALIDITY, USUAL, ALL, OWN = "validity", "usual", "all", "own"
-BANK, STAY = "bank", "stay"
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """What a matter needs of any licence, and what more of a type, by its slug."""
-
-    name: Text
-    needs: frozenset[str]
-    of_type: Mapping[str, frozenset[str]]
-
-    def fields(self, slug: str) -> frozenset[str]:
-        """Return what it needs of a type."""
-        return self.needs | self.of_type.get(slug, frozenset())
-
-
-MATTERS = {
-    BANK: Matter(
-        Text("银行开户等金融业务", "For a bank"),
-        frozenset({"holder_name", "holder_number", "licence_number"}),
-        {
-            "business-licence": frozenset({"entity_type", "legal_representative", "registered_capital_10k", "established_on", "domicile"}),
-            "resident-identity-card": frozenset({"sex", "birth_date", "address"}),
-        },
-    ),
-    STAY: Matter(
-        Text("住宿登记、乘车等核对本人", "For a hotel or a ticket: who you are"),
-        frozenset({"holder_name", "holder_number"}),
-        {"resident-identity-card": frozenset({"address"})},
-    ),
-}
-PRESETS = (
-    (VALIDITY, Text("只证明有效", "Only that it is valid")),
-    *((word, matter.name) for word, matter in MATTERS.items()),
+MATTER = "matter:"
+LEAST = ((VALIDITY, Text("只证明有效", "Only that it is valid")),)
+MORE = (
     (USUAL, Text("常用内容", "The usual fields")),
     (ALL, Text("全部内容", "Everything")),
     (OWN, Text("自选字段", "Fields of my choice")),
@@ -62,7 +35,7 @@ STATEMENTS = tuple((kind, Text(f"只答：{text.zh}", f"Only an answer: {text.en
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A field that may be shown; `usual` if most matters need it, `matters` are those of `MATTERS` that do."""
+    """A field that may be shown; `usual` if most matters need it, `matters` are the presets of those that do."""
 
     name: str
     label: Text
@@ -74,11 +47,15 @@ class Choice:
         return preset == ALL or (preset == USUAL and self.usual) or preset in self.matters
 
 
-def choices_of(card: Card, facts: Sequence[Fact]) -> list[Choice]:
+def matters_for(session: Session, card: Card) -> list[Matter]:
+    """Return the matters that a card may be shown for, as its type has them now: those that have a name."""
+    return [one for one in matter_fields.matters_of(session, get_type(card.type.code)) if one.name.zh != one.code]
+
+
+def choices_of(card: Card, facts: Sequence[Fact], matters: Sequence[Matter] = ()) -> list[Choice]:
     """Return what of a card may be shown, in the order of its page."""
-    slug = card.type.slug
     return [
-        Choice(fact.name, fact.label, _is_usual(card, fact.name), tuple(word for word, one in MATTERS.items() if fact.name in one.fields(slug)))
+        Choice(fact.name, fact.label, _is_usual(card, fact.name), tuple(MATTER + one.code for one in matters if fact.name in (one.needs or ())))
         for fact in facts
     ]
 
@@ -91,15 +68,22 @@ def _is_usual(card: Card, name: str) -> bool:
 class ChooseForm(PostedForm):
     """Which preset, and which fields if the preset is one's own choice."""
 
-    preset = RadioField(choices=[SelectChoice(value, label) for value, label in (*PRESETS, *STATEMENTS)], default=USUAL, validators=[InputRequired()])
+    preset = RadioField(default=USUAL, validators=[InputRequired()])
     chosen = SelectMultipleField(option_widget=CheckboxInput())
     also = SelectMultipleField(option_widget=CheckboxInput())
 
-    def offer(self, choices: Sequence[Choice], others: Sequence[Card] = ()) -> None:
-        """Set the fields that may be chosen, and the other licences that may be shown with it."""
+    def offer(self, choices: Sequence[Choice], matters: Sequence[Matter] = (), others: Sequence[Card] = ()) -> None:
+        """Set the presets and the fields that may be chosen, and the other licences that may be shown with it."""
+        presets = (*LEAST, *((MATTER + one.code, one.name) for one in matters), *MORE, *STATEMENTS)
+        self.preset.choices = [SelectChoice(value, label) for value, label in presets]
         self.also.choices = [SelectChoice(str(card.id), Text(f"{card.name.zh} {card.number}", f"{card.name.en} {card.number}")) for card in others]
         self.chosen.choices = [SelectChoice(choice.name, choice.label) for choice in choices]
         self._choices = choices
+
+    @property
+    def presets(self) -> list[str]:
+        """The presets that mean fields of their own."""
+        return [one.value for one in self.preset.choices if one.value != OWN and one.value not in statements.KINDS]
 
     def leave_out(self, *presets: str) -> None:
         """Offer no preset of these."""

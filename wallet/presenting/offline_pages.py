@@ -40,12 +40,14 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         card = cards.get_card(session, licence_id, g.signed_in, now=moment)
         if not card.is_valid:
             raise CardNotShowable(f"state {card.state.value}", shown=card.why_not)
-        choices = choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
+        matters = choosing.matters_for(session, card)
+        choices = choosing.choices_of(card, cards.facts_of(session, card, revealed=False), matters)
         form = ChooseForm()
-        form.offer(choices)
+        form.offer(choices, matters)
         form.leave_out(ALL, *statements.KINDS)
         if not form.validate_on_submit():
-            return _form_page(card, form, {one.name: "usual" for one in choices if one.usual}, 422 if form.is_submitted() else 200)
+            meant = {one.name: " ".join(word for word in form.presets if one.is_in(word)) for one in choices}
+            return _form_page(card, form, meant, 422 if form.is_submitted() else 200)
         wanted = form.wanted()
         content = content_of(session, settings, card.licence, holder_id=card.holder_id)
         place = credential_of(session, card.licence, holder_id=card.holder_id).place

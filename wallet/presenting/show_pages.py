@@ -24,7 +24,7 @@ from wallet.holding.history import Entry
 from wallet.holding.shelf import shelf_of
 from wallet.holding.sifting import VALID, Sieve
 from wallet.presenting import choosing, qr_codes, showing, stating
-from wallet.presenting.choosing import OWN, PRESETS, Choice, ChooseForm
+from wallet.presenting.choosing import Choice, ChooseForm
 from wallet.presenting.statements import HOLDS, KINDS, REPRESENTS, Question
 
 show = Blueprint("show", __name__, template_folder="templates")
@@ -44,9 +44,9 @@ def choose(licence_id: UUID) -> str:
     """Ask which fields to show."""
     with transaction() as session:
         card, choices = _choices(session, licence_id)
-        form = _form(session, choices, _others(session, card))
+        form = _form(session, card, choices, _others(session, card))
     remembered = browser.get(REMEMBERED, {}).get(card.type.code)
-    if remembered in dict(PRESETS) and remembered != OWN:
+    if remembered in form.presets:
         form.preset.data = remembered
     return _form_page(card, choices, form)
 
@@ -58,7 +58,7 @@ def make_code(licence_id: UUID) -> tuple[str, int] | AnyResponse:
     with transaction() as session:
         card, choices = _choices(session, licence_id)
         others = _others(session, card)
-        form = _form(session, choices, others)
+        form = _form(session, card, choices, others)
         if not form.validate_on_submit():
             return _form_page(card, choices, form), 422
         also = {one.id: form.wanted_of(_choices_of(session, one)) for one in others if str(one.id) in (form.also.data or ()) and not form.statement}
@@ -104,7 +104,7 @@ def _choices(session: Session, licence_id: UUID) -> tuple[Card, list[Choice]]:
 
 
 def _choices_of(session: Session, card: Card) -> list[Choice]:
-    return choosing.choices_of(card, cards.facts_of(session, card, revealed=False))
+    return choosing.choices_of(card, cards.facts_of(session, card, revealed=False), choosing.matters_for(session, card))
 
 
 def _others(session: Session, card: Card) -> list[Card]:
@@ -125,9 +125,9 @@ def _remember(card: Card, preset: str) -> None:
     browser[REMEMBERED] = dict(list(kept.items())[-MOST_REMEMBERED:])
 
 
-def _form(session: Session, choices: list[Choice], others: list[Card]) -> ChooseForm:
+def _form(session: Session, card: Card, choices: list[Choice], others: list[Card]) -> ChooseForm:
     form = ChooseForm()
-    form.offer(choices, others)
+    form.offer(choices, choosing.matters_for(session, card), others)
     form.leave_out(*(kind for kind in KINDS if not _is_stated(session, kind)))
     return form
 
@@ -143,7 +143,7 @@ def _is_stated(session: Session, kind: str) -> bool:
 
 
 def _form_page(card: Card, choices: list[Choice], form: ChooseForm) -> str:
-    meant = {choice.name: " ".join(word for word, _ in PRESETS if word != OWN and choice.is_in(word)) for choice in choices}
+    meant = {choice.name: " ".join(word for word in form.presets if choice.is_in(word)) for choice in choices}
     return render_template("presenting/choose.html", card=card, form=form, meant=meant, most=qr_codes.MOST_LICENCES)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.subjects import credit_codes
 from runtime.languages import Text
-from wallet.register.faces import CLAIMS_OF_EVERY_LICENCE, ON_EVERY_FACE, names_in
+from wallet.register.faces import CLAIMS_OF_EVERY_LICENCE, ON_EVERY_FACE, SHOWN_OF_EVERY_LICENCE, names_in
 from wallet.register.fields import Field, fault_of
 from wallet.register.identifiers import MalformedIdentifier, check_type_code
 from wallet.register.patterns import pattern_fault
@@ -60,6 +60,7 @@ def check_definition(licence_type: "LicenceType") -> None:
     _check_fields(licence_type)
     _check_rules(licence_type)
     _check_number(licence_type)
+    _check_matters(licence_type)
     _check_face(licence_type)
 
 
@@ -135,6 +136,18 @@ def _check_number(licence_type: "LicenceType") -> None:
         raise FaultyDefinition("number_pattern", fault)
     if not re.compile(pattern, re.ASCII).fullmatch(example):
         raise FaultyDefinition("number_example", Text("不符合编号格式。", "It does not fit number_pattern."))
+
+
+def _check_matters(licence_type: "LicenceType") -> None:
+    if (twice := _twice(one.code for one in licence_type.matters)) is not None:
+        raise FaultyDefinition("matters", Text(f"{twice}出现了两次。", f"{twice} stands twice."))
+    known = {*SHOWN_OF_EVERY_LICENCE, *(one.name for one in licence_type.fields)}
+    for one in licence_type.matters:
+        needs = one.needs or ()
+        if unknown := [name for name in needs if name not in known]:
+            raise FaultyDefinition(f"matters.{one.code}.needs", _no_field(unknown[0]))
+        if (twice := _twice(needs)) is not None:
+            raise FaultyDefinition(f"matters.{one.code}.needs", Text(f"{twice}出现了两次。", f"{twice} stands twice."))
 
 
 def _check_face(licence_type: "LicenceType") -> None:

@@ -57,10 +57,11 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """A matter of public service by which licences of a type come about (关联事项)."""
+    """A matter of public service by which licences of a type come about (关联事项); with `needs`, one that they are shown for."""
 
     code: str
     name: Text
+    needs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ class LicenceType:
         """The family in words."""
         return FAMILIES[self.family]
 
+    @property
+    def origins(self) -> tuple[Matter, ...]:
+        """The matters by which licences of it come about."""
+        return tuple(one for one in self.matters if one.needs is None)
+
     def find_field(self, name: str) -> Field | None:
         """Return a field by its name."""
         return next((one for one in self.fields if one.name == name), None)
@@ -149,10 +155,14 @@ def _build(loaded: dict[str, Any], version: int) -> LicenceType:
         fields=tuple(_build_field(one) for one in loaded["fields"]),
         face=_build_face(loaded["face"]),
         authority_level=authority["level"],
-        matters=tuple(Matter(one["code"], text_of(one["name"])) for one in loaded["matters"]),
+        matters=tuple(_build_matter(one) for one in loaded["matters"]),
         doctype=loaded["doctype"] or default_doctype(loaded["code"]),
         version=version,
     )
+
+
+def _build_matter(loaded: dict[str, Any]) -> Matter:
+    return Matter(loaded["code"], text_of(loaded["name"]), tuple(loaded["needs"]) if "needs" in loaded else None)
 
 
 def _build_field(loaded: dict[str, Any]) -> Field:
@@ -179,7 +189,7 @@ def document_of(licence_type: LicenceType) -> dict[str, Any]:
         **{name: getattr(licence_type, name) for name in (*PLAIN, "doctype")},
         **{name: list(getattr(licence_type, name)) for name in LISTS},
         **{name: value for name in OPTIONAL if (value := getattr(licence_type, name)) is not None},
-        "matters": [{"code": one.code, "name": one.name.as_json()} for one in licence_type.matters],
+        "matters": [_document_of_matter(one) for one in licence_type.matters],
         "name": licence_type.name.as_json(),
         "description": licence_type.description.as_json(),
         "defining_authority": {
@@ -191,6 +201,10 @@ def document_of(licence_type: LicenceType) -> dict[str, Any]:
         "face": _document_of_face(licence_type.face),
         "fields": [_document_of_field(one) for one in licence_type.fields],
     }
+
+
+def _document_of_matter(one: Matter) -> dict[str, Any]:
+    return {"code": one.code, "name": one.name.as_json(), **({"needs": list(one.needs)} if one.needs is not None else {})}
 
 
 def _document_of_face(face: Face) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from runtime.languages import Text
 
 Layout = Literal["card", "certificate", "diploma", "booklet"]
 CLAIMS_OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", "licence_identifier")
+SHOWN_OF_EVERY_LICENCE = CLAIMS_OF_EVERY_LICENCE[:3]  # its identifier is shown, whatever is chosen
 ON_EVERY_FACE = {
     "holder_name": Text("持证人", "Holder"),
     "holder_number": Text("持证人号码", "Holder's number"),

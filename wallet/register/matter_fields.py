@@ -1,9 +1,11 @@
-"""Which fields of a licence a matter needs (事项所需项目): kept for each type by the department that defines it.
+"""Which fields of a licence a matter needs (事项所需项目): declared in each type's file, or said since by the department that defines it.
 
-A draw on authority gives no more than its matter needs; where nothing is said of a matter, no more than what a holder shows as a rule.
+A draw on authority gives no more than its matter needs; where nothing is said of a matter, no more than what a holder shows as a rule. The wallet
+and the desk offer the same matters to choose from.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -15,7 +17,8 @@ from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
 from schemas.causes import is_readable
-from wallet.register.definitions import LicenceType
+from wallet.register.catalogue import get_type
+from wallet.register.definitions import LicenceType, Matter
 
 LONGEST_MATTER, MOST_MATTERS = 64, 500
 
@@ -66,8 +69,44 @@ def entries(session: Session, type_code: str) -> list[MatterFields]:
     return list(session.scalars(select(MatterFields).where(MatterFields.type_code == type_code).order_by(MatterFields.matter)))
 
 
+def matters_of(session: Session, licence_type: LicenceType) -> list[Matter]:
+    """Return the matters that licences of a type are shown for, with what each needs: what its department said last counts, then what its file says.
+
+    What only the page says has no name but its code.
+    """
+    return matters_of_each(session, [licence_type])[licence_type.code]
+
+
+def matters_of_each(session: Session, types: Iterable[LicenceType]) -> dict[str, list[Matter]]:
+    """Return the matters of some types by the types' codes, in one query."""
+    known = {one.code: one for one in types}
+    rows = session.scalars(select(MatterFields).where(MatterFields.type_code.in_(known)).order_by(MatterFields.matter))
+    said: dict[str, dict[str, list[str]]] = {code: {} for code in known}
+    for row in rows:
+        said[row.type_code][row.matter] = row.fields
+    return {code: _together(one, said[code]) for code, one in known.items()}
+
+
 def needed(session: Session, licence_type: LicenceType, matter: str | None) -> list[str]:
-    """Return what a matter needs, or, where nothing is said of it, what a holder of the type shows as a rule."""
+    """Return which fields a matter needs, or, where nothing is said of it, those that a holder of the type shows as a rule."""
     said = select(MatterFields.fields).where(MatterFields.type_code == licence_type.code, MatterFields.matter == matter)
     found = session.scalar(said) if matter else None
-    return [one.name for one in licence_type.fields if not one.hidden_by_default] if found is None else found
+    if found is not None:
+        return found
+    in_force = get_type(licence_type.code)  # a licence has the fields of its own version, and the matters of today
+    declared = next((one.needs for one in in_force.matters if one.code == matter), None)
+    return [one.name for one in licence_type.fields if (not one.hidden_by_default if declared is None else one.name in declared)]
+
+
+def _together(licence_type: LicenceType, said: Mapping[str, list[str]]) -> list[Matter]:
+    declared = {one.code: one for one in licence_type.matters}
+    found = [_said_anew(licence_type, one, said.get(one.code)) for one in declared.values() if one.needs is not None or one.code in said]
+    return found + [Matter(code, Text(code, code), tuple(fields)) for code, fields in said.items() if code not in declared]
+
+
+def _said_anew(licence_type: LicenceType, declared: Matter, fields: list[str] | None) -> Matter:
+    """Return a matter with the fields that its department said since; of what every licence has, its file is left to speak."""
+    if fields is None:
+        return declared
+    of_every_licence = [name for name in declared.needs or () if licence_type.find_field(name) is None]
+    return replace(declared, needs=(*of_every_licence, *fields))

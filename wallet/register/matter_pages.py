@@ -13,6 +13,7 @@ from wallet.register import matter_fields
 from wallet.register.callers import strong_type_officer
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
+from wallet.register.faces import ON_EVERY_FACE, SHOWN_OF_EVERY_LICENCE
 from wallet.register.matter_fields import MatterRefused
 from wallet.register.type_edit_pages import NotYours
 from wallet.register.type_pages import may_edit
@@ -53,8 +54,9 @@ def _own(slug: str) -> LicenceType:
 
 def _page(licence_type: LicenceType, *, fault: Text | None = None, matter: str = "", chosen: list[str] | None = None, status: int = 200) -> Response:
     with transaction() as session:
-        entries = matter_fields.entries(session, licence_type.code)
-    labels = {one.name: one.label for one in licence_type.fields}
-    rows = [(one.matter, [labels[name] for name in one.fields if name in labels], one.changed_at) for one in entries]
+        said_at = {one.matter: one.changed_at for one in matter_fields.entries(session, licence_type.code)}
+        matters = matter_fields.matters_of(session, licence_type)
+    labels = {**{name: ON_EVERY_FACE[name] for name in SHOWN_OF_EVERY_LICENCE}, **{one.name: one.label for one in licence_type.fields}}
+    rows = [(one, [labels[name] for name in one.needs or () if name in labels], said_at.get(one.code)) for one in matters]
     said = {"type": licence_type, "rows": rows, "fault": fault, "matter": matter, "chosen": chosen or []}
     return make_response(render_template("register/matters.html", **said), status)

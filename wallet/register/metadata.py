@@ -67,8 +67,8 @@ def metadata_of(
         "ZZQZMC": f"{issuer.name_zh}电子印章",
         "ZZQZSJ": licence.issued_at.astimezone(CHINA).isoformat(timespec="seconds"),
         "SDBM": issuer.code[2:8],
-        "GLSXMC": "；".join(one.name.zh for one in licence_type.matters) or None,
-        "GLSXDM": "；".join(one.code for one in licence_type.matters) or None,
+        "GLSXMC": "；".join(one.name.zh for one in licence_type.origins) or None,
+        "GLSXDM": "；".join(one.code for one in licence_type.origins) or None,
         "GLZZBS": replaces,
     }
     own = {tags[name].tag: _in_chinese(tags[name], value) for name, value in fields.items() if name in tags}
@@ -83,8 +83,8 @@ def elements_of(licence_type: LicenceType) -> dict[str, str]:
         "CertificateDefineAuthorityName": licence_type.defining_authority_name.zh,
         "CertificateDefineAuthorityCode": licence_type.defining_authority,
         "CertificateDefineAuthorityLevel": LEVELS[licence_type.authority_level],
-        "ItemName": "；".join(one.name.zh for one in licence_type.matters),
-        "ItemCode": "；".join(one.code for one in licence_type.matters),
+        "ItemName": "；".join(one.name.zh for one in licence_type.origins),
+        "ItemCode": "；".join(one.code for one in licence_type.origins),
         "CertificateHolderCategory": HOLDER_CATEGORIES[licence_type.holder],
         "ValidityRange": range_of(licence_type),
         "CertificateIssuingAuthorityLevel": "；".join(LEVELS[one] for one in licence_type.issuer_levels),

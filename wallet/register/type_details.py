@@ -129,8 +129,10 @@ def _rules(one: LicenceType) -> Iterator[tuple[Text, Text]]:
         yield Text("不办理的业务", "Never done with it"), _listed(act_text(act) for act in one.barred_acts)
     if one.gathers:
         yield Text("可归集", "May gather"), Text("、".join(one.gathers), ", ".join(one.gathers))
-    if one.matters:
-        yield Text("关联事项", "Matters"), _listed(matter.name for matter in one.matters)
+    if one.origins:
+        yield Text("关联事项", "Matters"), _listed(matter.name for matter in one.origins)
+    if shown_for := [matter.name for matter in one.matters if matter.needs is not None]:
+        yield Text("用于事项", "Shown for"), _listed(shown_for)
     yield Text("定义机构", "Defined by"), one.defining_authority_name
 
 

@@ -50,7 +50,7 @@ def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
     values |= {"front": "\n".join(face.get("front", ())), "back": "\n".join(face.get("back", ()))}
     values |= {"portrait": bool(face.get("portrait")), "seal": bool(face.get("seal", True)), "proves_identity": bool(document.get("proves_identity"))}
     values |= {"gathers": "\n".join(document.get("gathers", ())), "most_holders": _text(document.get("most_holders", 1))}
-    values |= {"matters": _lines((one["code"], one["name"]) for one in document.get("matters", ()))}
+    values |= {"matters": "\n".join(_line_of_matter(one) for one in document.get("matters", ()))}
     return values | {"rows": [_row_of(one) for one in document.get("fields", ())]}
 
 
@@ -63,7 +63,7 @@ def document_from(posted: MultiDict[str, str]) -> dict[str, Any]:
     authority = {"code": given.get("authority_code", ""), "name": _both(given, "authority"), "level": given.get("level", "")}
     document |= {"defining_authority": authority, "proves_identity": "proves_identity" in posted}
     document |= {"most_holders": _number(given.get("most_holders", "")), "gathers": _names(given.get("gathers", ""))}
-    document |= {"matters": [{"code": code, "name": text} for code, text in _read_lines(given.get("matters", ""))]}
+    document |= {"matters": [_matter_from(line) for line in given.get("matters", "").split("\n") if line.strip()]}
     rules = {name: given[name] for name in ("rule", "ends_on") if given.get(name)}
     document["validity"] = rules | {name: _number(given[name]) for name in NUMBERS_OF_VALIDITY if given.get(name)}
     document["face"] = _face_from(given)
@@ -126,6 +126,18 @@ def _number(text: str) -> int | str:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _line_of_matter(document: Mapping[str, Any]) -> str:
+    needs = f" | {' '.join(document['needs'])}" if "needs" in document else ""
+    return _lines([(document["code"], document["name"])]) + needs
+
+
+def _matter_from(line: str) -> dict[str, Any]:
+    """Read a matter; what stands behind a third bar is what it needs."""
+    parts = [part.strip() for part in line.split("|", 3)]
+    code, zh, en = [*parts[:3], "", ""][:3]
+    return {"code": code, "name": {"zh": zh, "en": en}, **({"needs": _names(parts[3])} if len(parts) > 3 else {})}
 
 
 def _lines(items: Iterable[tuple[str, Any]]) -> str:

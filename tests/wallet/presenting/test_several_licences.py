@@ -18,7 +18,7 @@ from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import DEFINITIONS, make_officer, new_department, new_licence
 from wallet.holding.uses import uses_of
 from wallet.presenting import qr_codes
-from wallet.presenting.choosing import BANK, MATTERS, STAY
+from wallet.presenting.choosing import MATTER
 from wallet.presenting.qr_codes import CodeExpired, QrCode, TooManyLicences
 from wallet.register.licences import Licence, LicenceNotFound
 from wallet.verifying.receipts import TYP
@@ -124,22 +124,20 @@ def test_the_page_offers_the_other_licences_and_says_what_is_seen_of_each(app: F
     assert make(client, first, preset="usual", also=["01a20000-0000-7000-8000-000000000000"]).status_code == 422
 
 
-@pytest.mark.parametrize("preset", [BANK, STAY])
-def test_a_matter_shows_what_it_needs_and_is_remembered(app: Flask, holder: tuple[FlaskClient, list[Licence]], preset: str) -> None:
-    client, (first, _) = holder
-    make(client, first, preset=preset)
+def test_a_matter_shows_what_it_needs_and_is_remembered_and_of_a_licence_that_it_does_not_know_only_that_it_is_valid(
+    app: Flask, holder: tuple[FlaskClient, list[Licence]]
+) -> None:
+    client, (first, other) = holder
+    (matter, *_) = DEFINITIONS[SLUG].matters
+    preset = f"{MATTER}{matter.code}"
+    make(client, first, preset=preset, also=[str(other.id)])
     with writing(app) as session:
-        shown = session.query(qr_codes.Presentation).filter_by(licence_id=first.id).one().fields
-    assert set(shown) == {"holder_name", "holder_number"}
+        shown = session.query(qr_codes.Presentation).filter_by(licence_id=first.id).one()
+    assert (set(shown.fields), shown.also) == (set(matter.needs or ()), {str(other.id): []})
     radio = re.search(rf'<input[^>]*value="{preset}"[^>]*>', get(client, f"/wallet/cards/{first.id}/show"))
     assert radio is not None
     assert "checked" in radio[0]
-
-
-def test_what_matters_need_is_there() -> None:
-    for matter in MATTERS.values():
-        for slug, names in matter.of_type.items():
-            assert names <= {one.name for one in DEFINITIONS[slug].fields}, slug
+    assert make(client, first, preset=f"{MATTER}NO-SUCH-1").status_code == 422
 
 
 def test_the_officers_receipt_shows_each(app: Flask, two: Two) -> None:

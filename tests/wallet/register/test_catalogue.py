@@ -18,6 +18,8 @@ TYPES = [read_definition(document) for document in DOCUMENTS.values()]
 DRIVING = read_definition(DOCUMENTS["driving-licence"])
 VALUES = {field.name: field.example for field in DRIVING.fields}
 
+MATTER = {"code": "CLZL-001", "name": {"zh": "车辆租赁", "en": "Hiring a car"}, "needs": ["holder_name", "vehicle_class"]}
+
 
 def altered(path: str, value: Any) -> dict[str, Any]:
     """Return the driving licence's document with one member changed, or taken away (None)."""
@@ -104,6 +106,13 @@ def test_the_examples_of_a_type_make_a_licence_of_it(licence_type: catalogue.Lic
         pytest.param("number_pattern", "[0-9]+", "number_pattern", id="a form of numbers that are the holder's"),
         pytest.param("issuer_levels", ["galaxy"], "issuer_levels", id="a level of government that there is not"),
         pytest.param("matters", [{"code": "路", "name": {"zh": "x", "en": "x"}}], "matters.0.code", id="a matter with a code that is none"),
+        pytest.param("matters", [MATTER, MATTER], "matters: CLZL-001 stands twice", id="a matter that stands twice"),
+        pytest.param("matters", [{**MATTER, "needs": ["shoe_size"]}], "matters.CLZL-001.needs", id="a matter that needs no field"),
+        pytest.param("matters", [{**MATTER, "needs": ["sex", "sex"]}], "sex stands twice", id="a matter that needs a field twice"),
+        pytest.param(
+            "matters", [{**MATTER, "needs": ["licence_identifier"]}], "matters.CLZL-001.needs", id="a matter that needs what is always shown"
+        ),
+        pytest.param("matters", [{**MATTER, "needs": "sex"}], "matters.0.needs", id="a matter that needs a text"),
         pytest.param("defining_authority.level", "moon", "defining_authority.level", id="an authority of no level"),
     ],
 )

@@ -1,11 +1,15 @@
 """The page of what each matter needs: for the department that defines the type, signed in by two factors."""
 
 from flask import Flask
+from werkzeug.datastructures import MultiDict
 
+from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.register.test_type_edit_pages import Editor, World
 from tests.world_people import BROWSER, csrf_token
-from wallet.register import matter_fields
+from wallet.register import catalogue, matter_fields
+from wallet.register.definitions import document_of
+from wallet.register.type_forms import document_from, values_of
 
 
 def test_who_defines_a_type_says_what_a_matter_needs_changes_it_and_takes_it_back(app: Flask) -> None:
@@ -22,6 +26,33 @@ def test_who_defines_a_type_says_what_a_matter_needs_changes_it_and_takes_it_bac
     for _ in range(2):
         assert browser.post(path, data={**token, "act": "remove", "matter": "M-1"}, headers=BROWSER).status_code == 303
     assert "M-1" not in browser.get(path, headers=BROWSER).text
+
+
+def test_what_the_file_declares_holds_until_its_department_says_otherwise(app: Flask) -> None:
+    world = World(app, "matters-declared")
+    declared = {"code": "D-1", "name": {"zh": "车辆租赁", "en": "Hiring a car"}, "needs": ["holder_name", "sex", "address"]}
+    with app.app_context(), transaction() as session:
+        catalogue.apply(session, [{**document_of(world.type), "matters": [declared]}], now=now())
+    with app.app_context(), transaction() as session:
+        assert matter_fields.needed(session, world.type, "D-1") == ["sex", "address"], "a draw gives fields, in the type's order"
+        assert "address" not in matter_fields.needed(session, world.type, "D-2"), "of another matter, the usual"
+        licence_type = catalogue.get_type(world.type.code)
+        (before,) = matter_fields.matters_of(session, licence_type)
+        matter_fields.set_fields(session, licence_type, "D-1", ["sex"], actor="operator", now=now())
+        (after,) = matter_fields.matters_of(session, licence_type)
+        assert (before.needs, after.needs, after.name) == (("holder_name", "sex", "address"), ("holder_name", "sex"), before.name)
+        assert matter_fields.needed(session, licence_type, "D-1") == ["sex"]
+        matter_fields.remove(session, licence_type, "D-1", actor="operator", now=now())
+        assert matter_fields.matters_of(session, licence_type) == [before]
+    page = Editor(app, world.own).client.get(f"/desk/types/{world.slug}/matters", headers=BROWSER).text
+    assert "车辆租赁" in page
+
+
+def test_the_form_of_a_type_keeps_what_its_matters_need() -> None:
+    lines = "A-1 | 甲 | One\nB-2 | 乙 | Two | holder_name, sex\nC-3 | 丙 | Three |"
+    (a, b, c) = document_from(MultiDict({"matters": lines}))["matters"]
+    assert (a.get("needs"), b["needs"], c["needs"]) == (None, ["holder_name", "sex"], [])
+    assert values_of({"matters": [a, b]})["matters"] == "A-1 | 甲 | One\nB-2 | 乙 | Two | holder_name sex"
 
 
 def test_a_department_that_does_not_define_the_type_may_not(app: Flask) -> None:

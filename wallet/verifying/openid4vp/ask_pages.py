@@ -30,21 +30,22 @@ from schemas.causes import is_readable
 from wallet.holding.cards import label_of
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, read_query
 from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Question, find_question
+from wallet.register import matter_fields
 from wallet.register.callers import officer
 from wallet.register.catalogue import get_type
-from wallet.register.definitions import LicenceType
+from wallet.register.definitions import LicenceType, Matter
 from wallet.register.departments import Action, get_department, types_under
+from wallet.register.faces import SHOWN_OF_EVERY_LICENCE
 from wallet.verifying import receipts
 from wallet.verifying.openid4vp import asking, queries
 from wallet.verifying.openid4vp.asking import CONSENT, DUTY, Asking, By
-from wallet.verifying.openid4vp.queries import OF_EVERY_LICENCE, Asked, Wanted, WantedAnswer
+from wallet.verifying.openid4vp.queries import Asked, Wanted, WantedAnswer
 from wallet.verifying.openid4vp.requests import DIRECT_POST_JWT, HASH, PresentationRequest, RequestNotFound, State, get_request
 from wallet.verifying.reading import Reading, read_receipt
 from wallet.verifying.receipts import VALID
 
 ask_desk = Blueprint("ask_desk", __name__, template_folder="../templates")
 AT_ORGANISATION = "statements.0.organisation.number"
-OFFERED = tuple(name for name in OF_EVERY_LICENCE if name != queries.IDENTIFIER and not name.startswith("licence_valid"))
 
 
 class AskForm(PostedForm):
@@ -57,11 +58,14 @@ class AskForm(PostedForm):
     confirm = StringField(Text("请持证人确认的事项（可不填）", "Words for the holder to confirm (may be left out)"))
     number = StringField(Text("发到此号码的卡包（可不填）", "Leave it in the wallet of this number (may be left out)"))
     organisation = StringField(Text("单位的统一社会信用代码（可不填）", "Credit code of the organisation (may be left out)"))
+    matter = HiddenField()
     request_id = HiddenField()
 
-    def offer(self, topic: "Topic") -> None:
-        """Set the fields that may be asked for; of an answer there are none."""
-        names = [*OFFERED, *(one.name for one in topic.type.fields)] if topic.type is not None else []
+    def offer(self, topic: "Topic", matter: Matter | None) -> None:
+        """Set the fields that may be asked for: of a matter, those that it needs; of an answer there are none."""
+        self.matter.data = matter.code if matter else ""
+        names = [*SHOWN_OF_EVERY_LICENCE, *(one.name for one in topic.type.fields)] if topic.type is not None else []
+        names = [name for name in names if matter is None or name in (matter.needs or ())]
         for control in (self.chosen, self.optional):
             control.choices = [SelectChoice(name, label_of(topic.type, name)) for name in names]
 
@@ -95,10 +99,12 @@ def choose() -> Response:
     topic = _topic(request.args.get("type", ""))
     if topic is None:
         return _types_page()
-    form = AskForm()
-    form.offer(topic)
+    form, matters = AskForm(), _matters(topic)
+    matter = matters.get(request.args.get("matter", ""))
+    form.offer(topic, matter)
+    form.chosen.data = [choice.value for choice in form.chosen.choices] if matter else []
     form.request_id.data = str(new_id())
-    return _form_page(form, topic, 200)
+    return _form_page(form, topic, matters, 200)
 
 
 @ask_desk.route("/desk/ask", methods=["POST"])
@@ -108,17 +114,19 @@ def ask() -> AnyResponse:
     topic = _topic(request.form.get("type", ""))
     if topic is None:
         return _types_page(status=422)
-    form = AskForm()
-    form.offer(topic)
-    if not form.validate():
-        return _form_page(form, topic, 422)
+    form, matters = AskForm(), _matters(topic)
+    matter = matters.get(form.matter.data or "")
+    is_known = matter is not None or not form.matter.data
+    form.offer(topic, matter)
+    if not (form.validate() and is_known):
+        return _form_page(form, topic, matters, 422)
     try:
         with transaction() as session:
-            request_id = _ask(session, form, topic)
+            request_id = _ask(session, form, topic, matter)
     except Refusal as refusal:
         control = {"holder.number": form.number, AT_ORGANISATION: form.organisation}.get(refusal.field or "", form.cause)
         control.errors = [refusal.shown or refusal.title]
-        return _form_page(form, topic, refusal.status)
+        return _form_page(form, topic, matters, refusal.status)
     return redirect(f"/desk/ask/{request_id}", 303)
 
 
@@ -159,10 +167,11 @@ def tell_state(request_id: UUID) -> Response:
     return jsonify(state="waiting" if state == request.args.get("seen") else state)
 
 
-def _ask(session: Session, form: AskForm, topic: Topic) -> UUID:
+def _ask(session: Session, form: AskForm, topic: Topic, matter: Matter | None) -> UUID:
     settings, moment, request_id, officer_id = _settings(), now(), new_id(), g.signed_in.subject_id
     optional = [name for name in form.optional.data if name not in form.chosen.data]
-    told = [topic.key, form.chosen.data, optional, form.cause.data, form.basis.data, form.confirm.data, form.number.data, form.organisation.data]
+    told = [topic.key, form.chosen.data, optional, *(one.data for one in (form.cause, form.basis, form.confirm, form.number))]
+    told += [form.organisation.data, form.matter.data]
     digest = digest_of(told, pepper=settings.derived_key("idempotency"))
     key = form.request_id.data or None
     before = claim(session, caller=f"officer:{officer_id}:ask", key=key, digest=digest, result_id=request_id, now=moment)
@@ -171,7 +180,7 @@ def _ask(session: Session, form: AskForm, topic: Topic) -> UUID:
     act = (form.confirm.data or "").strip() or None
     made = Asking(
         _composed(settings, form, topic, optional, (SD_JWT_VC,) if act else (SD_JWT_VC, MDOC)),
-        cause={"text": form.cause.data.strip()},
+        cause={"text": form.cause.data.strip(), **({"matter": matter.code, "matter_name": matter.name.zh} if matter else {})},
         response_mode=DIRECT_POST_JWT,
         prefix=HASH,
         basis=form.basis.data or CONSENT,
@@ -237,10 +246,19 @@ def _types_page(*, status: int = 200) -> Response:
     return make_response(render_template("verifying/ask_type.html", topics=_topics(), department=get_department(g.officer_of).name), status)
 
 
-def _form_page(form: AskForm, topic: Topic, status: int) -> Response:
+def _matters(topic: Topic) -> dict[str, Matter]:
+    if topic.type is None:
+        return {}
+    with transaction() as session:
+        return {one.code: one for one in matter_fields.matters_of(session, topic.type)}
+
+
+def _form_page(form: AskForm, topic: Topic, matters: dict[str, Matter], status: int) -> Response:
     if status != 200:
         form.request_id.data = str(new_id())
-    return make_response(render_template("verifying/ask.html", form=form, topic=topic, represents=REPRESENTS), status)
+    matter = matters.get(form.matter.data or "")
+    shown = {"topic": topic, "represents": REPRESENTS, "matters": list(matters.values()), "matter": matter}
+    return make_response(render_template("verifying/ask.html", form=form, **shown), status)
 
 
 def _settings() -> Settings:

@@ -144,3 +144,16 @@ def test_a_question_that_the_department_may_not_ask_is_none(desk: FlaskClient) -
         assert "type-form" in desk.get("/desk/ask", query_string={"type": about}, headers=ENGLISH).text
     wrong = post_form(desk, "/desk/ask", {"cause": "x", "type": "urn:kabao:answer:represents", "organisation": "9137"})
     assert (wrong.status_code, "field__error" in wrong.text) == (422, True)
+
+
+def test_for_a_matter_the_desk_offers_what_it_needs_and_no_more_passes(counter: Counter, desk: FlaskClient, wallet: Wallet) -> None:
+    page = desk.get("/desk/ask?type=driving-licence&matter=CLZL-001", headers=ENGLISH).text
+    ticked = re.findall(r'<input[^>]*checked[^>]*name="chosen"[^>]*value="(\w+)"', page)
+    assert ticked == ["holder_name", "vehicle_class", "first_issued", "record_status"]
+    assert 'value="address"' not in page
+    for wrong in ({"chosen": "address"}, {"matter": "NO-SUCH-1"}):
+        assert post_form(desk, "/desk/ask", {**ASKED, "matter": "CLZL-001", **wrong}).status_code == 422
+    _, link = ask(desk, matter="CLZL-001")
+    got = wallet.get(link)
+    assert [one["path"][-1] for one in got.payload["dcql_query"]["credentials"][0]["claims"]] == ["licence_identifier", "vehicle_class"]
+    assert "CLZL-001" in got.payload["verifier_info"][0]["data"].values()
