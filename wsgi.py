@@ -202,6 +202,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.verifying.archive_pages import archive_pages
     from wallet.verifying.bundle_api import bundles_api
     from wallet.verifying.check_pages import check_pages
+    from wallet.verifying.draw_desk_pages import draw_desk
     from wallet.verifying.draw_watch_pages import draw_watch_pages
     from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
     from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
@@ -275,6 +276,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     app.register_blueprint(desk_receipts_pages.desk_receipts)
     for blueprint in (
         archive_pages,
+        draw_desk,
         draw_watch_pages,
         matter_pages,
         *issuing_desk,

@@ -59,6 +59,9 @@ DOORS = {
     "identity": GUESSING,  # a licence shown as the proof of who one is
     "match": GUESSING,  # fields that the registry knows of oneself
     "appoint": Door(Bucket(60, timedelta(seconds=30)), ADDRESS, Bucket(30, timedelta(seconds=30)), EVERYONE),  # somebody's number and name
+    "draw": Door(
+        Bucket(60, timedelta(seconds=20)), Bucket(400, timedelta(seconds=1)), Bucket(60, timedelta(seconds=20)), EVERYONE
+    ),  # an officer names whose licence they look at
     "people": Door(
         Bucket(200, timedelta(seconds=10)), Bucket(400, timedelta(seconds=1)), Bucket(200, timedelta(seconds=10)), EVERYONE
     ),  # at a counter

@@ -244,7 +244,10 @@ def staff_desk(cast: Cast) -> None:
     app, officer, owner = cast.app, cast.invent("officer"), cast.people["owner"]
     with app.app_context():
         department = new_department(
-            verify=LICENCES, identify=[DOCUMENT], issue=("driving-licence", "fire-safety-approval", "birth-certificate", "minimum-living-allowance")
+            verify=LICENCES,
+            draw=["driving-licence"],
+            identify=[DOCUMENT],
+            issue=("driving-licence", "fire-safety-approval", "birth-certificate", "minimum-living-allowance"),
         )
         with transaction() as session:
             make_officer(session, department=department, person=officer)

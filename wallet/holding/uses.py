@@ -56,7 +56,7 @@ class Use(Base):
     verdict: Mapped[str]
     receipt_id: Mapped[UUID | None]
     acted_by: Mapped[UUID | None]
-    __table_args__ = (Index("ix_uses_licence", "holder_id", "licence_id", "id"),)
+    __table_args__ = (Index("ix_uses_licence", "holder_id", "licence_id", "id"), Index("ix_uses_receipt", "holder_id", "receipt_id"))
 
     @property
     def cause(self) -> str:

@@ -68,6 +68,7 @@ class Drawn(Base):
     system: Mapped[str]
     type_code: Mapped[str]
     holder_id: Mapped[UUID]
+    __table_args__ = (Index("ix_watched_draws_department", "department", "id"),)
 
 
 class DrawFlag(Base):
@@ -140,6 +141,18 @@ def rates(session: Session, *, types: set[str] | None, now: datetime) -> list[An
     rows = rows if types is None else rows.where(Drawn.type_code.in_(types))
     by = (Drawn.department, Drawn.system, Drawn.type_code)
     return list(session.execute(rows.group_by(*by).order_by(func.count().desc(), *by).limit(MOST_TOLD)))
+
+
+def drawn_by(session: Session, departments: list[str]) -> list[Drawn]:
+    """Return the last draws of some departments, the newest first."""
+    rows = select(Drawn).where(Drawn.department.in_(departments)).order_by(Drawn.id.desc())
+    return list(session.scalars(rows.limit(MOST_TOLD)))
+
+
+def flags_of(session: Session, departments: list[str]) -> list[DrawFlag]:
+    """Return the latest flags of what some departments drew, as their supervisors see them."""
+    rows = select(DrawFlag).where(DrawFlag.department.in_(departments)).order_by(DrawFlag.flagged_at.desc())
+    return list(session.scalars(rows.limit(MOST_TOLD)))
 
 
 def flags(session: Session, *, types: set[str] | None) -> list[DrawFlag]:

@@ -1,5 +1,6 @@
-"""The page on which supervising departments and operators see how licences are drawn, and what looks odd."""
+"""The page of draws: a department's own, and for those who supervise and operators, how licences are drawn and what looks odd."""
 
+import re
 from uuid import UUID
 
 from flask import Blueprint, g, redirect, render_template
@@ -14,8 +15,9 @@ from wallet.register.callers import type_officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.departments import Action, DepartmentNotFound, get_department, types_under
 from wallet.verifying import draw_watch
-from wallet.verifying.draw_watch import PATTERNS, Pattern
+from wallet.verifying.draw_watch import PATTERNS, Drawn, Pattern
 
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 draw_watch_pages = Blueprint("draw_watch_pages", __name__, template_folder="templates")
 
 
@@ -28,15 +30,27 @@ class FlagNotFound(Refusal):
 @draw_watch_pages.get("/desk/draws")
 @allow(type_officer)
 def listed() -> str:
-    """Show the flags and the rates of the types that the caller's departments supervise; to an operator, of all."""
+    """Show what the caller's departments drew, and the flags and the rates of the types that they supervise; to an operator, of all."""
     types = _types()
     with transaction() as session:
+        drawn = [(one, _type(one.type_code), _who(one)) for one in draw_watch.drawn_by(session, g.departments)]
+        own_flags = [(one, PATTERNS[Pattern(one.pattern)], _department(one.department or "")) for one in draw_watch.flags_of(session, g.departments)]
         flags = [(one, PATTERNS[Pattern(one.pattern)], [_type(code) for code in one.types]) for one in draw_watch.flags(session, types=types)]
         rates = [
             (_department(code), system, _type(kind), *counts) for code, system, kind, *counts in draw_watch.rates(session, types=types, now=now())
         ]
     named = {one.department: _department(one.department) for one, _, _ in flags if one.department}
-    return render_template("verifying/draw_watch.html", flags=flags, rates=rates, named=named, supervises=types is None or bool(types))
+    return render_template(
+        "verifying/draw_watch.html",
+        flags=flags,
+        rates=rates,
+        named=named,
+        supervises=types is None or bool(types),
+        drawn=drawn,
+        own_flags=own_flags,
+        draws=any(types_under(department=one, action=Action.DRAW, now=now()) for one in g.departments[:1]),
+        mine=g.departments[:1],
+    )
 
 
 @draw_watch_pages.post("/desk/draws/flags/<uuid:flag_id>")
@@ -48,6 +62,15 @@ def see(flag_id: UUID) -> AnyResponse:
         if not draw_watch.see(session, flag_id, types=_types(), by=by, now=now()):
             raise FlagNotFound
     return redirect("/desk/draws", 303)
+
+
+def _who(one: Drawn) -> Text:
+    """Return who drew, in words: the caller, another officer, or a system by its name."""
+    if one.system == str(g.signed_in.subject_id):
+        return Text("您", "You")
+    if UUID_TEXT.fullmatch(one.system):
+        return Text("窗口工作人员", "An officer")
+    return Text(one.system, one.system)
 
 
 def _types() -> set[str] | None:

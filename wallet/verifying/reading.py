@@ -21,6 +21,11 @@ from wallet.verifying.receipts import VALID, Receipt
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
 YES_NO = {True: Text("是", "Yes"), False: Text("否", "No")}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
+STATES = {
+    "deceased": Text("登记库显示，持证人已去世。", "The registry says that the holder has died."),
+    "dissolved": Text("登记库显示，持证单位已终止。", "The registry says that the organisation was dissolved."),
+}
+NUMBER_CHANGED = Text("所填号码是持证主体的旧号码。", "The number that was given is a former one of the holder's.")
 BASES = {
     Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
     Way.ANSWER: Text("持证人应请求出示，部门核验", "Sent by its holder on request and verified"),
@@ -72,6 +77,8 @@ class Reading:
     marking: Marking | None = None
     also: "tuple[Reading, ...]" = ()
     confirmed: list[str] = field(default_factory=list)
+    is_drawn: bool = False
+    of_holder: Text | None = None
 
 
 def read_receipt(receipt: Receipt) -> Reading:
@@ -79,6 +86,8 @@ def read_receipt(receipt: Receipt) -> Reading:
     answer = receipt.answer or {}
     further = tuple(one["fields"] for one in answer.get("further", ()))
     reading = read_claims(receipt.claims, values=answer.get("fields", {}), further=further)
+    if "holder" in answer:
+        return replace(reading, of_holder=_of_holder(answer["holder"]))
     return replace(reading, marking=copy_marks.from_json(answer["marked_copy"])) if "marked_copy" in answer else reading
 
 
@@ -117,7 +126,15 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
             if one
         ),
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
+        is_drawn=claims["way"] == "draw",
     )
+
+
+def _of_holder(known: dict[str, Any]) -> Text | None:
+    """Return what whoever drew a licence must know of its holder, in words; None where all is as it was."""
+    said = [STATES[known["state"]]] if known["state"] in STATES else []
+    said += [NUMBER_CHANGED] if known["number_changed"] else []
+    return Text("".join(one.zh for one in said), " ".join(one.en for one in said)) if said else None
 
 
 def _check(name: str, result: Result, why: Text | None) -> CheckLine:
