@@ -135,7 +135,8 @@ class ReceiptCheckSchema(Schema):
     statement = fields.Dict(
         allow_none=True,
         metadata={
-            "description": "If it is genuine: its number, when, who looked, at which type of licence, how it ended; nobody's name or number.",
+            "description": "If it is genuine: its number, when, who looked, at which type of licence, how it ended; `also` of others under the same "
+            "code; nobody's name or number.",
             "example": {"verdict": "valid"},
         },
     )

@@ -21,6 +21,18 @@ from wallet.verifying.receipts import TYP, Receipt, digest_of
 
 
 @dataclass(frozen=True, slots=True)
+class Also:
+    """A further licence under the same code: of which type, and how it was found."""
+
+    verdict: str
+    type: Text | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the API gives it."""
+        return {"verdict": self.verdict, "licence_type": self.type.as_json() if self.type else None}
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """What a receipt is about, without anybody's name, number or licence."""
 
@@ -31,12 +43,14 @@ class Statement:
     department_code: str
     department: Text
     type: Text | None
+    also: "tuple[Also, ...]" = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the API gives it."""
         said = {name: getattr(self, name) for name in ("id", "way", "verdict", "department_code")}
         licence_type = self.type.as_json() if self.type else None
-        return {**said, "issued_at": self.issued_at.isoformat(), "department": self.department.as_json(), "licence_type": licence_type}
+        also = {"also": [one.as_json() for one in self.also]} if self.also else {}
+        return {**said, "issued_at": self.issued_at.isoformat(), "department": self.department.as_json(), "licence_type": licence_type, **also}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,6 @@ def _is(digest: str, unverified: str) -> bool:
 
 
 def _statement(claims: dict[str, Any]) -> Statement:
-    licence = claims["licence"]
     return Statement(
         id=claims["jti"],
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
@@ -99,5 +112,10 @@ def _statement(claims: dict[str, Any]) -> Statement:
         verdict=claims["verdict"],
         department_code=claims["verifier"]["code"],
         department=text_of(claims["verifier"]["name"]),
-        type=text_of(licence["name"]) if licence else None,
+        type=_type_of(claims),
+        also=tuple(Also(one["verdict"], _type_of(one)) for one in claims.get("also", ())),
     )
+
+
+def _type_of(found: dict[str, Any]) -> Text | None:
+    return text_of(found["licence"]["name"]) if found["licence"] else None

@@ -16,6 +16,7 @@ ROW, GAP = 26.0, 3 * MM
 GOOD, BAD, INK = "#0f6b3c", "#a61b1b", "#1a1a1a"
 TITLE, SCAN = Text("电子证照核验回执", "Receipt of a licence verification"), Text("扫码查验真伪", "Scan: is it genuine?")
 HEADS = (Text("回执信息", "The record"), Text("核验步骤", "Checks"), Text("所见项目", "Fields that were seen"))
+VERDICT = Text("核验结果", "Verdict")
 NO_FIELDS = Text("未查看任何项目", "none")
 FOOT = Text(
     "本回执代替证照复印件存档，不含证照内容，仅含其摘要。附件receipt.jws为签名原文，以签名与存证账本为准。",
@@ -40,12 +41,12 @@ def draw(paper: Paper) -> Canvas:
     flow.heading(HEADS[0])
     for label, value in _record(paper):
         flow.row(label, value)
-    if paper.reading.checks:
-        flow.heading(HEADS[1])
-        _checks(flow, paper.reading.checks)
-    flow.heading(HEADS[2])
-    names = [one.label for one in paper.reading.fields]
-    flow.paragraph(_listed(names) if names else NO_FIELDS)
+    _seen(flow, paper.reading)
+    for number, one in enumerate(paper.reading.also, 2):
+        flow.heading(Text(f"第{number}张证照", f"Licence {number}"))
+        for label, value in _named([(VERDICT, _joined(one.verdict, one.why)), *_licence(one)]):
+            flow.row(label, value)
+        _seen(flow, one)
     flow.end()
     return flow.canvas
 
@@ -135,6 +136,16 @@ def _head(flow: _Flow, paper: Paper) -> None:
     flow.y += 38 * MM
 
 
+def _seen(flow: _Flow, reading: Reading) -> None:
+    """Set the checks of one licence, and which of its fields were seen."""
+    if reading.checks:
+        flow.heading(HEADS[1])
+        _checks(flow, reading.checks)
+    flow.heading(HEADS[2])
+    names = [one.label for one in reading.fields]
+    flow.paragraph(_listed(names) if names else NO_FIELDS)
+
+
 def _checks(flow: _Flow, checks: list[CheckLine]) -> None:
     """Set the check that failed across the sheet, and the others two and two."""
     at_left = False
@@ -152,9 +163,10 @@ def _checks(flow: _Flow, checks: list[CheckLine]) -> None:
 
 def _record(paper: Paper) -> list[tuple[Text, Text]]:
     """Return the lines of the record, those that there are."""
-    said, licence = paper.reading, paper.reading.licence
+    said = paper.reading
     place = Text(f"第{paper.place[0] + 1}条，共{paper.place[1]}条", f"row {paper.place[0] + 1} of {paper.place[1]}") if paper.place else UNSEALED
     lines: list[tuple[Text, Text | str | None]] = [
+        *([(Text("一码多证", "Several under one code"), _count(said))] if said.also else []),
         (Text("回执号", "Receipt number"), said.number),
         (Text("核验时间", "Time"), f"{said.at.astimezone(CHINA):%Y-%m-%d %H:%M:%S} (UTC+8)"),
         (Text("方式", "Way"), said.way),
@@ -162,13 +174,30 @@ def _record(paper: Paper) -> list[tuple[Text, Text]]:
         (Text("用证系统", "System"), said.cause.get("system") or said.system),
         (Text("事由", "Cause"), said.cause["text"]),
         (Text("事项", "Matter"), " ".join(filter(None, (said.cause.get("matter_name"), said.cause.get("matter")))) or None),
+        *_licence(said),
+        (Text("所见内容摘要", "Digest of what was seen"), f"SHA-256 {said.digest}"),
+        (Text("存证账本", "Ledger"), place),
+    ]
+    return _named(lines)
+
+
+def _licence(said: Reading) -> list[tuple[Text, Text | str | None]]:
+    """Return the lines of one licence."""
+    licence = said.licence
+    return [
         (Text("证照", "Licence"), said.licence_name),
         (Text("证照状态", "State"), said.state_name),
         (Text("发证部门", "Issuer"), said.issuer or (licence["issuer"]["code"] if licence else None)),
         (Text("证照标识", "Licence identifier"), licence["identifier"] if licence else None),
-        (Text("所见内容摘要", "Digest of what was seen"), f"SHA-256 {said.digest}"),
-        (Text("存证账本", "Ledger"), place),
     ]
+
+
+def _count(said: Reading) -> Text:
+    names = [one.licence_name or Text("未识别", "not recognised") for one in (said, *said.also)]
+    return Text(f"{len(names)}张：{_listed(names).zh}", f"{len(names)}: {_listed(names).en}")
+
+
+def _named(lines: list[tuple[Text, Text | str | None]]) -> list[tuple[Text, Text]]:
     return [(label, value if isinstance(value, Text) else Text(value, "")) for label, value in lines if value]
 
 

@@ -17,7 +17,7 @@ from wallet.register.callers import officer
 from wallet.verifying.check_pages import DOOR
 from wallet.verifying.judging import judge, judge_digest
 from wallet.verifying.reading import read_claims
-from wallet.verifying.receipt_documents import make_document
+from wallet.verifying.receipt_documents import filed, make_document
 from wallet.verifying.receipts import MAX_TEXT, get_receipt
 from wallet.verifying.receipts_api import as_file
 
@@ -71,9 +71,8 @@ def document(receipt_id: UUID) -> Response:
     with transaction() as session:
         throttle.count(session, throttle.Try("document", str(g.signed_in.subject_id), request.remote_addr or ""), now=moment)
     with transaction() as session:
-        receipt = get_receipt(session, receipt_id, department=g.officer_of)
-        made = make_document(session, current_app.extensions["kabao_settings"], receipt, now=moment)
-    return as_file(made, receipt_id)
+        what = filed(session, get_receipt(session, receipt_id, department=g.officer_of))
+    return as_file(make_document(current_app.extensions["kabao_settings"], what, now=moment), receipt_id)
 
 
 def _page(form: ReceiptForm, *, status: int = 200, **found: Any) -> Response:

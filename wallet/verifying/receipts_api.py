@@ -17,7 +17,7 @@ from runtime.settings import Settings
 from schemas.receipts import ReceiptCheckRequestSchema, ReceiptCheckSchema, ReceiptSchema, ReceiptsQuerySchema, ReceiptsSchema
 from wallet.verifying import receipt_listing
 from wallet.verifying.judging import address_of, judge, judge_digest
-from wallet.verifying.receipt_documents import MEDIA_TYPE, make_document
+from wallet.verifying.receipt_documents import MEDIA_TYPE, filed, make_document
 from wallet.verifying.receipts import get_receipt
 
 receipts = ApiBlueprint("receipts", __name__, description="Receipts of verifications and draws.")
@@ -62,9 +62,8 @@ def document(receipt_id: UUID) -> Response:
     with transaction() as session:
         throttle.count(session, throttle.Try("document", g.token.client_id, request.remote_addr or ""), now=moment)
     with transaction() as session:
-        receipt = get_receipt(session, receipt_id, department=g.token.department)
-        made = make_document(session, current_app.extensions["kabao_settings"], receipt, now=moment)
-    return as_file(made, receipt_id)
+        what = filed(session, get_receipt(session, receipt_id, department=g.token.department))
+    return as_file(make_document(current_app.extensions["kabao_settings"], what, now=moment), receipt_id)
 
 
 def as_file(made: bytes, receipt_id: UUID) -> Response:

@@ -1,6 +1,7 @@
 """One code for several licences: a presentation each, one spend, one receipt that names all."""
 
 import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from keys import ring
 from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.holding.test_wallet_pages import SLUG, get, licensed, signed_in, someone, writing
+from tests.wallet.issuing.documents.test_sealed import run
 from tests.wallet.presenting.test_show_pages import code_of, make
 from tests.world_people import post_form, sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
@@ -21,7 +23,7 @@ from wallet.presenting import qr_codes
 from wallet.presenting.choosing import MATTER
 from wallet.presenting.qr_codes import CodeExpired, QrCode, TooManyLicences
 from wallet.register.licences import Licence, LicenceNotFound
-from wallet.verifying.receipts import TYP
+from wallet.verifying.receipts import TYP, digest_of
 
 OTHER = "degree-certificate"
 Two = tuple[Counter, Licence]
@@ -153,3 +155,25 @@ def test_the_officers_receipt_shows_each(app: Flask, two: Two) -> None:
     assert verified.status_code == 303
     page = get(desk, verified.headers["Location"])
     assert 'id="also-1" data-verdict="valid"' in page
+
+
+@pytest.mark.usefixtures("context")
+def test_the_document_and_the_public_pages_name_each_of_them_and_nobody(two: Two, tmp_path: Path) -> None:
+    counter, other = two
+    receipt = counter.verify(code_for(two).content).get_json()["receipt"]
+    headers = {"Authorization": f"Bearer {counter.token}"}
+    document = counter.client.get(f"/api/v1/receipts/{receipt['id']}/document", headers=headers)
+    assert document.status_code == 200, document.text
+    read = run("pdftotext", document.data, tmp_path, "-raw", "document.pdf", "-").replace("\n", "").replace(" ", "")
+    for expected in ("机动车驾驶证", "学位证书", "第2张证照", "2张", counter.licence.identifier, other.identifier, "准驾车型", "专业"):
+        assert expected in read, expected
+    asked = {"id": receipt["id"], "digest": digest_of(receipt["jws"])}
+    statement = counter.client.post("/api/v1/receipts/check", json=asked).get_json()["statement"]
+    assert statement["also"] == [{"verdict": "valid", "licence_type": {"zh": "学位证书", "en": DEFINITIONS[OTHER].name.en}}]
+    public = counter.client.get(f"/receipts/{receipt['id']}/{asked['digest']}", headers={"Accept": "text/html"}).text
+    assert "同一码的第2张证照" in public
+    assert "学位证书" in public
+    checked = post_form(counter.client, "/receipts/check", {"receipt": receipt["jws"]}).text
+    assert other.identifier in checked
+    for hidden in (counter.person.name, counter.person.number):
+        assert hidden not in read + public + checked
