@@ -14,6 +14,7 @@ from runtime.pages import csrf
 from schemas.licence_acts import ActRequestDetailSchema, ActRequestSchema, ActRequestsQuerySchema, ActRequestsSchema, RefusalSchema
 from schemas.licences import LicenceSchema
 from wallet.issuing import pending
+from wallet.issuing.desk import looking
 from wallet.issuing.licence_documents import document_of, request_document_of
 from wallet.issuing.orders import SCHEMAS
 from wallet.issuing.pending import PAGE, Doer
@@ -42,11 +43,13 @@ def listed(query: dict[str, Any]) -> dict[str, Any]:
 @act_requests.response(200, ActRequestDetailSchema)
 @act_requests.doc(security=SECURITY)
 def one(request_id: UUID) -> dict[str, Any]:
-    """Give a request of the department with the document that asks for it."""
+    """Give a request of the department with the document that asks for it; whoever it is about reads in their history that it was read."""
+    moment = now()
     with transaction() as session:
         row = pending.get_request(session, request_id, department=g.token.department)
-    order = pending.order_in(row)
-    return {**request_document_of(row, now=now()), "document": SCHEMAS[order.act]().dump(order.document)}
+        order = pending.order_in(row)
+        looking.take_down_reading(session, row, named=tuple(order.document.get("fields", {})), system=g.token.client_id, now=moment)
+    return {**request_document_of(row, now=moment), "document": SCHEMAS[order.act]().dump(order.document)}
 
 
 @act_requests.route("/act-requests/<uuid:request_id>/approval", methods=["POST"])

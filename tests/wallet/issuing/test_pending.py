@@ -10,6 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from idp.subjects.directory import ensure_subject
+from idp.subjects.numbers import parse_number
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
@@ -17,7 +19,9 @@ from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Person, new_person
 from tests.world_types import FIELDS, new_type
 from tests.world_wallet import make_officer
+from wallet.holding.uses import uses_of
 from wallet.issuing import pending
+from wallet.issuing.desk.looking import READ_BY_SYSTEM
 from wallet.issuing.life import SecondOfficerNeeded, act_on, issue_licence
 from wallet.issuing.pending import TERM, ActRequestRow, Doer, RequestOver, SameHand
 from wallet.issuing.requests import ActRequest, LicenceRequest
@@ -62,6 +66,11 @@ def test_what_takes_two_hands_waits_and_is_done_when_another_approves(office: Of
     assert [one["id"] for one in office.get("/act-requests").json["requests"]] == [asked.json["id"]]
     seen = office.get(f"/act-requests/{asked.json['id']}").json
     assert (seen["document"]["holder"]["number"], seen["act"]) == (person.number, "issue")
+    with office.app.app_context(), transaction() as session:
+        holder_id = ensure_subject(session, parse_number(person.number), now=now()).id
+        (read,) = uses_of(session, holder_id=holder_id)
+        assert (read.cause, str(read.licence_id), read.department) == (READ_BY_SYSTEM, asked.json["id"], office.department)
+        assert set(read.fields) == set(FIELDS)
     approved = office.decide(asked.json, "approval")
     assert (approved.status_code, approved.json["state"]) == (201, "valid")
     assert office.get("/act-requests").json["requests"] == []

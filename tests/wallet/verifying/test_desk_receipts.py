@@ -150,7 +150,7 @@ def test_own_figures_are_of_the_officer_alone_and_cost_one_statement(counter: Co
     for present in (counter.code, counter.code, lambda: "x~"):
         assert post(desk, presented=present(), cause="统计").status_code == 303
     page = desk.get("/desk/receipts/statistics", headers=BROWSER).text
-    assert "3 in the last thirty days, of which 2 were verified" in page
+    assert "In the last thirty days: 3 in all, 2 verified." in page
     assert "plot__bar--bad" in page
     assert str(get_type(TYPE).name.en) in page
     assert "Not recognised" in page

@@ -3,7 +3,7 @@
 What was found is told to `on_look`, in the same transaction: the holder's history takes it down. The ledger has it without the cause.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from wallet.register.identifiers import MalformedIdentifier, parse_identifier
 from wallet.register.licences import Licence, as_indexed, get_licence, licences_of, type_of
 
 LONGEST = 128
+READ_BY_SYSTEM = "复核待办业务（系统读取） Read by a system, to be approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,14 @@ def find(session: Session, look: Look, *, now: datetime) -> list[Licence]:
     found = [one for one in _candidates(session, look.sought) if one.issuer_code == look.department]
     for licence in found:
         seen = Seen(licence.holder_id, licence.id, look.department, look.cause)
-        _tell(session, seen, look.officer_id, "licence.found", type_code=licence.type_code, now=now)
+        _tell(session, seen, _officer(look.officer_id), "licence.found", type_code=licence.type_code, now=now)
     return found
 
 
 def take_down_look(session: Session, licence: Licence, *, department: str, officer_id: UUID, cause: str, now: datetime) -> None:
     """Take down that an officer had all of a licence before them."""
     seen = Seen(licence.holder_id, licence.id, department, cause, tuple(one.name for one in type_of(licence).fields))
-    _tell(session, seen, officer_id, "licence.read", type_code=licence.type_code, now=now)
+    _tell(session, seen, _officer(officer_id), "licence.read", type_code=licence.type_code, now=now)
 
 
 def take_down_request(session: Session, asked: ActRequestRow, *, named: tuple[str, ...], officer_id: UUID, cause: str, now: datetime) -> None:
@@ -70,8 +71,17 @@ def take_down_request(session: Session, asked: ActRequestRow, *, named: tuple[st
         return take_down_look(session, licence, department=department, officer_id=officer_id, cause=cause, now=now)
     for holder_id in asked.holder_ids:
         seen = Seen(holder_id, asked.id, department, cause, named)
-        _tell(session, seen, officer_id, "act-request.read", type_code=asked.type_code, now=now)
+        _tell(session, seen, _officer(officer_id), "act-request.read", type_code=asked.type_code, now=now)
     return None
+
+
+def take_down_reading(session: Session, asked: ActRequestRow, *, named: tuple[str, ...], system: str, now: datetime) -> None:
+    """Take down that a system read a request whole, the fields `named` among it; the work itself is its cause."""
+    licence = get_licence(session, asked.licence_id) if asked.licence_id is not None else None
+    whose = [(licence.holder_id, licence.id)] if licence is not None else [(holder_id, asked.id) for holder_id in asked.holder_ids]
+    for holder_id, thing in whose:
+        seen = Seen(holder_id, thing, asked.department_code, READ_BY_SYSTEM, named)
+        _tell(session, seen, {"system": system}, "act-request.read", type_code=asked.type_code, now=now)
 
 
 def arriving(session: Session, *, department: str) -> list[Licence]:
@@ -95,8 +105,12 @@ def _numbered(session: Session, sought: str) -> list[Licence]:
     return list(session.scalars(select(Licence).where(which).limit(50)))
 
 
-def _tell(session: Session, seen: Seen, officer_id: UUID, act: str, *, type_code: str, now: datetime) -> None:
-    about: dict[str, Any] = {"type": type_code, "officer": str(officer_id)}
+def _officer(officer_id: UUID) -> dict[str, str]:
+    return {"officer": str(officer_id)}
+
+
+def _tell(session: Session, seen: Seen, by: Mapping[str, str], act: str, *, type_code: str, now: datetime) -> None:
+    about: dict[str, Any] = {"type": type_code, **by}
     ledger.record(session, act, actor=f"department:{seen.department}", object_id=seen.licence_id, subject_id=seen.holder_id, now=now, **about)
     for hear in on_look:
         hear(session, seen, now)

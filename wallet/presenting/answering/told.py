@@ -19,7 +19,7 @@ class Told:
 
     name: str | None
     cause: str | None
-    basis: str | None
+    basis: Text | None
 
 
 def told_by(request: RequestObject) -> Told:
@@ -27,7 +27,9 @@ def told_by(request: RequestObject) -> Told:
     metadata, infos = request.payload.get("client_metadata"), request.payload.get("verifier_info")
     found = [one.get("data") for one in infos[:8] if isinstance(one, dict) and one.get("format") == CAUSE_FORMAT] if isinstance(infos, list) else []
     cause = next((one for one in found if isinstance(one, dict)), {})
-    return Told(_plain(metadata.get("client_name") if isinstance(metadata, dict) else None), _plain(cause.get("text")), _plain(cause.get("basis")))
+    basis, english = (_plain(cause.get(name)) for name in ("basis", "basis#en"))
+    name = _plain(metadata.get("client_name") if isinstance(metadata, dict) else None)
+    return Told(name, _plain(cause.get("text")), Text(basis, english or basis) if basis else None)
 
 
 def said(name: str) -> Text:

@@ -68,6 +68,7 @@ def fetch(session: Session, settings: Settings, unverified_reference: str, walle
 def payload_of(settings: Settings, row: PresentationRequest) -> dict[str, Any]:
     """Return what a request object says."""
     terms = row.terms
+    basis = asking.BASES[terms.basis]
     return {
         "client_id": row.verifier,
         "aud": SELF_ISSUED,
@@ -80,9 +81,7 @@ def payload_of(settings: Settings, row: PresentationRequest) -> dict[str, Any]:
         "dcql_query": terms.query,
         "client_metadata": _metadata(row),
         **({"transaction_data": terms.transaction} if terms.transaction else {}),
-        "verifier_info": [
-            {"format": CAUSE, "data": {**terms.cause, "basis": " ".join((asking.BASES[terms.basis].zh, asking.BASES[terms.basis].en))}}
-        ],
+        "verifier_info": [{"format": CAUSE, "data": {**terms.cause, "basis": basis.zh, "basis#en": basis.en}}],
     }
 
 

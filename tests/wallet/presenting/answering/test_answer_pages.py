@@ -48,7 +48,12 @@ def test_a_department_sees_just_what_it_asked_for_bound_to_it_and_to_this_reques
 
 def test_the_page_says_who_asks_for_what_and_why_in_both_languages(app: Flask, holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
     client, licence = holder
-    info = [{"format": "urn:kabao:cause", "data": {"text": "核对驾驶资格", "basis": "《道路交通安全法》第十九条"}}]
+    info = [
+        {
+            "format": "urn:kabao:cause",
+            "data": {"text": "核对驾驶资格", "basis": "《道路交通安全法》第十九条", "basis#en": "Road Traffic Safety Law, article 19"},
+        }
+    ]
     at = opened(client, verifier.link(signing, sd_jwt_query(vct, FIELD, optional=(OTHER,)), verifier_info=info))
     with app.app_context():
         name = get_department(licence.issuer_code).name
@@ -56,7 +61,9 @@ def test_the_page_says_who_asks_for_what_and_why_in_both_languages(app: Flask, h
     assert all(told in page for told in (name.zh, 'id="trusted"', "核对驾驶资格", "《道路交通安全法》第十九条", "准驾车型", "档案编号", "localhost"))
     assert INLINE.search(page) is None
     english = page_of(client, at, lang="en")
-    assert all(told in english for told in ("Vehicle class", "File number", "Approve"))
+    assert all(told in english for told in ("Vehicle class", "File number", "Approve", "Road Traffic Safety Law, article 19"))
+    assert "Road Traffic" not in page
+    assert "《道路交通安全法》" not in english
     assert page_of(client, "/wallet/requests", lang="zh").count(at) == 1
 
 
