@@ -107,6 +107,18 @@ def test_200_and_204_are_both_fine(app: Flask, pinged: Counter, heard: Heard, br
     ping(app, asked["auth_req_id"])
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_who_turns_the_ping_away_is_not_told_again_and_fetches_the_tokens_all_the_same(
+    app: Flask, pinged: Counter, heard: Heard, browser: FlaskClient, person: Person, status: int
+) -> None:
+    asked = pinged.asked(login_hint=person.number, client_notification_token=TOKEN)
+    answer_request(browser)
+    heard.status = status
+    ping(app, asked["auth_req_id"])
+    assert len(heard.requests) == 1
+    assert "id_token" in good(pinged.poll(asked["auth_req_id"]))
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_was_not_heard_is_told_again(app: Flask, pinged: Counter, heard: Heard, browser: FlaskClient, person: Person, status: int) -> None:
     asked = pinged.asked(login_hint=person.number, client_notification_token=TOKEN)

@@ -49,8 +49,9 @@ def send(counter: Counter, signed: str, **beside: Any) -> Any:
     return counter.send("/backchannel-authentication", request=signed, **beside)
 
 
-def test_a_signed_request_is_taken_with_numbers_as_numbers(signer: Counter, person: Person) -> None:
-    assert good(send(signer, request_of(signer, person)))["expires_in"] == 120
+@pytest.mark.parametrize("written", [120, "120"], ids=["a number", "a text"])
+def test_a_signed_request_is_taken_with_numbers_as_numbers_or_texts(signer: Counter, person: Person, written: Any) -> None:
+    assert good(send(signer, request_of(signer, person, requested_expiry=written)))["expires_in"] == 120
 
 
 def test_the_audience_may_be_one_of_several(signer: Counter, person: Person) -> None:

@@ -30,7 +30,11 @@ def token(app: Flask) -> str:
 
 
 def test_a_client_is_told_all_that_is_registered_of_it(client: FlaskClient, token: str) -> None:
-    answer = register(client, token, portal_document(contacts=["ops@example.gov.cn"], logo_uri=f"{WEB}/logo.png", unheard_of={"x": 1}))
+    answer = register(
+        client,
+        token,
+        portal_document(contacts=["ops@example.gov.cn"], initiate_login_uri=f"{WEB}/login", logo_uri=f"{WEB}/logo.png", unheard_of={"x": 1}),
+    )
     assert answer.status_code == 201
     assert answer.mimetype == "application/json"
     assert (answer.headers["Cache-Control"], answer.headers["Pragma"]) == ("no-store", "no-cache")
@@ -45,6 +49,7 @@ def test_a_client_is_told_all_that_is_registered_of_it(client: FlaskClient, toke
         "client_name#zh": "示例门户",
         "client_name#en": "Example portal",
         "redirect_uris": [f"{WEB}/callback"],
+        "initiate_login_uri": f"{WEB}/login",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_basic",
