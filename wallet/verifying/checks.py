@@ -66,6 +66,7 @@ class Reason(StrEnum):
     NOT_BOUND = "not_bound"
     UNEXPECTED_BINDING = "unexpected_binding"
     BAD_BINDING = "bad_binding"
+    BOUND_BY_MAC = "bound_by_mac"
     STALE_BINDING = "stale_binding"
     OTHER_HOLDER = "other_holder"
     WRONG_AUDIENCE = "wrong_audience"
@@ -297,6 +298,7 @@ def holder_binding(case: Case) -> Result:
         _require(not case.shown.is_bound, Reason.UNEXPECTED_BINDING)
         return Result.NOT_ASKED
     _require(case.shown.is_bound, Reason.NOT_BOUND)
+    _require(not _read(lambda: case.shown.is_bound_by_mac, Reason.BAD_BINDING), Reason.BOUND_BY_MAC)
     _require(_read(case.shown.is_bound_rightly, Reason.BAD_BINDING), Reason.BAD_BINDING)
     present = case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()

@@ -2,7 +2,8 @@
 
 The holder's device signs over the session transcript, in which the verifier's own name and nonce stand: a proof that fits the transcript is for
 this verifier and this occasion, and carries no time of its own. A `DeviceResponse` read without a transcript proves no holder. Proofs by MAC are
-not taken: they need a key of the reader's for each session. What the device itself states of its holder is left out; no issuer vouches for it.
+refused by name: they need a key of the reader's in the session, and the session of OpenID4VP has none. What the device itself states of its holder
+is left out; no issuer vouches for it.
 """
 
 import base64
@@ -17,6 +18,7 @@ import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import cose, suites
+from wallet.presenting.handovers import signed_by_device
 from wallet.verifying import chains
 from wallet.verifying.presentations import Presentation
 
@@ -171,15 +173,21 @@ class MdocPresentation(Presentation):
         """Whether a device proves its holder, and for a session that is known."""
         return self.transcript is not None and "deviceSigned" in self.document
 
+    @property
+    def is_bound_by_mac(self) -> bool:
+        """Whether the device made a MAC in place of a signature."""
+        auth = _map(_map(self.document.get("deviceSigned", {})).get("deviceAuth", {}))
+        return "deviceMac" in auth
+
     def is_bound_rightly(self) -> bool:
         """Whether the device key of the security object signed over the transcript, for this document."""
         proof = _map(self.document["deviceSigned"])
         names, auth = proof.get("nameSpaces"), _map(proof.get("deviceAuth"))
         if not isinstance(names, cbor2.CBORTag) or names.tag != EMBEDDED or self.transcript is None:
             raise MalformedMdoc("no device name spaces")
-        signed = b"\x84" + cbor2.dumps("DeviceAuthentication") + self.transcript + cbor2.dumps(self.type) + cbor2.dumps(names)
+        signed = signed_by_device(self.transcript, doctype=str(self.type), names=names)
         key = _public_key(_map(_map(self.security_object.get("deviceKeyInfo")).get("deviceKey")))
-        cose.verify1(cose.read_sign1(auth.get("deviceSignature")), key, payload=cbor2.dumps(cbor2.CBORTag(EMBEDDED, signed)))
+        cose.verify1(cose.read_sign1(auth.get("deviceSignature")), key, payload=signed)
         return True
 
     def is_made_between(self, oldest: float, newest: float) -> bool:

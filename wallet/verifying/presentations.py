@@ -88,6 +88,11 @@ class Presentation(ABC):
         """Whether a holder's proof came along."""
         return False
 
+    @property
+    def is_bound_by_mac(self) -> bool:
+        """Whether the holder's proof is one that only who shares a key with the holder could check."""
+        return False
+
     def is_bound_rightly(self) -> bool:
         """Whether the key that the issuer named signed over just this."""
         return False

@@ -55,6 +55,7 @@ REASONS = MappingProxyType(
         Reason.NOT_BOUND: Text("缺少持证人本人的确认。", "The holder's own confirmation is missing."),
         Reason.UNEXPECTED_BINDING: Text("附有未要求的持证人确认。", "It has a holder's confirmation that was not asked for."),
         Reason.BAD_BINDING: Text("持证人确认无效。", "The holder's confirmation is not right."),
+        Reason.BOUND_BY_MAC: Text("持证人设备用MAC确认，此处只接受签名。", "The holder's device proved by a MAC; only a signature is taken here."),
         Reason.OTHER_HOLDER: Text("答复的不是被询问的人。", "Somebody else answered than the one who was asked."),
         Reason.STALE_BINDING: Text("持证人确认不在允许的时间内。", "The holder's confirmation was not made just now."),
         Reason.WRONG_AUDIENCE: Text("不是向本系统出示的。", "It was shown to someone else."),

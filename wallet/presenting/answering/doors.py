@@ -28,7 +28,10 @@ ANSWER_LIMIT, LONGEST_GOAL = 16 * 1024, 2048
 MEDIA_TYPE = f"application/{TYPE}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 METADATA = {
-    "vp_formats_supported": {"dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]}},
+    "vp_formats_supported": {
+        "dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]},
+        "mso_mdoc": {"issuerauth_alg_values": [-7, -9], "deviceauth_alg_values": [-7, -9]},
+    },
     "client_id_prefixes_supported": ["x509_san_dns", "x509_hash"],
     "response_types_supported": ["vp_token"],
     "response_modes_supported": ["direct_post", "direct_post.jwt"],

@@ -19,8 +19,9 @@ from wallet.issuing import credentials, sd_jwt
 from wallet.issuing.contents import type_uri
 from wallet.issuing.credentials import CredentialNotFound
 from wallet.presenting import statements, stating
+from wallet.presenting.answering import mdocs
 from wallet.presenting.dcql import Candidate, Query
-from wallet.presenting.dcql_reading import SD_JWT_VC
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
 from wallet.register.licences import Licence, LicenceState, licences_of, type_of
 
 MOST, MOST_QUESTIONS = 100, 32
@@ -31,10 +32,15 @@ def candidates_of(session: Session, settings: Settings, viewer: SignedIn, query:
     found: list[Candidate] = _stated(session, viewer, query, now=now)
     for licence in licences_of(session, holder_id=viewer.holder_id):
         if licence.state_at(now) is LicenceState.VALID and viewer.allows_type(licence.type_code) and len(found) < MOST:
-            types = frozenset({type_uri(settings, type_of(licence))})
-            if any(one.format == SD_JWT_VC and one.takes_type(types) for one in query.credentials):
+            if _is_asked(query, SD_JWT_VC, type_uri(settings, type_of(licence))):
                 found += _candidate(session, licence, holder_id=viewer.holder_id)
+            if _is_asked(query, MDOC, type_of(licence).doctype):
+                found += _mdoc_candidate(session, settings, licence, holder_id=viewer.holder_id)
     return found
+
+
+def _is_asked(query: Query, form: str, name: str) -> bool:
+    return any(one.format == form and one.takes_type(frozenset({name})) for one in query.credentials)
 
 
 def _stated(session: Session, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
@@ -55,14 +61,19 @@ def _candidate(session: Session, licence: Licence, *, holder_id: UUID) -> list[C
     parts = sd_jwt.parse(text)
     payload = sd_jwt.read_json(parts.jwt.split(".")[1])
     claims = sd_jwt.reveal(payload, parts.disclosures)
-    return [Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, _authorities(parts.jwt))]
+    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(parts.jwt.split(".")[0] + "=="))
+    return [Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, _authorities(header.get("x5c", [])))]
 
 
-def _authorities(jwt: str) -> frozenset[tuple[str, str]]:
+def _mdoc_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
+    elements = mdocs.elements_of(session, settings, licence, holder_id=holder_id)
+    return [Candidate(licence.id, MDOC, frozenset(elements), elements, _authorities(mdocs.chain_of(licence)))]
+
+
+def _authorities(chain: list[str]) -> frozenset[tuple[str, str]]:
     """Return the keys that vouch for the issuer, as a query names them (`aki`: OpenID4VP section 6.1.1.1)."""
-    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(jwt.split(".")[0] + "=="))
     found = set()
-    for encoded in header.get("x5c", []):
+    for encoded in chain:
         try:
             identifier = paths.read_certificate(encoded).extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
         except UNREADABLE:

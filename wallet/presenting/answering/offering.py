@@ -11,6 +11,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery, Query
+from wallet.presenting.dcql_reading import MDOC
 from wallet.presenting.statements import Statement
 
 Names = tuple[str, ...]
@@ -95,13 +96,21 @@ class Offer:
 def offer_of(query: Query, candidates: Sequence[Candidate]) -> Offer:
     """Return what of a wallet fits a query."""
     found = dcql.answer(query, candidates)
-    wanted = tuple(
+    wanted = [
         Wanted(one.id, tuple(_fit(one, match.candidate) for match in found.matches.get(one.id, ())), one.id in (found.chosen or ()))
         for one in query.credentials
-    )
-    return Offer(query, wanted, found.is_satisfied)
+    ]
+    return Offer(query, tuple(one for one in wanted if not _is_echo(one, wanted, found.also)), found.is_satisfied)
+
+
+def _is_echo(wanted: Wanted, all_wanted: Sequence[Wanted], also: Sequence[str]) -> bool:
+    """Whether what is wanted is only another form of licences that are shown already: of such a choice nobody is asked."""
+    whats = {fit.what for fit in wanted.fits}
+    others = (one for one in all_wanted if one.is_needed and whats.issubset(fit.what for fit in one.fits))
+    return bool(whats) and not wanted.is_needed and wanted.id not in also and next(others, None) is not None
 
 
 def _fit(query: CredentialQuery, candidate: Candidate) -> Fit:
     sets = [wanted for wanted in query.alternatives if all(dcql.has_claim(one, candidate) for one in wanted)]
-    return Fit(candidate.id, tuple(dict.fromkeys(tuple(dict.fromkeys(str(one.path[0]) for one in wanted)) for wanted in sets)))
+    place = 1 if query.format == MDOC else 0  # of an element after its name space
+    return Fit(candidate.id, tuple(dict.fromkeys(tuple(dict.fromkeys(str(one.path[place]) for one in wanted)) for wanted in sets)))

@@ -19,14 +19,15 @@ from wallet.holding.uses import Way, record_use
 from wallet.issuing import credentials, sd_jwt
 from wallet.presenting import statements
 from wallet.presenting.answering import asked as kept
-from wallet.presenting.answering import transactions
+from wallet.presenting.answering import mdocs, transactions
 from wallet.presenting.answering.asked import Asked, Outcome
 from wallet.presenting.answering.offering import ChoiceRefused, Names, What
 from wallet.presenting.answering.refusals import DENIED, Whom
 from wallet.presenting.answering.request_objects import RequestObject
 from wallet.presenting.answering.transactions import Transaction
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
 from wallet.presenting.statements import Statement
-from wallet.register.licences import find_held
+from wallet.register.licences import Licence, find_held
 
 OUTSIDE = "outside"
 Chosen = Mapping[str, tuple[What, Names]]
@@ -39,14 +40,11 @@ def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, 
     here, under the request's id. Raises RequestOver, ChoiceRefused.
     """
     kept.spend(session, asked.row, Outcome.SENDING, now=now)
-    confirmed = _confirmed_by(asked.request.transactions, chosen)
+    confirmed = _confirmed_by(asked.request, chosen)
     token = {}
     is_ours = asked.request.response_uri.startswith(f"{settings.public_url}/")
     for name, (what, fields) in chosen.items():
-        if isinstance(what, Statement):
-            token[name] = [_state(settings, what, fields, asked.request, holder_id=viewer.holder_id, now=now)]
-        else:
-            token[name] = [_present(session, what, fields, asked.request, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
+        token[name] = [_show(session, settings, what, fields, asked.request, name, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
         if not is_ours or isinstance(what, Statement):
             about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
             held = {"holder_id": viewer.holder_id, "licence_id": asked.row.id if isinstance(what, Statement) else what}
@@ -76,25 +74,51 @@ def whom_of(request: RequestObject) -> Whom:
     return Whom(request.response_uri, request.state)
 
 
-def _confirmed_by(acts: tuple[Transaction, ...], chosen: Chosen) -> dict[str, list[Transaction]]:
-    """Return which chosen licence confirms which acts; each is confirmed by one. A statement names nobody, and confirms nothing.
+def _format_of(request: RequestObject, name: str) -> str:
+    query = request.query.find(name)
+    return query.format if query is not None else ""
+
+
+def _confirmed_by(request: RequestObject, chosen: Chosen) -> dict[str, list[Transaction]]:
+    """Return which chosen licence confirms which acts; each is confirmed by one, which is an SD-JWT VC and no statement.
 
     Raises ChoiceRefused if one is by none.
     """
     found: dict[str, list[Transaction]] = {}
-    for act in acts:
-        by = next((name for name in act.credential_ids if name in chosen and not isinstance(chosen[name][0], Statement)), None)
+    able = [name for name, (what, _) in chosen.items() if not isinstance(what, Statement) and _format_of(request, name) == SD_JWT_VC]
+    for act in request.transactions:
+        by = next((name for name in act.credential_ids if name in able), None)
         if by is None:
             raise ChoiceRefused("nothing confirms an act", field="licence")
         found.setdefault(by, []).append(act)
     return found
 
 
-def _present(
-    session: Session, licence_id: UUID, fields: Names, request: RequestObject, acts: list[Transaction], *, holder_id: UUID, now: datetime
+def _show(
+    session: Session,
+    settings: Settings,
+    what: What,
+    fields: Names,
+    request: RequestObject,
+    name: str,
+    acts: list[Transaction],
+    *,
+    holder_id: UUID,
+    now: datetime,
 ) -> str:
-    licence = find_held(session, licence_id, holder_id=holder_id)
+    """Return what answers a credential query, in the form in which it asks."""
+    if isinstance(what, Statement):
+        return _state(settings, what, fields, request, holder_id=holder_id, now=now)
+    licence = find_held(session, what, holder_id=holder_id)
     assert licence is not None
+    if _format_of(request, name) == MDOC:
+        return mdocs.present(session, settings, licence, fields, request, holder_id=holder_id, now=now)
+    return _present(session, licence, fields, request, acts, holder_id=holder_id, now=now)
+
+
+def _present(
+    session: Session, licence: Licence, fields: Names, request: RequestObject, acts: list[Transaction], *, holder_id: UUID, now: datetime
+) -> str:
     credential = credentials.credential_of(session, licence, holder_id=holder_id)
     parts = sd_jwt.parse(credentials.text_of(credential))
     text = sd_jwt.combine(parts.jwt, [one for one in parts.disclosures if one.name in fields])

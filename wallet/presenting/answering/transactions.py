@@ -13,6 +13,8 @@ from runtime.languages import Text, text_of
 from wallet.issuing import sd_jwt
 from wallet.presenting.answering.refusals import INVALID_TRANSACTION, UNSUPPORTED, RequestRefused
 from wallet.presenting.dcql import Query
+from wallet.presenting.dcql_reading import SD_JWT_VC
+from wallet.presenting.statements import TYPE_PREFIX
 
 CONFIRMATION = "urn:kabao:transaction:confirmation"
 HASH = "sha-256"
@@ -64,9 +66,18 @@ def _read(unverified: Any, query: Query) -> Transaction:
     asked = {one.id for one in query.credentials}
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name in asked for name in names):
         _refuse("credential_ids")
+    if not any(_confirms(query, name) for name in names):
+        _refuse("nothing that could confirm")
     if not isinstance(hashes, list) or HASH not in hashes:
         _refuse("transaction_data_hashes_alg")
     return Transaction(_text(content.get("text")), tuple(names), unverified, "transaction_data_hashes_alg" in content)
+
+
+def _confirms(query: Query, name: str) -> bool:
+    """Whether a licence in the form that is asked for can say what its holder confirms; of a mobile document no issuer lets a device say so."""
+    wanted = query.find(name)
+    vcts = [vct for one in wanted.types for vct in one] if wanted is not None else []
+    return wanted is not None and wanted.format == SD_JWT_VC and not any(vct.startswith(TYPE_PREFIX) for vct in vcts)
 
 
 def _text(unverified: Any) -> Text:

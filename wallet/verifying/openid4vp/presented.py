@@ -1,19 +1,17 @@
 """A presentation in an answer, ready for the checks: of which form, and to what it must be bound. OpenID4VP 1.0 section 8.6 and appendix B."""
 
 import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-
-import cbor2
 
 from keys import suites
 from runtime.settings import Settings
 from wallet.issuing import sd_jwt
 from wallet.presenting.dcql import CredentialQuery
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
+from wallet.presenting.handovers import transcript
 from wallet.verifying.checks import SKEW, Expected
 from wallet.verifying.mdoc_reading import MdocPresentation, read_mdoc
 from wallet.verifying.openid4vp import acts, references
@@ -22,7 +20,6 @@ from wallet.verifying.presentations import Presentation
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
 
-HANDOVER = "OpenID4VPHandover"
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -59,13 +56,6 @@ def transcript_of(settings: Settings, row: PresentationRequest) -> bytes:
     key = row.key
     thumbprint = suites.thumbprint(suites.public_jwk(key.public_key())) if key is not None else None
     return transcript(row.verifier, row.nonce, thumbprint, references.response_uri(settings, row.id))
-
-
-def transcript(client_id: str, nonce: str, thumbprint: str | None, response_uri: str) -> bytes:
-    """Return a session transcript in CBOR (appendix B.2.6.1); `thumbprint` is that of the key that the answer was encrypted to (RFC 7638)."""
-    key = base64.urlsafe_b64decode(thumbprint + "=" * (-len(thumbprint) % 4)) if thumbprint is not None else None
-    info = hashlib.sha256(cbor2.dumps([client_id, nonce, key, response_uri])).digest()
-    return cbor2.dumps([None, None, [HANDOVER, info]])
 
 
 def fields_of(shown: Presentation, wanted: CredentialQuery, *, left_out: frozenset[str]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from keys import certificates, paths, suites
 from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, VC_JWT, Wallet, asked, encoded, fetch_licence
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, Counter
+from wallet.presenting.handovers import transcript
 from wallet.register.catalogue import get_type
-from wallet.verifying.openid4vp.presented import transcript
 
 FIELDS = ("vehicle_class", "licence_identifier")
 

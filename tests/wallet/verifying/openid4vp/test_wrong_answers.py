@@ -122,6 +122,11 @@ def changed(change: Callable[[dict[str, Any]], None]) -> Present:
     return mobile(present)
 
 
+def by_mac(document: dict[str, Any]) -> None:
+    """The device made a MAC in place of its signature."""
+    document["deviceSigned"]["deviceAuth"] = {"deviceMac": [cbor2.dumps({1: 5}), {}, None, bytes(32)]}
+
+
 def spoil_element(document: dict[str, Any]) -> None:
     (items,) = document["issuerSigned"]["nameSpaces"].values()
     content = cbor2.loads(items[0].value)
@@ -193,6 +198,7 @@ MOBILE: dict[str, tuple[str, Reason, Present]] = {
     "changed element": ("disclosures", Reason.BAD_DISCLOSURES, changed(spoil_element)),
     "another name": ("type_header", Reason.WRONG_TYPE, changed(lambda document: document.update(docType="org.iso.18013.5.1.mDL"))),
     "element missing": ("asked", Reason.NOT_AS_ASKED, mobile(less)),
+    "mdoc by a MAC": ("holder_binding", Reason.BOUND_BY_MAC, changed(by_mac)),
     "mdoc revoked": ("status", Reason.REVOKED, mobile(revoked)),
     "no mdoc at all": ("form", Reason.MALFORMED, lambda counter, wallet, got: "AAAA"),
 }
