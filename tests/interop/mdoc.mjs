@@ -1,6 +1,6 @@
 // A reader of mobile documents that is not ours: @owf/mdoc over Node's own cryptography. Knows of us nothing but the root certificate.
 import { createHash, createPublicKey, verify, X509Certificate } from 'node:crypto';
-import { CoseKey, IssuerSigned } from '@owf/mdoc';
+import { CoseKey, DeviceResponse, IssuerSigned, SessionTranscript } from '@owf/mdoc';
 import { answer, given } from './dialogue.mjs';
 
 const asked = await given();
@@ -32,7 +32,27 @@ const cryptography = {
   },
 };
 
+// What a wallet answered, under the session that this reader computes itself (OpenID4VP 1.0 B.2.6).
+async function readResponse() {
+  const response = DeviceResponse.fromEncodedForOid4Vp(asked.response);
+  const { client_id: clientId, nonce, response_uri: responseUri, thumbprint } = asked.session;
+  const jwkThumbprint = thumbprint ? Buffer.from(thumbprint, 'base64url') : undefined;
+  const sessionTranscript = await SessionTranscript.forOid4Vp({ clientId, nonce, responseUri, jwkThumbprint }, cryptography);
+  const failed = [];
+  const onCheck = (one) => {
+    if (one.status === 'FAILED') failed.push(`${one.check}: ${one.reason ?? ''}`);
+  };
+  await response.verify({ sessionTranscript, trustedCertificates: [root.raw], onCheck }, cryptography);
+  if (failed.length > 0) throw new Error(failed.join('; '));
+  const [document] = response.documents;
+  answer({ doctype: document.docType, claims: document.issuerSigned.getPrettyClaims(asked.namespace) });
+}
+
 try {
+  if (asked.response) {
+    await readResponse();
+    process.exit(0);
+  }
   const signed = IssuerSigned.fromEncodedForOid4Vci(asked.mdoc);
   const failed = [];
   await signed.verify(

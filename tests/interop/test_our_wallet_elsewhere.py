@@ -1,4 +1,4 @@
-"""What our wallet answers to a verifier that it does not know, @sd-jwt/sd-jwt-vc (npm) reads and verifies."""
+"""What our wallet answers to a verifier that it does not know, @sd-jwt/sd-jwt-vc and @owf/mdoc (npm) read and verify."""
 
 import json
 
@@ -42,3 +42,30 @@ def test_an_answer_of_our_wallet_is_believed_elsewhere(kabao: AddressedKabao, no
     assert (found["payload"]["vehicle_class"], found["payload"]["holder_name"]) == ("C1", person.name)
     assert "address" not in found["payload"]
     assert found["kb"]["payload"]["aud"] == stranger.by_hash
+
+
+@pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
+def test_a_mobile_document_of_our_wallet_is_believed_elsewhere_for_its_session_alone(kabao: AddressedKabao, node: Program, mode: str) -> None:
+    person = someone(kabao.app)
+    licence = licensed(kabao.app, person.number, SLUG)[0]
+    client, stranger, key = signed_in(kabao.app, person), of_stranger(), suites.ES256.generate()
+    jwk = suites.public_jwk(key.public_key())
+    with kabao.app.app_context():
+        doctype, root = get_type(SLUG).doctype, certificates.root_pem().decode()
+    claims = [{"path": [doctype, name]} for name in ("vehicle_class", "holder_name")]
+    query = {"credentials": [{"id": "licence", "format": "mso_mdoc", "meta": {"doctype_value": doctype}, "claims": claims}]}
+    with asking() as verifier:
+        metadata = {"jwks": {"keys": [{**jwk, "kid": "1", "alg": "ECDH-ES"}]}}
+        link = verifier.link(stranger, query, nonce="n-0S6_WzA2Mj", response_mode=mode, client_metadata=metadata)
+        assert approve(client, opened(client, link), licence, understood="yes").status_code == 303
+        (form,) = verifier.received
+    if mode == "direct_post.jwt":
+        opened_up = jwe.decrypt_compact(form["response"], ECKey.import_key(key), algorithms=["ECDH-ES", "A128GCM"])
+        form = {"vp_token": json.dumps(json.loads(opened_up.plaintext or b"")["vp_token"])}
+    session = {"client_id": stranger.by_hash, "nonce": "n-0S6_WzA2Mj", "response_uri": f"{verifier.url}/answers"}
+    session |= {"thumbprint": suites.thumbprint(jwk)} if mode == "direct_post.jwt" else {}
+    told = {"response": shown_in(form), "root": root, "namespace": doctype}
+    found = node("mdoc", **told, session=session)
+    assert "refused" not in found, found
+    assert (found["doctype"], found["claims"]) == (doctype, {"vehicle_class": "C1", "holder_name": person.name})
+    assert "refused" in node("mdoc", **told, session={**session, "nonce": "another-nonce"})
