@@ -130,6 +130,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     )
     from wallet.holding.app_pages import app_pages
     from wallet.holding.card_pages import card_pages
+    from wallet.holding.consent_pages import wallet_consents
     from wallet.holding.copy_link_pages import copy_link_pages
     from wallet.holding.copy_pages import copy_pages
     from wallet.holding.document_pages import document_pages
@@ -187,6 +188,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         identity_pages,
         mandates_api,
         matters_api,
+        own_receipt_pages,
         people_desk_pages,
         receipt_pages,
         receipts_api,
@@ -229,6 +231,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         document_pages,
         copy_pages,
         copy_link_pages,
+        wallet_consents,
         rating_pages,
         enterprise,
     ):
@@ -284,6 +287,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         people_desk_pages.people_desk,
         identity_pages.identity_pages,
         receipt_pages.receipt_pages,
+        own_receipt_pages.own_receipts,
     ):
         app.register_blueprint(blueprint)
     api.register_blueprint(verification_batches_api.verification_batches)

@@ -38,7 +38,7 @@ class Acquaintance:
     @property
     def name(self) -> Text:
         """What the portal is called."""
-        return self.client.name if self.client else Text("已停用的门户", "A portal that was closed")
+        return self.client.name if self.client else consents.CLOSED
 
 
 def acquaintances_of(session: Session, holder_id: UUID) -> list[Acquaintance]:

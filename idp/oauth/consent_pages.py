@@ -32,6 +32,6 @@ def withdraw() -> Response:
     if not g.signed_in.allows_portal(client_id):
         raise NotWithinMandate("another portal")
     with transaction() as session:
-        consents.withdraw(session, Grantee(g.signed_in.holder_id, g.signed_in.subject_id), client_id, now=now())
+        consents.take_back(session, Grantee(g.signed_in.holder_id, g.signed_in.subject_id), client_id, now=now())
     response: Response = redirect(url_for("consents.listed"), 303)  # type: ignore[assignment]
     return response

@@ -21,15 +21,26 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import codes, cutoffs, refresh_tokens, scopes
 from idp.oauth.apart import waiting
-from idp.oauth.clients import Client
+from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.terms import PLAIN, Terms, read_terms
+from idp.signin import notices
+from idp.signin.notice_texts import NOTICES, NoticeText
 from idp.subjects.mandates import GUARDIAN, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate
 from runtime import ledger
 from runtime.database import Base
+from runtime.languages import Text
 
 LASTING = (LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GUARDIAN)
 MOST_REMEMBERED = 50
+WITHDRAWN, CLOSED = "consent-withdrawn", Text("已停用的门户", "A portal that was closed")
+NOTICES[WITHDRAWN] = NoticeText(
+    Text("已收回授权", "A consent was taken back"),
+    Text(
+        "对“{portal}”的授权已收回，即时生效；该门户须重新征得同意。",
+        "What {portal} was allowed is taken back, at once; it must ask again.",
+    ),
+)
 ALWAYS_ASKED = frozenset({scopes.NUMBER, scopes.LICENCES})
 
 
@@ -85,11 +96,27 @@ def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
     return list(found.values())
 
 
-def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> None:
-    """Take back what a holder allowed a client: it must ask again, and its codes, refresh families and tokens of that holder end."""
-    gone = delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id).returning(Consent.client_id)
-    if session.scalar(gone) is None:
-        return
+def take_back(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> bool:
+    """Withdraw what a holder allowed a client, and tell whoever does so and whoever had allowed it, so that nobody wonders why it asks again.
+
+    Returns whether there was anything.
+    """
+    givers = withdraw(session, grantee, client_id, now=now)
+    client = find_client(client_id)
+    for person_id in {*givers, grantee.person_id} if givers else ():
+        notices.tell(session, person_id, WITHDRAWN, now=now, portal=client.name if client else CLOSED)
+    return bool(givers)
+
+
+def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetime) -> list[UUID]:
+    """Take back what a holder allowed a client: it must ask again, and its codes, refresh families and tokens of that holder end.
+
+    Returns who had allowed it; nobody where there was nothing to take back.
+    """
+    gone = delete(Consent).where(Consent.holder_id == grantee.holder_id, Consent.client_id == client_id).returning(Consent.given_by)
+    givers = list(session.scalars(gone))
+    if not givers:
+        return []
     codes.end_codes_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)  # first: a code redeemed meanwhile has begun its family
     waiting.take_back(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
     refresh_tokens.end_families_of(session, holder_id=grantee.holder_id, client_id=client_id, now=now)
@@ -97,6 +124,7 @@ def withdraw(session: Session, grantee: Grantee, client_id: str, *, now: datetim
         cutoffs.cut_grant(session, grant_id, now=now)  # with those that others exchanged for them
     cutoffs.cut_consent(session, grantee.holder_id, client_id, now=now)  # and those that began with no code: an assertion's, an exchange's
     _record(session, "consent.withdrawn", grantee, client_id, now=now)
+    return givers
 
 
 def _record(session: Session, act: str, grantee: Grantee, client_id: str, *, now: datetime, **detail: Any) -> None:

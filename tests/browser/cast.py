@@ -284,7 +284,7 @@ def rate_something(cast: Cast, holder_id: UUID) -> None:
     """Let the owner have a use to rate, and have complained of the one at the desk."""
     with cast.app.app_context(), transaction() as session:
         (use,) = uses.uses_of(session, holder_id=holder_id, limit=1)
-        cast.at["rated"] = f"/wallet/history/{use.id}/rating"
+        cast.at |= {"rated": f"/wallet/history/{use.id}/rating", "own receipt": f"/wallet/history/{use.id}/receipt"}
         ratings.rate(session, use, score=1, words="Two hours in a queue", person_id=holder_id, now=now())
         told = {"holder_id": holder_id, "licence_id": use.licence_id, "department": use.department, "cause": "To test a vehicle"}
         uses.record_use(session, **told, fields=["holder_name"], way=uses.Way.DRAW, verdict="valid", receipt_id=None, now=now())

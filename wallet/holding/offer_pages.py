@@ -130,10 +130,11 @@ def take_back(licence_id: UUID) -> AnyResponse:
 
 def _keepers(session: Session, licence_id: UUID) -> list[Keeper]:
     found = elsewhere.keepings_of(session, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=now())
-    return [Keeper(one, _name(one.client_id), tuple(FORMS.get(form, Text(form, form)) for form in one.formats)) for one in found]
+    return [Keeper(one, name_of_wallet(one.client_id), tuple(FORMS.get(form, Text(form, form)) for form in one.formats)) for one in found]
 
 
-def _name(client_id: str) -> Text:
+def name_of_wallet(client_id: str) -> Text:
+    """Return what a wallet elsewhere is called; one that signed in nowhere has no name."""
     anonymous = pre_authorized_grant.find_anonymous(_settings())
     client = find_client(client_id)
     return UNKNOWN if client is None or (anonymous is not None and anonymous.client_id == client_id) else client.name

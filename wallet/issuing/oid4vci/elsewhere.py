@@ -100,6 +100,13 @@ def keepings_of(session: Session, *, holder_id: UUID, licence_id: UUID, now: dat
     return [Keeping(client_id, tuple(sorted(formats)), count, since, last) for client_id, formats, count, since, last in found]
 
 
+def all_keepings_of(session: Session, *, holder_id: UUID, now: datetime, limit: int) -> list[tuple[UUID, str, datetime]]:
+    """Return which licence of a holder which wallet has, and when it fetched it last; the last that was fetched first."""
+    table, newest = CredentialElsewhere, func.max(CredentialElsewhere.issued_at)
+    rows = select(table.licence_id, table.client_id, newest).where(*_live(holder_id, None, now=now)).group_by(table.licence_id, table.client_id)
+    return [(licence_id, client_id, last) for licence_id, client_id, last in session.execute(rows.order_by(newest.desc()).limit(limit))]
+
+
 def take_back(session: Session, *, holder_id: UUID, licence_id: UUID, client_id: str, person_id: UUID, now: datetime) -> int:
     """Let the holder take a licence's credentials back from a wallet, and return how many that were."""
     mine = (CredentialElsewhere.licence_id == licence_id, CredentialElsewhere.client_id == client_id)
@@ -128,11 +135,11 @@ def places_of(session: Session, licence: Licence) -> list[Place]:
     return [Place(list_id, index) for list_id, index in found]
 
 
-def _live(holder_id: UUID, licence_id: UUID, *, now: datetime) -> Iterable[Any]:
+def _live(holder_id: UUID, licence_id: UUID | None, *, now: datetime) -> Iterable[Any]:
     table = CredentialElsewhere
     return (
         table.holder_id == holder_id,
-        table.licence_id == licence_id,
+        *([table.licence_id == licence_id] if licence_id is not None else []),
         table.ended_at.is_(None),
         table.expires_at.is_(None) | (table.expires_at > now),
     )

@@ -1,0 +1,103 @@
+"""What stands allowed is seen from the wallet and taken back there, with a notice and a row in the history."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from idp.signin import notices
+from runtime.database import transaction
+from tests.idp.oauth.conftest import SCOPES
+from tests.idp.oauth.journeys import Journey, signed_in_browser
+from tests.wallet.holding.test_wallet_pages import get, licensed, signed_in, someone, writing
+from tests.world_clients import System, ask, new_portal
+from tests.world_people import BROWSER, Person, act_for, new_organisation, post_form
+
+AT = "/wallet/consents"
+
+
+@pytest.fixture
+def person(app: Flask) -> Person:
+    return someone(app)
+
+
+@pytest.fixture
+def browser(app: Flask, person: Person) -> FlaskClient:
+    return signed_in_browser(app.test_client(), person)
+
+
+@pytest.fixture
+def portal(app: Flask) -> System:
+    with app.app_context(), transaction() as session:
+        return new_portal(session, scopes=SCOPES)
+
+
+def withdraw(client: FlaskClient, client_id: str) -> int:
+    return post_form(client, f"{AT}/withdrawal", {"client_id": client_id}, form_at=AT).status_code
+
+
+def test_a_consent_is_listed_taken_back_told_and_written_down(app: Flask, person: Person, browser: FlaskClient, portal: System) -> None:
+    licence = licensed(app, person.number, "driving-licence")[0]
+    assert 'id="no-consents"' in get(browser, AT)
+    tokens = Journey(portal, scope="openid licences offline_access").tokens(browser)
+    page = get(browser, AT)
+    assert f'id="withdraw-{portal.client_id}"' in page
+    assert re.search(r"<dt>同意人</dt><dd>您</dd>", page)
+    assert 'href="/wallet/consents"' in get(browser, "/wallet")
+    assert withdraw(browser, portal.client_id) == 303
+    page = get(browser, AT)
+    assert "已收回，即时生效" in page
+    assert f'id="withdraw-{portal.client_id}"' not in page
+    assert re.findall(r'class="is-(good|over)"', page) == ["over", "good"]
+    assert "收回对“" in get(browser, "/account/history")
+    with writing(app) as session:
+        assert [one.kind for one in notices.latest(session, licence.holder_id)].count("consent-withdrawn") == 1
+    refused = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert refused.json is not None
+    assert refused.json["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("client_id", ["", "nobody", "x" * 5000, "<b>", "\u0000"], ids=range(5))
+def test_what_was_never_allowed_is_taken_back_without_a_word(app: Flask, browser: FlaskClient, client_id: str) -> None:
+    assert withdraw(browser, client_id) in (303, 400, 422)
+    page = get(browser, AT)
+    assert "已收回" not in page
+    assert 'id="consent-acts"' not in page
+
+
+def test_nobody_takes_back_what_another_allowed(app: Flask, browser: FlaskClient, portal: System) -> None:
+    Journey(portal, scope="openid licences").tokens(browser)
+    stranger = signed_in(app, someone(app))
+    assert withdraw(stranger, portal.client_id) == 303
+    assert f'id="withdraw-{portal.client_id}"' not in get(stranger, AT)
+    assert f'id="withdraw-{portal.client_id}"' in get(browser, AT)
+    assert app.test_client().get(AT, headers=BROWSER).status_code == 303
+    assert browser.post(f"{AT}/withdrawal", data={"client_id": portal.client_id}, headers=BROWSER).status_code == 400, "without the form's token"
+
+
+def test_an_organisation_s_consents_are_its_own_and_within_the_mandate(app: Flask, person: Person, browser: FlaskClient, portal: System) -> None:
+    with writing(app) as session:
+        organisation = new_organisation(session, representative=person)
+        allowed = new_portal(session, scopes=SCOPES)
+    licence = licensed(app, organisation.number, "business-licence")[0]
+    assert act_for(browser, licence.holder_id).status_code == 303
+    Journey(portal, scope="openid licences").tokens(browser)
+    agent = someone(app)
+    form = {"number": agent.number, "name": agent.name, "role": "handler", "type_reach": "all", "portal_reach": "named", "portals": allowed.client_id}
+    assert post_form(browser, f"/enterprise/{licence.holder_id}/appoint", form).status_code == 303
+    client = signed_in(app, agent)
+    assert 'id="no-consents"' in get(client, AT), "one's own are one's own"
+    assert act_for(client, licence.holder_id).status_code == 303
+    page = get(client, AT)
+    assert organisation.name in page
+    assert portal.client_id not in page
+    assert withdraw(client, portal.client_id) == 403
+    assert f'id="withdraw-{portal.client_id}"' in get(browser, AT)
+
+
+def test_both_languages(browser: FlaskClient, portal: System) -> None:
+    Journey(portal, scope="openid licences").tokens(browser)
+    page = get(browser, AT, lang="en")
+    assert "Allowed by" in page
+    assert not re.findall(r"[\u4e00-\u9fff]{5,}", page.replace(str(portal), ""))
