@@ -2,6 +2,7 @@
 PostgreSQL's binary form, and the transaction's BEGIN, or its COMMIT, in the same round trip.
 
 A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. Whatever else runs in the session runs in the same transaction.
+Where one statement is all of a transaction, no session is needed for it.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from flask import current_app
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -162,6 +164,39 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
         raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
     prepared.add(statement.name)
     return statement.rows(result)
+
+
+def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement that is a transaction of its own, and return its rows once what it wrote is durable; raises DBAPIError."""
+    engine: Engine = current_app.extensions["kabao_engine"]
+    held = engine.raw_connection()
+    try:
+        dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
+        for hear in engine.dispatch.before_cursor_execute:
+            hear(None, None, statement.sql.decode(), (), None, False)  # noqa: FBT003 - the event's own form
+        try:
+            return statement.rows(_send_alone(dbapi.pgconn, held.info.setdefault(PREPARED, set()), statement, statement.values(values)))
+        except psycopg.Error as error:
+            is_lost = dbapi.pgconn.status != ConnStatus.OK
+            if is_lost:
+                held.invalidate(error)
+            raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
+    finally:
+        held.close()
+
+
+def _send_alone(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> PGresult:
+    if statement.name not in prepared:
+        _good(wire.close_prepared(statement.name))
+        _good(wire.prepare(statement.name, statement.sql))
+        prepared.add(statement.name)
+    return _good(wire.exec_prepared(statement.name, values, statement.formats, BINARY))
+
+
+def _good(result: PGresult) -> PGresult:
+    if result.status not in GOOD:
+        raise error_from_result(result)
+    return result
 
 
 def _send(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None], *, is_last: bool) -> PGresult:

@@ -76,6 +76,14 @@ def attest(
     return made.answer
 
 
+def attest_alone(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
+    """Do the same for one licence in a transaction of its own."""
+    assert not finding.further
+    made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    records.write_alone(entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None)
+    return made.answer
+
+
 def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:
     """Sign a receipt, and return the answer with it and the rows to write: nothing is kept yet."""
     entry_id = new_id()

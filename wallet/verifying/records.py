@@ -20,9 +20,21 @@ ENTRIES, RECEIPTS, USES = (Base.metadata.tables[one.__tablename__] for one in (L
 
 def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None, is_last: bool) -> None:
     """Write the rows; there is no use where nobody's licence was recognised. `is_last` commits with them."""
+    straight.run(session, _statement_of(use), _values(entry, receipt, use), is_last=is_last)
+
+
+def write_alone(*, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
+    """Write the rows in a transaction of their own."""
+    straight.run_alone(_statement_of(use), _values(entry, receipt, use))
+
+
+def _statement_of(use: dict[str, Any] | None) -> Straight:
+    return WRITE_WITH_USE if use else WRITE
+
+
+def _values(entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> dict[str, Any]:
     rows = {ENTRIES: entry, RECEIPTS: receipt, **({USES: use} if use else {})}
-    values = {f"{table.name}_{name}": value for table, row in rows.items() for name, value in row.items()}
-    straight.run(session, WRITE_WITH_USE if use else WRITE, values, is_last=is_last)
+    return {f"{table.name}_{name}": value for table, row in rows.items() for name, value in row.items()}
 
 
 def _statement(*others: Table) -> Insert:

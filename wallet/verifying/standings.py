@@ -70,9 +70,10 @@ class Standing:
         return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
 
 
-def find_standing(session: Session, entry: Entry) -> Standing | None:
-    """Return how a licence stands that is named together with its status entry."""
-    rows = straight.run(session, STANDING, {"identifier": entry[0], "list_id": entry[1], "index": entry[2]})
+def find_standing(session: Session | None, entry: Entry) -> Standing | None:
+    """Return how a licence stands that is named together with its status entry; without a session in a transaction of its own."""
+    asked = {"identifier": entry[0], "list_id": entry[1], "index": entry[2]}
+    rows = straight.run(session, STANDING, asked) if session is not None else straight.run_alone(STANDING, asked)
     return Standing(*rows[0]) if rows else None
 
 

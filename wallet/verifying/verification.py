@@ -28,7 +28,7 @@ from wallet.register.departments import Action, DepartmentNotFound, check_author
 from wallet.register.licences import Licence
 from wallet.register.turns import moment_of, state_on
 from wallet.verifying import brought, foreign_status, wording
-from wallet.verifying.attesting import Asker, Finding, attest
+from wallet.verifying.attesting import Asker, Finding, attest, attest_alone
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import Seal, SealedPresentation
@@ -96,6 +96,16 @@ def verify_presented(
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
 
 
+def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
+    """Verify what a request only shows (`is_looked_at_only`), just as `verify_presented` does, by two statements that each stand alone.
+
+    Nothing is spent, so nothing must be undone, and what is written is written by the last. Raises NotReadable, NoAuthority.
+    """
+    finding = look(Register(None, settings, now), read_shown(settings, request), request)
+    check_may_see(finding, asker=asker, now=now)
+    return attest_alone(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+
+
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
     """Look at what was shown; nothing is attested yet. Raises CodeUnknown, CodeSpent, CodeExpired, NotReadable, MomentRefused."""
     shown = open_shown(session, settings, request, now=now)
@@ -128,10 +138,10 @@ def look(register: "Register", shown: Shown, request: VerificationRequest) -> Fi
 class Register:
     """What the register and the keys say of a presentation; `licence` is the one that the status was asked of.
 
-    `known` is what was asked ahead for many presentations together.
+    `known` is what was asked ahead for many presentations together. Without a session nothing is asked but how a licence stands.
     """
 
-    def __init__(self, session: Session, settings: Settings, now: datetime, known: Known | None = None) -> None:
+    def __init__(self, session: Session | None, settings: Settings, now: datetime, known: Known | None = None) -> None:
         self.session, self.settings, self.now, self.known = session, settings, now, known
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
@@ -313,6 +323,7 @@ def _state_at(register: Register, known: Standing | Licence | None, at: date | d
     """Return how the licence stood on a past day or at a past moment; raises MomentRefused for one ahead."""
     moment, found = moment_of(at, now=register.now), None
     if known is not None:
+        assert register.session is not None
         licence = register.session.get_one(Licence, (known.holder_id, known.id))
         found = state_on(register.session, licence, at=moment)
     return {"at": at.isoformat(), "state": found.state.value if found and found.state else None}

@@ -22,7 +22,7 @@ from wallet.verifying.asked import request_of
 from wallet.verifying.attesting import Asker
 from wallet.verifying.files import MOST_BYTES
 from wallet.verifying.receipts import answered_before
-from wallet.verifying.verification import verify_presented
+from wallet.verifying.verification import is_looked_at_only, verify_presented, verify_shown
 
 MOST_FIELDS = 256 * 1024
 verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")
@@ -50,6 +50,8 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     moment, receipt_id, key = now(), new_id(), posted.headers.get("Idempotency-Key")
     asker = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id)
     request = request_of(body)
+    if key is None and is_looked_at_only(request):
+        return Document(verify_shown(settings, request, asker=asker, receipt_id=receipt_id, now=moment))
     with transaction() as session:
         if key is not None:
             digest = digest_of(body, pepper=settings.derived_key("idempotency"))
