@@ -1,5 +1,6 @@
 """Verifications: what a department sends that was shown a licence, and what it is told."""
 
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
@@ -110,6 +111,32 @@ class VerificationRequestSchema(Schema):
         """Refuse a binding that would be required for no occasion: it could be shown again."""
         if "~" in data.get("presented", "") and data["binding"] == REQUIRED and "nonce" not in data:
             raise ValidationError("It is needed where binding is required.", "nonce")
+
+
+PLAIN, CAUSE = frozenset({"presented", "nonce", "cause"}), CauseSchema()
+
+
+def read_plainly(document: Any) -> dict[str, Any] | None:
+    """Return the plainest kind of body just as its schema would load it, at a tenth of the time; None for any other, good or bad."""
+    if not isinstance(document, dict) or document.keys() != PLAIN:
+        return None
+    presented, nonce, cause = document["presented"], document["nonce"], document["cause"]
+    if not _is_usual(presented, 1, LONGEST) or not _is_usual(nonce, 8, 256) or not isinstance(cause, dict):
+        return None
+    try:
+        read = dict(_read_cause(tuple(cause.items())))
+    except (TypeError, ValidationError):
+        return None
+    return {"presented": presented, "cause": read, "binding": REQUIRED, "nonce": nonce}
+
+
+def _is_usual(text: Any, least: int, most: int) -> bool:
+    return isinstance(text, str) and least <= len(text) <= most and text.isascii() and text.isprintable()
+
+
+@lru_cache(maxsize=256)
+def _read_cause(members: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(CAUSE.load(dict(members)).items())
 
 
 VERIFICATION_FORM = {

@@ -35,7 +35,7 @@ def read_text(unverified: str, *, chains_of: ChainsOf, transcript: bytes | None 
         return SdJwtPresentation(unverified)
     if is_compact(unverified):
         return CompactPresentation(unverified, chains_of=chains_of)
-    if sd_jwt.COMPACT_JWS.fullmatch(unverified):
+    if sd_jwt.is_compact_jws(unverified):
         return VcJwtPresentation(unverified)
     if not BASE64URL.fullmatch(unverified):
         raise NotBrought("of no form that is known")

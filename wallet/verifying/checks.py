@@ -191,7 +191,7 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
     for check in applying:
         name = check.__name__
         try:
-            outcomes.append(Outcome(name, Result.NOT_ASKED if name in shown.unproven else check(case)))
+            outcomes.append(OUTCOMES[name, Result.NOT_ASKED if name in shown.unproven else check(case)])
         except _Failure as failure:
             outcomes.append(Outcome(name, Result.FAILED, failure.reason))
             unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in applying[len(outcomes) :]]
@@ -351,6 +351,7 @@ STATES = {
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
 CHECKS = (form, signature, type_header, issuer, disclosures, asked, marked_copy, validity, holder_binding, audience, nonce, transaction, status)
+OUTCOMES = {(check.__name__, result): Outcome(check.__name__, result) for check in CHECKS for result in (Result.PASSED, Result.NOT_ASKED)}
 USUAL = tuple(check for check in CHECKS if check not in (asked, transaction, marked_copy))
 
 

@@ -28,7 +28,7 @@ class VcJwtPresentation(Presentation):
 
     def check_form(self) -> None:
         """Read the header, the payload and the credential in it."""
-        if len(self.unverified) > sd_jwt.MAX_TEXT or not sd_jwt.COMPACT_JWS.fullmatch(self.unverified):
+        if len(self.unverified) > sd_jwt.MAX_TEXT or not sd_jwt.is_compact_jws(self.unverified):
             raise sd_jwt.MalformedSdJwt("not a compact JWS")
         issuer = self.credential.get("issuer")
         named = issuer.get("id") if isinstance(issuer, dict) else issuer

@@ -16,7 +16,7 @@ from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
-from schemas.verifications import VERIFICATION_FORM, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema
+from schemas.verifications import VERIFICATION_FORM, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema, read_plainly
 from wallet.register.departments import get_department
 from wallet.verifying.asked import request_of
 from wallet.verifying.attesting import Asker
@@ -38,6 +38,7 @@ csrf.exempt(verifications)
     scope="verifications",
     longest_form=MOST_BYTES + MOST_FIELDS,
     form=VERIFICATION_FORM,
+    short=read_plainly,
 )
 @allow(bearer("verifications"))
 def verify(body: dict[str, Any], posted: Posted) -> Document:
