@@ -190,7 +190,7 @@ def _send_alone(wire: PGconn, prepared: set[bytes], statement: Straight, values:
         _good(wire.close_prepared(statement.name))
         _good(wire.prepare(statement.name, statement.sql))
         prepared.add(statement.name)
-    return _good(wire.exec_prepared(statement.name, values, statement.formats, BINARY))
+    return _good(wire.exec_prepared(statement.name, values, statement.formats, BINARY))  # type: ignore[arg-type] # null it takes, too
 
 
 def _good(result: PGresult) -> PGresult:

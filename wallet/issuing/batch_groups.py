@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +18,16 @@ from sqlalchemy.orm import Session
 
 from idp.subjects.directory import recall
 from idp.subjects.numbers import Number, NumberRefused, parse_number
-from runtime.clashes import is_away, is_clash
 from runtime.database import transaction
 from runtime.gathering import Gathered
 from runtime.languages import Text
+from runtime.lines import problem_of
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import batch_acts, batches
 from wallet.issuing.batch_acts import Held
-from wallet.issuing.batch_lines import Line, problem_of
+from wallet.issuing.batch_lines import Line
+from wallet.issuing.batch_trying import LineFailed, try_together
 from wallet.issuing.batches import Before, LineChanged, Outcome
 from wallet.issuing.life import issue_licence
 from wallet.issuing.records import gathering_licences
@@ -36,13 +37,6 @@ from wallet.register.licences import Licence
 log = structlog.get_logger(__name__)
 GROUP = 200
 GROUP_SECONDS = 2.0
-ATTEMPTS, PAUSE = 4, 0.05
-
-
-class LineFailed(Refusal):
-    """The line failed on our side; the log says why."""
-
-    code, status, title = "line-failed", 500, Text("该行因系统原因未处理，请稍后重新提交。", "The line failed on our side; send it again later.")
 
 
 class LineRepeated(Refusal):
@@ -86,18 +80,7 @@ class Work:
             yield done
 
     def _group(self, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._together(lines, now=now)
-            except Exception as error:
-                if is_away(error):
-                    raise
-                if len(lines) == 1 and not (is_clash(error) and attempt + 1 < ATTEMPTS):
-                    return [self._failed(lines[0], error)]
-                if not is_clash(error):
-                    break
-            time.sleep(PAUSE * (attempt + 1))
-        return [outcome for line in lines for outcome in self._group([line], now=now)]
+        return try_together(lines, work=partial(self._together, now=now), fail=self._failed)
 
     def _failed(self, line: Line, error: Exception) -> Outcome:
         """Say in the log why a line failed, and keep for its sender that it did."""

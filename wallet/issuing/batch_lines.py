@@ -1,6 +1,6 @@
-"""The lines of a batch, read from a stream that may be anything: bounded, numbered as an editor numbers them, each a request or its own fault. Pure.
+"""The lines of a batch, read from a stream that may be anything (`runtime.lines`): each a request or its own fault. Pure.
 
-No more than one piece of the stream and one line of it are held at a time. Nothing that was sent comes back but the caller's own `ref`.
+Nothing that was sent comes back but the caller's own `ref`.
 """
 
 import re
@@ -10,9 +10,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
+from runtime import lines
 from runtime.languages import Text
-from runtime.problems import TYPE_PREFIX, InvalidBody, Refusal, flatten
-from runtime.rough_input import read_json
+from runtime.problems import Refusal
 from schemas.batches import REF_LENGTH, ActLineSchema, BatchLineSchema
 from wallet.issuing import orders
 from wallet.issuing.orders import Order
@@ -21,8 +21,6 @@ from wallet.register.acts import Act
 
 MOST_LINES = 100_000
 LONGEST_LINE = 64 * 1024
-MOST_FAULTS = 5
-BOM = b"\xef\xbb\xbf"
 REF = re.compile(f"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{REF_LENGTH}}}")
 SCHEMAS: dict[str, Schema] = {Act.ISSUE.value: BatchLineSchema()}
 for _act, _schema in orders.SCHEMAS.items():
@@ -31,30 +29,10 @@ for _act, _schema in orders.SCHEMAS.items():
 OF_LINE = frozenset(ActLineSchema().fields)
 
 
-class LineUnreadable(Refusal):
-    """The line is not a JSON object."""
-
-    code, status, title = "line-unreadable", 400, Text("该行不是JSON对象。", "The line is not a JSON object.")
-
-
-class LineTooLong(Refusal):
-    """The line is longer than any licence's."""
-
-    code, status = "line-too-long", 413
-    title = Text("该行超过{0}字节。", "The line is longer than {0} bytes.").format(LONGEST_LINE)
-
-
 class UnknownAct(Refusal):
     """There is no act of this name that a department does."""
 
     code, status, title = "unknown-act", 422, Text("没有此项业务。", "There is no such act.")
-
-
-class TooManyLines(Refusal):
-    """There are more lines than a batch may have; those that follow were not looked at."""
-
-    code, status = "too-many-lines", 413
-    title = Text("一个批次最多{0}行，其余各行未处理。", "A batch has at most {0} lines; those that follow were not looked at.").format(MOST_LINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,68 +51,37 @@ class Line:
     type: str | None = None
 
 
-def split(pieces: Iterable[bytes], *, longest: int = LONGEST_LINE) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number, without its end (LF or CRLF); None for one that is too long. Blank lines are counted and left out."""
-    rest, number, is_long = b"", 0, False
-    for piece in pieces:
-        *ended, rest = (rest + piece).split(b"\n")
-        for line in ended:
-            number += 1
-            if is_long or len(line) > longest:
-                yield number, None
-            elif stripped := _stripped(line, number):
-                yield number, stripped
-            is_long = False
-        if len(rest) > longest:
-            rest, is_long = b"", True
-    if is_long:
-        yield number + 1, None
-    elif stripped := _stripped(rest, number + 1):
-        yield number + 1, stripped
+def read_lines(pieces: Iterable[bytes], *, first: int) -> Iterator[Line]:
+    """Read the lines of a body, from a number on; raises TooManyLines."""
+    for number, raw in lines.renumbered(lines.split(pieces, longest=LONGEST_LINE), before=first - 1, most=MOST_LINES):
+        yield read_line(number, raw)
 
 
 def read_line(number: int, raw: bytes | None) -> Line:
     """Read a line; whatever is wrong with it is its fault and nobody else's."""
-    if raw is None:
-        return Line(number, fault=LineTooLong("too long"))
     try:
-        document = read_json(raw)
-    except (ValueError, RecursionError):
-        return Line(number, fault=LineUnreadable("not JSON"))
-    if not isinstance(document, dict):
-        return Line(number, fault=LineUnreadable("not an object"))
+        document = lines.read_object(raw, longest=LONGEST_LINE)
+    except Refusal as refusal:
+        return Line(number, fault=refusal)
     return read_document(number, document)
 
 
 def read_document(number: int, document: dict[str, Any]) -> Line:
     """Read a line that is an object already."""
-    ref, act = _ref(document), document.get("act", Act.ISSUE.value)
+    ref, act = ref_of(document), document.get("act", Act.ISSUE.value)
     if not isinstance(act, str) or act not in SCHEMAS:
         return Line(number, ref, fault=UnknownAct(field="act"))
     try:
         loaded = SCHEMAS[act].load(document)
     except ValidationError as error:
-        errors = flatten(error.messages)[:MOST_FAULTS]
-        return Line(number, ref, fault=InvalidBody("not a request", field=errors[0]["field"], errors=errors))
+        return Line(number, ref, fault=lines.fault_of(error))
     if act == Act.ISSUE.value:
         return Line(number, ref, document, request_of(loaded))
     asked = {name: value for name, value in loaded.items() if name not in OF_LINE}
     return Line(number, ref, document, Order(Act(act), asked).request(), licence=loaded["licence"].strip(), type=loaded["type"])
 
 
-def problem_of(refusal: Refusal) -> dict[str, Any]:
-    """Return a refusal as a result has it: the members of a problem (RFC 9457), in the caller's language."""
-    said = {"status": refusal.status, "type": TYPE_PREFIX + refusal.code, "title": str(refusal.title), "field": refusal.field, **refusal.more}
-    if refusal.shown is not None:
-        said["detail"] = str(refusal.shown)
-    return {name: value for name, value in said.items() if value is not None}
-
-
-def _stripped(line: bytes, number: int) -> bytes:
-    return (line.removeprefix(BOM) if number == 1 else line).strip()
-
-
-def _ref(document: dict[str, Any]) -> str | None:
+def ref_of(document: dict[str, Any]) -> str | None:
     """Return the caller's own name for a line, if it is one that can be given back."""
     ref = document.get("ref")
     return ref if isinstance(ref, str) and REF.fullmatch(ref) else None

@@ -1,62 +1,39 @@
 """For issuing departments: many licences, or acts on them, in one request, a line each (NDJSON), with a result a line.
 
-The request is read as it comes and the answer is written as it is made; neither is ever held whole. A caller that reads while it writes gets
-results at once (`interleave=true`); for all others they follow the last line, since who does not read yet would make both sides wait for ever.
+Each line is done once, and what became of it is kept (`batches`).
 """
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
 from typing import Any
 
-import structlog
-from flask import Response, current_app, g, request, stream_with_context
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import UnsupportedMediaType
+from flask import Response, current_app, g, request
 
-from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_ended
+from idp.oauth.access_tokens import AccessToken
 from idp.oauth.callers import bearer
+from runtime.arriving import Arriving
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
-from runtime.languages import Text
+from runtime.lines import NDJSON
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
-from runtime.problems import UNAVAILABLE, Refusal
-from runtime.seats import take_long_seat
 from runtime.settings import Settings
 from schemas.batches import BatchKeySchema, BatchQuerySchema, BatchResultSchema
 from schemas.licences import LicenceSchema
 from wallet.issuing import batches
-from wallet.issuing.arriving import Arriving
+from wallet.issuing.batch_answers import Answer, check_is_lines, respond
 from wallet.issuing.batch_groups import GROUP, Work
-from wallet.issuing.batch_lines import MOST_LINES, Line, TooManyLines, problem_of, read_line, split
+from wallet.issuing.batch_lines import Line, read_lines
 from wallet.issuing.batches import Outcome
 from wallet.issuing.licence_documents import document_of
 
-log = structlog.get_logger(__name__)
-NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 MOST_BYTES = 512 * 1024 * 1024
 LINES = "A licence to issue a line; or `act`, `licence` (id or identifier), and what the single request of the act takes."
-LONGEST = timedelta(minutes=30)
 SCHEMA = LicenceSchema()
 batches_api = ApiBlueprint("batches", __name__, description="Licences by the hundred thousand, for the departments that issue them.")
 csrf.exempt(batches_api)
-
-
-class Unavailable(Refusal):
-    """The database is away; what was answered stands."""
-
-    code, status, title = "unavailable", 503, UNAVAILABLE
-
-
-class TookTooLong(Refusal):
-    """The batch has gone on for half an hour."""
-
-    code, status = "batch-too-long", 503
-    title = Text("批次处理时间过长，已停止；请用同一幂等键继续。", "The batch went on for too long and was stopped; go on with the same key.")
 
 
 @batches_api.route("/licences:batch", methods=["POST"])
@@ -70,102 +47,50 @@ class TookTooLong(Refusal):
 )
 def issue(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     """Issue a licence a line, or do an act; the same Idempotency-Key and line do it once: a batch cut off anywhere is sent again and goes on."""
-    if request.mimetype not in NDJSON or request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType
-    request.max_content_length = MOST_BYTES
+    check_is_lines(longest=MOST_BYTES)
     settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         batch = batches.open_batch(session, caller=g.token.client_id, key=headers["key"], department=g.token.department, now=now())
     work = Work(settings, batch.id, caller=batch.caller, department=g.token.department)
-    answer = _Answer(work, Arriving(request.stream), token=g.token, first=query["first_line"])
-    seat = take_long_seat()
-    lines = answer.as_they_come() if query["interleave"] else answer.after_all()
-    response = Response(stream_with_context(seat.leave_after(lines)), mimetype=NDJSON[0])
-    response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    return seat.leave_with(response)
+    return respond(_Answer(work, Arriving(request.stream), token=g.token, first=query["first_line"]), interleave=query["interleave"])
 
 
-class _Answer:
-    """The result lines of a batch. Where it stops before its end, a last line without a number says why: the end of its token's right, too."""
+class _Answer(Answer[Line, Outcome]):
+    """The result lines of a batch, which rest in the database until they are asked for."""
 
     def __init__(self, work: Work, body: Arriving, *, token: AccessToken, first: int) -> None:
-        self.work, self.body, self.token, self.first = work, body, token, first
-        self.last = first - 1
+        super().__init__(body, read_lines(body, first=first), token=token, group=GROUP)
+        self.work, self.first, self.last = work, first, first - 1
         self.issued = self.refused = 0
-        self.ended: Refusal | None = None
 
-    def as_they_come(self) -> Iterator[bytes]:
-        """Yield the results of each group as soon as it is durable."""
-        for done in self._groups():
-            yield _written(done)
-        yield from self._end()
+    def take(self, group: list[Line]) -> Iterator[list[Outcome]]:
+        """Do what the lines ask for."""
+        return self.work.take(group, now=now())
 
-    def after_all(self) -> Iterator[bytes]:
-        """Take every line, then yield the results as they were kept."""
-        for _ in self._groups():
-            pass
-        yield from self._kept()
-        yield from self._end()
+    def written(self, done: list[Outcome]) -> bytes:
+        """Return the lines of some outcomes."""
+        return _written(done)
 
-    def _groups(self) -> Iterator[list[Outcome]]:
-        """Work at group after group, until the body ends or something ends the batch."""
-        until = now() + LONGEST
-        try:
-            lines = self._lines()
-            while group := self._next(lines):
-                check_not_ended(self.token)
-                for done in self.work.take(group, now=now()):
-                    self._count(done)
-                    yield done
-                if now() > until:
-                    raise TookTooLong("half an hour")
-        except (TookTooLong, InvalidToken) as refusal:
-            self.ended = refusal
-        except (DBAPIError, PoolTimeout) as error:
-            log.error("database unavailable", error=type(error).__name__)
-            self.ended = Unavailable("away")
-        finally:
-            self.body.close()
-            log.info("batch", lines=self.last, issued=self.issued, refused=self.refused, stopped=self.ended and self.ended.code)
-
-    def _next(self, lines: Iterator[Line]) -> list[Line]:
-        """Return the next group; what came before the body broke off is worked at like any other."""
-        group: list[Line] = []
-        try:
-            for line in islice(lines, GROUP):
-                group.append(line)  # noqa: PERF402 (what was read stays, if reading on fails)
-        except Refusal as refusal:
-            self.ended = refusal
-        return group
-
-    def _lines(self) -> Iterator[Line]:
-        for number, raw in split(self.body):
-            if number + self.first - 1 > MOST_LINES:
-                raise TooManyLines("too many")
-            yield read_line(number + self.first - 1, raw)
-
-    def _count(self, done: list[Outcome]) -> None:
+    def count(self, done: list[Outcome]) -> None:
+        """Count them; each is kept in the database already."""
         self.last = done[-1].line
         self.issued += sum(one.is_good for one in done)
         self.refused += sum(not one.is_good for one in done)
 
-    def _kept(self) -> Iterator[bytes]:
+    def kept(self) -> Iterator[bytes]:
+        """Yield the lines of what was kept, a page at a time."""
         after = self.first - 1
-        try:
-            while page := self._page(after):
-                yield _written(page)
-                after = page[-1].line
-        except (DBAPIError, PoolTimeout) as error:
-            log.error("database unavailable", error=type(error).__name__)
-            self.ended = Unavailable("away")
+        while page := self._page(after):
+            yield _written(page)
+            after = page[-1].line
+
+    def said(self) -> dict[str, Any]:
+        """Return how many there were."""
+        return {"lines": self.last, "issued": self.issued, "refused": self.refused}
 
     def _page(self, after: int) -> list[Outcome]:
         with transaction() as session:
             return batches.results(session, self.work.batch_id, after=after, until=self.last)
-
-    def _end(self) -> Iterator[bytes]:
-        if self.ended is not None:
-            yield _line(problem_of(self.ended))
 
 
 def _written(outcomes: list[Outcome]) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -21,17 +21,16 @@ import structlog
 from sqlalchemy.orm import Session
 
 from runtime import idempotency
-from runtime.clashes import is_away, is_clash
 from runtime.copying import Copy
 from runtime.database import transaction
 from runtime.idempotency import IdempotencyKey, KeyReused
 from runtime.ids import new_id
 from runtime.ledger import LedgerEntry
+from runtime.lines import problem_of
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.holding.uses import Use
-from wallet.issuing.batch_groups import LineFailed
-from wallet.issuing.batch_lines import problem_of
+from wallet.issuing.batch_trying import LineFailed, try_together
 from wallet.verifying import receipts
 from wallet.verifying.attesting import Asker, Attested, Finding, attested
 from wallet.verifying.presentations import Presentation
@@ -42,9 +41,8 @@ from wallet.verifying.verification import Register, Shown, VerificationRequest, 
 from wallet.verifying.verification_lines import Line
 
 log = structlog.get_logger(__name__)
-GROUP, GROUP_BYTES = 100, 4 * 1024 * 1024
+GROUP = 100
 GROUP_SECONDS = 2.0
-ATTEMPTS, PAUSE = 4, 0.05
 LONGEST_NAME = 128
 ENTRIES = Copy(LedgerEntry, ("id", "recorded_at", "act", "actor", "subject_id", "object_id", "detail"))
 RECEIPTS, USES, KEYS = (Copy(table, table.__table__.columns.keys()) for table in (Receipt, Use, IdempotencyKey))
@@ -101,23 +99,9 @@ class Work:
         """Work at lines and yield what became of them, as soon as it is durable; raises DBAPIError if the database is away."""
         left = list(lines)
         while left:
-            done = self._group(left, now=now)
+            done = try_together(left, work=partial(self._together, now=now), fail=_failed)
             del left[: len(done)]
             yield done
-
-    def _group(self, lines: Sequence[Line], *, now: datetime) -> list[Done]:
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._together(lines, now=now)
-            except Exception as error:
-                if is_away(error):
-                    raise
-                if len(lines) == 1 and not (is_clash(error) and attempt + 1 < ATTEMPTS):
-                    return [_failed(lines[0], error)]
-                if not is_clash(error):
-                    break
-            time.sleep(PAUSE * (attempt + 1))
-        return [done for line in lines for done in self._group([line], now=now)]
 
     def _together(self, lines: Sequence[Line], *, now: datetime) -> list[Done]:
         opened = [_opened(self.settings, line) for line in lines]

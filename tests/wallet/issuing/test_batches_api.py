@@ -202,7 +202,7 @@ def test_a_request_that_is_no_batch_is_refused(sender: Sender, key: str | None, 
 
 
 def test_more_lines_than_a_batch_may_have_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, sender: Sender, person: Person) -> None:
-    monkeypatch.setattr(batches_api, "MOST_LINES", 3)
+    monkeypatch.setattr(batch_lines, "MOST_LINES", 3)
     results = sender.send([body_for(person)] * 5, key="too many", query="?interleave=true")
     assert [one.get("line") for one in results] == [1, 2, 3, None]
     assert (results[3]["status"], results[3]["type"]) == (413, "urn:kabao:problem:too-many-lines")
@@ -254,10 +254,6 @@ def test_a_line_that_breaks_us_costs_itself_alone(monkeypatch: pytest.MonkeyPatc
     again = sender.send([body_for(one) for one in people], key="breaking")
     assert [one["status"] for one in again] == [201] * 5
     assert [licences_held(app, one) for one in people] == [1] * 5
-
-
-def test_the_longest_batch_is_stated_in_one_place() -> None:
-    assert batch_lines.MOST_LINES == batches_api.MOST_LINES == 100_000
 
 
 @pytest.mark.parametrize("query", ["", "?interleave=true"], ids=["after all", "as they come"])

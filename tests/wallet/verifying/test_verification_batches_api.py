@@ -19,6 +19,7 @@ from tests.wallet.verifying.test_verifications_api import NONCE, shown, whole
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, OTHER_TYPE, Counter, new_browser, new_counter
 from wallet.holding.uses import uses_of
+from wallet.issuing import batch_answers
 from wallet.issuing.life import revoke_licence
 from wallet.verifying import verification_batches_api, verification_groups, verification_lines
 from wallet.verifying.asked import request_of
@@ -308,14 +309,14 @@ def test_the_door_refuses_what_is_no_batch(counter: Counter) -> None:
 
 def test_a_system_that_is_ended_half_way_is_told_and_what_was_answered_stands(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification_batches_api, "GROUP", 1)
-    real, count = verification_batches_api.check_not_ended, iter(range(10))
+    real, count = batch_answers.check_not_ended, iter(range(10))
 
     def ended(token: Any) -> None:
         if next(count) == 1:
             raise InvalidToken("ended")
         real(token)
 
-    monkeypatch.setattr(verification_batches_api, "check_not_ended", ended)
+    monkeypatch.setattr(batch_answers, "check_not_ended", ended)
     results = send(counter, [{"cause": CAUSE}, bound(counter), bound(counter)], key="ended")
     assert [(one.get("line"), one["status"]) for one in results] == [(1, 201), (None, 401)]
 
