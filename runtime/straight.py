@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 from flask import current_app
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import (
@@ -47,6 +47,7 @@ EPOCH, FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC), date(2000, 1, 1).toordinal(
 MICROSECOND = timedelta(microseconds=1)
 VERSION_OF_JSONB = b"\x01"
 PREPARED = "kabao_prepared"
+FORGETTING = ("DROP", "ALTER", "ROLLBACK", "DISCARD", "DEALLOCATE")
 GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes], Any]
@@ -176,8 +177,9 @@ def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any,
             hear(None, None, statement.sql.decode(), (), None, False)  # noqa: FBT003 - the event's own form
         try:
             return statement.rows(_send_alone(dbapi.pgconn, held.info.setdefault(PREPARED, set()), statement, statement.values(values)))
-        except psycopg.Error as error:
+        except psycopg.Error as failure:
             is_lost = dbapi.pgconn.status != ConnStatus.OK
+            error = psycopg.OperationalError("the connection is lost") if is_lost else failure
             if is_lost:
                 held.invalidate(error)
             raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
@@ -186,6 +188,15 @@ def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any,
 
 
 def _send_alone(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> PGresult:
+    """Send a statement, and once more if it was not prepared any longer: then it has done nothing."""
+    try:
+        return _send_prepared(wire, prepared, statement, values)
+    except InvalidSqlStatementName:
+        prepared.clear()
+        return _send_prepared(wire, prepared, statement, values)
+
+
+def _send_prepared(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> PGresult:
     if statement.name not in prepared:
         _good(wire.close_prepared(statement.name))
         _good(wire.prepare(statement.name, statement.sql))
@@ -249,13 +260,20 @@ def insert_one(name: str, table: type[Any], columns: Iterable[str]) -> Straight:
 
 
 def watch(engine: Engine) -> None:
-    """Know of each connection what is prepared there: the driver forgets all, ours too, where a transaction or a part of one is undone.
+    """Know of each connection what is prepared there: the driver forgets all, ours too, where a transaction or a part of one is undone, and where
+    something of the schema is dropped or altered.
 
     One that comes back to the pool with nothing to undo, as it does after a commit, keeps all that is prepared.
     """
+    event.listen(engine, "after_cursor_execute", _forget_if_altered)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "rollback_savepoint", lambda connection, *_: _forget(connection))
     event.listen(engine, "reset", lambda dbapi, record, _: _is_idle(dbapi) or record.info.pop(PREPARED, None))
+
+
+def _forget_if_altered(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+    if (cursor.statusmessage or "").startswith(FORGETTING) or ";" in statement:
+        _forget(connection)
 
 
 def _is_idle(dbapi: psycopg.Connection[Any]) -> bool:

@@ -154,6 +154,60 @@ def test_a_statement_is_prepared_once_a_connection_and_stays_so_over_commits(con
     assert len(found) == len({pid for pid, _ in found})
 
 
+def test_statements_are_prepared_anew_after_the_schema_was_changed(context: None) -> None:
+    for change in ("SELECT 1", "CREATE TEMPORARY TABLE passing (); DROP TABLE passing", "SELECT 1; DROP TABLE IF EXISTS passing"):
+        with transaction() as session:
+            for _ in range(7):
+                session.execute(text("SELECT 1"))
+            straight.run(session, COUNT, {"caller": "nobody"})
+            for one in change.split(";") if change.startswith("CREATE") else [change]:
+                session.execute(text(one))
+            assert straight.run(session, COUNT, {"caller": "nobody"}) == [(0,)]
+
+
+def test_a_statement_alone_is_a_transaction_of_its_own(context: None) -> None:
+    whose = caller()
+    straight.run_alone(KEYS, key(whose))
+    assert count(whose) == 1
+    assert straight.run_alone(COUNT, {"caller": whose}) == [(1,)]
+
+
+def test_a_statement_alone_that_fails_leaves_nothing_and_spoils_no_connection(context: None) -> None:
+    whose = caller()
+    straight.run_alone(KEYS, key(whose, "the-very-secret"))
+    with pytest.raises(IntegrityError) as raised:
+        straight.run_alone(KEYS, key(whose, "the-very-secret"))
+    assert raised.value.params is None
+    straight.run_alone(KEYS, key(whose, "another"))
+    assert count(whose) == 2
+
+
+def test_a_statement_alone_is_prepared_anew_where_something_else_forgot_it(app: Flask, context: None) -> None:
+    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+    held = app.extensions["kabao_engine"].raw_connection()
+    held.dbapi_connection.pgconn.exec_(b"DEALLOCATE ALL")
+    held.close()
+    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+
+
+def test_a_connection_lost_while_nobody_looked_is_told_to_who_sends_one_statement_alone(app: Flask, context: None) -> None:
+    straight.run_alone(COUNT, {"caller": "nobody"})
+    held = app.extensions["kabao_engine"].raw_connection()
+    pid = held.dbapi_connection.pgconn.backend_pid
+    with transaction() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    held.close()
+
+    def met_at_last() -> None:
+        for _ in range(app.extensions["kabao_engine"].pool.size() + 1):
+            straight.run_alone(COUNT, {"caller": "nobody"})
+
+    with pytest.raises(OperationalError) as raised:
+        met_at_last()
+    assert raised.value.connection_invalidated
+    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+
+
 def test_a_lost_connection_is_told_and_the_next_is_fresh(context: None) -> None:
     def lost() -> None:
         with transaction() as session:
