@@ -172,6 +172,12 @@ class RequireS256(CodeChallenge):
         if not S256_CHALLENGE.fullmatch(parameters.get("code_challenge", "")) or parameters.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with code_challenge_method S256 is required.")
 
+    def validate_code_verifier(self, grant: Any, result: Any) -> None:
+        """Check the verifier; raises InvalidGrantError where it is not the challenge's, also where there is none (RFC 7636 section 4.6)."""
+        if "code_verifier" not in grant.request.payload.data:
+            raise InvalidGrantError("code_verifier is missing.")
+        super().validate_code_verifier(grant, result)
+
 
 class OpenId(OpenIDCode):
     """The ID token, signed by our key ring."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
 from sqlalchemy import SmallInteger, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -17,6 +18,7 @@ from idp.oauth.terms import PLAIN, Terms, read_terms
 from runtime.database import Base, prune
 from runtime.ids import new_id
 
+log = structlog.get_logger(__name__)
 LIFETIME = timedelta(seconds=60)
 REMEMBERED = timedelta(hours=1)
 CODE_BYTES = 32
@@ -123,16 +125,27 @@ def redeem(session: Session, unverified_code: str, *, client_id: str, now: datet
 
     The row is marked spent before anything is checked further or signed, in one statement: of two racing clients only one can win,
     and a crash afterwards costs a sign-in, never a replay. A code that its client brings a second time ends the refresh family that
-    it began. Returns None if the code is unknown, spent, expired or another client's. RFC 6749 sections 4.1.2 and 10.5.
+    it began. Returns None if the code is unknown, spent, expired or another client's: the log alone says which. RFC 6749 sections 4.1.2 and 10.5.
     """
     hashed = _hash(unverified_code)
     spent = session.scalars(_SPEND, {"hash": hashed, "client": client_id, "since": now - LIFETIME, "now": now}).one_or_none()
     if spent is None:
-        own = (AuthorizationCode.code_hash == hashed, AuthorizationCode.client_id == client_id)
-        replayed = session.scalar(select(AuthorizationCode.family_id).where(*own, AuthorizationCode.spent_at.is_not(None)))
+        why, replayed = _refused(session, hashed, client_id=client_id)
+        log.info("code not redeemed", why=why, client_id=client_id)
         if replayed is not None:
             refresh_tokens.end_family(session, replayed, why="code replayed", now=now)
     return spent
+
+
+def _refused(session: Session, hashed: bytes, *, client_id: str) -> tuple[str, UUID | None]:
+    """Return why a code was not redeemed, and the family that it began if its own client brings it again."""
+    columns = (AuthorizationCode.client_id, AuthorizationCode.spent_at, AuthorizationCode.family_id)
+    found = session.execute(select(*columns).where(AuthorizationCode.code_hash == hashed)).one_or_none()
+    if found is None:
+        return "unknown, or long forgotten", None
+    if found.client_id != client_id:
+        return "another client's", None
+    return ("expired", None) if found.spent_at is None else ("used before, or taken back", found.family_id)
 
 
 def end_codes_of(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:

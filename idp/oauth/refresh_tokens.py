@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
 from authlib.oauth2.rfc6749 import TokenMixin
 from sqlalchemy import Index, bindparam, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -33,6 +34,7 @@ from runtime.database import Base, prune
 from runtime.settings import Settings
 from runtime.straight import Straight
 
+log = structlog.get_logger(__name__)
 GRACE = timedelta(seconds=10)
 REMEMBERED = timedelta(days=1)
 HEAD = 20
@@ -168,22 +170,29 @@ def find_family(
 ) -> Found | None:
     """Return the family that a client may still refresh with a token; a token that was used before ends it.
 
-    Returns None if the token is not one of ours, is another client's, is bound to another key, or its family has ended or expired.
+    Returns None if the token is not one of ours, is another client's, is bound to another key, or its family has ended or expired: the log
+    alone says which.
     """
     presented = read(unverified_token, settings)
     found = straight.run(session, FIND, {"id": presented.family_id, "now": now}) if presented else None
     if presented is None or not found:
-        return None
+        return _refused("none of ours, or long forgotten", client_id)
     *columns, ial = found[0]
     family = RefreshFamily(**dict(zip(COLUMNS, columns, strict=True)))
-    if family.client_id != client_id or not family.terms.is_for(binding) or family.terms.instance != instance:
-        return None
+    if family.client_id != client_id:
+        return _refused("another client's", client_id)
+    if not family.terms.is_for(binding) or family.terms.instance != instance:
+        return _refused("bound to another key", client_id)
     if family.ended_at or family.expires_at <= now or family.rotated_at <= now - settings.refresh_token_idle:
-        return None
+        return _refused("ended, expired, or not used for too long", client_id)
     if not _is_usable(family, presented, now=now):
         end_family(session, family.id, why="refresh token reused", now=now)
-        return None
+        return _refused("used before", client_id)
     return Found(family, presented, ial or FORMAT_ONLY)
+
+
+def _refused(why: str, client_id: str) -> None:
+    log.info("refresh token refused", why=why, client_id=client_id)
 
 
 def rotate(session: Session, presented: Presented, *, settings: Settings, now: datetime) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from idp.oauth.refresh_tokens import RefreshFamily
@@ -155,3 +156,23 @@ def test_tabs_that_race_all_get_the_one_successor(app: Flask, portal: System, to
         answers = list(pool.map(lambda _: refresh(app.test_client(), portal, tokens["refresh_token"]), range(24)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json["refresh_token"] for answer in answers}) == 1
+
+
+def test_the_log_tells_the_operator_why_a_token_was_refused(app: Flask, browser: FlaskClient, portal: System, tokens: dict[str, Any]) -> None:
+    with app.app_context(), transaction() as session:
+        other = new_portal(session, scopes=SCOPES)
+    first = tokens["refresh_token"]
+    with capture_logs() as said:
+        refresh(browser, portal, "A" * 70)
+        refresh(browser, other, first)
+        second = refresh(browser, portal, first).json["refresh_token"]
+        refresh(browser, portal, second)
+        refresh(browser, portal, first)
+        refresh(browser, portal, second)
+    assert [(one["why"], one["client_id"]) for one in said if one["event"] == "refresh token refused"] == [
+        ("none of ours, or long forgotten", portal.client_id),
+        ("another client's", other.client_id),
+        ("used before", portal.client_id),
+        ("ended, expired, or not used for too long", portal.client_id),
+    ]
+    assert first not in str(said)

@@ -1,14 +1,16 @@
 """Authorization requests and codes that are refused, and where the refusal goes."""
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from idp.oauth import clients
-from runtime.clock import now
+from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.languages import Text
 from tests.idp.oauth.conftest import SCOPES
@@ -154,7 +156,7 @@ BAD_EXCHANGES = {
     "two codes": ({"code": ["x", "y"]}, "invalid_request"),
     "no redirect_uri": ({"redirect_uri": None}, "invalid_grant"),
     "another redirect_uri": ({"redirect_uri": "https://evil.example/"}, "invalid_grant"),
-    "no verifier": ({"code_verifier": None}, "invalid_request"),
+    "no verifier": ({"code_verifier": None}, "invalid_grant"),
     "another verifier": ({"code_verifier": "x" * 43}, "invalid_grant"),
     "short verifier": ({"code_verifier": "x" * 42}, "invalid_request"),
     "strange verifier": ({"code_verifier": "证" * 43}, "invalid_request"),
@@ -209,3 +211,30 @@ def test_a_public_client_proves_itself_by_pkce_alone(app: Flask, browser: FlaskC
     journey = Journey(System(row.client_id, None, uri), scope="openid")  # type: ignore[arg-type]
     form = {"grant_type": "authorization_code", "code": journey.code(browser), "redirect_uri": uri, "code_verifier": journey.verifier}
     assert browser.post("/token", data={**form, "client_id": row.client_id}).status_code == 200
+
+
+def test_the_log_tells_the_operator_why_a_code_was_not_redeemed(app: Flask, browser: FlaskClient, portal: System) -> None:
+    with app.app_context(), transaction() as session:
+        other = new_portal(session)
+    journey, stranger = Journey(portal), Journey(other)
+    used, late = journey.code(browser), journey.code(browser)
+    journey.exchange(browser, used)
+    with capture_logs() as said:
+        journey.exchange(browser, used)
+        stranger.exchange(browser, late)
+        journey.exchange(browser, "x" * 43)
+        with shifted(timedelta(seconds=61)):
+            browser.post(
+                "/token",
+                data={
+                    **portal.proof(exp=int(now().timestamp()) + 60),
+                    "grant_type": "authorization_code",
+                    "code": late,
+                    "redirect_uri": portal.redirect_uri,
+                    "code_verifier": journey.verifier,
+                },
+            )
+    lines = [(one["why"], one["client_id"]) for one in said if one["event"] == "code not redeemed"]
+    mine, theirs = portal.client_id, other.client_id
+    assert lines == [("used before, or taken back", mine), ("another client's", theirs), ("unknown, or long forgotten", mine), ("expired", mine)]
+    assert late not in str(said)
