@@ -191,8 +191,10 @@ def find_family(
     return Found(family, presented, ial or FORMAT_ONLY)
 
 
-def _refused(why: str, client_id: str) -> None:
+def _refused(why: str, client_id: str) -> Found | None:
+    """Say in the log why a token was refused, and nothing to whoever brought it."""
     log.info("refresh token refused", why=why, client_id=client_id)
+    return None
 
 
 def rotate(session: Session, presented: Presented, *, settings: Settings, now: datetime) -> str | None:
