@@ -22,7 +22,7 @@ from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.holding.cards import A_YES_OR_NO, LABELS_OF_EVERY_LICENCE
 from wallet.issuing import sd_jwt, sd_jwt_vc
-from wallet.register.catalogue import LicenceTypeNotFound, get_type
+from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 
 OVER_18, OVER_60, HOLDS, REPRESENTS = "over_18", "over_60", "holds", "represents"
 ORGANISATION_NAME, ORGANISATION_CODE = "organisation_name", "organisation_code"
@@ -77,6 +77,12 @@ class Statement:
         """What it says."""
         names = dict(zip((ORGANISATION_NAME, ORGANISATION_CODE), self.organisation, strict=True)) if self.organisation else {}
         return {self.question.kind: self.says, **names}
+
+
+def questions() -> list[Question]:
+    """Return every question that there is."""
+    plain = [Question(kind) for kind in KINDS if kind != HOLDS]
+    return plain + [Question(HOLDS, one.slug) for one in all_types()]
 
 
 def find_question(vct: str) -> Question | None:

@@ -16,13 +16,14 @@ from cryptography import x509
 from keys import paths, suites
 from keys.paths import Revoked
 from wallet.verifying import chains
-from wallet.verifying.checks import SourceUnavailable, StatusOf, StatusUnknown, Trust
+from wallet.verifying.checks import IN_FORCE, SourceUnavailable, StatusOf, StatusUnknown, Trust
 from wallet.verifying.listed import Listed
 from wallet.verifying.presentations import chain_of, is_signed, read_object
 from wallet.verifying.status_files import BadStatusFile, read_status_file
 from wallet.verifying.trust_list_reading import ListRefused, Source, read_list
 
 TYPE, MEDIA_TYPE, SIGNER = "trust-bundle+jwt", "application/trust-bundle+jwt", "/jwks/trust-list"
+ANSWERS, ANSWER = "/jwks/answers", "urn:kabao:answer:"  # who signs a bare yes or no, and how its type begins (`wallet.presenting.statements`)
 MOST_BYTES = 256 * 1024 * 1024
 SHORT_KID = 8
 
@@ -57,7 +58,12 @@ class Bundle:
         return [one for one in self.certificates.get(department, []) if kid_of(one[0]) == kid]
 
     def status_of(self, claims: Mapping[str, Any], *, now: datetime) -> str:
-        """Return the state by the list that the credential names; raises SourceUnavailable for a list that is not there, or past its time."""
+        """Return the state by the list that the credential names; raises SourceUnavailable for a list that is not there, or past its time.
+
+        A bare yes or no has none: it says how things stood when it was made, and is over within minutes.
+        """
+        if claims["iss"] == self.service + ANSWERS:
+            return IN_FORCE
         reference = claims["status"].get("status_list")
         uri = reference.get("uri") if isinstance(reference, Mapping) else None
         token = self.status_lists.get(uri) if isinstance(uri, str) else None

@@ -24,6 +24,7 @@ from wallet.issuing.contents import type_uri
 from wallet.issuing.status_lists import StatusList
 from wallet.issuing.status_tokens import LIFETIME, uri_of
 from wallet.issuing.trust_list import ListedService
+from wallet.presenting import statements
 from wallet.register import catalogue
 from wallet.register.departments import Action, Authority, all_departments
 from wallet.verifying import trust_sources
@@ -114,13 +115,15 @@ def _granted(session: Session, settings: Settings) -> dict[str, list[str]]:
     )
     for department, code in session.execute(now_or_once):
         found[certificates.department_uri(settings, department)].update(types.get(code, ()))
+    found[statements.issuer(settings)] = {one.vct for one in statements.questions()}
     return {issuer: sorted(granted) for issuer, granted in found.items()}
 
 
 def _names(session: Session, settings: Settings) -> dict[str, dict[str, str]]:
     departments = {certificates.department_uri(settings, one.code): one.name.as_json() for one in all_departments(session)}
     types = {key: one.name.as_json() for one in catalogue.all_types() for key in (type_uri(settings, one), one.doctype)}
-    return {**departments, **types}
+    answers = {one.vct: one.name.as_json() for one in statements.questions()}
+    return {**departments, **types, **answers}
 
 
 def _source(row: trust_sources.TrustListSource) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from runtime.clock import now as present
 from wallet.issuing.copy_marks import Marking
 from wallet.verifying import brought
 from wallet.verifying.brought import NotBrought as NotBrought
+from wallet.verifying.bundles import ANSWER
 from wallet.verifying.bundles import BadBundle as BadBundle
 from wallet.verifying.bundles import Bundle as Bundle
 from wallet.verifying.bundles import BundleOver as BundleOver
@@ -30,6 +31,10 @@ FILES = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff")
 
 class OnlineOnly(NotBrought):
     """It is a dynamic code, a secret that only the service that made it can open."""
+
+
+class OfOneRequest(NotBrought):
+    """It is a bare yes or no, which counts for the request that it was made for, and for nobody else: nonce and audience must be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,16 @@ def verify(
 ) -> Answer:
     """Verify what was brought, as text or as the bytes of a file (text, sealed PDF, PNG or JPEG of a code).
 
-    A holder's binding is asked for if a nonce, or the session transcript of a mobile document, is given. Raises NotBrought for what is of no form
-    that a licence has (OnlineOnly for a dynamic code), FileUnusable, and BundleOver if the bundle has run out since it was read.
+    A holder's binding is asked for if a nonce, or the session transcript of a mobile document, is given; a bare yes or no must be bound. Raises
+    NotBrought for what is of no form that a licence has (OnlineOnly for a dynamic code, OfOneRequest for a yes or no without nonce and audience),
+    FileUnusable, and BundleOver if the bundle has run out since it was read.
     """
     moment = present()
     if moment >= bundle.ends_at:
         raise BundleOver("the bundle has run out; fetch a newer one")
     shown = _presentation(unverified, bundle, transcript)
+    if _is_bare(shown) and (nonce is None or audience is None):
+        raise OfOneRequest("a yes or no counts for one request alone: give its nonce and its audience")
     expected = Expected(nonce is not None or transcript is not None, audience, nonce, None, BINDING_AGE)
 
     def status_of(claims: Mapping[str, Any]) -> str:
@@ -90,6 +98,14 @@ def _presentation(unverified: str | bytes, bundle: Bundle, transcript: bytes | N
     if brought.is_dynamic(text):
         raise OnlineOnly("a dynamic code")
     return brought.read_text(text, chains_of=bundle.chains_of, transcript=transcript)
+
+
+def _is_bare(shown: Presentation) -> bool:
+    """Whether it says that it is a yes or no; what cannot be read fails the first check."""
+    try:
+        return (shown.type or "").startswith(ANSWER)
+    except ValueError:
+        return False
 
 
 def _found(unverified: str | bytes) -> Found:

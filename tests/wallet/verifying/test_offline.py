@@ -1,12 +1,14 @@
 """Verifying without a network: a bundle, a root, and nothing else; the library, the command and its exit codes."""
 
 import base64
+import json
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
@@ -15,7 +17,7 @@ from flask import Flask, current_app
 from flask.testing import FlaskClient
 from sqlalchemy import delete
 
-from keys import certificates
+from keys import certificates, ring, suites
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
@@ -23,18 +25,19 @@ from tests.wallet.verifying.presented import root as another_root
 from tests.wallet.verifying.test_one_door import made, picture_of
 from tests.wallet.verifying.test_verifications_api import whole
 from tests.world_verifying import Counter
-from wallet.issuing import status_building
+from wallet.issuing import sd_jwt, status_building
 from wallet.issuing.copy_marks import Marking
 from wallet.issuing.life import revoke_licence
 from wallet.issuing.trust_list import ListedService
+from wallet.presenting import statements
 from wallet.register.departments import Action, Authority, withdraw
-from wallet.verifying import bundling
+from wallet.verifying import bundles, bundling
 from wallet.verifying.bundle_commands import show_bundle
 from wallet.verifying.bundles import BadBundle, Bundle, BundleOver, read_bundle
 from wallet.verifying.checks import Reason
 from wallet.verifying.commands import verify as verify_command
 from wallet.verifying.conclusions import Conclusion
-from wallet.verifying.offline import NotBrought, OnlineOnly, verify
+from wallet.verifying.offline import NotBrought, OfOneRequest, OnlineOnly, verify
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 
@@ -201,3 +204,53 @@ def test_the_library_needs_no_web_framework_and_no_database() -> None:
     script = f"import sys, wallet.verifying.offline; print(sorted({{name.split('.')[0] for name in sys.modules}} & {heavy}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout.strip() == "[]"
+
+
+AUDIENCE, NONCE = "x509_hash:department", "nonce-of-this-request"
+
+
+def stated(counter: Counter, *, says: bool = True, shown: tuple[str, ...] = ("over_18",), kind: str = "over_18", slug: str | None = None) -> str:
+    """A bare yes or no of the holder's, for one request."""
+    said = statements.Statement(statements.Question(kind, slug), says)
+    bound: dict[str, Any] = {"audience": AUDIENCE, "nonce": NONCE, "now": now(), "lifetime": timedelta(minutes=5)}
+    return statements.make(current_app.extensions["kabao_settings"], said, holder_id=counter.holder_id, shown=shown, **bound)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_bare_yes_or_no_is_verified_for_the_request_that_it_was_made_for(counter: Counter, bundle: Bundle, says: bool) -> None:
+    answer = verify(stated(counter, says=says), bundle, nonce=NONCE, audience=AUDIENCE)
+    assert (answer.conclusion, answer.fields) == (Conclusion.VALID, {"over_18": says})
+    assert answer.type == statements.KINDS["over_18"].as_json()
+    held = stated(counter, kind="holds", slug="driving-licence", shown=("holds",))
+    found = verify(held, bundle, nonce=NONCE, audience=AUDIENCE)
+    assert (found.fields, found.type is not None) == ({"holds": True}, True)
+
+
+def test_a_yes_or_no_of_another_request_or_of_none_is_not_believed(counter: Counter, bundle: Bundle) -> None:
+    text = stated(counter)
+    unbound = text.rsplit("~", 1)[0] + "~"
+    for shown, how in ((text, {}), (unbound, {}), (text, {"nonce": NONCE})):
+        with pytest.raises(OfOneRequest):
+            verify(shown, bundle, **how)
+    for shown, how in ((text, {"nonce": "another"}), (text, {"audience": "another"}), (unbound, {})):
+        answer = verify(shown, bundle, **{"nonce": NONCE, "audience": AUDIENCE, **how})
+        assert (answer.conclusion, answer.fields) == (Conclusion.NOT_SHOWN_BY_HOLDER, {})
+    with clock.shifted(timedelta(minutes=7)):
+        assert not verify(text, bundle, nonce=NONCE, audience=AUDIENCE).is_valid
+
+
+def test_a_department_cannot_say_yes_in_the_service_s_place(counter: Counter, bundle: Bundle) -> None:
+    head, payload = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in stated(counter).split("~")[0].split(".")[:2])
+    signer = ring.signer(certificates.department_use(counter.issuer))
+    for iss in (payload["iss"], certificates.department_uri(current_app.extensions["kabao_settings"], counter.issuer)):
+        holder = suites.ES256.generate()
+        claims = {**payload, "iss": iss, "cnf": {"jwk": suites.public_jwk(holder.public_key())}}
+        text = sd_jwt.combine(signer.sign(claims, typ=head["typ"]), [])
+        binding = {"iat": int(now().timestamp()), "aud": AUDIENCE, "nonce": NONCE, "sd_hash": sd_jwt.sd_hash(text)}
+        forged = text + jwt.encode(binding, holder, algorithm="ES256", headers={"typ": "kb+jwt"})
+        assert verify(forged, bundle, nonce=NONCE, audience=AUDIENCE).conclusion in (Conclusion.FALSE, Conclusion.UNTRUSTED_ISSUER)
+
+
+def test_what_a_bundle_calls_a_yes_or_no_is_what_the_wallet_calls_it(counter: Counter) -> None:
+    assert statements.issuer(current_app.extensions["kabao_settings"]).endswith(bundles.ANSWERS)
+    assert bundles.ANSWER == statements.TYPE_PREFIX
