@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, contacts, devices, history, notices, passkeys, proofs, second_step, sessions
+from idp.signin import accounts, contacts, devices, history, notice_choices, notices, passkeys, proofs, second_step, sessions
 from idp.subjects import directory, mandates
 from idp.subjects.registries import RegistryUnavailable
 from runtime import ledger
@@ -121,6 +121,11 @@ def _history(session: Session, subject_id: UUID, now: datetime) -> Rows:
         session.expunge_all()
 
 
+def _choices(session: Session, subject_id: UUID, now: datetime) -> Rows:
+    for name, is_wanted in notice_choices.choices_of(session, subject_id).items():
+        yield {"choice": name, "about": notice_choices.CHOICES[name].text, "is_wanted": is_wanted}
+
+
 sections: dict[str, Section] = {
     "person": _person,
     "account": _account,
@@ -130,5 +135,6 @@ sections: dict[str, Section] = {
     "browsers": _browsers,
     "mandates": _mandates,
     "notices": _notices,
+    "notice_choices": _choices,
     "history": _history,
 }

@@ -40,6 +40,14 @@ def test_the_file_holds_a_section_of_every_part(client: FlaskClient, person: Per
     assert document["history"][-1]["what"]["zh"]
 
 
+def test_what_was_muted_is_in_it(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    post_form(client, "/account/notices", {"wanted": ["new", "changed"]})
+    said = {row["choice"]: row["is_wanted"] for row in downloaded(client)["notice_choices"]}
+    assert {name for name, is_wanted in said.items() if is_wanted} == {"new", "changed"}
+    assert {"asked", "drawn", "shown"} <= set(said)
+
+
 def test_no_secret_is_in_it(app: Flask, client: FlaskClient, person: Person) -> None:
     with app.app_context(), transaction() as session:
         subject = directory.find_subject(session, parse_number(person.number))

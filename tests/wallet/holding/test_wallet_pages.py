@@ -58,7 +58,10 @@ def get(client: FlaskClient, path: str, **query: str) -> str:
 
 def test_an_empty_wallet_says_how_licences_come(app: Flask) -> None:
     client = signed_in(app, someone(app))
-    assert "卡包里还没有证照" in get(client, "/wallet")
+    page = get(client, "/wallet")
+    assert "卡包里还没有证照" in page
+    steps = re.findall(r'<li><a href="([^"]+)"', page.split('id="next-steps"', 1)[1].split("</ul>", 1)[0])
+    assert [client.get(step, headers=BROWSER).status_code for step in steps] == [200, 200, 200, 200]
     assert "No licence here yet" in get(client, "/wallet", lang="en")
     assert "还没有使用记录" in get(client, "/wallet/history", lang="zh")
 
