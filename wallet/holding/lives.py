@@ -16,6 +16,21 @@ from wallet.register.licences import Licence, LicenceState, china_date, find_hel
 from wallet.register.turns import LicenceTurn, timeline_of, turns_of
 
 MOST_RELATIVES = 20
+HAPPENED = {
+    Act.ISSUE: "Issued",
+    Act.RENEW: "Renewed",
+    Act.CHANGE: "Changed",
+    Act.REPLACE: "Replaced",
+    Act.SUSPEND: "Suspended",
+    Act.RESUME: "Good again",
+    Act.ANNUL: "Annulled",
+    Act.REVOKE: "Revoked",
+    Act.CANCEL: "Cancelled",
+    Act.LAPSE: "Declared lapsed",
+    Act.EXPIRE: "Expired",
+    Act.TRANSFER_OUT: "Transferred away",
+    Act.TRANSFER_IN: "Taken over",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +43,8 @@ class Turn:
 
     @property
     def name(self) -> Text:
-        """What was done, in words."""
-        return self.act.text
+        """What was done, in words, as something that happened."""
+        return Text(self.act.text.zh, HAPPENED[self.act])
 
 
 @dataclass(frozen=True, slots=True)
