@@ -114,6 +114,7 @@ class VerificationRequestSchema(Schema):
 
 
 PLAIN, CAUSE = frozenset({"presented", "nonce", "cause"}), CauseSchema()
+PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 def read_plainly(document: Any) -> dict[str, Any] | None:
@@ -131,7 +132,7 @@ def read_plainly(document: Any) -> dict[str, Any] | None:
 
 
 def _is_usual(text: Any, least: int, most: int) -> bool:
-    return isinstance(text, str) and least <= len(text) <= most and text.isascii() and text.isprintable()
+    return isinstance(text, str) and least <= len(text) <= most and text.isascii() and not text.encode().translate(None, PRINTABLE)
 
 
 @lru_cache(maxsize=256)

@@ -285,13 +285,27 @@ def test_who_may_call_is_asked_first(counter: Counter) -> None:
     assert (refused.status_code, refused.json["code"]) == (403, "insufficient-scope")
 
 
-def test_a_verification_takes_few_statements(counter: Counter) -> None:
+def test_a_code_takes_three_statements_and_a_key_one_more(counter: Counter) -> None:
     first, second, third = (code_kept(counter) for _ in range(3))
     counter.verify(first)
-    assert statements(lambda: counter.verify(second)) <= 3
-    assert statements(lambda: counter.verify(third, key="key")) <= 4
+    assert len(statements(lambda: counter.verify(second))) == 3
+    assert len(statements(lambda: counter.verify(third, key="key"))) == 4
+
+
+def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_of_its_own(counter: Counter) -> None:
     presented = shown(counter, "vehicle_class")
-    assert statements(lambda: counter.verify(presented, nonce=NONCE)) <= 2
+    counter.verify(presented, nonce=NONCE)
+    asked, written = statements(lambda: counter.verify(presented, nonce=NONCE))
+    assert (asked.split()[0], written.split()[:2]) == ("SELECT", ["WITH", "written_receipts"])
+    assert "uses" in written
+    assert "ledger_entries" in written
+
+
+def test_of_what_fails_before_its_status_nothing_is_asked(counter: Counter) -> None:
+    for presented, nonce in ((shown(counter), "another-nonce"), (Presented().text(), NONCE)):
+        counter.verify(presented, nonce=nonce)
+        (written,) = statements(lambda presented=presented, nonce=nonce: counter.verify(presented, nonce=nonce))  # type: ignore[misc]
+        assert written.startswith("WITH written_receipts")
 
 
 def test_what_is_answered_is_what_is_described(counter: Counter) -> None:
@@ -308,7 +322,8 @@ def code_kept(counter: Counter) -> str:
     return code
 
 
-def statements(act: Callable[[], Any]) -> int:
+def statements(act: Callable[[], Any]) -> list[str]:
+    """What an act sends to the database; BEGIN and COMMIT go with the statements around them, or there are none."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -319,7 +334,7 @@ def statements(act: Callable[[], Any]) -> int:
         assert act().status_code == 201
     finally:
         event.remove(engine(), "before_cursor_execute", note)
-    return len(seen)
+    return seen
 
 
 def test_what_rests_in_the_database_is_sealed(counter: Counter) -> None:
