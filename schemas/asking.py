@@ -44,6 +44,16 @@ class WantedSchema(Schema):
         validate=[validate.Length(1, 2), validate.ContainsNoneOf([])],
         metadata={"description": "The forms that will do, the one preferred first.", "example": ["dc+sd-jwt"]},
     )
+    multiple = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={
+            "description": "Whether the holder may show several of this type, eight at most, such as every title that they hold. Each has its own "
+            "verdict and receipt; those that fail are to be left out. Count by the licence's `identifier`.",
+            "example": False,
+        },
+    )
 
 
 class AnswerSchema(Schema):

@@ -136,7 +136,7 @@ def _approved(session: Session, asked: Asked, *, now: datetime) -> dict[str, str
     if not asked.verifier.is_trusted and "understood" not in request.form:
         raise NotUnderstood(field="understood")
     offer = _offer(session, asked, now=now)
-    picks = {one.id: request.form.get(f"licence-{one.id}", "") for one in offer.wanted}
+    picks = {one.id: request.form.getlist(f"licence-{one.id}") for one in offer.wanted}
     chosen = offer.choose(picks, lambda name, licence: request.form.getlist(f"extra-{name}-{licence}"))
     why = told.told_by(asked.request).cause or str(NO_CAUSE)
     return replying.approve(session, _settings(), asked, chosen, viewer=g.signed_in, why=why, now=now)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 SD_JWT_VC, MDOC, VC_JWT = "dc+sd-jwt", "mso_mdoc", "jwt_vc_json"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_CREDENTIALS, MOST_CLAIMS, MOST_SETS, MOST_OPTIONS, MOST_VALUES, LONGEST_PATH, LONGEST_TEXT = 16, 64, 16, 64, 32, 8, 512
+MOST_EACH = 8  # presentations for one credential query that takes several
 Path = tuple[str | int | None, ...]
 Item = TypeVar("Item")
 

@@ -11,11 +11,12 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery, Query
-from wallet.presenting.dcql_reading import MDOC
+from wallet.presenting.dcql_reading import MDOC, MOST_EACH
 from wallet.presenting.statements import Statement
 
 Names = tuple[str, ...]
 What = UUID | Statement  # a licence by its id, or an answer
+Chosen = dict[str, tuple[tuple[What, Names], ...]]  # by credential query, what is shown of which
 NOTHING = ""
 
 
@@ -60,11 +61,12 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One thing that is asked for, the licences that fit, and whether it is needed or may be left out."""
+    """One thing that is asked for, the licences that fit, whether it is needed or may be left out, and how many may be shown for it."""
 
     id: str
     fits: tuple[Fit, ...]
     is_needed: bool
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +77,19 @@ class Offer:
     wanted: tuple[Wanted, ...]
     is_met: bool
 
-    def choose(self, picks: Mapping[str, str], ticks: Callable[[str, str], Sequence[str]]) -> dict[str, tuple[What, Names]]:
+    def choose(self, picks: Mapping[str, Sequence[str]], ticks: Callable[[str, str], Sequence[str]]) -> Chosen:
         """Return what to show of which licence, by credential query; raises ChoiceRefused.
 
-        `picks` names a licence for each credential query, or nothing; `ticks` the extra fields of a query's licence.
+        `picks` names licences for each credential query, or nothing; `ticks` the extra fields of a query's licence.
         """
-        chosen: dict[str, tuple[What, Names]] = {}
+        chosen: Chosen = {}
         for one in self.wanted:
-            picked = picks.get(one.id, NOTHING)
-            fit = next((fit for fit in one.fits if str(fit.what) == picked), None)
-            if fit is not None:
-                chosen[one.id] = (fit.what, fit.shown(frozenset(ticks(one.id, picked)) & set(fit.extra)))
-            elif picked != NOTHING:
-                raise ChoiceRefused("a licence that does not fit", field="licence")
+            picked = {key for key in picks.get(one.id, ()) if key != NOTHING}
+            fits = [fit for fit in one.fits if str(fit.what) in picked]
+            if len(fits) != len(picked) or len(fits) > one.most:
+                raise ChoiceRefused("a licence that does not fit, or too many", field="licence")
+            if fits:
+                chosen[one.id] = tuple((fit.what, fit.shown(frozenset(ticks(one.id, str(fit.what))) & set(fit.extra))) for fit in fits)
         if not chosen or dcql.choose(self.query, chosen) is None:
             raise ChoiceRefused("less than the whole", field="licence")
         return chosen
@@ -97,7 +99,12 @@ def offer_of(query: Query, candidates: Sequence[Candidate]) -> Offer:
     """Return what of a wallet fits a query."""
     found = dcql.answer(query, candidates)
     wanted = [
-        Wanted(one.id, tuple(_fit(one, match.candidate) for match in found.matches.get(one.id, ())), one.id in (found.chosen or ()))
+        Wanted(
+            one.id,
+            tuple(_fit(one, match.candidate) for match in found.matches.get(one.id, ())),
+            one.id in (found.chosen or ()),
+            MOST_EACH if one.multiple else 1,
+        )
         for one in query.credentials
     ]
     return Offer(query, tuple(one for one in wanted if not _is_echo(one, wanted, found.also)), found.is_satisfied)

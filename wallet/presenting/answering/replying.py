@@ -21,7 +21,7 @@ from wallet.presenting import statements
 from wallet.presenting.answering import asked as kept
 from wallet.presenting.answering import mdocs, transactions
 from wallet.presenting.answering.asked import Asked, Outcome
-from wallet.presenting.answering.offering import ChoiceRefused, Names, What
+from wallet.presenting.answering.offering import ChoiceRefused, Chosen, Names, What
 from wallet.presenting.answering.refusals import DENIED, Whom
 from wallet.presenting.answering.request_objects import RequestObject
 from wallet.presenting.answering.transactions import Transaction
@@ -30,7 +30,6 @@ from wallet.presenting.statements import Statement
 from wallet.register.licences import Licence, find_held
 
 OUTSIDE = "outside"
-Chosen = Mapping[str, tuple[What, Names]]
 
 
 def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, *, viewer: SignedIn, why: str, now: datetime) -> dict[str, str]:
@@ -41,16 +40,17 @@ def approve(session: Session, settings: Settings, asked: Asked, chosen: Chosen, 
     """
     kept.spend(session, asked.row, Outcome.SENDING, now=now)
     confirmed = _confirmed_by(asked.request, chosen)
-    token = {}
+    token: dict[str, list[str]] = {}
     is_ours = asked.request.response_uri.startswith(f"{settings.public_url}/")
-    for name, (what, fields) in chosen.items():
-        token[name] = [_show(session, settings, what, fields, asked.request, name, confirmed.get(name, []), holder_id=viewer.holder_id, now=now)]
-        if not is_ours or isinstance(what, Statement):
-            about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
-            held = {"holder_id": viewer.holder_id, "licence_id": asked.row.id if isinstance(what, Statement) else what}
-            record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now, acted_by=viewer.subject_id)
-    shown = sorted({field for _, fields in chosen.values() for field in fields})
-    _record(session, "request.answered", asked, viewer=viewer, now=now, licences=len(chosen), fields=shown)
+    for name, several in chosen.items():
+        acts, holder_id = confirmed.get(name, []), viewer.holder_id
+        token[name] = [_show(session, settings, *one, asked.request, name=name, acts=acts, holder_id=holder_id, now=now) for one in several]
+        for what, fields in several:
+            if not is_ours or isinstance(what, Statement):
+                _record_use(session, asked, what, fields, viewer=viewer, why=why, now=now)
+    all_shown = [one for several in chosen.values() for one in several]
+    shown = sorted({field for _, fields in all_shown for field in fields})
+    _record(session, "request.answered", asked, viewer=viewer, now=now, licences=len(all_shown), fields=shown)
     return parameters_of(asked.request, token)
 
 
@@ -85,7 +85,7 @@ def _confirmed_by(request: RequestObject, chosen: Chosen) -> dict[str, list[Tran
     Raises ChoiceRefused if one is by none.
     """
     found: dict[str, list[Transaction]] = {}
-    able = [name for name, (what, _) in chosen.items() if not isinstance(what, Statement) and _format_of(request, name) == SD_JWT_VC]
+    able = [name for name, several in chosen.items() if _format_of(request, name) == SD_JWT_VC and not isinstance(several[0][0], Statement)]
     for act in request.transactions:
         by = next((name for name in act.credential_ids if name in able), None)
         if by is None:
@@ -100,9 +100,9 @@ def _show(
     what: What,
     fields: Names,
     request: RequestObject,
+    *,
     name: str,
     acts: list[Transaction],
-    *,
     holder_id: UUID,
     now: datetime,
 ) -> str:
@@ -130,6 +130,13 @@ def _present(
 def _state(settings: Settings, statement: Statement, fields: Names, request: RequestObject, *, holder_id: UUID, now: datetime) -> str:
     bound = {"audience": request.client_id, "nonce": request.nonce}
     return statements.make(settings, statement, holder_id=holder_id, shown=fields, **bound, now=now, lifetime=settings.qr_lifetime)
+
+
+def _record_use(session: Session, asked: Asked, what: What, fields: Names, *, viewer: SignedIn, why: str, now: datetime) -> None:
+    """Write what was shown into the holder's history; a statement stands there under the request."""
+    about: dict[str, Any] = {"department": asked.verifier.department or asked.request.host, "cause": why, "fields": list(fields)}
+    held = {"holder_id": viewer.holder_id, "licence_id": asked.row.id if isinstance(what, Statement) else what}
+    record_use(session, **held, **about, way=Way.ANSWER, verdict="valid", receipt_id=None, now=now, acted_by=viewer.subject_id)
 
 
 def _record(session: Session, act: str, asked: Asked, *, viewer: SignedIn, now: datetime, **detail: Any) -> None:

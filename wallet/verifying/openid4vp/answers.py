@@ -14,11 +14,12 @@ from keys import jwe
 from keys.jwe import NotDecrypted
 from wallet.issuing import sd_jwt
 from wallet.presenting.dcql import Query
+from wallet.presenting.dcql_reading import MOST_EACH
 from wallet.verifying.openid4vp.errors import InvalidRequest
 from wallet.verifying.openid4vp.request_objects import CONTENTS, ENCRYPTED, encryption_jwk
 from wallet.verifying.openid4vp.requests import DIRECT_POST_JWT, PresentationRequest
 
-LONGEST, MOST_EACH = 512 * 1024, 8
+LONGEST = 512 * 1024
 KNOWN = ("vp_token", "state", "response", "error")
 ERROR = re.compile(r"[a-z_]{1,64}")
 
@@ -84,6 +85,8 @@ def _presentations(unverified: Any, query: Query) -> dict[str, tuple[str, ...]]:
         most = MOST_EACH if wanted.multiple else 1
         if not isinstance(each, list) or not 1 <= len(each) <= most or not all(isinstance(one, str) and one for one in each):
             raise InvalidRequest("vp_token holds something else than an array of presentations, or more of them than asked for.")
+        if len(set(each)) != len(each):
+            raise InvalidRequest("vp_token holds a presentation twice.")
         found[name] = tuple(each)
     return found
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, g, jsonify, make_response, redirect, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import HiddenField, RadioField, SelectMultipleField, StringField
+from wtforms import BooleanField, HiddenField, RadioField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError as FormFault
 from wtforms.widgets import CheckboxInput
@@ -57,6 +57,7 @@ class AskForm(PostedForm):
     basis = RadioField(choices=[SelectChoice(name, asking.BASES[name]) for name in (CONSENT, DUTY)], default=CONSENT)
     confirm = StringField(Text("请持证人确认的事项（可不填）", "Words for the holder to confirm (may be left out)"))
     number = StringField(Text("发到此号码的卡包（可不填）", "Leave it in the wallet of this number (may be left out)"))
+    several = BooleanField(Text("持有多张时可以一并出示", "Several licences of this kind may be shown"))
     organisation = StringField(Text("单位的统一社会信用代码（可不填）", "Credit code of the organisation (may be left out)"))
     matter = HiddenField()
     request_id = HiddenField()
@@ -124,7 +125,7 @@ def ask() -> AnyResponse:
         with transaction() as session:
             request_id = _ask(session, form, topic, matter)
     except Refusal as refusal:
-        control = {"holder.number": form.number, AT_ORGANISATION: form.organisation}.get(refusal.field or "", form.cause)
+        control = {"holder.number": form.number, "confirm": form.confirm, AT_ORGANISATION: form.organisation}.get(refusal.field or "", form.cause)
         control.errors = [refusal.shown or refusal.title]
         return _form_page(form, topic, matters, refusal.status)
     return redirect(f"/desk/ask/{request_id}", 303)
@@ -172,6 +173,7 @@ def _ask(session: Session, form: AskForm, topic: Topic, matter: Matter | None) -
     optional = [name for name in form.optional.data if name not in form.chosen.data]
     told = [topic.key, form.chosen.data, optional, *(one.data for one in (form.cause, form.basis, form.confirm, form.number))]
     told += [form.organisation.data, form.matter.data]
+    told.append(bool(form.several.data))
     digest = digest_of(told, pepper=settings.derived_key("idempotency"))
     key = form.request_id.data or None
     before = claim(session, caller=f"officer:{officer_id}:ask", key=key, digest=digest, result_id=request_id, now=moment)
@@ -192,7 +194,7 @@ def _ask(session: Session, form: AskForm, topic: Topic, matter: Matter | None) -
 
 def _composed(settings: Settings, form: AskForm, topic: Topic, optional: Sequence[str], formats: Sequence[str]) -> Asked:
     if topic.type is not None:
-        return queries.compose(settings, [Wanted(topic.type.slug, form.chosen.data, optional, formats)])
+        return queries.compose(settings, [Wanted(topic.type.slug, form.chosen.data, optional, formats, bool(form.several.data))])
     assert topic.question is not None
     organisation = (form.organisation.data or "").strip() if topic.question.kind == REPRESENTS else ""
     return queries.compose(settings, [], [WantedAnswer(topic.question.kind, topic.question.slug, organisation or None)])

@@ -116,7 +116,7 @@ def _asking(settings: Settings, body: dict[str, Any]) -> Asking:
     if "dcql_query" in body:
         asked = queries.read(settings, body["dcql_query"])
     else:
-        wanted = [Wanted(one["type"], one["fields"], one["optional"], one["formats"]) for one in body.get("credentials", ())]
+        wanted = [Wanted(one["type"], one["fields"], one["optional"], one["formats"], one["multiple"]) for one in body.get("credentials", ())]
         about = [WantedAnswer(one["kind"], one.get("type"), one.get("organisation", {}).get("number")) for one in body.get("statements", ())]
         asked = queries.compose(settings, wanted, about)
     return Asking(

@@ -43,12 +43,13 @@ TWICE = Text("同一项目不能请求两次。", "A field is asked for twice.")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A licence that is wanted: its type, the fields that must be shown and those that may be, and the forms that will do."""
+    """A licence that is wanted: its type, the fields that must be shown and those that may be, the forms that will do, and whether several will."""
 
     type: str
     fields: Sequence[str]
     optional: Sequence[str] = ()
     formats: Sequence[str] = (SD_JWT_VC,)
+    multiple: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ def _credential(settings: Settings, licence_type: LicenceType, wanted: Wanted, f
     kept = {"intent_to_retain": True} if is_mdoc else {}
     claims = [{"id": one, "path": [licence_type.doctype, one] if is_mdoc else [one], **kept} for one in (*needed, *optional)]
     choices = {"claim_sets": [[*needed, *some] for some in _some_of(optional)]} if optional else {}
-    return {"id": name, "format": form, "meta": meta, "claims": claims, **choices}
+    several = {"multiple": True} if wanted.multiple else {}
+    return {"id": name, "format": form, "meta": meta, "claims": claims, **choices, **several}
 
 
 def _some_of(optional: Sequence[str]) -> list[Sequence[str]]:
