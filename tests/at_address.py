@@ -14,12 +14,14 @@ from wsgi import create_app
 
 
 class AddressedProcesses(Processes):
-    """The service and the worker, told their own address."""
+    """The service and the worker, told their own address, by the name or number of this machine that `host` is."""
+
+    host = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """The public address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "KABAO_PUBLIC_URL": self.url}
@@ -37,11 +39,12 @@ class AddressedKabao(Kabao):
 
 
 @contextmanager
-def kabao_at_address(server: postgres.PostgresServer, *, name: str, folder: Path) -> Iterator[AddressedKabao]:
+def kabao_at_address(server: postgres.PostgresServer, *, name: str, folder: Path, host: str = AddressedProcesses.host) -> Iterator[AddressedKabao]:
     """Make a fresh database with its first keys, and serve it until the end of the block, its worker running."""
     database_url = postgres.create_database(server, name, afresh=True)
     schema.create(database_url)
     processes = AddressedProcesses(folder, database_url)
+    processes.host = host
     settings = Settings(database_url=database_url, master_key=MASTER_KEY, development=True, public_url=processes.url)
     app = create_app(settings)
     with _world(app) as session:

@@ -90,6 +90,21 @@ def test_a_signature_of_another_key_or_of_another_text_is_refused(holder: Holder
     assert verifier.received == []
 
 
+@pytest.mark.parametrize(
+    ("named", "client_id", "said"),
+    [
+        pytest.param("verifier.example", "x509_san_dns:localhost", "所附证书与其声称的身份不符", id="another name than the certificate's"),
+        pytest.param("verifier.example", "x509_san_dns:verifier.example", "它要求把内容发到别处", id="another host than the answer goes to"),
+        pytest.param("*.localhost", "x509_san_dns:localhost", "所附证书与其声称的身份不符", id="a wildcard"),
+        pytest.param("localhost", "x509_san_dns:LOCALHOST", "所附证书与其声称的身份不符", id="other letters"),
+    ],
+)
+def test_a_host_that_differs_is_refused_by_name(holder: Holder, verifier: Asking, vct: str, named: str, client_id: str, said: str) -> None:
+    refused = open_link(holder[0], verifier.link(of_stranger(named), sd_jwt_query(vct, FIELD), client_id=client_id))
+    assert (refused.status_code, said in refused.text) == (422, True)
+    assert verifier.received == []
+
+
 def test_a_name_that_the_certificate_does_not_have_is_refused(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
     client, _ = holder
     elsewhere, ended = of_stranger("verifier.example"), of_stranger(lasts=-timedelta(days=1))
