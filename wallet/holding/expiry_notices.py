@@ -87,7 +87,8 @@ def _tell(session: Session, licences: list[Licence], today: date, *, now: dateti
         names = hearers.names_of(licence.type_code, licence.issuer_code)
         if names is None or licence.valid_until is None:
             continue
-        values = {**names, "until": licence.valid_until.isoformat(), "days": (licence.valid_until - today).days}
+        values = {"until": licence.valid_until.isoformat(), "days": (licence.valid_until - today).days}
         for holder_id in holders.get(licence.id, ()):
-            for person_id in hearers.of_holder(session, holder_id):
-                notices.tell(session, person_id, KIND, now=now, link=f"/wallet/cards/{licence.id}", **values)
+            for hearer in hearers.of_holder(session, holder_id, now=now):
+                said = {**values, **hearer.told(names)}
+                notices.tell(session, hearer.person_id, KIND, now=now, link=hearer.link(f"/wallet/cards/{licence.id}"), **said)

@@ -20,6 +20,7 @@ from runtime.database import Base, transaction
 from runtime.events import Cursor, Event
 from runtime.languages import Text
 from wallet.holding import hearers
+from wallet.holding.hearers import Hearer
 
 READER = "holders"
 BATCH = 200
@@ -111,8 +112,8 @@ def tell(*, now: datetime) -> int:
         holders = hearers.holders_of(session, {UUID(event.object_id) for event in told})
         for event in told:
             for holder_id in holders.get(UUID(event.object_id), ()):
-                for person_id in hearers.of_holder(session, holder_id):
-                    _tell(session, person_id, event, now=now)
+                for hearer in hearers.of_holder(session, holder_id, now=now):
+                    _tell(session, hearer, event, now=now)
         if read:
             place.cursor_transaction, place.cursor_sequence = read[-1].transaction, read[-1].sequence
     return len(read)
@@ -128,7 +129,8 @@ def _place(session: Session) -> OutboxReader | None:
     return found
 
 
-def _tell(session: Session, person_id: UUID, event: Event, *, now: datetime) -> None:
+def _tell(session: Session, hearer: Hearer, event: Event, *, now: datetime) -> None:
     names = hearers.names_of(event.topic, event.detail["issuer"])
     if names is not None:
-        notices.tell(session, person_id, event.kind, now=now, link=f"/wallet/cards/{event.detail.get('successor', event.object_id)}", **names)
+        link = f"/wallet/cards/{event.detail.get('successor', event.object_id)}"
+        notices.tell(session, hearer.person_id, event.kind, now=now, link=hearer.link(link), **hearer.told(names))

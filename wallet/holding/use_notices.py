@@ -4,10 +4,8 @@ they want that told.
 What happened is read from the sealed ledger, by its positions, so that no check at a counter waits for a message.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -22,6 +20,7 @@ from runtime.database import transaction
 from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 from wallet.holding import hearers
+from wallet.holding.hearers import Hearer
 from wallet.holding.licence_notices import SHOW, OutboxReader
 
 READER = "uses"
@@ -93,18 +92,19 @@ def _place(session: Session, *, begin: int) -> OutboxReader | None:
 
 
 def _tell(session: Session, entries: list[LedgerEntry], *, now: datetime) -> None:
-    hearing: dict[UUID, list[UUID]] = {one: hearers.of_holder(session, one) for one in {entry.subject_id for entry in entries} if one is not None}
-    people = {person_id for found in hearing.values() for person_id in found}
+    holders = {entry.subject_id for entry in entries if entry.subject_id is not None}
+    hearing = {one: hearers.of_holder(session, one, now=now) for one in holders}
+    people = {hearer.person_id for found in hearing.values() for hearer in found}
     wanted = {kind: notice_choices.who_want(session, people, name) for kind, name in NAMES.items()}
     for entry in entries:
         kind = KINDS[entry.act]
         assert entry.subject_id is not None
-        _tell_each(session, (one for one in hearing[entry.subject_id] if one in wanted[kind]), kind, entry, now=now)
+        _tell_each(session, [one for one in hearing[entry.subject_id] if one.person_id in wanted[kind]], kind, entry, now=now)
 
 
-def _tell_each(session: Session, people: Iterable[UUID], kind: str, entry: LedgerEntry, *, now: datetime) -> None:
+def _tell_each(session: Session, people: list[Hearer], kind: str, entry: LedgerEntry, *, now: datetime) -> None:
     codes = entry.detail.get("types") or [entry.detail.get("type")]
     names = hearers.names_of(str(codes[0]), entry.actor.removeprefix("department:"))
     link = "/wallet/requests" if kind == ASKED else f"/wallet/history/receipts/{entry.object_id}"
-    for person_id in people if names is not None else ():
-        notices.tell(session, person_id, kind, now=now, link=link, **(names or {}))
+    for hearer in people if names is not None else ():
+        notices.tell(session, hearer.person_id, kind, now=now, link=hearer.link(link), **hearer.told(names or {}))

@@ -1,6 +1,7 @@
 """Acting for a child: a guardian shows a code and answers a request, each use says who acted, and the right ends when the child is of age."""
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.signin import notices
 from idp.subjects import guardians
 from idp.subjects.mandates import find_standing
 from idp.subjects.numbers import parse_number
@@ -23,6 +25,8 @@ from tests.wallet.verifying.openid4vp.wallets import asked
 from tests.world_people import BROWSER, Person, act_for, new_organisation, open_account, post_form, sign_in
 from tests.world_verifying import CAUSE, Counter, new_browser, new_token
 from tests.world_wallet import new_department
+from wallet.holding import hearers
+from wallet.holding.licence_notices import tell_holders
 from wallet.holding.masking import mask_name
 from wallet.holding.uses import uses_of
 from wallet.register.licences import Licence, china_date
@@ -202,6 +206,38 @@ def test_an_agent_of_an_organisation_is_named_to_its_representative(app: Flask) 
     assert post_form(client, f"/wallet/cards/{licence.id}/document", {"kind": "card"}, form_at="/wallet").status_code == 200
     assert f"由{mask_name(agent.name)}代办" in get(chief, "/wallet/history")
     assert "由您代办" in get(client, "/wallet/history")
+
+
+def heard(app: Flask, person_id: UUID) -> list[tuple[str, str]]:
+    with writing(app) as session:
+        return [(one.kind, one.body.zh) for one in notices.latest(session, person_id, limit=50) if one.kind.startswith("licence.")]
+
+
+def test_guardians_hear_of_a_child_s_licences_until_the_child_is_of_age(app: Flask) -> None:
+    home, grown = family(app, born=aged(9)), family(app, born=of_age_soon())
+    with writing(app) as session:
+        first, late = (guardians.guardians_of(session, one.child_id)[0] for one in (home, grown))
+        parent_id, other_id, ends = first.person_id, late.person_id, late.valid_until
+        assert [one.person_id for one in hearers.of_holder(session, grown.child_id, now=now())] == [other_id]
+        assert ends is not None
+        assert hearers.of_holder(session, grown.child_id, now=ends) == []
+    with app.app_context():
+        tell_holders()
+    licensed(app, home.child.number, "degree-certificate")
+    for _ in range(100):
+        with app.app_context():
+            tell_holders()
+        if found := [one for one in heard(app, parent_id) if "学位" in one[1]]:
+            break
+        time.sleep(0.3)
+    ((kind, body),) = found
+    assert kind == "licence.issued"
+    assert "（林**）" in body
+    assert home.child.name not in body
+    assert heard(app, home.child_id) == [], "who has no account hears nothing"
+    with writing(app) as session:
+        (told,) = hearers.of_holder(session, home.child_id, now=now())
+    assert told.link("/wallet/cards/x") == "/account/children"
 
 
 def test_the_number_of_a_child_is_in_no_page_that_says_for_whom_one_acts(home: Family) -> None:
