@@ -27,7 +27,7 @@ from runtime.clock import now
 from tests.batch_sending import peak_memory, send_batch
 
 PATH = "/api/v1/verifications:batch"
-SINGLE = Path("verify", "verify one presentation over HTTP", Budget(0.8), verify)
+SINGLE = Path("single", "verify one presentation over HTTP, in two statements", Budget(0.8), verify)
 GOAL = 0.75
 MIB = 1024 * 1024
 _keys = count()
