@@ -86,7 +86,6 @@ def test_two_answers_share_no_key_no_salt_and_no_digest(holder: Holder, signing:
     for _ in range(2):
         assert approve(client, opened(client, verifier.link(signing, query(doctype, FIELD))), licence).status_code == 303
     first, second = (raw(shown_in(form)) for form in verifier.received)
-    assert len(first) == len(second)
     signed = [cbor2.loads(one)["documents"][0]["issuerSigned"] for one in (first, second)]
     objects = [cbor2.loads(cbor2.loads(one["issuerAuth"][2]).value) for one in signed]
     assert objects[0]["deviceKeyInfo"] != objects[1]["deviceKeyInfo"]
