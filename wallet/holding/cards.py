@@ -40,6 +40,7 @@ LABELS_OF_EVERY_LICENCE = {
 }
 ANSWERS = frozenset({"over_18", "over_60", "holds", "represents"})
 A_YES_OR_NO = Text("是否答复（不含证照内容）", "A yes or no, without the licence")
+NOT_ISSUED_YET = Text("申请中的证照", "A licence applied for")
 LEFT_WALLET = Text(
     "此证照已{0}，不能再出示。如有疑问，请联系{1}。", "This licence is no longer in force ({0}) and cannot be shown. Ask {1} if in doubt."
 )

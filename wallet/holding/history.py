@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.signin.sessions import SignedIn
 from idp.subjects import directory
 from runtime.languages import Text
-from wallet.holding.cards import A_YES_OR_NO, ANSWERS, in_order, issuer_name, label_of, shown_name
+from wallet.holding.cards import A_YES_OR_NO, ANSWERS, NOT_ISSUED_YET, in_order, issuer_name, label_of, shown_name
 from wallet.holding.ratings import is_rated, scores_of
 from wallet.holding.uses import Use, Way, uses_of
 from wallet.issuing import pending
@@ -86,7 +86,7 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         acted=acted,
         fields=tuple(label_of(licence_type, name) for name in in_order(licence_type, use.fields)),
         licence_id=licence_id,
-        licence=licence_type.name if licence_type is not None else A_YES_OR_NO if ANSWERS.intersection(use.fields) else Text("证照", "Licence"),
+        licence=licence_type.name if licence_type is not None else A_YES_OR_NO if ANSWERS.intersection(use.fields) else NOT_ISSUED_YET,
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
         ratable=is_rated(use.way),

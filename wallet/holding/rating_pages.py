@@ -142,7 +142,7 @@ def _desk_page(form: AnswerForm, *, answering: UUID | None = None, status: int =
 
 def _type_name(code: str) -> Text:
     try:
-        return get_type(code).name if code else Text("申请中的证照", "A licence applied for")
+        return get_type(code).name if code else Text("是否答复或申请中的证照", "A yes or no, or a licence applied for")
     except LicenceTypeNotFound:
         return Text("证照", "Licence")
 

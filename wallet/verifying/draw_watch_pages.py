@@ -15,7 +15,7 @@ from wallet.register.callers import type_officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.departments import Action, DepartmentNotFound, get_department, types_under
 from wallet.verifying import draw_watch
-from wallet.verifying.draw_watch import PATTERNS, Drawn, Pattern
+from wallet.verifying.draw_watch import PATTERNS, Pattern
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 draw_watch_pages = Blueprint("draw_watch_pages", __name__, template_folder="templates")
@@ -33,11 +33,12 @@ def listed() -> str:
     """Show what the caller's departments drew, and the flags and the rates of the types that they supervise; to an operator, of all."""
     types = _types()
     with transaction() as session:
-        drawn = [(one, _type(one.type_code), _who(one)) for one in draw_watch.drawn_by(session, g.departments)]
+        drawn = [(one, _type(one.type_code), _who(one.system)) for one in draw_watch.drawn_by(session, g.departments)]
         own_flags = [(one, PATTERNS[Pattern(one.pattern)], _department(one.department or "")) for one in draw_watch.flags_of(session, g.departments)]
         flags = [(one, PATTERNS[Pattern(one.pattern)], [_type(code) for code in one.types]) for one in draw_watch.flags(session, types=types)]
         rates = [
-            (_department(code), system, _type(kind), *counts) for code, system, kind, *counts in draw_watch.rates(session, types=types, now=now())
+            (_department(code), _who(system), _type(kind), *counts)
+            for code, system, kind, *counts in draw_watch.rates(session, types=types, now=now())
         ]
     named = {one.department: _department(one.department) for one, _, _ in flags if one.department}
     return render_template(
@@ -48,6 +49,7 @@ def listed() -> str:
         supervises=types is None or bool(types),
         drawn=drawn,
         own_flags=own_flags,
+        who=_who,
         draws=any(types_under(department=one, action=Action.DRAW, now=now()) for one in g.departments[:1]),
         mine=g.departments[:1],
     )
@@ -64,13 +66,13 @@ def see(flag_id: UUID) -> AnyResponse:
     return redirect("/desk/draws", 303)
 
 
-def _who(one: Drawn) -> Text:
+def _who(system: str) -> Text:
     """Return who drew, in words: the caller, another officer, or a system by its name."""
-    if one.system == str(g.signed_in.subject_id):
+    if system == str(g.signed_in.subject_id):
         return Text("您", "You")
-    if UUID_TEXT.fullmatch(one.system):
-        return Text("窗口工作人员", "An officer")
-    return Text(one.system, one.system)
+    if UUID_TEXT.fullmatch(system):
+        return Text(f"窗口工作人员（{system[-4:]}）", f"An officer ({system[-4:]})")
+    return Text(system, system)
 
 
 def _types() -> set[str] | None:

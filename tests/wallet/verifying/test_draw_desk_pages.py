@@ -146,7 +146,7 @@ def test_a_department_sees_its_own_draws_and_what_was_flagged_of_them_and_no_oth
     own = page.split('id="drawn"')[1].split("</ul>")[0]
     assert own.count("<li>") == 2
     assert f'href="{at}"' in own
-    assert re.findall(r'class="long-code">([^<]+)<', own)[1] == "You"
+    assert re.findall(r"</strong> · ([^<]+)<", own)[1] == "You"
     assert "7 times, threshold 5" in page.split('id="own-flags"')[1].split("</ul>")[0]
     assert "supervises no type" in page
     assert counter.person.number not in page
