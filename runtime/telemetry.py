@@ -50,16 +50,27 @@ def _masked(value: Any) -> Any:
     return [_masked(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
+def _add_correlation_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say in each line which request it is of, if of any."""
+    if has_app_context() and (known := g.get("correlation_id")):
+        event["correlation_id"] = known
+    return event
+
+
+SHARED: list[structlog.typing.Processor] = [
+    _add_correlation_id,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+CHAIN: list[structlog.typing.Processor] = [*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+"""One list for as long as the process lives: loggers keep the one that they were first used with."""
+
+
 def configure_logging(level: str) -> None:
     """Send every log line, ours and the libraries', to standard error as one JSON object."""
-    shared: list[structlog.typing.Processor] = [
-        _add_correlation_id,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=CHAIN,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -71,7 +82,7 @@ def configure_logging(level: str) -> None:
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=rendered, foreign_pre_chain=shared))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=rendered, foreign_pre_chain=SHARED))
     handler.set_name("kabao")
     root = logging.getLogger()
     root.handlers = [kept for kept in root.handlers if kept.get_name() != "kabao"] + [handler]
@@ -120,13 +131,6 @@ def _write_answered(route: str, method: str, status: int, ms: float, correlation
     line = {"route": route, "method": method, "status": status, "ms": ms, "event": "answered", "correlation_id": _masked(correlation_id)}
     line |= {"level": "info", "logger": REQUEST_LOG.name, "timestamp": datetime.now(UTC)}
     sys.stderr.write(orjson.dumps(line, option=LINE).decode())
-
-
-def _add_correlation_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Say in each line which request it is of, if of any."""
-    if has_app_context() and (known := g.get("correlation_id")):
-        event["correlation_id"] = known
-    return event
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -44,6 +44,7 @@ WHOLE = KINDS_OF_ADDRESS | {
     "answers are encrypted to a key in jwks or jwks_uri": "加密返回内容须先填写公钥集或公钥集地址。",
     "not the one of all who have public subjects": "不能使用公共标识的分区。",
     "a whole number of seconds": "应为整数，单位为秒。",
+    "types that authorization_details_types_supported names": "只能填写元数据 authorization_details_types_supported 中列出的类型。",
     "message signing wants jwks or jwks_uri": "消息签名须填写公钥集或公钥集地址。",
     "not a key set of one to ten keys": "应为含1至10个公钥的公钥集。",
     "a key set of public keys is wanted": "公钥集里只能有公钥。",

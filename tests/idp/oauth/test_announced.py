@@ -26,6 +26,8 @@ from tests.idp.oauth.pushing import push, push_object, request_object
 from tests.world_clients import ISSUER, System, jwks_of, new_portal
 from tests.world_people import BROWSER
 from tests.world_proofs import Prover
+from tests.world_wallet import apply_catalogue
+from wallet.issuing.credential_details import OPENID_CREDENTIAL
 
 DOCUMENT = "/.well-known/openid-configuration"
 SIGNING = ("none", *(f"{kind}{size}" for kind in ("HS", "RS", "PS", "ES") for size in (256, 384, 512)), "ES256K", "EdDSA", "Ed25519", "Ed448")
@@ -115,6 +117,11 @@ def published(world: World, member: str) -> None:
 def _asks_for_grant(world: World, grant: str) -> bool:
     answer = world.http.post("/token", data={"grant_type": grant, **world.portal.proof()})
     return bool((answer.json or {})["error"] != "unsupported_grant_type")
+
+
+def _has_scope(world: World, scope: str) -> bool:
+    """Whether a client may have a scope, or may ask for what it stands for, as one does whose details are of that type."""
+    return world.registers(scopes=[scope]) or world.pushes(scope=scope)
 
 
 def _asks_for_level(world: World, acr: str) -> bool:
@@ -254,7 +261,7 @@ KNOCKS: dict[str, Knock] = {
             "pushed_authorization_request",
         )
     },
-    "scopes_supported": just(["address", "groups", "admin", "ssf"])(lambda world, one: world.registers(scopes=[one])),
+    "scopes_supported": just(["address", "groups", "admin", "ssf", "licence:none"])(_has_scope),
     "response_types_supported": just(["token", "id_token", "code id_token", "code token", "none", "vp_token"])(
         lambda world, one: world.pushes(response_type=one)
     ),
@@ -343,8 +350,10 @@ KNOCKS: dict[str, Knock] = {
 
 @pytest.fixture
 def world(app: Flask, client: FlaskClient) -> World:
+    with app.app_context():
+        apply_catalogue()
     with app.app_context(), transaction() as session:
-        portal = new_portal(session, scopes=PEOPLE)
+        portal = new_portal(session, scopes=PEOPLE, metadata={"authorization_details_types": [OPENID_CREDENTIAL]})
     return World(app, client, portal, dict(client.get(DOCUMENT).json or {}))
 
 
