@@ -41,8 +41,6 @@ def main() -> None:
 
 def _holder(chromium: Browser) -> str:
     page = _signed_in(chromium, people.LIN, width=1280, height=900, language="zh-CN")
-    page.goto(f"{HERE}/wallet")
-    page.screenshot(path=FOLDER / "wallet.png", clip={"x": 0, "y": 0, "width": 1280, "height": 860})
     code = _show(page)
     page.screenshot(path=FOLDER / "code.png")
     return code
@@ -59,26 +57,21 @@ def _officer(chromium: Browser, code: str) -> None:
 
 def _phone(chromium: Browser) -> None:
     page = _signed_in(chromium, people.LIN, width=360, height=740, language="en-GB")
-    page.goto(f"{HERE}/wallet")
-    page.screenshot(path=FOLDER / "wallet-phone.png")
     _show(page)
     page.screenshot(path=FOLDER / "code-phone.png")
 
 
 def _kept_and_lived(chromium: Browser) -> None:
-    """Show a life on record and a card, and what a phone has of them without a network."""
-    page = _signed_in(chromium, people.LIN, width=1280, height=900, language="zh-CN")
-    page.goto(f"{HERE}/wallet/timeline")
-    page.screenshot(path=FOLDER / "timeline.png", full_page=True)
-    _open_card(page)
-    page.screenshot(path=FOLDER / "card.png", full_page=True)
-    with Image.open(FOLDER / "card.png") as picture:
-        picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(FOLDER / "card.png", optimize=True)
-    page = _signed_in(chromium, people.LIN, width=360, height=740, language="en-GB")
-    page.goto(f"{HERE}/wallet/timeline")
-    page.screenshot(path=FOLDER / "timeline-phone.png")
-    _open_card(page)
-    page.screenshot(path=FOLDER / "card-phone.png")
+    """Show the cards, a life on record and a card in both languages at a desk and on a phone, and what a phone has of them without a network."""
+    for language, ending in (("zh-CN", "zh"), ("en-GB", "en")):
+        for width, height, kind in ((1280, 860, "desk"), (360, 740, "phone")):
+            page = _signed_in(chromium, people.LIN, width=width, height=height, language=language)
+            page.goto(f"{HERE}/wallet")
+            _take(page, f"wallet-{kind}-{ending}")
+            page.goto(f"{HERE}/wallet/timeline")
+            _take(page, f"timeline-{kind}-{ending}")
+            _open_card(page)
+            _take(page, f"card-{kind}-{ending}")
     page.goto(page.url.split("?")[0] + "/offline")
     page.click("#make-code")
     page.click("#keep-code")
@@ -86,6 +79,13 @@ def _kept_and_lived(chromium: Browser) -> None:
     page.goto(f"{HERE}/wallet/kept")
     page.locator("details:visible summary").click()
     page.screenshot(path=FOLDER / "kept-phone.png")
+
+
+def _take(page: Page, name: str) -> None:
+    """Take what a window shows, in as few colours as do."""
+    page.screenshot(path=FOLDER / f"{name}.png")
+    with Image.open(FOLDER / f"{name}.png") as picture:
+        picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def _account(chromium: Browser) -> None:
