@@ -7,6 +7,7 @@ Every process that is started here is in a process group of its own, and no othe
 import base64
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -249,10 +250,12 @@ def send(
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nothing listens on, below those from which connections outwards take theirs: one of them would keep a server from it."""
+    for port in random.sample(range(11_000, 20_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def kill_postgres(server: postgres.PostgresServer) -> None:

@@ -34,8 +34,8 @@ def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def three_free_ports() -> int:
-    """Return the first of three neighbouring ports that nothing listens on."""
-    for first in range(20_000 + os.getpid() % 20_000, 60_000, 3):
+    """Return the first of three neighbouring ports that nothing listens on, below those from which connections outwards take theirs."""
+    for first in range(20_000 + os.getpid() % 12_000, 32_700, 3):
         with socket.socket() as one, socket.socket() as two, socket.socket() as three:
             try:
                 for offset, each in enumerate((one, two, three)):
