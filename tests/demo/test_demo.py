@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +49,14 @@ def three_free_ports() -> int:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(holds: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.2)
 
 
 def postgres_of(folder: Path) -> list[int]:
@@ -133,13 +141,10 @@ def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again_whatever_
     try:
         with running(folder, port, end=signal.SIGKILL):
             assert postgres_of(folder)
-        deadline = time.monotonic() + 20
-        while any(listens(port + offset) for offset in range(3)):
-            assert time.monotonic() < deadline, "the service or a portal outlives the demo"
-            time.sleep(0.2)
+        until(lambda: not any(listens(port + offset) for offset in range(3)), "the service or a portal outlives the demo")
         with running(folder, port):
             pass
-        assert not postgres_of(folder)
+        until(lambda: not postgres_of(folder), "PostgreSQL outlives the demo")
     finally:
         assert run("demo", "--forget", "--folder", str(folder)).returncode == 0
 

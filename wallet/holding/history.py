@@ -86,12 +86,20 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         acted=acted,
         fields=tuple(label_of(licence_type, name) for name in in_order(licence_type, use.fields)),
         licence_id=licence_id,
-        licence=licence_type.name if licence_type is not None else A_YES_OR_NO if ANSWERS.intersection(use.fields) else NOT_ISSUED_YET,
+        licence=_named(use, licence_type, is_issued=licence_id is not None),
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
         ratable=is_rated(use.way),
         score=score,
     )
+
+
+def _named(use: Use, licence_type: LicenceType | None, *, is_issued: bool) -> Text:
+    """Return what was looked at: a licence, one that is not issued yet, or no licence but an answer."""
+    if licence_type is None:
+        return A_YES_OR_NO if ANSWERS.intersection(use.fields) else NOT_ISSUED_YET
+    name = licence_type.name
+    return name if is_issued else Text(f"{name.zh}（申请）", f"{name.en} (applied for)")
 
 
 def _acted(session: Session, uses: list[Use], viewer: SignedIn) -> dict[UUID | None, Text]:
