@@ -76,19 +76,26 @@ def _connect(server: PostgresServer) -> psycopg.Connection:
 def _forget_the_dead(folder: Path) -> None:
     """Take killed processes off the list of those that use a server, for which it would never stop, and a killed server's mark away.
 
-    After a restart of the machine the number in that mark may be another program's.
+    Their numbers may be another program's by now: after a restart of the machine, or where many processes come and go.
     """
     users, mark = folder / ".handle_pids.json", folder / "postmaster.pid"
     with PostgresServer._lock:  # others write the list, too
         try:
             listed = json.loads(users.read_text() or "[]")
-            users.write_text(json.dumps([number for number in listed if psutil.pid_exists(number)]))
+            users.write_text(json.dumps([number for number in listed if _is_python(number)]))
         except FileNotFoundError:
             pass
         except ValueError:
             users.unlink()
         if mark.exists() and not _is_postgres(mark.read_text().partition("\n")[0]):
             mark.unlink()
+
+
+def _is_python(number: int) -> bool:
+    try:
+        return Path(psutil.Process(number).exe()).name.startswith("python")
+    except psutil.Error:
+        return False
 
 
 def _is_postgres(number: str) -> bool:

@@ -46,9 +46,15 @@ def three_free_ports() -> int:
     raise AssertionError("no three ports are free")
 
 
-def listens(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server may have the port: one that is ending listens no more, and holds it while its last connections last."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def until(holds: Callable[[], bool], otherwise: str) -> None:
@@ -141,7 +147,7 @@ def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again_whatever_
     try:
         with running(folder, port, end=signal.SIGKILL):
             assert postgres_of(folder)
-        until(lambda: not any(listens(port + offset) for offset in range(3)), "the service or a portal outlives the demo")
+        until(lambda: all(is_free(port + offset) for offset in range(3)), "the service or a portal outlives the demo")
         with running(folder, port):
             pass
         until(lambda: not postgres_of(folder), "PostgreSQL outlives the demo")
