@@ -39,10 +39,14 @@ class WantedSchema(Schema):
         metadata={"description": "Fields that the holder may leave out.", "example": ["first_issued_on"]},
     )
     formats = fields.List(
-        fields.String(validate=validate.OneOf(["dc+sd-jwt", "mso_mdoc"])),
+        fields.String(validate=validate.OneOf(["dc+sd-jwt", "mso_mdoc", "jwt_vc_json"])),
         load_default=lambda: ["dc+sd-jwt"],
-        validate=[validate.Length(1, 2), validate.ContainsNoneOf([])],
-        metadata={"description": "The forms that will do, the one preferred first.", "example": ["dc+sd-jwt"]},
+        validate=[validate.Length(1, 3), validate.ContainsNoneOf([])],
+        metadata={
+            "description": "The forms that will do, the one preferred first. `jwt_vc_json`, a W3C credential, shows the whole licence, so it is "
+            "asked for last wherever it stands; the result has only what was asked for all the same.",
+            "example": ["dc+sd-jwt"],
+        },
     )
     multiple = fields.Boolean(
         load_default=False,

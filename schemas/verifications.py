@@ -51,8 +51,8 @@ class VerificationRequestSchema(Schema):
         validate=[validate.Length(1, LONGEST), readable],
         metadata={
             "description": "What was shown, as text: the content of a QR code (dynamic, or `KBL1:…` for offline use), an SD-JWT VC with or without "
-            "key binding, a W3C credential as JWT, or an mdoc (`DeviceResponse` or `IssuerSigned`) in base64url. One of `presented`, `file` and "
-            "`licence` is needed.",
+            "key binding, a W3C credential as JWT, alone or in a presentation (`vp`), or an mdoc (`DeviceResponse` or `IssuerSigned`) in base64url. "
+            "One of `presented`, `file` and `licence` is needed.",
             "example": "KABAO1:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
         },
     )

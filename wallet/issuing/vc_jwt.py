@@ -14,11 +14,11 @@ from wallet.issuing.contents import Content
 from wallet.issuing.copy_marks import Marking
 from wallet.issuing.status_lists import Place
 from wallet.issuing.times import Times
+from wallet.issuing.w3c_types import SUBJECT, VERIFIABLE, type_of
 
 FORMAT, TYPE, CONTENT_TYPE = "vc+jwt", "vc+jwt", "vc"
 FORMAT_1_1, TYPE_1_1 = "jwt_vc_json", "JWT"
 CONTEXT, CONTEXT_1_1 = "https://www.w3.org/ns/credentials/v2", "https://www.w3.org/2018/credentials/v1"
-VERIFIABLE = "VerifiableCredential"
 
 
 def make(settings: Settings, content: Content, *, holder_key: dict[str, Any] | None, place: Place, now: datetime) -> str:
@@ -64,21 +64,25 @@ def make_1_1(settings: Settings, content: Content, *, holder_key: dict[str, Any]
     """Return a credential of the data model 1.1, in the claim `vc` (its section 6.3.1); raises KeyNotReady."""
     signer = ring.signer(certificates.department_use(content.department))
     moments = times.passing(content, chain=signer.chain, lifetime=settings.credential_lifetime, now=now)
-    credential = {
-        "@context": [CONTEXT_1_1],
-        "type": types_of(content.licence_type.slug),
-        "issuer": content.issuer,
-        "issuanceDate": _written(moments.begins_at),
-        **({"expirationDate": _written(moments.ends_at)} if moments.ends_at else {}),
-        "credentialSubject": subject_of(content),
-        "credentialSchema": {"id": f"{content.vct}/schema", "type": "JsonSchemaValidator2018"},
-    }
+    ends = {"expirationDate": _written(moments.ends_at)} if moments.ends_at else {}
+    credential = {**said_1_1(content), "issuanceDate": _written(moments.begins_at), **ends}
     return signer.sign({"vc": credential, **_claims(settings, content, moments, holder_key, place)}, typ=TYPE_1_1)
 
 
+def said_1_1(content: Content) -> dict[str, Any]:
+    """Return what such a credential says, whenever it is made: all but its dates."""
+    return {
+        "@context": [CONTEXT_1_1],
+        "type": types_of(content.licence_type.slug),
+        "issuer": content.issuer,
+        SUBJECT: subject_of(content),
+        "credentialSchema": {"id": f"{content.vct}/schema", "type": "JsonSchemaValidator2018"},
+    }
+
+
 def types_of(slug: str) -> list[str]:
-    """Return the `type` of a credential: `driving-licence` is a DrivingLicence."""
-    return [VERIFIABLE, "".join(part.capitalize() for part in slug.split("-"))]
+    """Return the `type` of a credential."""
+    return [VERIFIABLE, type_of(slug)]
 
 
 def subject_of(content: Content) -> dict[str, Any]:

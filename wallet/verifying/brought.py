@@ -8,7 +8,7 @@ from wallet.verifying.compact_reading import ChainsOf, CompactPresentation, is_c
 from wallet.verifying.mdoc_reading import read_mdoc
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
-from wallet.verifying.vc_jwt_reading import VcJwtPresentation
+from wallet.verifying.vp_jwt_reading import read_jwt
 
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 LONGEST_CODE = 200
@@ -36,7 +36,7 @@ def read_text(unverified: str, *, chains_of: ChainsOf, transcript: bytes | None 
     if is_compact(unverified):
         return CompactPresentation(unverified, chains_of=chains_of)
     if sd_jwt.is_compact_jws(unverified):
-        return VcJwtPresentation(unverified)
+        return read_jwt(unverified)
     if not BASE64URL.fullmatch(unverified):
         raise NotBrought("of no form that is known")
     try:

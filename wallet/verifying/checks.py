@@ -302,7 +302,7 @@ def holder_binding(case: Case) -> Result:
     _require(_read(case.shown.is_bound_rightly, Reason.BAD_BINDING), Reason.BAD_BINDING)
     present = case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()
-    _require(case.shown.is_made_between(oldest, newest), Reason.STALE_BINDING)
+    _require(case.shown.is_made_between(oldest, newest) and not case.shown.is_over(present), Reason.STALE_BINDING)
     _require(case.expected.subject is None or is_same(case.claims.get("sub"), case.expected.subject), Reason.OTHER_HOLDER)
     return Result.PASSED
 

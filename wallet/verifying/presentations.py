@@ -101,6 +101,10 @@ class Presentation(ABC):
         """Whether the holder's proof says that it was made in that time."""
         return False
 
+    def is_over(self, present: float) -> bool:
+        """Whether the holder's proof says of itself that its time is past; False of a form that never says so."""
+        return False
+
     def is_for(self, audience: str | None) -> bool:
         """Whether the holder's proof was made for an audience; never for None."""
         return False
@@ -142,9 +146,9 @@ def chain_of(header: dict[str, Any]) -> list[str]:
 
 
 def is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bool:
-    """Tell whether a compact JWS, whose header was read, was signed with the key by that key's own algorithm."""
-    suite = suites.suite_of(key)
-    if header.get("alg") != suite.name:
+    """Tell whether a compact JWS, whose header was read, was signed with the key by that key's own algorithm, of Ed25519 by either of its names."""
+    suite, alg = suites.suite_of(key), header.get("alg")
+    if alg != suite.name and not (suite is suites.EDDSA and alg == suites.ED25519.name):
         return False
     signed, _, encoded = compact.rpartition(".")
     try:

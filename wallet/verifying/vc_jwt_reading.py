@@ -1,6 +1,7 @@
 """W3C credentials as a JWT, of the data model 2.0 (`vc+jwt`) or 1.1 (`vc` in a `JWT`), before the checks. Pure.
 
-Nothing in them is hidden and nobody's proof comes along: they tell that an issuer said this, not who shows it.
+Nothing in them is hidden and nobody's proof comes along: they tell that an issuer said this, not who shows it. That a presentation around one
+tells (`vp_jwt_reading`).
 """
 
 from contextlib import suppress
@@ -8,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from keys import suites
-from wallet.issuing import copy_marks, sd_jwt
+from wallet.issuing import copy_marks, sd_jwt, w3c_types
 from wallet.issuing.copy_marks import Marking
 from wallet.verifying.presentations import Presentation, chain_of, is_signed, read_object
 
@@ -77,9 +78,9 @@ class VcJwtPresentation(Presentation):
 
     @property
     def types(self) -> frozenset[str]:
-        """The types of the credential."""
+        """The types of the credential, as a query may name them."""
         found = self.credential.get("type")
-        return frozenset(one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str))
+        return w3c_types.expanded(one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str))
 
     @property
     def queried(self) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import cbor2
 from cryptography import x509
 
 from keys import cose, suites
-from tests.wallet.verifying.presented import ISSUER, NOW, VCT, encode, key, leaf, sign, without_none
+from tests.wallet.verifying.presented import EXPECTED, ISSUER, NOW, VCT, encode, key, leaf, sign, without_none
 from wallet.issuing import compact_text, mdoc
 from wallet.verifying.compact_reading import CompactPresentation
 from wallet.verifying.mdoc_reading import read_device_response, read_issuer_signed
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
+from wallet.verifying.vp_jwt_reading import read_jwt
 
 DOCTYPE = "1.2.156.3005.2.11100000000013127D011"
 DEPARTMENT = ISSUER.rpartition("/")[2]
@@ -24,6 +25,7 @@ STATUS = {"status_list": {"idx": 7, "uri": "https://kabao.example/status/1"}}
 IDENTIFIER = "1.2.156.3005.2.test"
 TRANSCRIPT = cbor2.dumps([None, None, ["a handover", "n-0S6_WzA2Mj"]])
 TIME = int(NOW.timestamp())
+BOUND = {"cnf": {"jwk": suites.public_jwk(key("holder").public_key())}}
 ELEMENTS = {"licence_identifier": IDENTIFIER, "holder_name": "欧阳试", "birth_date": cbor2.CBORTag(1004, "1990-05-18")}
 
 
@@ -135,6 +137,29 @@ class VcJwt:
     def shown(self) -> Presentation:
         """Return it as the checks take it."""
         return VcJwtPresentation(self.text())
+
+
+@dataclass
+class VpJwt:
+    """A W3C presentation in the making, around a credential that is bound to the holder; `credentials` are in it in that one's place."""
+
+    credential: VcJwt = field(default_factory=lambda: VcJwt(is_1_1=True, claims=BOUND))
+    credentials: Any = None
+    bound_by: str = "holder"
+    header: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    vp: dict[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Sign it; a member whose value is None is left out."""
+        held = [self.credential.text()] if self.credentials is None else self.credentials
+        vp = without_none({"type": ["VerifiablePresentation"], "verifiableCredential": held, **self.vp})
+        bound = {"iat": TIME, "aud": EXPECTED.audience, "nonce": EXPECTED.nonce, "vp": vp}
+        return sign(without_none({**bound, **self.claims}), self.bound_by, {"typ": "JWT", **self.header})
+
+    def shown(self) -> Presentation:
+        """Return it as the checks take it."""
+        return read_jwt(self.text())
 
 
 @dataclass

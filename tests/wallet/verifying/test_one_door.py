@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import cbor2
+import jwt
 import pytest
 import segno
 from flask import current_app
@@ -74,6 +75,19 @@ def test_a_form_that_binds_nobody_is_verified_where_no_binding_is_asked_for(coun
     assert answer.json["licence"]["identifier"] == counter.licence.identifier
     bound = counter.verify(presented)
     assert (failed(bound), bound.json["conclusion"], bound.json["fields"]) == ([("holder_binding", "not_bound")], "not_shown_by_holder", {})
+
+
+def test_a_w3c_credential_is_verified_in_a_presentation_by_its_holder(counter: Counter) -> None:
+    key, jwk = new_key()
+    vp = {"type": ["VerifiablePresentation"], "verifiableCredential": [made(counter, "jwt_vc_json", holder_key=jwk)]}
+    bound = {"iat": int(now().timestamp()), "aud": "https://hall.example", "nonce": "n-0S6_WzA2Mj", "vp": vp}
+    presented = jwt.encode(bound, key, algorithm="ES256")
+    answer = counter.verify(presented, audience="https://hall.example", nonce="n-0S6_WzA2Mj")
+    assert (answer.json["verdict"], failed(answer)) == ("valid", []), answer.json
+    assert answer.json["fields"]["holder_name"] == counter.person.name
+    assert failed(counter.verify(presented, audience="https://hall.example", nonce="n-1S6_WzA2Mj")) == [("nonce", "wrong_nonce")]
+    assert failed(counter.verify(presented, nonce="n-0S6_WzA2Mj")) == [("audience", "wrong_audience")]
+    assert failed(counter.verify(presented, **UNBOUND)) == [("holder_binding", "unexpected_binding")]
 
 
 def test_a_mobile_document_is_verified_alone_or_with_its_device(counter: Counter) -> None:

@@ -18,7 +18,7 @@ from wallet.verifying.openid4vp import acts, references
 from wallet.verifying.openid4vp.requests import PresentationRequest
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
-from wallet.verifying.vc_jwt_reading import VcJwtPresentation
+from wallet.verifying.vp_jwt_reading import read_jwt
 
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -28,7 +28,7 @@ def read(unverified: str, form: str, *, transcript: bytes) -> Presentation:
     if form == SD_JWT_VC:
         return SdJwtPresentation(unverified)
     if form != MDOC:
-        return VcJwtPresentation(unverified)
+        return read_jwt(unverified)
     try:
         if not BASE64URL.fullmatch(unverified):
             raise ValueError("not base64url")

@@ -1,7 +1,8 @@
 """What is asked for, in words of DCQL: licences by their type and fields, a yes or no, or a query as it stands. OpenID4VP 1.0 section 6.
 
 A licence's identifier is always asked for: without it nobody can tell how the licence stands. Fields that may be left out make combinations, the
-fullest first, of which a wallet shows the first that its holder agrees to.
+fullest first, of which a wallet shows the first that its holder agrees to. A W3C credential shows all of a licence or nothing, so of several forms it
+is the last that will do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from idp.subjects.numbers import NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.issuing import formats
+from wallet.issuing import formats, w3c_types
 from wallet.issuing.contents import type_uri
 from wallet.presenting.dcql import CredentialQuery, MalformedQuery, Query, read_query
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
@@ -23,7 +24,6 @@ from wallet.register.definitions import LicenceType
 
 IDENTIFIER = "licence_identifier"
 OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", IDENTIFIER, "licence_valid_from", "licence_valid_until")
-FORMATS = (SD_JWT_VC, MDOC)
 MOST_OPTIONAL = 4
 
 
@@ -36,7 +36,6 @@ class QueryRefused(Refusal):
 NOT_DCQL = Text("不是有效的DCQL查询。", "It is no valid DCQL query.")
 NO_FIELD = Text("此类证照没有所请求的项目。", "Licences of this type have no such field.")
 NO_TYPE = Text("请写明本系统已有的证照类型。", "Name types of licence that are known here.")
-NO_BINDING = Text("该格式不能证明由持证人本人出示。", "In this form a wallet cannot prove that its holder shows it.")
 NO_ORGANISATION = Text("请写明单位的统一社会信用代码。", "Name an organisation by its credit code.")
 TWICE = Text("同一项目不能请求两次。", "A field is asked for twice.")
 
@@ -78,11 +77,9 @@ def compose(settings: Settings, wanted: Sequence[Wanted], answers: Sequence[Want
         licence_type = _type(one.type, f"credentials.{place}.type")
         types.append(licence_type.code)
         _check_fields(licence_type, one, f"credentials.{place}")
-        names = [
-            (f"{licence_type.slug}-{place + 1}" + (f"-{form.partition('_')[2] or 'sd'}" if len(one.formats) > 1 else ""))[-64:]
-            for form in one.formats
-        ]
-        credentials += [_credential(settings, licence_type, one, form, name) for form, name in zip(one.formats, names, strict=True)]
+        forms = sorted(dict.fromkeys(one.formats), key=lambda form: form == VC_JWT)
+        names = [(f"{licence_type.slug}-{place + 1}" + (f"-{form.partition('_')[2] or 'sd'}" if len(forms) > 1 else ""))[-64:] for form in forms]
+        credentials += [_credential(settings, licence_type, one, form, name) for form, name in zip(forms, names, strict=True)]
         sets.append({"options": [[name] for name in names]})
     alternatives = {"credential_sets": sets} if len(credentials) > len(wanted) else {}
     for place, answer in enumerate(answers):
@@ -105,8 +102,6 @@ def read(settings: Settings, unverified: Mapping[str, Any]) -> Asked:
         at = f"dcql_query.credentials.{place}"
         if len({claim.path for claim in one.claims}) != len(one.claims):
             raise QueryRefused("twice", field=f"{at}.claims", shown=TWICE)
-        if one.format == VC_JWT and one.binding:
-            raise QueryRefused("cannot be bound", field=f"{at}.format", shown=NO_BINDING)
         types += _types_of(settings, one, at)
     return Asked(dict(unverified), query, list(dict.fromkeys(types)))
 
@@ -130,7 +125,7 @@ def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]
 
 def names_of(settings: Settings, licence_type: LicenceType) -> tuple[str, ...]:
     """Return what credentials of a type call it: its address, its document name, its W3C type."""
-    return type_uri(settings, licence_type), licence_type.doctype, "".join(part.capitalize() for part in licence_type.slug.split("-"))
+    return type_uri(settings, licence_type), licence_type.doctype, w3c_types.type_of(licence_type.slug)
 
 
 def _question(wanted: WantedAnswer, at: str) -> Question:
@@ -173,12 +168,13 @@ def _check_fields(licence_type: LicenceType, wanted: Wanted, at: str) -> None:
 
 
 def _credential(settings: Settings, licence_type: LicenceType, wanted: Wanted, form: str, name: str) -> dict[str, Any]:
-    is_mdoc = form == MDOC
-    meta = {"doctype_value": licence_type.doctype} if is_mdoc else {"vct_values": [type_uri(settings, licence_type)]}
+    vct, doctype, w3c_type = names_of(settings, licence_type)
+    meta = {SD_JWT_VC: {"vct_values": [vct]}, MDOC: {"doctype_value": doctype}, VC_JWT: {"type_values": [[w3c_type]]}}[form]
+    above = {MDOC: [doctype], VC_JWT: [w3c_types.SUBJECT]}.get(form, [])
     needed = list(dict.fromkeys([IDENTIFIER, *wanted.fields]))
     optional = [one for one in wanted.optional if one != IDENTIFIER]
-    kept = {"intent_to_retain": True} if is_mdoc else {}
-    claims = [{"id": one, "path": [licence_type.doctype, one] if is_mdoc else [one], **kept} for one in (*needed, *optional)]
+    kept = {"intent_to_retain": True} if form == MDOC else {}
+    claims = [{"id": one, "path": [*above, one], **kept} for one in (*needed, *optional)]
     choices = {"claim_sets": [[*needed, *some] for some in _some_of(optional)]} if optional else {}
     several = {"multiple": True} if wanted.multiple else {}
     return {"id": name, "format": form, "meta": meta, "claims": claims, **choices, **several}

@@ -119,7 +119,7 @@ def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown:
     """Return a finding that tells of what was asked for and nothing else, and of the act that was confirmed with it."""
     is_valid = finding.verdict == VALID
     fields = presented.fields_of(shown, wanted, left_out=frozenset({IDENTIFIER})) if is_valid else {}
-    more: dict[str, Any] = {"request": str(answer.row.id), "asked_on": answer.terms.basis}
+    more: dict[str, Any] = {"request": str(answer.row.id), "asked_on": answer.terms.basis, "format": wanted.format}
     if is_valid and confirming:
         more["confirmed"] = [{"text": acts.text_of(one), "sha-256": presented.digest_of(one)} for one in confirming]
     return replace(finding, answer={**finding.answer, "fields": fields}, more=more)

@@ -10,7 +10,7 @@ from cryptography import x509
 from flask import Flask
 
 from keys import certificates, paths, suites
-from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, VC_JWT, Wallet, asked, encoded, fetch_licence
+from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, VC_JWT, Wallet, ask, asked, encoded, fetch_licence
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, Counter
 from wallet.presenting.handovers import transcript
@@ -27,7 +27,7 @@ def read(counter: Counter, request_id: str, **query: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
-@pytest.mark.parametrize("form", [SD_JWT, MDOC])
+@pytest.mark.parametrize("form", [SD_JWT, MDOC, VC_JWT])
 def test_a_wallet_elsewhere_shows_what_was_asked_for_and_the_department_has_a_receipt(app: Flask, counter: Counter, form: str, mode: str) -> None:
     wallet = Wallet(app, fetch_licence(app, counter.licence, form))
     made = asked(counter, credentials=[{"type": "driving-licence", "fields": ["vehicle_class"], "formats": [form]}], response_mode=mode)
@@ -48,6 +48,7 @@ def test_a_wallet_elsewhere_shows_what_was_asked_for_and_the_department_has_a_re
     assert "asked" in [check["check"] for check in one["checks"]]
     receipt = counter.client.get(f"/api/v1/receipts/{one['receipt']['id']}", headers=bearer(counter.token))
     assert receipt.status_code == 200
+    assert jwt.decode(one["receipt"]["jws"], options={"verify_signature": False})["format"] == form
 
 
 def test_a_request_object_is_signed_by_the_department_and_says_who_asks_for_what_and_why(counter: Counter, wallet: Wallet) -> None:
@@ -182,6 +183,36 @@ def test_on_one_device_the_result_waits_for_the_code_that_comes_back_with_the_br
         found = read(counter, made["id"], **wrong)
         assert (found["state"], found["needs_response_code"], found["result"]) == ("answered", True, None)
     assert read(counter, made["id"], response_code=code)["result"]["verdict"] == "valid"
+
+
+def test_a_w3c_credential_is_asked_for_last_whatever_the_order_and_no_form_twice(app: Flask, counter: Counter) -> None:
+    made = asked(counter, credentials=[{"type": "driving-licence", "fields": ["vehicle_class"], "formats": [VC_JWT, SD_JWT, VC_JWT]}])
+    query = Wallet(app, fetch_licence(app, counter.licence)).get(made["link"]).payload["dcql_query"]
+    assert [one["format"] for one in query["credentials"]] == [SD_JWT, VC_JWT]
+    assert [names for (names,) in query["credential_sets"][0]["options"]] == [one["id"] for one in query["credentials"]]
+    w3c = query["credentials"][1]
+    assert w3c["meta"] == {"type_values": [["DrivingLicence"]]}
+    assert [one["path"] for one in w3c["claims"]] == [["credentialSubject", "licence_identifier"], ["credentialSubject", "vehicle_class"]]
+
+
+def test_a_query_for_a_w3c_presentation_may_name_its_type_by_iri(app: Flask, counter: Counter) -> None:
+    wallet = Wallet(app, fetch_licence(app, counter.licence, VC_JWT))
+    meta = {"type_values": [["Another"], ["https://www.w3.org/2018/credentials#VerifiableCredential", "DrivingLicence"]]}
+    refused = ask(counter, dcql_query={"credentials": [{"id": "w3c", "format": VC_JWT, "meta": meta}]})
+    assert (refused.status_code, refused.get_json()["field"]) == (422, "dcql_query.credentials.0.meta"), "every type must be known here"
+    meta["type_values"].pop(0)
+    claims = [{"path": ["credentialSubject", "vehicle_class"]}, {"path": ["credentialSubject", "licence_identifier"]}]
+    made = asked(counter, dcql_query={"credentials": [{"id": "w3c", "format": VC_JWT, "meta": meta, "claims": claims}]})
+    got = wallet.get(made["link"])
+    wallet.answer(got, {"w3c": [wallet.present(got, ())]})
+    result = read(counter, made["id"])["result"]
+    assert (result["verdict"], result["presentations"][0]["fields"]) == ("valid", {"vehicle_class": "C1"})
+
+
+def test_an_act_is_never_confirmed_by_a_w3c_credential(counter: Counter) -> None:
+    wanted = [{"type": "driving-licence", "formats": [VC_JWT]}]
+    refused = ask(counter, credentials=wanted, confirm="同意")
+    assert (refused.status_code, refused.get_json()["field"]) == (422, "confirm")
 
 
 def test_a_w3c_credential_will_do_where_no_proof_of_its_holder_is_asked_for(app: Flask, counter: Counter) -> None:

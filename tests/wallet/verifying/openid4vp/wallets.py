@@ -99,7 +99,25 @@ class Wallet:
 
     def present(self, got: Got, fields: tuple[str, ...]) -> str:
         """Return the presentation of the licence with some fields, bound to a request."""
-        return self.present_mdoc(got, fields) if isinstance(self.held.credential, bytes) else self.present_sd_jwt(got, fields)
+        if isinstance(self.held.credential, bytes):
+            return self.present_mdoc(got, fields)
+        return self.present_sd_jwt(got, fields) if "~" in self.held.credential else self.present_w3c(got)
+
+    def present_w3c(self, got: Got) -> str:
+        """Return a presentation of the whole credential (OpenID4VP 1.0 appendix B.1.3.1.5); of a W3C credential nothing can be kept back."""
+        vp = {"@context": ["https://www.w3.org/2018/credentials/v1"], "type": ["VerifiablePresentation"]}
+        made_at = int(now().timestamp())
+        payload = {
+            "iat": made_at,
+            "nbf": made_at,
+            "exp": made_at + 60,
+            "aud": got.payload["client_id"],
+            "nonce": got.payload["nonce"],
+            "vp": {**vp, "verifiableCredential": [self.held.credential]},
+            **self.binding,
+        }
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode(payload, self.held.key, algorithm=suites.suite_of(self.held.key).name)
 
     def present_sd_jwt(self, got: Got, fields: tuple[str, ...]) -> str:
         parts = sd_jwt.parse(str(self.held.credential))
