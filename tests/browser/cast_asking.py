@@ -39,14 +39,18 @@ def ask_wallets(app: Flask, browser: Browser, licence_id: UUID) -> dict[str, str
 
 
 def ask_holder(app: Flask, owner_id: UUID, licence_id: UUID) -> dict[str, str]:
-    """Let a department and a stranger have asked the owner for a licence, and the department for a yes or no."""
+    """Let a department and a stranger have asked the owner for a licence, and the department for a yes or no, and for a form that hides nothing."""
     settings, at = app.extensions["kabao_settings"], {}
     with app.app_context(), transaction() as session:
         query = sd_jwt_query("", "vehicle_class", "first_issued", optional=("file_number",), meta={})
         yes = sd_jwt_query("urn:kabao:answer:over_18", "over_18")
         viewer = SignedIn(new_id(), owner_id, None, now(), ["pwd"])
         ours, stranger = of_department(get_licence(session, licence_id).issuer_code), of_stranger()
-        for word, key, about in (("asked", ours, query), ("asked by a stranger", stranger, query), ("asked for a yes", ours, yes)):
+        whole = {"id": "licence", "format": "jwt_vc_json", "meta": {"type_values": [["DrivingLicence"]]}}
+        whole |= {"claims": [{"path": ["credentialSubject", "vehicle_class"]}]}
+        requests = {"asked": (ours, query), "asked by a stranger": (stranger, query), "asked for a yes": (ours, yes)}
+        requests["asked for the whole"] = (ours, {"credentials": [whole]})
+        for word, (key, about) in requests.items():
             text = key.sign(Asking(443).payload(about, client_id=key.by_hash))
             read = request_objects.read(text, expected=Expected(key.by_hash, settings.public_url, now(), plain_http=True))
             at[word] = f"/wallet/requests/{asked.open_request(session, text, read, viewer=viewer, now=now())}"

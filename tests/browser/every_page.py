@@ -207,6 +207,7 @@ STOPS = [
     *_stop("answer_pages.show", "owner", "asked"),
     *_stop("answer_pages.show", "owner", "asked by a stranger"),
     *_stop("answer_pages.show", "owner", "asked for a yes"),
+    *_stop("answer_pages.show", "owner", "asked for the whole"),
     *_stop("show.choose", "owner", "card:/show"),
     *_stop("show.show_code", "owner", "card:/show", "#make-code"),
     *_stop("desk.show", "officer", "/desk"),

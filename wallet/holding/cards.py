@@ -31,6 +31,8 @@ LABELS_OF_EVERY_LICENCE = {
     HOLDER_NUMBER: Text("持证人号码", "Holder's number"),
     LICENCE_NUMBER: Text("证照编号", "Licence number"),
     "licence_identifier": Text("证照标识", "Licence identifier"),
+    "licence_valid_from": Text("有效期起", "Valid from"),
+    "licence_valid_until": Text("有效期至", "Valid until"),
     "over_18": Text("是否已满18周岁", "Whether over 18"),
     "over_60": Text("是否已满60周岁", "Whether over 60"),
     "holds": Text("是否持有有效的此类证照", "Whether they hold a valid licence of this kind"),

@@ -24,6 +24,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.holding import cards
+from wallet.issuing import formats
 from wallet.issuing.oid4vci import elsewhere, offers, taking_back
 from wallet.issuing.oid4vci.elsewhere import Keeping
 from wallet.issuing.oid4vci.offers import CredentialOffer, OfferNotFound
@@ -32,11 +33,6 @@ offer_pages = Blueprint("offer_pages", __name__, template_folder="templates")
 KEPT = "credential_offer"
 WAITING, TAKEN, OVER = "waiting", "taken", "over"
 UNKNOWN = Text("未登记的卡包应用", "A wallet that is not registered")
-FORMS = {
-    "dc+sd-jwt": Text("可选择披露的凭证（SD-JWT VC）", "selective disclosure (SD-JWT VC)"),
-    "mso_mdoc": Text("移动文档（mdoc）", "mobile document (mdoc)"),
-    "jwt_vc_json": Text("W3C凭证", "W3C credential"),
-}
 
 
 class CardNotOffered(Refusal):
@@ -130,7 +126,7 @@ def take_back(licence_id: UUID) -> AnyResponse:
 
 def _keepers(session: Session, licence_id: UUID) -> list[Keeper]:
     found = elsewhere.keepings_of(session, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=now())
-    return [Keeper(one, name_of_wallet(one.client_id), tuple(FORMS.get(form, Text(form, form)) for form in one.formats)) for one in found]
+    return [Keeper(one, name_of_wallet(one.client_id), tuple(formats.WORDS.get(form, Text(form, form)) for form in one.formats)) for one in found]
 
 
 def name_of_wallet(client_id: str) -> Text:

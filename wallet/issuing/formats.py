@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing import mdoc, sd_jwt_vc, vc_jwt
 from wallet.issuing.contents import Content
@@ -38,6 +39,13 @@ FORMATS: Mapping[str, Format] = {
         Format(VC_JWT, vc_jwt.make),
         Format(VC_JWT_1_1, vc_jwt.make_1_1),
     )
+}
+
+
+WORDS: Mapping[str, Text] = {
+    SD_JWT_VC: Text("可选择披露的凭证（SD-JWT VC）", "selective disclosure (SD-JWT VC)"),
+    MDOC: Text("移动文档（mdoc）", "mobile document (mdoc)"),
+    VC_JWT_1_1: Text("W3C凭证", "W3C credential"),
 }
 
 

@@ -25,6 +25,7 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.holding import cards
 from wallet.holding.cards import Card
+from wallet.issuing import w3c_types
 from wallet.issuing.contents import type_uri
 from wallet.presenting.answering import asked as kept
 from wallet.presenting.answering import doors, held, offering, replying, request_objects, told, verifiers, waiting
@@ -36,6 +37,7 @@ from wallet.presenting.answering.request_objects import Expected, RequestObject
 from wallet.presenting.dcql import CredentialQuery
 from wallet.presenting.statements import TYPE_PREFIX, Statement, find_question
 from wallet.register.catalogue import all_types
+from wallet.register.definitions import LicenceType
 
 log = structlog.get_logger(__name__)
 answer_pages = Blueprint("answer_pages", __name__, template_folder="templates")
@@ -53,13 +55,16 @@ class NotUnderstood(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A licence or an answer that fits, with its fields in words; `extra` are those that may be left out, each with whether it is ticked."""
+    """A licence or an answer that fits, with its fields in words; `extra` are those that may be left out, each with whether it is ticked, `unasked`
+    those that go along though nobody asked for them."""
 
     key: str
     card: Card | None
     says: Text | None
     needed: tuple[Text, ...]
     extra: tuple[tuple[str, Text, bool], ...]
+    is_whole: bool = False
+    unasked: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,11 @@ def _approved(session: Session, asked: Asked, *, now: datetime) -> dict[str, str
         raise NotUnderstood(field="understood")
     offer = _offer(session, asked, now=now)
     picks = {one.id: request.form.getlist(f"licence-{one.id}") for one in offer.wanted}
-    chosen = offer.choose(picks, lambda name, licence: request.form.getlist(f"extra-{name}-{licence}"))
+    chosen = offer.choose(
+        picks,
+        lambda name, licence: request.form.getlist(f"extra-{name}-{licence}"),
+        agrees=lambda name, licence: f"whole-{name}-{licence}" in request.form,
+    )
     why = told.told_by(asked.request).cause or str(NO_CAUSE)
     return replying.approve(session, _settings(), asked, chosen, viewer=g.signed_in, why=why, now=now)
 
@@ -184,6 +193,7 @@ def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text
         offer=offer,
         questions=questions,
         shows_licences=any(not one.is_answer for one in questions),
+        may_show_whole=any(choice.is_whole for one in questions for choice in one.choices),
         told=told.told_by(asked.request),
         holder=_holder(session),
         fault=fault,
@@ -206,9 +216,12 @@ def _question(session: Session, found: RequestObject, wanted: Wanted, *, now: da
 def _choice(session: Session, fit: Fit, *, now: datetime) -> Choice:
     card = cards.get_card(session, fit.what, g.signed_in, now=now) if isinstance(fit.what, UUID) else None
     kind = card.type if card is not None else None
-    needed = tuple(cards.label_of(kind, name) for name in cards.in_order(kind, fit.needed))
+    needed, unasked = (
+        tuple(cards.label_of(kind, name) for name in cards.in_order(kind, names))
+        for names in (tuple(name for name in fit.needed if name not in fit.unasked), fit.unasked)
+    )
     extra = tuple((name, cards.label_of(kind, name), name in fit.least) for name in cards.in_order(kind, fit.extra))
-    return Choice(str(fit.what), card, None if isinstance(fit.what, UUID) else _said(fit.what), needed, extra)
+    return Choice(str(fit.what), card, None if isinstance(fit.what, UUID) else _said(fit.what), needed, extra, fit.is_whole, unasked)
 
 
 def _said(statement: Statement) -> Text:
@@ -222,8 +235,13 @@ def _name_of(query: CredentialQuery) -> Text:
     asked = [question.name for wanted in query.types for name in wanted if (question := find_question(name)) is not None]
     if asked:
         return Text("或".join(one.zh for one in asked), " or ".join(one.en for one in asked))
-    names = [one.name for one in all_types() if query.types and query.takes_type(frozenset({type_uri(_settings(), one)}))]
+    names = [one.name for one in all_types() if query.types and query.takes_type(_called(one))]
     return Text("或".join(one.zh for one in names), " or ".join(one.en for one in names)) if names else LICENCE
+
+
+def _called(one: LicenceType) -> frozenset[str]:
+    """Return what a type of licence is called, in whichever form."""
+    return w3c_types.names_of(one.slug) | {type_uri(_settings(), one), one.doctype}
 
 
 def _holder(session: Session) -> str | None:

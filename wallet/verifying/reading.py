@@ -9,7 +9,7 @@ from typing import Any
 from runtime.languages import Text, text_of
 from wallet.holding.cards import in_order, label_of
 from wallet.holding.uses import Way
-from wallet.issuing import copy_marks
+from wallet.issuing import copy_marks, formats
 from wallet.issuing.copy_marks import Marking
 from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
@@ -79,6 +79,7 @@ class Reading:
     confirmed: list[str] = field(default_factory=list)
     is_drawn: bool = False
     of_holder: Text | None = None
+    form: Text | None = None
 
 
 def read_receipt(receipt: Receipt) -> Reading:
@@ -127,6 +128,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         ),
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
+        form=formats.WORDS.get(claims.get("format", "")),
     )
 
 

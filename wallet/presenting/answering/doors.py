@@ -31,6 +31,7 @@ METADATA = {
     "vp_formats_supported": {
         "dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]},
         "mso_mdoc": {"issuerauth_alg_values": [-7, -9], "deviceauth_alg_values": [-7, -9]},
+        "jwt_vc_json": {"alg_values": ["ES256"]},
     },
     "client_id_prefixes_supported": ["x509_san_dns", "x509_hash"],
     "response_types_supported": ["vp_token"],

@@ -4,6 +4,7 @@ another type is opened, and nothing is stated that was not asked.
 
 import base64
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,13 @@ from idp.signin.sessions import SignedIn
 from keys import paths
 from keys.paths import UNREADABLE
 from runtime.settings import Settings
-from wallet.issuing import credentials, sd_jwt
+from wallet.issuing import credentials, sd_jwt, w3c_types
 from wallet.issuing.contents import type_uri
 from wallet.issuing.credentials import CredentialNotFound
 from wallet.presenting import statements, stating
-from wallet.presenting.answering import mdocs
+from wallet.presenting.answering import mdocs, w3c
 from wallet.presenting.dcql import Candidate, Query
-from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
 from wallet.register.licences import Licence, LicenceState, licences_of, type_of
 
 MOST, MOST_QUESTIONS = 100, 32
@@ -32,15 +33,17 @@ def candidates_of(session: Session, settings: Settings, viewer: SignedIn, query:
     found: list[Candidate] = _stated(session, viewer, query, now=now)
     for licence in licences_of(session, holder_id=viewer.holder_id):
         if licence.state_at(now) is LicenceState.VALID and viewer.allows_type(licence.type_code) and len(found) < MOST:
-            if _is_asked(query, SD_JWT_VC, type_uri(settings, type_of(licence))):
+            if _is_asked(query, SD_JWT_VC, {type_uri(settings, type_of(licence))}):
                 found += _candidate(session, licence, holder_id=viewer.holder_id)
-            if _is_asked(query, MDOC, type_of(licence).doctype):
+            if _is_asked(query, MDOC, {type_of(licence).doctype}):
                 found += _mdoc_candidate(session, settings, licence, holder_id=viewer.holder_id)
+            if _is_asked(query, VC_JWT, w3c_types.names_of(type_of(licence).slug)):
+                found += _w3c_candidate(session, settings, licence, holder_id=viewer.holder_id)
     return found
 
 
-def _is_asked(query: Query, form: str, name: str) -> bool:
-    return any(one.format == form and one.takes_type(frozenset({name})) for one in query.credentials)
+def _is_asked(query: Query, form: str, names: Collection[str]) -> bool:
+    return any(one.format == form and one.takes_type(frozenset(names)) for one in query.credentials)
 
 
 def _stated(session: Session, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
@@ -68,6 +71,11 @@ def _candidate(session: Session, licence: Licence, *, holder_id: UUID) -> list[C
 def _mdoc_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
     elements = mdocs.elements_of(session, settings, licence, holder_id=holder_id)
     return [Candidate(licence.id, MDOC, frozenset(elements), elements, _authorities(mdocs.chain_of(licence)))]
+
+
+def _w3c_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
+    claims = w3c.claims_of(session, settings, licence, holder_id=holder_id)
+    return [Candidate(licence.id, VC_JWT, w3c_types.expanded(claims["type"]), claims, _authorities(mdocs.chain_of(licence)))]
 
 
 def _authorities(chain: list[str]) -> frozenset[tuple[str, str]]:

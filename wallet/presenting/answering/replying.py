@@ -1,6 +1,6 @@
 """The answer to a request: each chosen licence with just the chosen fields, bound by its holder's key to this verifier and this request.
 
-What the holder keeps back is in no part of what is made here, nor in the ledger, which has the names of what was shown.
+What the holder keeps back is in no part of what is made here, nor in the ledger, which has the names of what was shown: of a W3C credential, all.
 """
 
 import json
@@ -19,13 +19,13 @@ from wallet.holding.uses import Way, record_use
 from wallet.issuing import credentials, sd_jwt
 from wallet.presenting import statements
 from wallet.presenting.answering import asked as kept
-from wallet.presenting.answering import mdocs, transactions
+from wallet.presenting.answering import mdocs, transactions, w3c
 from wallet.presenting.answering.asked import Asked, Outcome
 from wallet.presenting.answering.offering import ChoiceRefused, Chosen, Names, What
 from wallet.presenting.answering.refusals import DENIED, Whom
 from wallet.presenting.answering.request_objects import RequestObject
 from wallet.presenting.answering.transactions import Transaction
-from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC
+from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
 from wallet.presenting.statements import Statement
 from wallet.register.licences import Licence, find_held
 
@@ -111,8 +111,11 @@ def _show(
         return _state(settings, what, fields, request, holder_id=holder_id, now=now)
     licence = find_held(session, what, holder_id=holder_id)
     assert licence is not None
-    if _format_of(request, name) == MDOC:
+    wanted = request.query.find(name)
+    if wanted is not None and wanted.format == MDOC:
         return mdocs.present(session, settings, licence, fields, request, holder_id=holder_id, now=now)
+    if wanted is not None and wanted.format == VC_JWT:
+        return w3c.present(session, settings, licence, request, is_bound=wanted.binding, holder_id=holder_id, now=now)
     return _present(session, licence, fields, request, acts, holder_id=holder_id, now=now)
 
 
