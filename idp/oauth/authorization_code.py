@@ -1,4 +1,4 @@
-"""A portal signs a person in: the authorization-code grant, with PKCE S256 for every client (RFC 6749 section 4.1, RFC 7636, RFC 9207)."""
+"""A portal signs a person in: the authorization-code grant, with PKCE S256 (RFC 6749 section 4.1, RFC 7636, RFC 9207)."""
 
 import re
 from collections.abc import Callable
@@ -97,7 +97,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             redirect_uri=parameters["redirect_uri"],
             scopes=allowed,
             nonce=parameters.get("nonce"),
-            code_challenge=parameters["code_challenge"],
+            code_challenge=parameters.get("code_challenge", ""),
             auth_time=signed_in.auth_time,
             amr=signed_in.amr,
             ial=request.reached.ial,
@@ -162,20 +162,26 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
 
 
 class RequireS256(CodeChallenge):
-    """PKCE, for every client, S256 and nothing else."""
+    """PKCE, S256 and nothing else: for every client but one that an operator lets leave it out, as OpenID Connect Core alone would."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
     def validate_code_challenge(self, grant: Any, redirect_uri: Any) -> None:
-        """Check that an S256 challenge came; raises InvalidRequestError."""
+        """Check that an S256 challenge came, or neither it nor a method where that is allowed; raises InvalidRequestError."""
         parameters = grant.request.payload.data
+        if grant.request.client.metadata.pkce_optional and not parameters.keys() & {"code_challenge", "code_challenge_method"}:
+            return
         if not S256_CHALLENGE.fullmatch(parameters.get("code_challenge", "")) or parameters.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with code_challenge_method S256 is required.")
 
     def validate_code_verifier(self, grant: Any, result: Any) -> None:
-        """Check the verifier; raises InvalidGrantError where it is not the challenge's, also where there is none (RFC 7636 section 4.6)."""
-        if "code_verifier" not in grant.request.payload.data:
-            raise InvalidGrantError("code_verifier is missing.")
+        """Check the verifier; raises InvalidGrantError where it is not the challenge's, where there is none, and where there was no challenge.
+
+        RFC 7636 section 4.6; a verifier without a challenge is a downgrade (RFC 9700 section 4.8.2).
+        """
+        is_challenged, is_brought = grant.request.authorization_code.code_challenge != "", "code_verifier" in grant.request.payload.data
+        if is_challenged != is_brought:
+            raise InvalidGrantError("code_verifier is missing." if is_challenged else "code_verifier was not promised.")
         super().validate_code_verifier(grant, result)
 
 

@@ -104,6 +104,13 @@ def _delivers_badly(row: "RegisteredClient") -> bool:
     return mode not in ("poll", "ping") or (mode == "ping" and not (isinstance(uri, str) and redirects.is_acceptable(uri)))
 
 
+def _leaves_out_pkce(row: "RegisteredClient") -> bool:
+    """Whether PKCE is optional for a client whose codes nothing else guards (RFC 9700 section 2.1.1)."""
+    said = row.client_metadata
+    guarded = row.auth_method != NONE and said.get("application_type", WEB) == WEB and said.get("security_profile") is None
+    return said.get("pkce_optional", False) is not False and not guarded
+
+
 def _is_address(uri: object) -> bool:
     return uri is None or (isinstance(uri, str) and redirects.is_acceptable(uri))
 
@@ -210,6 +217,7 @@ CHECKS = (
     _unknown("application_type", (WEB, NATIVE)),
     _unknown("subject_type", (PAIRWISE, PUBLIC)),
     _unknown("security_profile", profiles.PROFILES),
+    Check("pkce_optional", _leaves_out_pkce, "false, but for a web application that proves itself and is under no profile"),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),

@@ -15,8 +15,8 @@ RESPONSE_MODES = ("query", "fragment", "form_post", "query.jwt", "fragment.jwt",
 
 @dataclass(frozen=True, slots=True)
 class ClientMetadata:
-    """The members, by their registered names; `security_profile`, `resources`, `may_exchange_for` (clients that
-    tokens are exchanged for) and `may_exchange_from` (clients whose tokens are brought) are ours.
+    """The members, by their registered names; `security_profile`, `pkce_optional` (an old portal may leave PKCE out), `resources`,
+    `may_exchange_for` (clients that tokens are exchanged for) and `may_exchange_from` (clients whose tokens are brought) are ours.
 
     Without `response_modes` a client may use every mode (FAPI 2.0 Message Signing section 5.3.3). An `_alg` of None is the service's own way:
     signed by the active key, not encrypted; for a userinfo or introspection response: plain JSON.
@@ -26,6 +26,7 @@ class ClientMetadata:
     subject_type: str = PAIRWISE
     sector_identifier_uri: str | None = None
     security_profile: str | None = None
+    pkce_optional: bool = False
     jwks_uri: str | None = None
     token_endpoint_auth_signing_alg: str | None = None
     tls_client_auth_subject_dn: str | None = None

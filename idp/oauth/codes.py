@@ -25,7 +25,8 @@ CODE_BYTES = 32
 
 
 class AuthorizationCode(Base, AuthorizationCodeMixin):
-    """A code that was given to a browser, and all that it stands for. `family_id` is the refresh family that it may begin."""
+    """A code that was given to a browser, and all that it stands for. `family_id` is the refresh family that it may begin; without PKCE, where
+    a client may leave it out, `code_challenge` is empty."""
 
     __tablename__ = "authorization_codes"
     code_hash: Mapped[bytes] = mapped_column(primary_key=True)

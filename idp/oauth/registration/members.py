@@ -129,6 +129,12 @@ GROUPS = (
                 Text("选定后，不符合规范的请求一律拒绝。", "Whatever is not as the profile has it is refused."),
                 choices=(FAPI2, FAPI2_MESSAGE_SIGNING, HAIP),
             ),
+            Member(
+                "pkce_optional",
+                FLAG,
+                Text("PKCE 可选", "PKCE may be left out"),
+                Text("只用于不支持 PKCE 的老门户。", "For an old portal that knows no PKCE; for no other."),
+            ),
             Member("require_pushed_authorization_requests", FLAG, Text("必须先推送授权请求（PAR）", "Requests must be pushed (PAR)")),
             Member("require_signed_request_object", FLAG, Text("授权请求必须签名（JAR）", "Requests must be signed (JAR)")),
             Member("dpop_bound_access_tokens", FLAG, Text("令牌绑定密钥（DPoP）", "Tokens are bound to a key (DPoP)")),

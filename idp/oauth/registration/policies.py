@@ -72,6 +72,7 @@ class Policy:
     native: bool = False
     subject_types: tuple[str, ...] = (PAIRWISE,)
     security_profile: str | None = None
+    pkce_optional: bool = False
     authorization_details_types: tuple[str, ...] = ()
     software_statement: str = "allowed"
     statement_issuers: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import clients
-from idp.oauth.client_kinds import SECRET_METHODS
+from idp.oauth.client_kinds import NONE, SECRET_METHODS
 from idp.oauth.clients import RegisteredClient
 from idp.oauth.registration import acceptance, changes, policies, software_statements
 from idp.oauth.registration.documents import document_of, fill, new_row, sector_of
@@ -29,7 +29,7 @@ from runtime.settings import Settings
 from schemas.clients import NAME
 
 TOKEN_BYTES = 32
-OF_OPERATORS = ("security_profile", "resources", "may_exchange_for", "may_exchange_from")
+OF_OPERATORS = ("security_profile", "pkce_optional", "resources", "may_exchange_for", "may_exchange_from")
 NOT_SENT = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 
 
@@ -188,6 +188,8 @@ def _beside(unverified: Mapping[str, Any], asserted: Mapping[str, Any]) -> dict[
 def _put_under(row: RegisteredClient, policy: Policy) -> None:
     if policy.security_profile is not None:
         row.client_metadata = {**row.client_metadata, "security_profile": policy.security_profile}
+    if policy.pkce_optional and row.auth_method != NONE:
+        row.client_metadata = {**row.client_metadata, "pkce_optional": True}
 
 
 def _check_update(unverified: Mapping[str, Any], row: RegisteredClient) -> None:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from idp.oauth.client_kinds import AUTHORIZATION_CODE, NONE, SECRET_METHODS
-from idp.oauth.client_metadata import read_metadata
+from idp.oauth.client_metadata import ClientMetadata, read_metadata
 from idp.oauth.clients import RegisteredClient
 from runtime.languages import Text
 
 STRONG, FAIR, OFF = "valid", "suspended", "not-yet-valid"
 REQUIRED, OPTIONAL, NOT_USED = Text("必须", "required"), Text("可选", "optional"), Text("不适用", "not used")
+PKCE = Text("PKCE（S256）", "PKCE (S256)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,15 @@ def effective_security(row: RegisteredClient) -> list[Safeguard]:
     return [
         Safeguard("profile", Text("安全规范", "Profile"), _profile(said.security_profile), STRONG if said.is_fapi2 else OFF),
         Safeguard("proof", Text("客户端证明", "Proof of the client"), Text(row.auth_method, row.auth_method), _proof(row.auth_method)),
-        Safeguard("pkce", Text("PKCE（S256）", "PKCE (S256)"), REQUIRED if signs_in else NOT_USED, STRONG if signs_in else OFF),
+        _pkce(said) if signs_in else Safeguard("pkce", PKCE, NOT_USED, OFF),
         _safeguard("par", Text("推送授权请求（PAR）", "Pushed requests (PAR)"), said.require_pushed_authorization_requests or said.is_fapi2),
         _safeguard("jar", Text("签名的授权请求（JAR）", "Signed requests (JAR)"), is_signed),
         _safeguard("bound", Text("绑定的令牌（DPoP、mTLS）", "Bound tokens (DPoP, mTLS)"), is_bound),
     ]
+
+
+def _pkce(said: ClientMetadata) -> Safeguard:
+    return Safeguard("pkce", PKCE, OPTIONAL if said.pkce_optional else REQUIRED, FAIR if said.pkce_optional else STRONG)
 
 
 def _safeguard(name: str, title: Text, is_required: bool) -> Safeguard:  # noqa: FBT001 (a line of the table above)

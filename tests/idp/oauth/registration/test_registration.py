@@ -196,6 +196,14 @@ def test_a_policy_forces_its_profile_on_a_client(app: Flask, client: FlaskClient
     assert clients.get_row(session, answer.json["client_id"]).client_metadata["security_profile"] == "fapi2"
 
 
+def test_a_policy_lets_old_portals_leave_pkce_out_which_none_gives_itself(app: Flask, client: FlaskClient, session: Session) -> None:
+    with app.app_context(), transaction() as writing:
+        lenient, strict = new_token(writing, pkce_optional=True), new_token(writing)
+    told = [registered(client, token, pkce_optional=True) for token in (lenient, strict)]
+    said = [clients.get_row(session, one["client_id"]).client_metadata.get("pkce_optional") for one in told]
+    assert said == [True, None]
+
+
 def test_secrets_end_where_the_policy_says(app: Flask, client: FlaskClient) -> None:
     with app.app_context(), transaction() as session:
         token = new_token(session, secret_days=30)
