@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
+from idp.oauth import profiles
 from idp.oauth.binding import dpop, mutual_tls, nonces
 from idp.oauth.clients import Client
 from runtime.settings import Settings
@@ -72,6 +73,11 @@ def needs_nonce(client: Client, settings: Settings) -> bool:
     return settings.dpop_nonces_always or client.metadata.is_fapi2 or client.metadata.is_haip
 
 
+def algorithms_of(client: Client) -> tuple[str, ...]:
+    """Return what a client's proofs may be signed by: FAPI 2.0 leaves out RS256 (Security Profile section 5.4.1)."""
+    return tuple(one for one in dpop.ALGORITHMS if profiles.may_be_signed_for(client, one))
+
+
 def announced(_: Settings) -> dict[str, Any]:
     """What discovery says of DPoP (RFC 9449 section 5.1)."""
     return {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
@@ -97,7 +103,7 @@ def _proved(request: "OAuthRequest", client: Client) -> Binding | None:
     if unverified is None:
         return None
     check_nonce(request, client)
-    expected = dpop.Expected(request.method, request.path, needs_nonce=needs_nonce(client, request.settings))
+    expected = dpop.Expected(request.method, request.path, None, needs_nonce(client, request.settings), algorithms_of(client))
     return Binding(DPOP, dpop.check(unverified, expected=expected, settings=request.settings, now=request.now).jkt)
 
 

@@ -155,7 +155,8 @@ def _prove(token: AccessToken, shown: Shown, settings: Settings, moment: datetim
     """Return the thumbprint of the key that the request's proof is by; raises InvalidProof with its challenge."""
     client = find_client(token.client_id)
     needs_nonce = client is None or bindings.needs_nonce(client, settings)
-    expected = dpop.Expected(request.method, request.path, shown.unverified, needs_nonce)
+    algorithms = dpop.ALGORITHMS if client is None else bindings.algorithms_of(client)
+    expected = dpop.Expected(request.method, request.path, shown.unverified, needs_nonce, algorithms)
     try:
         proved = dpop.check(request.headers.get(dpop.HEADER, ""), expected=expected, settings=settings, now=moment)
     except OAuth2Error as error:

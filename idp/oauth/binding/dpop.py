@@ -50,12 +50,14 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a proof must be for: the request, by its method and decoded path, the access token that comes with it; and whether it needs a nonce."""
+    """What a proof must be for: the request, by its method and decoded path, and the access token that comes with it; whether it needs a nonce,
+    and which algorithms the client may sign by."""
 
     method: str
     path: str
     token: str | None = None
     needs_nonce: bool = False
+    algorithms: tuple[str, ...] = ALGORITHMS
 
 
 def check(unverified: str, *, expected: Expected, settings: Settings, now: datetime) -> Proved:
@@ -67,12 +69,15 @@ def check(unverified: str, *, expected: Expected, settings: Settings, now: datet
     _check_claims(proof.claims)  # (3)
     _check_type(proof.header)  # (4)
     key, jkt = _read_key(proof.header.get("jwk"))  # (7): public, of a kind that is supported
-    _check_signature(proof, key)  # (5), (6)
+    _check_signature(proof, key, expected.algorithms)  # (5), (6)
     _check_request(proof.claims, expected, settings)  # (8), (9)
     had_nonce = _check_nonce(proof.claims, settings, needs_nonce=expected.needs_nonce, now=now)  # (10)
-    _check_time(proof.claims["iat"], now=now)  # (11)
+    if not had_nonce:
+        _check_time(proof.claims["iat"], now=now)  # (11): a nonce tells the time by our own clock, whatever the client's says
     _check_token(proof.claims, expected)  # (12)
-    if not assertions.use_once(f"dpop:{jkt}", proof.claims["jti"], expires_at=now + OLDEST + 2 * AHEAD):  # section 11.1
+    if not assertions.use_once(
+        f"dpop:{jkt}", proof.claims["jti"], expires_at=now + (nonces.LONGEST if had_nonce else OLDEST + 2 * AHEAD)
+    ):  # section 11.1
         raise InvalidProof("The proof was used before.")
     return Proved(jkt, had_nonce)
 
@@ -120,9 +125,11 @@ def _import(jwk: str) -> tuple[suites.PublicKey, str]:
     return key, suites.thumbprint(suites.public_jwk(key))
 
 
-def _check_signature(proof: Compact, key: suites.PublicKey) -> None:
+def _check_signature(proof: Compact, key: suites.PublicKey, algorithms: tuple[str, ...]) -> None:
     if proof.algorithm not in suites.algorithms_of(key):
         raise InvalidProof(f"alg is not one of the key's: {' '.join(suites.algorithms_of(key))}.")
+    if proof.algorithm not in algorithms:
+        raise InvalidProof(f"alg is not one that this client may use: {' '.join(algorithms)}.")
     if not proof.is_signed_by(key, proof.algorithm):
         raise InvalidProof("The signature is not the key's.")
 

@@ -15,6 +15,7 @@ from runtime.settings import Settings
 
 HEADER = "DPoP-Nonce"
 WINDOW = timedelta(minutes=2)
+LONGEST = 3 * WINDOW  # from when a machine ahead of us gives it out until it is taken no more
 NONCE_BYTES = 18
 
 

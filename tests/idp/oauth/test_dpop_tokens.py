@@ -1,8 +1,9 @@
 """DPoP where tokens are used and refreshed: nonces, resources, codes (RFC 9449 sections 5.1, 5.2, 7 to 10); one test a sentence."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from idp.oauth.binding import dpop, nonces
 from idp.oauth.clients import NONE
+from keys import suites
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -130,6 +132,37 @@ def test_a_resource_asks_for_a_nonce_as_well(client: FlaskClient, fapi_system: S
     assert taken.status_code == 200
     assert taken.headers["DPoP-Nonce"]
     assert taken.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("skew", [3600, -3600], ids=["an hour ahead", "an hour behind"])
+def test_a_nonce_tells_the_time_to_whose_clock_is_wrong(client: FlaskClient, fapi_system: System, settings: Settings, skew: int) -> None:
+    """Section 4.3, check 11: the time of the proof is `iat`'s, or that of the nonce, which is by the server's own clock."""
+    prover, wrong = Prover(nonce=nonces.current(settings, now=now())), int(time.time()) + skew
+    proof = prover.headers(iat=wrong)
+    assert [token_request(client, fapi_system, proof).status_code for _ in range(2)] == [200, 400], "and is good once"
+
+
+def test_a_proof_with_a_nonce_is_remembered_for_as_long_as_the_nonce_is_good(settings: Settings, prover: Prover, app: Flask) -> None:
+    began = datetime.fromtimestamp(1_900_000_000 // 120 * 120, UTC)
+    expected = dpop.Expected("POST", "/token", needs_nonce=True)
+    proof = prover.proof(nonce=nonces.current(settings, now=began + nonces.WINDOW))
+    with app.app_context():
+        dpop.check(proof, expected=expected, settings=settings, now=began)
+        for later in (timedelta(minutes=3), timedelta(minutes=5, seconds=59)):
+            with pytest.raises(dpop.InvalidProof, match="used before"):
+                dpop.check(proof, expected=expected, settings=settings, now=began + later)
+        with pytest.raises(dpop.UseNonce):
+            dpop.check(proof, expected=expected, settings=settings, now=began + nonces.LONGEST)
+
+
+def test_under_the_profile_a_key_of_rsa_proves_by_ps256_alone(app: Flask, client: FlaskClient, fapi_system: System, settings: Settings) -> None:
+    """FAPI 2.0 Security Profile section 5.4.1, at the token endpoint and at a resource."""
+    prover = Prover(key=suites.PS256.generate(), nonce=nonces.current(settings, now=now()))
+    refused = token_request(client, fapi_system, prover.headers(header={"alg": "RS256"}))
+    assert (refused.status_code, refused.json["error"]) == (400, "invalid_dpop_proof")
+    token = token_request(client, fapi_system, prover.headers(header={"alg": "PS256"})).json["access_token"]
+    for algorithm, status in (("RS256", 401), ("PS256", 200)):
+        assert client.get(EVENTS, headers=prover.show(token, "GET", EVENTS, header={"alg": algorithm})).status_code == status
 
 
 @pytest.mark.parametrize("nonce", ["mine", "", "x" * 300, 7, ["x"], "证"], ids=["invented", "empty", "long", "number", "list", "not ascii"])
