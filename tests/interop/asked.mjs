@@ -1,5 +1,5 @@
-// A wallet made with @openid4vc/openid4vp: it is asked by a link, resolves and verifies the request, shows what it holds by @sd-jwt/sd-jwt-vc or
-// @owf/mdoc, and answers as the request wants it. JWTs, JWEs and the trust in the root are done by jose and node:crypto, as the library leaves them.
+// A wallet made with @openid4vc/openid4vp: it is asked by a link, resolves and verifies the request, shows what it holds by @sd-jwt/sd-jwt-vc,
+// @owf/mdoc or did-jwt-vc, and answers as the request wants it. JWTs, JWEs and the trust in the root are done by jose and node:crypto, as the library leaves them.
 import { X509Certificate, createHash, createPrivateKey, sign } from 'node:crypto';
 import { setGlobalConfig } from '@openid4vc/oauth2';
 import { Openid4vpClient } from '@openid4vc/openid4vp';
@@ -8,6 +8,7 @@ import { digest, ES256 } from '@sd-jwt/crypto-nodejs';
 import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc';
 import { CompactEncrypt, calculateJwkThumbprint, exportJWK, importJWK, importX509, jwtVerify } from 'jose';
 import { answer, given } from './dialogue.mjs';
+import { presentW3c, satisfies } from './w3c_holder.mjs';
 
 setGlobalConfig({ allowInsecureUrls: true });
 const asked = await given();
@@ -90,7 +91,8 @@ const resolved = await client.resolveOpenId4vpAuthorizationRequest({ authorizati
 const request = resolved.authorizationRequestPayload;
 const [query] = resolved.dcql.query.credentials;
 const fields = query.claims.map(({ path }) => path.at(-1)).filter((name) => !(asked.leave_out ?? []).includes(name));
-const presentation = await (query.format === 'mso_mdoc' ? presentMdoc : presentSdJwt)(request, fields);
+const showing = { mso_mdoc: presentMdoc, 'dc+sd-jwt': presentSdJwt, jwt_vc_json: () => presentW3c(asked, jwk, request) };
+const presentation = await showing[query.format](request, fields);
 const encrypted = {
   encryption: {},
   serverMetadata: {
@@ -115,4 +117,5 @@ answer({
   version: resolved.version,
   acts: (resolved.transactionData ?? []).map((one) => one.transactionData.text),
   encrypted: Boolean(made.jarm),
+  ...(query.format === 'jwt_vc_json' ? { satisfies: satisfies(resolved.dcql.query, asked.credential) } : {}),
 });

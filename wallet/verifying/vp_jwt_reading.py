@@ -56,10 +56,11 @@ class VpJwtPresentation(VcJwtPresentation):
         return is_right and self._is_named_rightly(jwk)
 
     def is_made_between(self, oldest: float, newest: float) -> bool:
-        """Whether its `iat` is in that time, and its `nbf`, where it has one, not after it."""
+        """Whether its `iat` is in that time and its `nbf` not after it, where it has them: no specification asks for either, and wallets in use write
+        neither. That it is no older than the occasion, its nonce says."""
         made_at, begins_at = self.bound.get("iat"), self.bound.get("nbf")
-        is_begun = begins_at is None or (is_time(begins_at) and begins_at <= newest)
-        return is_time(made_at) and oldest <= made_at <= newest and is_begun
+        is_fresh = made_at is None or (is_time(made_at) and oldest <= made_at <= newest)
+        return is_fresh and (begins_at is None or (is_time(begins_at) and begins_at <= newest))
 
     def is_over(self, present: float) -> bool:
         """Whether its `exp`, where it has one, is past."""
