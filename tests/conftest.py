@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from demo import postgres
+from idp.signin import passwords
 from keys.init import init_keys
 from runtime.clock import now
 from runtime.database import transaction
@@ -22,6 +24,25 @@ from wsgi import create_app
 
 ROOT = Path(__file__).parent.parent
 MASTER_KEY = bytes(range(7, 39))
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # the algorithm is the same, and a hash says by what it was made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[PasswordHasher]:
+    """Hash the passwords of invented people at little cost; returns what hashes them in production, as processes of their own do in tests, too."""
+    real, passwords.hasher = passwords.hasher, CHEAP
+    yield real
+    passwords.hasher = real
+
+
+@pytest.fixture
+def real_hashes(cheap_hashes: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hash passwords as in production, for a test of what a hash is or of how long an answer takes."""
+    monkeypatch.setattr(passwords, "hasher", cheap_hashes)
+    passwords._nobodys.cache_clear()
+    yield
+    passwords._nobodys.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -250,11 +250,19 @@ def send(
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on, below those from which connections outwards take theirs: one of them would keep a server from it."""
+    """Return a port that nothing listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on, below those from which connections outwards take theirs: one of them would keep a server from it."""
+    found: list[int] = []
     for port in random.sample(range(11_000, 20_000), 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            found.append(port)
+        if len(found) == count:
+            return found
     raise AssertionError("no port is free")
 
 

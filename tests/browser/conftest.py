@@ -5,7 +5,6 @@ Where no chromium is found the tests are skipped, and say so; `KABAO_CHROMIUM` n
 
 import os
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from runtime.settings import Settings
+from tests.served import free_port
 from wsgi import create_app
 
 CHROMIUM = os.environ.get("KABAO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -29,13 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

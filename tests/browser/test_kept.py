@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from runtime.settings import Settings
-from tests.browser.conftest import PHONE, free_port
+from tests.browser.conftest import PHONE
 from tests.browser.test_wallet import sign_in
+from tests.served import free_port
 from tests.wallet.holding.test_wallet_pages import licensed, someone
 from tests.world_people import Person
 from wsgi import create_app

@@ -5,7 +5,6 @@ import html
 import importlib.util
 import re
 import secrets
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -29,18 +28,13 @@ from idp.subjects.numbers import parse_number
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests.conftest import ROOT
+from tests.served import free_ports
 from tests.world_clients import System, new_portal
 from tests.world_people import PASSWORD, Person, new_organisation, new_person, open_account
 from tests.world_wallet import new_department, new_licence
 from wsgi import create_app
 
 SLUG = "marriage-certificate"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def serve(app: Flask, port: int) -> BaseWSGIServer:
@@ -120,7 +114,7 @@ def module() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def town(app: Flask, settings: Settings, module: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     kabao = f"http://127.0.0.1:{ports[0]}"
     service = create_app(replace(settings, public_url=kabao))
     with service.app_context(), transaction() as session:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import secrets
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from runtime.languages import Text
 from runtime.settings import Settings
 from tests.conftest import MASTER_KEY
 from tests.idp.oauth.journeys import Journey
+from tests.served import free_port
 from tests.tls_proxy import CERTIFICATE, VERIFIED, Authority, Identity, TlsProxy, running
 from tests.world_clients import DEPARTMENT, System, new_portal, new_system
 from wsgi import create_app
@@ -73,9 +73,7 @@ class Stand:
 @pytest.fixture(scope="module")
 def stand(app: Flask, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     authority = Authority(tmp_path_factory.mktemp("tls"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     proxy = TlsProxy(authority, port)
     settings = Settings(
         database_url=database_url,

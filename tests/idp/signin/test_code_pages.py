@@ -117,6 +117,7 @@ def test_pages_and_rows_are_alike_for_every_number(app: Flask, client: FlaskClie
     assert told[0] == told[1] == told[2]
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_known_and_unknown_numbers_take_the_same_time(app: Flask, person: Person) -> None:
     """Many tries in turn; the medians may differ by a quarter at most, and neither is nearly always the slower."""
     reach(app, person, "13800138000")

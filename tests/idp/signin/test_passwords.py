@@ -16,6 +16,7 @@ from idp.signin import common_passwords, passwords
 from idp.signin.passwords import PasswordRefused, check_password, hash_password, is_outdated, is_right
 from idp.subjects.numbers import parse_number
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
 NUMBER = parse_number("37999919800101018X")
 ROOT = Path(__file__).parents[3]
 

@@ -277,6 +277,7 @@ def test_a_session_by_passkey_sets_a_new_password_and_keeps_itself(app: Flask, c
         assert post_form(client, "/recover/password", {"password": NEW}, form_at="/account").status_code == 403
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_time_tells_nobody_whether_there_is_an_account(app: Flask, client: FlaskClient, person: Person) -> None:
     subject_id = resident(app, person)
     granted(app, subject_id)
