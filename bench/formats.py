@@ -36,8 +36,7 @@ ISSUER = Text("示例市公安局交通警察支队", "Traffic Police of Example
 def main(seconds: float) -> None:
     """Measure each form."""
     server = postgres.start(FOLDER / "postgres")
-    url = postgres.create_database(server, NAME, afresh=True)
-    schema.create(url)
+    url = schema.create(server, NAME)
     settings = Settings(database_url=url, master_key=os.urandom(32), development=True, log_level="WARNING")
     app = create_app(settings)
     try:

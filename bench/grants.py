@@ -86,8 +86,7 @@ def main(rows: int, few: int, times: int) -> None:
 @contextmanager
 def stand(server: postgres.PostgresServer, *, rows: int) -> Iterator[Stand]:
     """Fill a database, and let somebody sign in who knows a portal; all of it is gone afterwards."""
-    url = postgres.create_database(server, NAME, afresh=True)
-    schema.create(url)
+    url = schema.create(server, NAME)
     settings = Settings(database_url=url, master_key=MASTER_KEY, development=True, throttle_enforced=False, log_level="ERROR")
     app = create_app(settings)
     try:

@@ -113,8 +113,7 @@ def fill(standing: Stand, *, first: int, last: int) -> None:
 @contextmanager
 def small_stand(server: postgres.PostgresServer) -> Iterator[Stand]:
     """Set up what is measured without its processes: a database of its own and an application in this process."""
-    url = postgres.create_database(server, NAME, afresh=True)
-    schema.create(url)
+    url = schema.create(server, NAME)
     settings = Settings(database_url=url, master_key=MASTER_KEY, development=True, throttle_enforced=False, log_level="ERROR")
     app, none = create_app(settings), Processes(FOLDER / "logs" / "growth", url)
     app.config["TESTING"] = True

@@ -38,8 +38,7 @@ NONE = timedelta(0)
 def main(subjects: int, batch: int) -> None:
     """Measure the rotation of the sealing key and of the index key."""
     server = postgres.start(FOLDER / "postgres")
-    url = postgres.create_database(server, NAME, afresh=True)
-    schema.create(url)
+    url = schema.create(server, NAME)
     settings = Settings(database_url=url, master_key=os.urandom(32), development=True, log_level="WARNING")
     app = create_app(settings)
     try:

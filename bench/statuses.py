@@ -55,8 +55,7 @@ def main(lists: int, tries: int) -> None:
     console.print(_sizes())
     console.print(_builds())
     server = postgres.start(FOLDER / "postgres")
-    url = postgres.create_database(server, NAME, afresh=True)
-    schema.create(url)
+    url = schema.create(server, NAME)
     settings = Settings(database_url=url, master_key=os.urandom(32), development=True, log_level="WARNING")
     app = create_app(settings)
     try:

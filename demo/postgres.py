@@ -47,15 +47,15 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     return server
 
 
-def create_database(server: PostgresServer, name: str, *, afresh: bool = False) -> str:
-    """Make a database if it is not there (or anew), and return its address."""
+def create_database(server: PostgresServer, name: str, *, afresh: bool = False, like: str = "template0") -> str:
+    """Make a database if it is not there (or anew), empty or like another that nobody uses meanwhile, and return its address."""
     database = sql.Identifier(name)
     with _connect(server) as connection:
         if afresh:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
-            how = "CREATE DATABASE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0"
-            connection.execute(sql.SQL(how).format(database))
+            how = "CREATE DATABASE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE {}"
+            connection.execute(sql.SQL(how).format(database, sql.Identifier(like)))
     return str(server.get_uri(database=name))
 
 

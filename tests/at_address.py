@@ -41,8 +41,7 @@ class AddressedKabao(Kabao):
 @contextmanager
 def kabao_at_address(server: postgres.PostgresServer, *, name: str, folder: Path, host: str = AddressedProcesses.host) -> Iterator[AddressedKabao]:
     """Make a fresh database with its first keys, and serve it until the end of the block, its worker running."""
-    database_url = postgres.create_database(server, name, afresh=True)
-    schema.create(database_url)
+    database_url = schema.create(server, name)
     processes = AddressedProcesses(folder, database_url)
     processes.host = host
     settings = Settings(database_url=database_url, master_key=MASTER_KEY, development=True, public_url=processes.url)

@@ -54,9 +54,7 @@ def server() -> Iterator[postgres.PostgresServer]:
 @pytest.fixture(scope="session")
 def database_url(server: postgres.PostgresServer) -> str:
     """A fresh, migrated database for this test process."""
-    url = postgres.create_database(server, "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
-    return url
+    return schema.create(server, "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 
 @pytest.fixture(scope="session")

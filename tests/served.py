@@ -211,8 +211,7 @@ def _world(app: Flask) -> Iterator[Session]:
 @contextmanager
 def kabao(server: postgres.PostgresServer, *, name: str, folder: Path, worker: bool = True, **options: Any) -> Iterator[Kabao]:
     """Make a fresh database with its first keys, start the service (and the worker) over it, and stop them at the end."""
-    database_url = postgres.create_database(server, name, afresh=True)
-    schema.create(database_url)
+    database_url = schema.create(server, name)
     app = create_app(Settings(database_url=database_url, master_key=MASTER_KEY, development=True, log_level="WARNING"))
     app.config["TESTING"] = True
     with _world(app) as session:

@@ -34,8 +34,7 @@ YEAR, DAY = timedelta(days=365), timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def own(server: postgres.PostgresServer) -> Settings:
-    url = postgres.create_database(server, "renewal_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
+    url = schema.create(server, "renewal_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
     return Settings(database_url=url, master_key=bytes(range(7, 39)), development=True, public_url="https://kabao.example")
 
 

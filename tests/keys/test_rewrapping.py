@@ -31,8 +31,7 @@ OLD, NEW, OTHER = (bytes(range(begins, begins + 32)) for begins in (7, 71, 131))
 @pytest.fixture
 def old(server: postgres.PostgresServer) -> Settings:
     """An installation with its first master key."""
-    url = postgres.create_database(server, "rewrapping_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
+    url = schema.create(server, "rewrapping_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
     return Settings(database_url=url, master_key=OLD, development=True)
 
 

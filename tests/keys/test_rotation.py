@@ -37,9 +37,7 @@ LATER = rotation.LEAD + rotation.SETTLE + timedelta(seconds=1)
 
 @pytest.fixture(scope="module")
 def database_url(server: postgres.PostgresServer) -> str:
-    url = postgres.create_database(server, "rotation_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
-    return url
+    return schema.create(server, "rotation_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 
 @pytest.fixture(scope="module")

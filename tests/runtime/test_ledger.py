@@ -29,8 +29,7 @@ from wsgi import create_app
 
 @pytest.fixture
 def app(server: postgres.PostgresServer) -> Iterator[Flask]:
-    url = postgres.create_database(server, "test_ledger_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
+    url = schema.create(server, "test_ledger_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
     app = create_app(Settings(database_url=url, master_key=MASTER_KEY, development=True))
     with app.app_context():
         with transaction() as session:

@@ -69,8 +69,7 @@ class Province:
 
 @pytest.fixture(scope="module")
 def province(server: postgres.PostgresServer) -> Iterator[Province]:
-    url = postgres.create_database(server, "province_" + os.environ.get("PYTEST_XDIST_WORKER", "main"), afresh=True)
-    schema.create(url)
+    url = schema.create(server, "province_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
     listening = make_server("127.0.0.1", 0, lambda environ, start: app(environ, start), threaded=True)
     settings = Settings(database_url=url, master_key=bytes(range(40, 72)), development=True, public_url=f"http://127.0.0.1:{listening.port}")
     app = create_app(settings)
