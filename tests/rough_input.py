@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 MARK = '"><script>door(1)</script>'
 DEEP = 60_000
@@ -19,6 +20,9 @@ ODD_TEXTS = {
     "line break": "a\r\nX-Injected: 1",
     "template": "{{7*7}}${7*7}%s%n{0}",
     "sql": "'; DROP TABLE subjects; --",
+}
+QUOTED = {  # for a query or a form; the long one has six hundred bytes, and as many characters as can be without each of them three times three
+    what: quote("长" * 20 + "a" * 540 if what == "long" else text[:200], errors="surrogatepass") for what, text in ODD_TEXTS.items()
 }
 ODD_VALUES: dict[str, Any] = {
     **ODD_TEXTS,

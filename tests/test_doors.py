@@ -8,25 +8,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from idp.signin.sessions import SigninSession
+from idp.signin import sessions
 from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import TYPE_PREFIX
 from runtime.settings import Settings
-from tests.rough_input import BODIES, FORM, FORM_NAMES, HEADERS, JSON, ODD_TEXTS, ODD_VALUES, PATH_TEXTS, body, document
+from tests.rough_input import BODIES, FORM, FORM_NAMES, HEADERS, JSON, ODD_VALUES, PATH_TEXTS, QUOTED, body, document
+from tests.watched import Watched, all_of, is_looked_at
 from tests.world_clients import bearer, new_system, token_of
-from tests.world_people import PASSWORD, Person, new_person, open_account, sign_in
+from tests.world_people import Person, new_person, open_account
 from tests.world_wallet import make_officer, new_department, new_licence
 from wsgi import create_app
 
@@ -35,6 +36,7 @@ INSTEAD, NO_EXAMPLE = "x-in-place-of", "a"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 UNASKED_BODIES = ("no body", "odd content type", "multipart cut short", "half of JSON", "ten megabytes of form", "form with NUL")
 SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
+TWO_FACTORS = ["pwd", "otp", "mfa"]  # what asks for them is a door as well
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -138,10 +140,10 @@ def knocker(request: pytest.FixtureRequest, app: Flask, town: Town) -> Iterator[
     """Someone at the door: nobody known, a system with every scope, a person who is signed in."""
     http = app.test_client()
     if request.param == "a person":
-        sign_in(http, town.person, PASSWORD)
         with app.app_context(), transaction() as session:
-            theirs = SigninSession.subject_id == ensure_subject(session, parse_number(town.person.number), now=now()).id
-            session.execute(update(SigninSession).where(theirs).values(amr=["pwd", "otp", "mfa"]))  # what asks for two factors is a door as well
+            subject_id = ensure_subject(session, parse_number(town.person.number), now=now()).id
+            _, token = sessions.begin(session, subject_id=subject_id, amr=TWO_FACTORS, now=now())
+        http.set_cookie("kabao_session", token)
     knocker = Knocker(http, bearer(town.token) if request.param == "a system" else None)
     yield knocker
     assert not knocker.faults, "\n".join(knocker.faults[:20])
@@ -162,18 +164,41 @@ def test_a_body_of_any_kind_is_answered(method: str, rule: Rule, knocker: Knocke
         knocker.knock(what, method, real_address(rule, town.licence_id), **BODIES[what])
 
 
+@pytest.fixture
+def seen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names in their environment that requests were asked for."""
+    names: set[str] = set()
+    inner = app.wsgi_app
+    monkeypatch.setattr(EnvironHeaders, "getlist", all_of)
+    monkeypatch.setattr(app, "wsgi_app", lambda environ, start_response: inner(Watched(environ, names), start_response))
+    return names
+
+
 @each_route
-def test_headers_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker, town: Town) -> None:
-    for what, headers in HEADERS.items():
+def test_headers_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker, town: Town, seen: set[str]) -> None:
+    """Those that the route asks for: see `tests.watched` for why that is all of them."""
+    knocker.knock("no header", method, real_address(rule, town.licence_id))
+    asked_for = {what: headers for what, headers in HEADERS.items() if is_looked_at(headers, set(seen))}
+    assert len(asked_for) > 3, seen
+    for what, headers in asked_for.items():
         knocker.knock(what, method, real_address(rule, town.licence_id), headers=headers)
+
+
+def test_who_looks_at_a_header_is_noticed(app: Flask, town: Town, seen: set[str]) -> None:
+    app.test_client().get("/signin")
+    assert not is_looked_at({"Authorization": "x"}, seen)
+    assert is_looked_at({"Cookie": "x"}, seen)
+    app.test_client().get("/userinfo")
+    assert is_looked_at({"Authorization": "x"}, seen)
+    dict(**Watched({}, seen))
+    assert is_looked_at({"X-Anything": "x"}, seen)
 
 
 @each_route
 def test_paths_and_queries_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocker, town: Town) -> None:
     for what, value in PATH_TEXTS.items() if rule.arguments else ():
         knocker.knock(f"path: {what}", method, address(rule, value))
-    for what, text in ODD_TEXTS.items():
-        odd = quote(text[:200], errors="surrogatepass")
+    for what, odd in QUOTED.items():
         knocker.knock(f"query: {what}", method, real_address(rule, town.licence_id), query_string="&".join(f"{name}={odd}" for name in FORM_NAMES))
     knocker.knock(
         "query: everything twice", method, real_address(rule, town.licence_id), query_string="&".join(f"{name}=1&{name}=2" for name in FORM_NAMES)
@@ -186,8 +211,7 @@ def test_forms_of_any_kind_are_answered(method: str, rule: Rule, knocker: Knocke
     if method in WITHOUT_BODY or rule.rule.startswith("/api"):
         return
     proof = urlencode({"csrf_token": csrf_token(knocker.http)})
-    for what, text in ODD_TEXTS.items():
-        odd = quote(text[:200], errors="surrogatepass")
+    for what, odd in QUOTED.items():
         fields = "&".join(f"{name}={odd}" for name in FORM_NAMES if name != "csrf_token")
         knocker.knock(f"form: {what}", method, real_address(rule, town.licence_id), **body(f"{proof}&{fields}", FORM))
     twice = "&".join(f"{name}=1&{name}=2" for name in FORM_NAMES)
