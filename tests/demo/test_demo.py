@@ -91,7 +91,7 @@ def running(folder: Path, port: int, *, end: signal.Signals = signal.SIGINT) -> 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("demo") / "data"
+    path = tmp_path_factory.mktemp("demo") / "my data 卡包"  # whatever it is called
     yield path
     assert run("demo", "--forget", "--folder", str(path)).returncode == 0
     assert not path.exists()
@@ -140,19 +140,13 @@ def test_the_demo_stands_at_a_name_where_passkeys_work_and_each_port_keeps_data_
 
 
 @pytest.mark.slow
-def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again_whatever_its_folder_is_called(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder, port = tmp_path_factory.mktemp("killed") / "my data 卡包", three_free_ports()
-    try:
-        with running(folder, port, end=signal.SIGKILL):
-            assert postgres_of(folder)
-        until(lambda: all(is_free(port + offset) for offset in range(3)), "the service or a portal outlives the demo")
-        with running(folder, port):
-            pass
-        until(lambda: not postgres_of(folder), "PostgreSQL outlives the demo")
-    finally:
-        assert run("demo", "--forget", "--folder", str(folder)).returncode == 0
+def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again(folder: Path, first_port: int) -> None:
+    with running(folder, first_port, end=signal.SIGKILL):
+        assert postgres_of(folder)
+    until(lambda: all(is_free(first_port + offset) for offset in range(3)), "the service or a portal outlives the demo")
+    with running(folder, first_port):
+        pass
+    until(lambda: not postgres_of(folder), "PostgreSQL outlives the demo")
 
 
 def test_a_shell_of_no_demo_says_how_to_start_one(tmp_path: Path) -> None:
