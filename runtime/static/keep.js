@@ -4,7 +4,7 @@ const NAME = "kabao.kept";
 const english = document.documentElement.lang === "en";
 const read = () => JSON.parse(localStorage.getItem(NAME) ?? "null");
 const button = document.getElementById("keep"), codes = document.querySelectorAll(".js-keep-code");
-async function keep({ code, all }) {
+async function keep({ code, all, again = false }) {
   const answer = await fetch("/wallet/kept.json", { headers: { Accept: "application/json" } });
   if (!answer.ok) throw new Error("not given");
   const given = await answer.json(), before = read();
@@ -16,6 +16,7 @@ async function keep({ code, all }) {
   const shell = await fetch(`/wallet/kept?lang=${english ? "en" : "zh"}`, { credentials: "omit" });
   if (!shell.ok) throw new Error("not given");
   await (await caches.open("kabao-shell")).put("/wallet/kept", shell);
+  if (again && !read()) return forget(); // that was asked for meanwhile
   localStorage.setItem(NAME, JSON.stringify({ wallet: given.wallet, all, at: new Date().toISOString(), cards, codes: valid }));
 }
 async function forget() {
@@ -36,7 +37,7 @@ if ("serviceWorker" in navigator && "caches" in window) {
     await (read() ? forget() : keep({ all: true })).finally(() => { button.disabled = false; });
     say();
   });
-  if (button && read()) keep({ all: read().all }).then(say, () => {});
+  if (button && read()) keep({ all: read().all, again: true }).then(say, () => {});
   for (const one of codes) {
     one.hidden = false;
     one.addEventListener("click", async () => {
