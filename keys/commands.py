@@ -3,7 +3,6 @@
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from keys import ring, suites
@@ -14,6 +13,7 @@ from keys.rotation_commands import rotate_data, rotation
 from runtime.clock import now
 from runtime.commands import explained
 from runtime.database import transaction
+from runtime.shown_tables import print_table
 
 keys = AppGroup("keys", help="List and rotate signing keys and data keys.")
 keys.add_command(rotate_data)
@@ -30,11 +30,12 @@ keys.add_command(root)
 @keys.command("list")
 def list_keys() -> None:
     """Show every key: its use, suite, state, age, and where its private part is."""
-    table = Table("use", Column("kid", no_wrap=True), "suite", "state", "since", "private part")
+    short = (Column(name, no_wrap=True) for name in ("use", "suite", "state", "since (UTC)"))
+    table = Table(next(short), Column("kid", overflow="fold"), *short, Column("private part", overflow="fold"))
     with transaction() as session:
         for row in ring.listed(session):
             table.add_row(row.use, row.kid, row.suite, row.state, f"{row.changed_at:%Y-%m-%d %H:%M}", _place(row))
-    Console().print(table)
+    print_table(table)
 
 
 def _place(row: ring.SigningKey) -> str:

@@ -28,11 +28,11 @@ OWN_FOLDER = str(Path(tempfile.gettempdir()) / "kabao-metrics-")
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Let a Refusal end a command with its own words."""
+    """Let a Refusal end a command with its own words, or those of its kind where it has none."""
     try:
         yield
     except Refusal as refusal:
-        raise click.ClickException(f"{refusal.reason} ({refusal.code})") from refusal
+        raise click.ClickException(f"{refusal.reason or refusal.title.en} ({refusal.code})") from refusal
 
 
 @click.command()

@@ -10,7 +10,6 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth import client_authentication, clients, scopes
@@ -22,6 +21,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 OPERATOR = "operator"
 client = AppGroup("client", help="Register portals and departments' systems.")
@@ -94,7 +94,7 @@ def show(client_id: str) -> None:
     table = Table("member", "value", title=f"{client_id} ({state})")
     for name, value in document.items():
         table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    Console().print(table)
+    print_table(table)
 
 
 @client.command()
@@ -124,7 +124,7 @@ def list_clients(lang: str | None) -> None:
             state = "disabled" if row.disabled_at else "open"
             name = row.name[lang] if lang else " / ".join(dict.fromkeys((row.name["zh"], row.name["en"])))
             table.add_row(row.client_id, name, row.auth_method, " ".join([*row.grant_types, *row.scopes]), state)
-    Console().print(table)
+    print_table(table)
 
 
 @client.command()

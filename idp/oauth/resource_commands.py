@@ -5,7 +5,6 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth import resources, scopes
@@ -14,6 +13,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 resource = AppGroup("resource", help="Register the APIs of others that take our access tokens.")
 
@@ -44,7 +44,7 @@ def list_resources() -> None:
         for row in resources.listed(session):
             state = "disabled" if row.disabled_at else "open"
             table.add_row(row.identifier, row.name["zh"], " ".join(row.scopes) or "all", row.client_id or "-", state)
-    Console().print(table)
+    print_table(table)
 
 
 @resource.command()

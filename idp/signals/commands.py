@@ -4,7 +4,6 @@ from uuid import UUID
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy import select
 
@@ -13,6 +12,7 @@ from idp.signals.streams import SignalStream
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 METHODS = {streams.PUSH: "push", streams.POLL: "poll", streams.WEBHOOK: "webhook"}
 signals = AppGroup("signals", help="Watch over the streams of shared signals.")
@@ -28,7 +28,7 @@ def list_streams() -> None:
             waits, refused = numbers.get(row.id, (0, 0))
             method = METHODS[row.method]
             table.add_row(str(row.id), row.client_id, method, row.status, str(waits), str(refused), str(row.failures))
-    Console().print(table)
+    print_table(table)
 
 
 @signals.command()
@@ -55,7 +55,7 @@ def dead(stream_id: UUID, limit: int) -> None:
     with transaction() as session:
         for row in tokens.dead_letters(session, _get(session, stream_id).id, limit=limit):
             table.add_row(str(row.id), f"{row.made_at:%Y-%m-%d %H:%M}", row.type.rpartition("/")[2], row.about or "", row.refused)
-    Console().print(table)
+    print_table(table)
 
 
 @signals.command()

@@ -2,7 +2,6 @@
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Table
 
 from idp.signin import operators
@@ -11,6 +10,7 @@ from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 operator = AppGroup("operator", help="Say who runs the service: who sees /admin.")
 
@@ -51,4 +51,4 @@ def list_operators() -> None:
         for one in operators.operators(session):
             subject = directory.get_subject(session, one.subject_id)
             table.add_row(directory.name_of(subject), directory.number_of(subject).masked(), f"{one.added_at:%Y-%m-%d}")
-    Console().print(table)
+    print_table(table)

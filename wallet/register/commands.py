@@ -10,7 +10,6 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Table
 
 from idp.subjects.directory import ensure_subject
@@ -19,6 +18,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 from schemas.licence_types import ACTS
 from wallet.register import catalogue, departments
 from wallet.register.catalogue import Change
@@ -87,7 +87,7 @@ def list_types() -> None:
     table = Table("code", "short name", "名称", "family", "holder", "version", "fields")
     for one in catalogue.all_types():
         table.add_row(one.code, one.slug, one.name.zh, one.family, one.holder, str(one.version), str(len(one.fields)))
-    Console().print(table)
+    print_table(table)
 
 
 @department.command("add")
@@ -163,7 +163,7 @@ def list_departments() -> None:
     with transaction() as session:
         for one in departments.all_departments(session):
             table.add_row(one.code, one.name_zh, one.name_en, f"{one.added_at:%Y-%m-%d}")
-    Console().print(table)
+    print_table(table)
 
 
 @contextmanager

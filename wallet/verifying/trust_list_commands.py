@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from runtime.clock import now
 from runtime.commands import explained
 from runtime.database import transaction
+from runtime.shown_tables import print_table
 from wallet.issuing import trust_list as own_list
 from wallet.register import catalogue
 from wallet.verifying import trust_sources
@@ -58,7 +58,7 @@ def list_sources() -> None:
     with transaction() as session:
         for row in trust_sources.sources(session):
             table.add_row(row.name, row.province, str(row.sequence), row.state_at(now()), f"{row.next_update:%Y-%m-%d %H:%M}", row.fault or "")
-    Console().print(table)
+    print_table(table)
 
 
 @trust_list.command("show")
@@ -73,7 +73,7 @@ def show(name: str) -> None:
     for one in {one.uri: one for one in read.listed.values()}.values():
         granted = [g.type_code for vct, g in one.grants.items() if one.is_granted(vct, now().timestamp())]
         table.add_row(one.name.get("zh", one.code), " ".join(granted), one.uri)
-    Console().print(table)
+    print_table(table)
     click.echo(f"{read.ignored} services are of types that were not granted to this list.")
 
 

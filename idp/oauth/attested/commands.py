@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth.attested import makers
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 wallet_maker = AppGroup("wallet-maker", help="Trust makers of wallets, who attest their wallets and keys (OpenID4VCI 1.0 appendices D and E).")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -43,7 +43,7 @@ def list_makers() -> None:
     with transaction() as session:
         for row in makers.listed(session):
             table.add_row(row.issuer, " ".join(row.purposes), str(len((row.jwks or {}).get("keys", ()))), str(len(row.roots)))
-    Console().print(table)
+    print_table(table)
 
 
 @wallet_maker.command()

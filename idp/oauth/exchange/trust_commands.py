@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth import scopes
@@ -13,6 +12,7 @@ from idp.oauth.exchange import issuers
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 trust = AppGroup("trust", help="Trust identity systems whose signed assertions a client may bring (RFC 7523).")
 
@@ -42,7 +42,7 @@ def list_trust() -> None:
     with transaction() as session:
         for row in issuers.listed(session):
             table.add_row(row.issuer, row.client_id, " ".join(row.scopes))
-    Console().print(table)
+    print_table(table)
 
 
 @trust.command()

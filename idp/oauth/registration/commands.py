@@ -10,13 +10,13 @@ from uuid import UUID
 import click
 import yaml
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Column, Table
 
 from idp.oauth.registration import initial_tokens, policies, software_statements
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import Refusal
+from runtime.shown_tables import print_table
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 token = AppGroup("token", help="Initial access tokens: leave to register clients under a policy.")
@@ -44,7 +44,7 @@ def list_tokens() -> None:
         for row in initial_tokens.latest(session):
             state = "open" if row.is_good_at(now()) else "revoked" if row.revoked_at else "over"
             table.add_row(str(row.id), row.policy, f"{row.uses_left}/{row.uses}", f"{row.expires_at:%Y-%m-%d}", state)
-    Console().print(table)
+    print_table(table)
 
 
 @token.command("revoke")
@@ -77,7 +77,7 @@ def list_policies() -> None:
         for row in policies.all_policies(session):
             one = policies.read(row.document)
             table.add_row(one.name, one.owner, " ".join(one.grant_types), " ".join(one.scopes), " ".join(one.redirect_hosts))
-    Console().print(table)
+    print_table(table)
 
 
 @policy.command("show")
@@ -127,7 +127,7 @@ def list_issuers() -> None:
     with transaction() as session:
         for row in software_statements.issuers(session):
             table.add_row(row.issuer, f"{row.added_at:%Y-%m-%d}")
-    Console().print(table)
+    print_table(table)
 
 
 @contextmanager
