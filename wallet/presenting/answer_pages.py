@@ -28,7 +28,7 @@ from wallet.holding.cards import Card
 from wallet.issuing import w3c_types
 from wallet.issuing.contents import type_uri
 from wallet.presenting.answering import asked as kept
-from wallet.presenting.answering import doors, held, offering, replying, request_objects, told, verifiers, waiting
+from wallet.presenting.answering import doors, held, offering, readable, replying, request_objects, told, verifiers, waiting
 from wallet.presenting.answering.asked import Asked, Outcome
 from wallet.presenting.answering.links import NotARequest, read_link
 from wallet.presenting.answering.offering import Fit, Offer, Wanted
@@ -203,7 +203,8 @@ def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text
 
 def _offer(session: Session, asked: Asked, *, now: datetime) -> Offer:
     candidates = held.candidates_of(session, _settings(), g.signed_in, asked.request.query, now=now)
-    return offering.offer_of(asked.request.query, candidates)
+    metadata = asked.request.payload.get("client_metadata")
+    return offering.offer_of(asked.request.query, [one for one in candidates if readable.is_readable(one.format, metadata)])
 
 
 def _question(session: Session, found: RequestObject, wanted: Wanted, *, now: datetime) -> Question:

@@ -18,6 +18,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from runtime import outbound
 from runtime.outbound import NoAnswer
 from runtime.settings import Settings
+from wallet.presenting.answering import readable
 from wallet.presenting.answering.links import POST, Link
 from wallet.presenting.answering.refusals import NOT_THERE, RequestRefused, Whom
 from wallet.presenting.answering.request_objects import LONGEST, TYPE
@@ -28,11 +29,7 @@ ANSWER_LIMIT, LONGEST_GOAL = 16 * 1024, 2048
 MEDIA_TYPE = f"application/{TYPE}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 METADATA = {
-    "vp_formats_supported": {
-        "dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]},
-        "mso_mdoc": {"issuerauth_alg_values": [-7, -9], "deviceauth_alg_values": [-7, -9]},
-        "jwt_vc_json": {"alg_values": ["ES256"]},
-    },
+    "vp_formats_supported": readable.OURS,
     "client_id_prefixes_supported": ["x509_san_dns", "x509_hash"],
     "response_types_supported": ["vp_token"],
     "response_modes_supported": ["direct_post", "direct_post.jwt"],

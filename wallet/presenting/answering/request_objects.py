@@ -18,7 +18,7 @@ from cryptography import x509
 from keys import paths, suites
 from keys.paths import UNREADABLE
 from wallet.issuing import sd_jwt
-from wallet.presenting.answering import encryption, transactions
+from wallet.presenting.answering import encryption, readable, transactions
 from wallet.presenting.answering.encryption import Recipient
 from wallet.presenting.answering.refusals import OVER, UNSIGNED, UNSUPPORTED, WRONG_NAME, WRONG_PLACE, RequestRefused, Whom
 from wallet.presenting.answering.transactions import Transaction
@@ -102,6 +102,7 @@ def _asked(payload: dict[str, Any], client_id: str, prefix: str, name: str, chai
     if payload.get("response_type") != "vp_token":
         raise RequestRefused("another response type", shown=UNSUPPORTED)
     query = _query(payload)
+    readable.check_formats(query, payload.get("client_metadata"))
     return RequestObject(
         client_id=client_id,
         prefix=prefix,

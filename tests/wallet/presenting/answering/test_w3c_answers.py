@@ -143,6 +143,42 @@ def test_of_several_forms_it_is_the_last_and_no_question(
     assert list(json.loads(verifier.received[0]["vp_token"])) == ["licence"]
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        pytest.param("jwt_vc_json", {"alg_values": ["EdDSA", "ES384"]}, id="other algorithms"),
+        pytest.param("jwt_vc_json", {"alg_values": []}, id="no algorithm"),
+        pytest.param("ldp_vc", {}, id="a form that is not known here"),
+    ],
+)
+def test_a_verifier_that_could_read_nothing_is_told_so_by_name(
+    holder: Holder, signing: Signing, verifier: Asking, form: str, told: dict[str, Any]
+) -> None:
+    wanted = query(FIELD)
+    wanted["credentials"][0]["format"] = form
+    refused = open_link(holder[0], verifier.link(signing, wanted, client_metadata={"vp_formats_supported": {form: told}}))
+    assert refused.status_code == 422
+    assert [sent["error"] for sent in verifier.received] == ["vp_formats_not_supported"]
+
+
+@pytest.mark.parametrize("told", [{"alg_values": ["EdDSA", "ES256", None, {}]}, {"alg_values": "ES256"}, {}, [], None], ids=str)
+def test_algorithms_are_heard_where_they_are_listed(holder: Holder, signing: Signing, verifier: Asking, told: Any) -> None:
+    client, licence = holder
+    at = opened(client, verifier.link(signing, query(FIELD), client_metadata={"vp_formats_supported": {"jwt_vc_json": told}}))
+    assert agreeing(client, at, licence).status_code == 303
+
+
+def test_of_two_forms_the_one_that_its_verifier_reads_is_shown(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
+    client, licence = holder
+    (spare,) = sd_jwt_query(vct, FIELD)["credentials"]
+    (whole,) = query(FIELD)["credentials"]
+    both = {"credentials": [{**spare, "id": "spare"}, whole], "credential_sets": [{"options": [["spare"], ["licence"]]}]}
+    told = {"vp_formats_supported": {"dc+sd-jwt": {"kb-jwt_alg_values": ["Ed25519"]}, "jwt_vc_json": {"alg_values": ["ES256"]}}}
+    at = opened(client, verifier.link(signing, both, client_metadata=told))
+    assert AGREED in page_of(client, at)
+    assert agreeing(client, at, licence).status_code == 303
+
+
 def test_a_w3c_credential_confirms_no_act_and_the_verifier_is_told(holder: Holder, signing: Signing, verifier: Asking) -> None:
     act = base64.urlsafe_b64encode(json.dumps(ACT).encode()).rstrip(b"=").decode()
     refused = open_link(holder[0], verifier.link(signing, query(FIELD), transaction_data=[act]))
