@@ -189,6 +189,8 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from wallet.presenting.answer_pages import answer_pages
     from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
+    from wallet.register.callers import as_department, at_desk_of
+    from wallet.register.desk_choice_pages import desk_choice_pages
     from wallet.register.matter_pages import matter_pages
     from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
@@ -259,6 +261,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, launcher_pages, logout_pages, discovery, userinfo, signals, polls):
         app.register_blueprint(blueprint)
     pages.greet(app, find_visitor)
+    pages.name_desk(app, at_desk_of, as_department)
     account_menu.init_app(app)
     senders.init_app(app)
     status_history.init_app(app)
@@ -296,6 +299,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
         draw_watch_pages,
         matter_pages,
         *issuing_desk,
+        desk_choice_pages,
         desk_pages.desk,
         people_desk_pages.people_desk,
         identity_pages.identity_pages,

@@ -43,7 +43,7 @@ from wallet.issuing.importing import uploads
 from wallet.issuing.oid4vci import deferred, elsewhere, offers
 from wallet.presenting import qr_codes
 from wallet.presenting.answering import asked
-from wallet.register import catalogue, counts, departments, licences, matter_fields, turns
+from wallet.register import catalogue, counts, departments, desk_choice, licences, matter_fields, turns
 from wallet.verifying import draw_watch, receipts, trust_sources
 from wallet.verifying.openid4vp import requests as presentation_requests
 
@@ -109,6 +109,7 @@ OWNERS = (
     operators,
     catalogue,
     departments,
+    desk_choice,
     licences,
     counts,
     turns,

@@ -7,6 +7,7 @@ who is signed in; until a part that knows gives an answer (`greet`), it is nobod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Request, Response, request, url_for
@@ -14,6 +15,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 from flask_wtf import CSRFProtect
+from markupsafe import Markup
 
 from runtime.guard import anyone, declare
 from runtime.settings import Settings
@@ -68,6 +70,11 @@ class Visitor:
 def greet(app: Flask, find_visitor: Callable[[], Visitor | None]) -> None:
     """Let the head of every page show who is signed in."""
     app.jinja_env.globals["person"] = find_visitor
+
+
+def name_desk(app: Flask, find_department: Callable[[], Any], mark_form: Callable[[], Markup]) -> None:
+    """Let the head of every page of the desk show for which department it is, and each of its forms carry that."""
+    app.jinja_env.globals.update(desk_department=find_department, as_department=mark_form)
 
 
 def in_language(choice: str, going_to: str | None = None) -> str:
@@ -151,7 +158,10 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.is_https:
         app.after_request(_https_only)
     app.jinja_env.globals.update(
-        asset=lambda name: url_for("static", filename=name, v=_version(app, name)), in_language=in_language, person=lambda: None
+        asset=lambda name: url_for("static", filename=name, v=_version(app, name)),
+        in_language=in_language,
+        person=lambda: None,
+        desk_department=lambda: None,
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from flask import Flask, Request, current_app, request
+from flask import Flask, Request, current_app, g, request
 from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 NUL = "\0"
 MAX_DEPTH = 32
 View = TypeVar("View", bound=Callable[..., Any])
-LATE = "reads_its_form"
+LATE, WAITING = "reads_its_form", "checks_of_the_form"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -98,6 +98,16 @@ def take_form(longest: int) -> None:
     request.max_content_length = longest
     if _form_holds_nul():
         raise BadRequest
+    for check in g.pop(WAITING, ()):
+        check()
+
+
+def once_read(check: Callable[[], None]) -> None:
+    """Check the form of this request now, or, for a view of `reads_its_form`, as soon as that has taken it; for the guard."""
+    if hasattr(current_app.view_functions.get(request.endpoint or ""), LATE):
+        g.setdefault(WAITING, []).append(check)
+    else:
+        check()
 
 
 def _refuse_nul() -> None:

@@ -71,6 +71,7 @@ ACTS = MappingProxyType(
         "mandate.given": Text("授予办事权限：{what}", "Gave a mandate: {what}"),
         "officer.added": Text("被列为部门工作人员", "Became an officer of a department"),
         "officer.removed": Text("不再是部门工作人员", "Is no longer an officer of a department"),
+        "officer.turned": Text("在工作台改为代表另一个部门", "Turned to another department at the desk"),
         "operator.added": Text("被列为系统运营人员", "Became an operator of the service"),
         "operator.removed": Text("不再是系统运营人员", "Is no longer an operator of the service"),
         "passkey.added": Text("新增通行密钥", "Added a passkey"),

@@ -37,6 +37,7 @@ if (form) {
     const frame = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.85); });
     const body = new FormData();
     body.append("frame", frame, "frame.jpg");
+    body.append("as_department", form.querySelector("input[name=as_department]").value);
     const headers = { Accept: "application/json", "X-CSRFToken": form.querySelector("input[name=csrf_token]").value };
     const answer = await fetch(panel.dataset.framesUrl, { method: "POST", body, headers });
     if (answer.status === 429) return undefined; // nobody looked

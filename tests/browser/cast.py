@@ -256,6 +256,9 @@ def staff_desk(cast: Cast) -> None:
         idle = new_department()
         with transaction() as session:
             make_officer(session, department=idle, person=cast.invent("idle officer"))
+            twofold = cast.invent("twofold officer")
+            make_officer(session, department=idle, person=twofold)
+            make_officer(session, department=department, person=twofold)
         define_type(cast, department)
     issue_something(cast, department)
     with app.app_context(), transaction() as session:
@@ -270,7 +273,7 @@ def staff_desk(cast: Cast) -> None:
     rate_something(cast, holder_id)
     cast.at["paper receipt"] = on_paper(cast, UUID(verified.location.rsplit("/", 1)[1]))
     cast.at |= ask_wallets(app, browser, licence_id)
-    for viewer in ("officer", "second officer", "idle officer"):
+    for viewer in ("officer", "second officer", "idle officer", "twofold officer"):
         cast.enter(viewer, viewer, TWO_STEPS)
 
 

@@ -213,6 +213,7 @@ STOPS = [
     *_stop("desk.show", "officer", "/desk"),
     *_stop("desk.show", "officer", "/desk", "#verify"),
     *_stop("desk.receipt", "officer", "receipt"),
+    *_stop("desk_choice_pages.show", "officer|twofold officer", "/desk/department"),
     *_stop("desk_receipts.listed", "officer|idle officer", "/desk/receipts"),
     *_stop("desk_receipts.listed", "officer", "/desk/receipts?since=2026-13-01", status=422),
     *_stop("desk_receipts.figures", "officer|idle officer", "/desk/receipts/statistics"),

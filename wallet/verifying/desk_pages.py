@@ -1,5 +1,6 @@
 """The officer's desk (核验台): scan, paste, type or photograph what the holder shows, say why, read the verdict, print the receipt."""
 
+from typing import Any
 from uuid import UUID
 
 import segno
@@ -17,6 +18,7 @@ from runtime.rough_input import reads_its_form, take_form
 from runtime.settings import Settings
 from wallet.presenting import qr_codes
 from wallet.register.callers import officer
+from wallet.register.catalogue import get_type
 from wallet.register.departments import Action, get_department, types_under
 from wallet.verifying import brought, receipts
 from wallet.verifying.attesting import Asker
@@ -61,13 +63,20 @@ def verify() -> AnyResponse:
 @desk.route("/desk/receipts/<uuid:receipt_id>")
 @allow(officer)
 def receipt(receipt_id: UUID) -> str:
-    """Show a receipt of the officer's department: the verdict, the fields while they are kept, what to print, and the form for the next holder."""
+    """Show a receipt of the officer's department: the verdict, the fields while they are kept, what to print; and what comes next."""
     with transaction() as session:
         found = receipts.get_receipt(session, receipt_id, department=g.officer_of)
     reading, address = read_receipt(found), address_of(current_app.extensions["kabao_settings"], receipt_id, found.jws)
     picture = segno.make_qr(address, error="m").svg_data_uri(scale=6, border=2, dark="#000", light="#fff")
     form = blank_form(cause=reading.cause["text"] if found.officer_id == g.signed_in.subject_id else "")
-    return render_template("verifying/receipt.html", reading=reading, jws=found.jws, form=form, address=address, picture=picture)
+    seen = {"reading": reading, "jws": found.jws, "address": address, "picture": picture}
+    return render_template("verifying/receipt.html", form=form, **seen, **_next_draw(found))
+
+
+def _next_draw(receipt: receipts.Receipt) -> dict[str, Any]:
+    """Say whether the department may draw now, and again the type of a receipt."""
+    types = types_under(department=g.officer_of, action=Action.DRAW, now=now())
+    return {"may_draw": bool(types), "draw_again": get_type(receipt.type_code).slug if receipt.type_code in types else None}
 
 
 def _verify(form: DeskForm, found: Found) -> UUID:

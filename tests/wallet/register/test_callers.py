@@ -1,10 +1,10 @@
 from types import SimpleNamespace
-from uuid import UUID
 
 import pytest
 from flask import Flask, g
 
 from runtime.database import transaction
+from runtime.ids import new_id
 from tests.world_people import new_person
 from tests.world_wallet import make_officer, new_department
 from wallet.register import callers, commands
@@ -23,7 +23,7 @@ def test_an_officer_is_known_by_the_department(app: Flask) -> None:
         with transaction() as session:
             subject_id = make_officer(session, department=department, person=new_person(session))
         with app.test_request_context():
-            g.signed_in = SimpleNamespace(subject_id=subject_id)
+            g.signed_in = SimpleNamespace(subject_id=subject_id, session_id=new_id())
             officer.admit()
             assert g.officer_of == department
 
@@ -39,13 +39,13 @@ def test_an_officer_who_left_is_not_let_in(app: Flask) -> None:
         again = app.test_cli_runner().invoke(commands.department, ["officer", department, person.number, "--remove"])
         assert "no-such-officer" in again.output
         with app.test_request_context():
-            g.signed_in = SimpleNamespace(subject_id=subject_id)
+            g.signed_in = SimpleNamespace(subject_id=subject_id, session_id=new_id())
             with pytest.raises(NotAnOfficer):
                 officer.admit()
 
 
 def test_someone_who_acts_for_no_department_is_not_let_in(app: Flask) -> None:
     with app.test_request_context():
-        g.signed_in = SimpleNamespace(subject_id=UUID("01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"))
+        g.signed_in = SimpleNamespace(subject_id=new_id(), session_id=new_id())
         with pytest.raises(NotAnOfficer):
             officer.admit()

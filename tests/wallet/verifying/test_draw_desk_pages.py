@@ -57,6 +57,8 @@ def test_an_officer_sees_what_the_matter_needs_and_nothing_else_and_the_holder_s
     status, at = draw(officer, counter.person.number)
     assert status == 303, at
     page = officer.browser.get(at, headers=HTML).text
+    assert 'id="desk-form"' not in page
+    assert f'href="{PAGE}?type={TYPE}"' in page
     seen = re.findall(r"<dt>([^<]+)</dt>", page.split('id="fields"')[1].split("</dl>")[0])
     assert seen == ["Vehicle class", "First issued", "Record status"]
     assert "What was drawn" in page
