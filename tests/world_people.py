@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from stdnum.iso7064 import mod_11_2
 from werkzeug.test import TestResponse
 
-from idp.signin import registration
+from idp.signin import accounts, callers, entering, registration
 from idp.subjects import credit_codes, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
+from runtime.database import transaction
 
 DIVISION = "379999"
 PASSWORD = "垦利的黄河口湿地 correct horse"
@@ -99,6 +100,20 @@ def sign_in(client: FlaskClient, person: Person, password: str = PASSWORD, next:
     """Sign a person in on the real page; returns the answer, a redirect if the password was right."""
     form = {"number": person.number, "password": password, **({"next": next} if next else {})}
     return post_form(client, "/signin", form)
+
+
+def come_in(client: FlaskClient, person: Person) -> FlaskClient:
+    """Sign a person in as the form does once their password was right, where signing in is not what a test is about; returns their browser."""
+    with client.application.test_request_context("/signin", environ_base=client.environ_base, headers=BROWSER), transaction() as session:
+        account = accounts.find_account(session, parse_number(person.number))
+        assert account is not None
+        entry = entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=callers.this_browser(), now=now())
+        assert entry.token, "a second step is asked for"
+        given = callers.let_in(entry, None).headers.getlist("Set-Cookie")
+    for name, value in (cookie.partition(";")[0].split("=", 1) for cookie in given):
+        if value:
+            client.set_cookie(name, value)
+    return client
 
 
 def act_for(client: FlaskClient, organisation_id: UUID) -> TestResponse:

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.world_clients import System, ask
-from tests.world_people import BROWSER, Person, csrf_token, sign_in
+from tests.world_people import BROWSER, Person, come_in, csrf_token
 
 
 @dataclass
@@ -89,6 +89,4 @@ def answer_of(response: TestResponse) -> dict[str, str]:
 
 def signed_in_browser(browser: FlaskClient, person: Person) -> FlaskClient:
     """Sign a person in in a browser."""
-    response = sign_in(browser, person)
-    assert response.status_code == 303
-    return browser
+    return come_in(browser, person)

@@ -22,7 +22,7 @@ from tests.wallet.presenting.answering.steps import opened, page_of, reply
 from tests.wallet.presenting.answering.test_our_own_doors import query_of, state_of
 from tests.wallet.presenting.test_show_pages import code_of, make
 from tests.wallet.verifying.openid4vp.wallets import asked
-from tests.world_people import BROWSER, Person, act_for, new_organisation, open_account, post_form, sign_in
+from tests.world_people import BROWSER, Person, act_for, come_in, new_organisation, open_account, post_form
 from tests.world_verifying import CAUSE, Counter, new_browser, new_token
 from tests.world_wallet import new_department
 from wallet.holding import hearers
@@ -57,8 +57,7 @@ def family(app: Flask, *, born: date) -> Family:
     with writing(app) as session:
         child = new_child(session, parent, born=born)
     licence = licensed(app, child.number, TYPE)[0]
-    client = new_browser(app)
-    assert sign_in(client, parent).status_code == 303
+    client = come_in(new_browser(app), parent)
     assert post_form(client, "/account/children", {"number": child.number, "name": child.name}).status_code == 303
     return Family(parent, child, licence.holder_id, licence, client)
 

@@ -14,7 +14,7 @@ from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
-from tests.world_people import BROWSER, Person, act_for, new_organisation, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, Person, act_for, come_in, new_organisation, new_person, open_account, post_form
 from tests.world_wallet import DEFINITIONS, new_department, new_licence
 from wallet.holding.uses import Way, record_use
 from wallet.issuing.life import revoke_licence
@@ -45,9 +45,7 @@ def licensed(app: Flask, number: str, *slugs: str) -> list[Licence]:
 
 
 def signed_in(app: Flask, person: Person) -> FlaskClient:
-    client = app.test_client()
-    assert sign_in(client, person).status_code == 303
-    return client
+    return come_in(app.test_client(), person)
 
 
 def get(client: FlaskClient, path: str, **query: str) -> str:

@@ -21,7 +21,7 @@ from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
-from tests.world_people import BROWSER, Person, new_person, open_account, sign_in
+from tests.world_people import BROWSER, Person, come_in, new_person, open_account, sign_in
 from tests.world_verifying import new_browser
 from tests.world_wallet import DEFINITIONS, make_officer, new_department
 from wallet.register import catalogue, type_edit_pages, type_forms
@@ -65,8 +65,7 @@ class Editor:
     """Someone at the catalogue's pages."""
 
     def __init__(self, app: Flask, person: Person) -> None:
-        self.client: FlaskClient = new_browser(app)
-        assert sign_in(self.client, person).status_code == 303
+        self.client: FlaskClient = come_in(new_browser(app), person)
         with app.app_context(), transaction() as session:
             theirs = sessions.SigninSession.subject_id == ensure_subject(session, parse_number(person.number), now=now()).id
             session.execute(update(sessions.SigninSession).where(theirs).values(amr=["pwd", "otp", "mfa"]))

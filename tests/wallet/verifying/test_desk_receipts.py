@@ -15,7 +15,7 @@ from runtime.clock import now
 from runtime.database import engine, transaction
 from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
 from tests.wallet.verifying.test_one_door import made, picture_of
-from tests.world_people import csrf_token, sign_in
+from tests.world_people import come_in, csrf_token, sign_in
 from tests.world_verifying import TYPE, Counter, new_browser
 from wallet.register.catalogue import get_type
 from wallet.register.licences import china_date
@@ -28,9 +28,7 @@ SPENT = "KABAO1:" + "A" * 32
 @pytest.fixture
 def desk(counter: Counter) -> FlaskClient:
     """A browser in which an officer of the counter's department is signed in."""
-    browser = new_browser(counter.client.application)
-    sign_in(browser, new_officer(counter.department))
-    return browser
+    return come_in(new_browser(counter.client.application), new_officer(counter.department))
 
 
 def photo(text: str) -> bytes:
