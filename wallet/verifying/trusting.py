@@ -49,6 +49,11 @@ def find_granted(uri: object, vct: object) -> Granted | None:
     return listed.grants.get(vct) if listed is not None and isinstance(vct, str) else None
 
 
+def granted_names() -> dict[str, str]:
+    """Return what issuers elsewhere call the types that they were granted, `vct` or document name, each with the code of our type."""
+    return {name: granted.type_code for listed in _known().by_uri.values() for name, granted in listed.grants.items()}
+
+
 def _known() -> _Known:
     found = cache.get(trust_sources.TOPIC, "known", _load)
     assert found is not None

@@ -126,6 +126,19 @@ def test_its_own_revocation_is_heard(app: Flask, counter: Counter, believed: Pro
     assert failed(counter.verify(text, binding="none")) == [("status", "revoked")]
 
 
+def query_for(believed: Province, slug: str = TYPE) -> dict[str, Any]:
+    vct = f"{believed.settings.public_url}/types/{slug}"
+    return {"credentials": [{"id": "theirs", "format": "dc+sd-jwt", "meta": {"vct_values": [vct]}, "claims": [{"path": ["licence_identifier"]}]}]}
+
+
+def test_a_wallet_can_be_asked_for_a_type_as_another_province_names_it(counter: Counter, believed: Province) -> None:
+    body = {"dcql_query": query_for(believed), "cause": {"text": "办理车辆年检"}}
+    answer = counter.post("requests", body)
+    assert answer.status_code == 201, answer.text
+    refused = counter.post("requests", {**body, "dcql_query": query_for(believed, OTHER_TYPE)})
+    assert (refused.status_code, refused.json["field"]) == (422, "dcql_query.credentials.0.meta"), "the operator did not grant it"
+
+
 def test_a_type_that_the_operator_did_not_grant_is_not_believed(counter: Counter, believed: Province) -> None:
     assert failed(counter.verify(believed.issue(OTHER_TYPE), binding="none")) == [("issuer", "not_granted")]
 

@@ -1,7 +1,7 @@
 """What wallets send and are sent: JSON, or JSON that is encrypted to us and for them (OpenID4VCI 1.0 section 10).
 
-A request is read strictly: a member that comes twice, a number that is none, a text that is too long are malformed. Compression is not
-taken: a few bytes could stand for a great many.
+A request is read strictly: a member that comes twice, a number that is none, a text that is too long are malformed. What is compressed is not
+opened: a few bytes could stand for a great many. Whoever asks for a compressed answer is sent a plain one, whose header says so.
 """
 
 import json
@@ -121,8 +121,8 @@ def _encryption_of(members: dict[str, Any]) -> Encryption | None:
     asked = members.get(PARAMETER)
     if asked is None and PARAMETER not in members:
         return None
-    if not isinstance(asked, dict) or not {"jwk", "enc"} <= asked.keys() or "zip" in asked:
-        raise InvalidEncryptionParameters("credential_response_encryption lacks jwk or enc, or asks for compression.")
+    if not isinstance(asked, dict) or not {"jwk", "enc"} <= asked.keys():
+        raise InvalidEncryptionParameters("credential_response_encryption lacks jwk or enc.")
     try:
         keys = read_key_set({"keys": [asked["jwk"]]}).encryption
     except ValueError as error:

@@ -21,6 +21,7 @@ from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
 from wallet.presenting.statements import CLAIMS, ORGANISATION_CODE, REPRESENTS, TYPE_PREFIX, Question, find_question
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
+from wallet.verifying import trusting
 
 IDENTIFIER = "licence_identifier"
 OF_EVERY_LICENCE = ("holder_name", "holder_number", "licence_number", IDENTIFIER, "licence_valid_from", "licence_valid_until")
@@ -112,8 +113,11 @@ def is_answer(wanted: CredentialQuery) -> bool:
 
 
 def _types_of(settings: Settings, wanted: CredentialQuery, at: str) -> list[str]:
-    """Return the codes of the types that a credential query may be answered with; every alternative must be one that is known."""
-    known = {name: one.code for one in all_types() for name in names_of(settings, one)}
+    """Return the codes of the types that a credential query may be answered with.
+
+    Every alternative must be known here: a type of ours, or the name by which an issuer of another province's list has it.
+    """
+    known = trusting.granted_names() | {name: one.code for one in all_types() for name in names_of(settings, one)}
     questions = [question for alternative in wanted.types for name in alternative if (question := find_question(name)) is not None]
     if wanted.format == SD_JWT_VC and questions and len(questions) == len(wanted.types):
         return [question.type_code for question in questions if question.type_code is not None]
