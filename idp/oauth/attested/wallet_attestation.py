@@ -9,6 +9,7 @@ for us, recent, and new.
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError
 from werkzeug.datastructures import Headers
@@ -22,6 +23,7 @@ from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from keys import suites
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 ATTESTATION, PROOF = "OAuth-Client-Attestation", "OAuth-Client-Attestation-PoP"
 ATTESTATION_TYPE, PROOF_TYPE = "oauth-client-attestation+jwt", "oauth-client-attestation-pop+jwt"
 LONGEST, LONGEST_PROOF, LONGEST_JTI = 12 * 1024, 4096, 256
@@ -43,17 +45,19 @@ def is_brought(headers: Any) -> bool:
 
 def authenticate(headers: Any, *, settings: Settings, now: datetime) -> Client:
     """Return the client that a request's headers prove to come from; raises InvalidClientError, UseFreshAttestation."""
+    client = None
     try:
         attestation, proof = take_apart(_single(headers, ATTESTATION), longest=LONGEST), take_apart(_single(headers, PROOF), longest=LONGEST_PROOF)
         client = _attested_client(attestation, now=now)
         instance = _instance_key(attestation)
         _check_proof(proof, instance, client, settings=settings, now=now)
     except (NotCompact, NotVouchedFor, LookupError) as error:
-        raise _refused() from error
+        raise _refused(str(error), client) from error
     if attestation.claims["exp"] <= now.timestamp() - LEEWAY.total_seconds():
+        _say("the attestation has expired", client)
         raise UseFreshAttestation()
     if not assertions.use_once(f"{PROOF} {thumbprint_of(instance)}", proof.claims["jti"], expires_at=now + 2 * WINDOW):
-        raise _refused()
+        raise _refused("the proof was used before", client)
     return client
 
 
@@ -133,5 +137,11 @@ def _check_proof(proof: Compact, key: suites.PublicKey, client: Client, *, setti
         raise LookupError("too old, or from the future")
 
 
-def _refused() -> InvalidClientError:
+def _say(why: str, client: Client | None) -> None:
+    """Tell the log alone why, in words of ours, and of which client once it is known to be one."""
+    log.info("client not proven", why=why, client_id=client.client_id if client else None)
+
+
+def _refused(why: str, client: Client | None) -> InvalidClientError:
+    _say(why, client)
     return InvalidClientError(description="The client is not known by this proof.", status_code=401)

@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 from flask import Flask
+from structlog.testing import capture_logs
 
 from idp.oauth.clients import CIBA, REFRESH_TOKEN
 from keys import suites
@@ -79,7 +80,19 @@ def test_every_claim_of_the_table_is_required(signer: Counter, person: Person, n
     ids=["another issuer", "another audience", "expired", "no time", "not yet", "hours long", "an empty jti", "a jti that is no text", "a huge jti"],
 )
 def test_wrong_claims_are_refused(signer: Counter, person: Person, changes: dict[str, Any]) -> None:
-    assert error_of(send(signer, request_of(signer, person, **changes))) == "invalid_request"
+    signed = request_of(signer, person, **changes)
+    with capture_logs() as said:
+        assert error_of(send(signer, signed)) == "invalid_request"
+    (line,) = [one for one in said if one["event"] == "signed request refused"]
+    assert line["client_id"] == signer.system.client_id
+    assert line["why"] in {
+        "iss is not the client",
+        "aud is not this service",
+        "expired, not yet good, or good for more than an hour",
+        "a time is not a number",
+        "no jti, or none that can be kept",
+    }
+    assert not any(secret in str(said) for secret in (signed, person.number, "somebody-else", "elsewhere.example"))
 
 
 def test_another_key_does_not_sign_for_the_client(signer: Counter, person: Person) -> None:

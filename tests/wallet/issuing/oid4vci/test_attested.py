@@ -10,6 +10,7 @@ import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from idp.oauth.attested import key_attestation, wallet_attestation
 from idp.oauth.attested import makers as trusted
@@ -210,9 +211,25 @@ WRONG_WALLETS: dict[str, tuple[Headers, str]] = {
 def test_a_wallet_whose_attestation_is_wrong_is_not_known(
     app: Flask, client: FlaskClient, holder: Holder, maker: Maker, attested_wallet: System, make: Headers, error: str
 ) -> None:
-    answer = redeem(app, client, holder, make(maker, attested_wallet.client_id, new_key()))
+    headers = make(maker, attested_wallet.client_id, new_key())
+    with capture_logs() as said:
+        answer = redeem(app, client, holder, headers)
     assert answer.json["error"] == error
     assert answer.status_code in (400, 401)
+    (line,) = [one for one in said if one["event"] == "client not proven"]
+    assert line["why"]
+    assert line["client_id"] in (None, attested_wallet.client_id)
+    assert not any(text in str(said) for text in headers.values() if len(text) > 1)
+
+
+def test_the_log_names_a_wallet_only_once_its_maker_did(
+    app: Flask, client: FlaskClient, holder: Holder, maker: Maker, attested_wallet: System
+) -> None:
+    named = {"another maker": None, "a private key": attested_wallet.client_id, "an old proof": attested_wallet.client_id}
+    for case, client_id in named.items():
+        with capture_logs() as said:
+            redeem(app, client, holder, WRONG_WALLETS[case][0](maker, attested_wallet.client_id, new_key()))
+        assert [one["client_id"] for one in said if one["event"] == "client not proven"] == [client_id], case
 
 
 def test_a_proof_of_an_installation_is_good_once(app: Flask, client: FlaskClient, holder: Holder, maker: Maker, attested_wallet: System) -> None:
