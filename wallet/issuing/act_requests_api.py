@@ -43,12 +43,16 @@ def listed(query: dict[str, Any]) -> dict[str, Any]:
 @act_requests.response(200, ActRequestDetailSchema)
 @act_requests.doc(security=SECURITY)
 def one(request_id: UUID) -> dict[str, Any]:
-    """Give a request of the department with the document that asks for it; whoever it is about reads in their history that it was read."""
+    """Give a request of the department with the document that asks for it.
+
+    Whoever it is about reads in their history that a system read it: once as long as its state is the same, however often it asks.
+    """
     moment = now()
     with transaction() as session:
         row = pending.get_request(session, request_id, department=g.token.department)
         order = pending.order_in(row)
-        looking.take_down_reading(session, row, named=tuple(order.document.get("fields", {})), system=g.token.client_id, now=moment)
+        if pending.is_first_reading(session, row, system=g.token.client_id):
+            looking.take_down_reading(session, row, named=tuple(order.document.get("fields", {})), system=g.token.client_id, now=moment)
     return {**request_document_of(row, now=moment), "document": SCHEMAS[order.act]().dump(order.document)}
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, Uuid, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Index, String, Uuid, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -92,7 +92,10 @@ class Doer:
 
 
 class ActRequestRow(Base):
-    """An act that waits, or waited, for a second officer. `result_id` is the licence that came of it, `holder_ids` who holds it, or would."""
+    """An act that waits, or waited, for a second officer. `result_id` is the licence that came of it, `holder_ids` who holds it, or would.
+
+    `read_by` names the systems that read it whole, each with the state in which they did.
+    """
 
     __tablename__ = TABLE
     department_code: Mapped[str] = mapped_column(primary_key=True)
@@ -112,6 +115,7 @@ class ActRequestRow(Base):
     decided_at: Mapped[datetime | None]
     result_id: Mapped[UUID | None]
     reason_sealed: Mapped[bytes | None]
+    read_by: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
     __table_args__ = (Index("ix_act_requests_holders", "holder_ids", postgresql_using="gin"),)
 
     def state_at(self, now: datetime) -> RequestState:
@@ -204,6 +208,19 @@ def get_request(session: Session, request_id: UUID, *, department: str) -> ActRe
     if row is None:
         raise RequestNotFound
     return row
+
+
+def is_first_reading(session: Session, row: ActRequestRow, *, system: str) -> bool:
+    """Whether a system has a request before it for the first time as it stands; one statement says so, of several at once to one alone.
+
+    A system that polls sees nothing new until the state changes.
+    """
+    mark = f"{row.state} {system}"
+    if mark in row.read_by:
+        return False
+    first = update(ActRequestRow).where(ActRequestRow.department_code == row.department_code, ActRequestRow.id == row.id)
+    first = first.where(~ActRequestRow.read_by.contains([mark])).values(read_by=func.array_append(ActRequestRow.read_by, mark))
+    return session.execute(first.returning(ActRequestRow.id), execution_options={"synchronize_session": False}).first() is not None
 
 
 def order_in(row: ActRequestRow) -> Order:

@@ -1,6 +1,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -76,6 +77,41 @@ def test_what_takes_two_hands_waits_and_is_done_when_another_approves(office: Of
     assert office.get("/act-requests").json["requests"] == []
     closed = office.get(f"/act-requests/{asked.json['id']}").json
     assert (closed["state"], closed["result"]) == ("approved", approved.json["id"])
+
+
+def test_the_holder_reads_once_a_state_and_system_that_a_request_was_read_however_often_a_system_asks(office: Office, person: Person) -> None:
+    asked = office.ask(person).json
+    path = f"/act-requests/{asked['id']}"
+
+    def told() -> int:
+        with office.app.app_context(), transaction() as session:
+            holder_id = ensure_subject(session, parse_number(person.number), now=now()).id
+            return len([one for one in uses_of(session, holder_id=holder_id) if one.cause == READ_BY_SYSTEM])
+
+    for _ in range(3):
+        assert office.get(path).status_code == 200
+    assert told() == 1
+    for _ in range(2):
+        assert office.client.get(f"/api/v1{path}", headers=office.second).status_code == 200
+    assert told() == 2
+    office.decide(asked, "refusal", reason="材料不齐。")
+    for _ in range(2):
+        assert office.get(path).json["state"] == "refused"
+    assert told() == 3
+
+
+def test_of_readers_at_once_one_is_told_to_the_holder(app: Flask, office: Office, person: Person) -> None:
+    asked = UUID(office.ask(person).json["id"])
+    start = threading.Barrier(6)
+
+    def read() -> bool:
+        with app.app_context(), transaction() as session:
+            row = pending.get_request(session, asked, department=office.department)
+            start.wait(30)
+            return pending.is_first_reading(session, row, system="poller")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(one.result() for one in [pool.submit(read) for _ in range(6)]) == 1
 
 
 def test_nobody_approves_or_refuses_what_they_asked_for(office: Office, person: Person) -> None:
