@@ -16,7 +16,7 @@ from runtime.clock import now
 from runtime.languages import Text
 
 ISSUER = "http://127.0.0.1:8000"
-DEPARTMENT = "11379999000000001A"
+DEPARTMENT = "11379999000000035T"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from rich.table import Column, Table
 
-from idp.oauth import client_authentication, clients, scopes
+from idp.oauth import client_authentication, clients, owners, scopes
 from idp.oauth.registration import changes as registration
 from idp.oauth.registration.commands import issuer, policy, token
 from idp.oauth.registration.documents import operator_document_of
@@ -59,12 +59,16 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
     rest["levels"] = dict(map(_read_demand, rest["levels"]))
     with transaction() as session:
         try:
+            owners.check_code(rest["owner"])
             clients.register_client(
                 session, client_id=client_id, name=Text(*name), jwks=key_set, client_secret=made, auth_method=method, now=now(), **rest
             )
         except Refusal as refusal:
             raise click.ClickException(refusal.reason or refusal.title.en) from refusal
+        is_known = owners.is_known(session, rest["owner"])
     click.echo(f"{client_id} is registered ({method}).")
+    if not is_known:
+        click.echo(owners.UNKNOWN.en, err=True)
     if made:
         click.echo(f"Its secret, shown this once: {made}")
 
@@ -183,7 +187,10 @@ def import_client(file: Path, *, replace: bool) -> None:
             _, secret = put(session, client_id, document, now=now(), actor=OPERATOR)
         else:
             _, secret = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
+        is_known = owners.is_known(session, document["owner"])
     click.echo(f"{client_id} is registered.")
+    if not is_known:
+        click.echo(owners.UNKNOWN.en, err=True)
     _tell(secret)
 
 

@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from rich.table import Column, Table
 
-from idp.oauth import resources, scopes
+from idp.oauth import owners, resources, scopes
 from keys import suites
 from runtime.clock import now
 from runtime.database import transaction
@@ -30,6 +30,7 @@ def add(identifier: str, name: tuple[str, str], **rest: Any) -> None:
     settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         try:
+            owners.check_code(rest["owner"])
             resources.add_resource(session, identifier=identifier, name=Text(*name), settings=settings, now=now(), **rest)
         except Refusal as refusal:
             raise click.ClickException(refusal.reason or refusal.title.en) from refusal

@@ -88,7 +88,7 @@ def register(kabao: AddressedKabao, application: str, scope: str) -> str:
             session,
             client_id=f"spa-{secrets.token_hex(6)}",
             name=Text("网页应用", "Web application"),
-            owner="11379999000000001A",
+            owner="11379999000000035T",
             auth_method="none",
             redirect_uris=[f"{application}/callback", f"{application}/silent"],
             post_logout_redirect_uris=[f"{application}/goodbye"],

@@ -15,6 +15,7 @@ from sqlalchemy import case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.oauth import owners
 from idp.subjects import credit_codes
 from keys import certificates
 from runtime import cache, ledger
@@ -228,3 +229,10 @@ def _load_department(code: str) -> Department | None:
 def _load_authorities(department: str) -> list[Authority]:
     with transaction() as session:
         return list(session.scalars(select(Authority).where(Authority.department_code == department)))
+
+
+def _is_there(session: Session, code: str) -> bool:
+    return session.get(Department, code) is not None
+
+
+owners.known_by.append(_is_there)

@@ -20,7 +20,7 @@ from runtime.languages import Text
 access_pages = Blueprint("admin_registration", __name__, template_folder="templates")
 MOST_DAYS = 366
 EXAMPLE = """name: portals-of-the-city
-owner: 11379999000000001A
+owner: 11379999000000035T
 grant_types: [authorization_code, refresh_token]
 scopes: [openid, profile]
 auth_methods: [private_key_jwt]

@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp.oauth import clients, sectors
+from idp.oauth import clients, owners, sectors
 from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import ClientKnown, ClientRefused, RegisteredClient
 from idp.oauth.codes import AuthorizationCode
@@ -43,6 +43,7 @@ def first_fault(messages: Any) -> tuple[str, str]:
 def add(session: Session, unverified: Mapping[str, Any], *, client_id: str, now: datetime, actor: str) -> tuple[RegisteredClient, str | None]:
     """Register a client as an operator describes it; returns its secret, this once, if it proves itself by one. Raises ClientRefused, ClientKnown."""
     document = read_document({**unverified, "client_id": client_id})
+    owners.check_code(document["owner"])
     row = new_row(document, client_id=client_id, owner=document["owner"], now=now)
     fill_as_operator(row, document)
     secret = clients.new_secret() if row.auth_method in SECRET_METHODS else None
@@ -59,8 +60,10 @@ def add(session: Session, unverified: Mapping[str, Any], *, client_id: str, now:
 
 def change(session: Session, client_id: str, unverified: Mapping[str, Any], *, now: datetime, actor: str) -> tuple[RegisteredClient, str | None]:
     """Replace all that an operator says of a client; returns a secret, this once, if it begins to want one. Raises ClientRefused."""
-    row = clients.get_row(session, client_id)
-    fill_as_operator(row, read_document({**unverified, "client_id": client_id}))
+    row, document = clients.get_row(session, client_id), read_document({**unverified, "client_id": client_id})
+    if document["owner"] != row.owner:
+        owners.check_code(document["owner"])
+    fill_as_operator(row, document)
     secret = None
     if row.auth_method not in SECRET_METHODS:
         clients.take_secrets(row)

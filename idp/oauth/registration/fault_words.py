@@ -40,6 +40,7 @@ WHOLE = KINDS_OF_ADDRESS | {
     "poll, or ping with a backchannel_client_notification_endpoint": "请选择 poll；选择 ping 的，还须填写结果通知地址。",
     "false: no user codes are kept": "本系统不使用用户代码，请取消勾选。",
     "false, but for a web application that proves itself and is under no profile": "仅限能证明身份、未选安全规范的网站应用，请取消勾选。",
+    "It is not a valid unified social credit code: check each character.": "不是有效的统一社会信用代码，请核对每一位。",
     "only of scopes of people that it has": "只能为已勾选的、涉及个人的授权范围设定等级。",
     "such as ial3, aal2 or ial3aal2": "等级应写作 ial3、aal2 或 ial3aal2。",
     "answers are encrypted to a key in jwks or jwks_uri": "加密返回内容须先填写公钥集或公钥集地址。",

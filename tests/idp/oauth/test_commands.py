@@ -10,8 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth.commands import client as command
+from idp.oauth.owners import UNKNOWN
 from keys import suites
 from tests.world_clients import DEPARTMENT, System, ask, jwks_of
+from tests.world_people import credit_code
+from tests.world_wallet import new_department
 
 
 def run(app: Flask, *arguments: str) -> tuple[int, str]:
@@ -32,6 +35,23 @@ def test_a_system_is_registered_by_its_public_keys(app: Flask, client: FlaskClie
     assert client_id in run(app, "list")[1]
     assert run(app, "disable", client_id)[0] == 0
     assert ask(client, System(client_id, key), grant_type="client_credentials").status_code == 401
+
+
+def test_an_owner_whose_code_is_not_sound_is_refused_by_name_and_one_that_nobody_has_is_warned_of(app: Flask) -> None:
+    def add(owner: str) -> tuple[int, str, str]:
+        client_id = f"made-{secrets.token_hex(4)}"
+        status, said = run(app, *[owner if one == DEPARTMENT else one for one in registration(client_id)], "--secret")
+        return status, said, client_id
+
+    for unsound in ("11379999000000001A", "", "11379999", f"{DEPARTMENT}0"):
+        status, said, client_id = add(unsound)
+        assert (status, said.strip()) == (1, "Error: owner: It is not a valid unified social credit code: check each character.")
+        assert client_id not in run(app, "list")[1]
+    status, said, client_id = add(credit_code(kind="11"))
+    assert (status, UNKNOWN.en in said, f"{client_id} is registered" in said) == (0, True, True)
+    with app.app_context():
+        known = new_department()
+    assert UNKNOWN.en not in add(known)[1]
 
 
 def test_a_secret_is_shown_once(app: Flask, client: FlaskClient) -> None:

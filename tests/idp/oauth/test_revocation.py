@@ -91,7 +91,7 @@ def test_a_public_client_gives_its_own_back(app: Flask, browser: FlaskClient) ->
             session,
             client_id=public_id,
             name=Text("公开应用", "Public app"),
-            owner="11379999000000001A",
+            owner="11379999000000035T",
             auth_method=clients.NONE,
             redirect_uris=[f"https://{public_id}.example/cb"],
             grant_types=[clients.AUTHORIZATION_CODE, clients.REFRESH_TOKEN],

@@ -57,7 +57,7 @@ def test_a_challenge_leads_to_a_token_that_passes(app: Flask, browser: FlaskClie
 
 
 def token(**changes: Any) -> AccessToken:
-    return AccessToken("portal", "11379999000000001A", frozenset({"openid"}), holder_id=new_id(), **changes)
+    return AccessToken("portal", "11379999000000035T", frozenset({"openid"}), holder_id=new_id(), **changes)
 
 
 def test_a_sign_in_of_long_ago_is_not_recent(app: Flask) -> None:
@@ -74,5 +74,5 @@ def test_a_sign_in_of_long_ago_is_not_recent(app: Flask) -> None:
 
 def test_a_system_s_own_token_has_no_person_to_ask(app: Flask) -> None:
     with app.test_request_context("/"):
-        g.token_scheme, g.token = "Bearer", AccessToken("system", "11379999000000001A", frozenset({"draws"}))
+        g.token_scheme, g.token = "Bearer", AccessToken("system", "11379999000000035T", frozenset({"draws"}))
         callers.check_authentication(Level(3, 2), timedelta(seconds=1))

@@ -40,7 +40,7 @@ def public_terminal(app: Flask) -> Terminal:
             session,
             client_id=client_id,
             name=Text("电视应用", "Television"),
-            owner="11379999000000001A",
+            owner="11379999000000035T",
             auth_method=clients.NONE,
             grant_types=[DEVICE_CODE, REFRESH_TOKEN],
             scopes=["openid", "profile", "offline_access"],

@@ -67,12 +67,12 @@ def test_just_the_evidence_that_is_announced_is_told(app: Flask, portal: System,
     found: dict[str, set[str]] = {
         name: set() for name in ("trust_frameworks", "evidence", "documents", "documents_check_methods", "electronic_records")
     }
-    for number, (method, kind) in enumerate(((None, ""), (Method.COUNTER, IDENTITY_CARD), (Method.LICENCE, "11379999000000001A001"))):
+    for number, (method, kind) in enumerate(((None, ""), (Method.COUNTER, IDENTITY_CARD), (Method.LICENCE, "11379999000000035T001"))):
         with app.app_context(), transaction() as session:
             someone = new_person(session)
             open_account(session, someone)
         if method is not None:
-            witness = Witness("11379999000000001A", Text("测试区政务大厅", "Test hall"), kind)
+            witness = Witness("11379999000000035T", Text("测试区政务大厅", "Test hall"), kind)
             with app.app_context(), transaction() as session:
                 proofs.prove(session, subject_of(app, someone), method=method, evidence="x", by=witness, now=now())
         http = app.test_client()

@@ -36,7 +36,7 @@ def told(browser: FlaskClient, portal: System, asked: Any, *, scope: str = "open
 
 
 def prove_in_person(app: Flask, person: Person, method: Method = Method.COUNTER, document: str = IDENTITY_CARD) -> None:
-    witness = Witness("11379999000000001A", Text("测试区政务大厅", "Test hall"), document)
+    witness = Witness("11379999000000035T", Text("测试区政务大厅", "Test hall"), document)
     with app.app_context(), transaction() as session:
         proofs.prove(session, subject_of(app, person), method=method, evidence="x", by=witness, now=now())
 
@@ -75,7 +75,7 @@ def test_a_proof_in_person_is_told_as_a_document(app: Flask, browser: FlaskClien
 
 
 def test_a_licence_that_was_shown_is_told_as_a_document_too(app: Flask, browser: FlaskClient, portal: System, person: Person) -> None:
-    prove_in_person(app, person, Method.LICENCE, "11379999000000001A001")
+    prove_in_person(app, person, Method.LICENCE, "11379999000000035T001")
     found = told(browser, portal, one({"evidence": [{"type": {"value": "document"}, "document_details": None, "check_details": None}]}))
     (document,) = found["verification"]["evidence"]
     assert document["document_details"] == {"type": "identity_document"}

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp.oauth import clients
+from idp.oauth import clients, owners
 from idp.oauth.registration import client_forms
 from idp.oauth.registration.members import MEMBERS
 from idp.signin import operators, sessions
@@ -25,7 +25,7 @@ from runtime.ledger import LedgerEntry
 from schemas.clients import OperatorClientSchema
 from tests.idp.oauth.registration.world import new_policy, portal_document, register
 from tests.world_clients import DEPARTMENT, jwks_of, new_portal
-from tests.world_people import new_person, open_account
+from tests.world_people import credit_code, new_person, open_account
 
 TWO_FACTORS, ONE_FACTOR = ["pwd", "otp", "mfa"], ["pwd"]
 PAGES = ["/admin", "/admin/clients", "/admin/clients/new", "/admin/registration/tokens", "/admin/registration/policies"]
@@ -132,6 +132,16 @@ def test_a_client_is_registered_seen_changed_closed_and_opened(app: Flask, desk:
         rows = session.scalars(select(LedgerEntry).where(LedgerEntry.object_id == form["client_id"]).order_by(LedgerEntry.id)).all()
     assert [row.act for row in rows] == ["client.registered", "client.changed", "client.disabled", "client.enabled"]
     assert {row.actor for row in rows} == {f"operator:{desk.subject_id}"}
+
+
+def test_an_owner_whose_code_is_not_sound_is_refused_and_one_that_nobody_has_is_warned_of(desk: Desk) -> None:
+    refused = desk.post("/admin/clients/new", **form_of(owner="11379999000000001A"))
+    assert (refused.status_code, "不是有效的统一社会信用代码，请核对每一位。" in refused.text) == (422, True)
+    assert 'id="owner-error"' in refused.text
+    form = form_of(owner=credit_code(kind="11"))
+    assert desk.post("/admin/clients/new", **form).status_code == 303
+    assert owners.UNKNOWN.zh in desk.browser.get(f"/admin/clients/{form['client_id']}").text
+    assert owners.UNKNOWN.zh not in desk.browser.get(f"/admin/clients/{form['client_id']}").text
 
 
 def test_a_secret_is_shown_once_and_rotated_with_an_overlap(desk: Desk, client: FlaskClient) -> None:

@@ -84,7 +84,7 @@ def test_a_registered_client_is_never_first_party_and_belongs_to_the_policys_own
         client, token, portal_document(first_party=True, owner="91379999000000001A", security_profile="fapi2", levels={"openid": "ial1"})
     ).json
     row = clients.get_row(session, told["client_id"])
-    assert (row.first_party, row.owner, row.levels) == (False, "11379999000000001A", {})
+    assert (row.first_party, row.owner, row.levels) == (False, "11379999000000035T", {})
     assert "security_profile" not in row.client_metadata
 
 

@@ -151,7 +151,7 @@ def test_the_commands_register_list_and_disable(app: Flask) -> None:
     run = app.test_cli_runner().invoke
     from idp.oauth.resource_commands import resource
 
-    name = ["--name", "公积金", "Housing fund", "--owner", "11379999000000001A"]
+    name = ["--name", "公积金", "Housing fund", "--owner", "11379999000000035T"]
     done = run(resource, ["add", "https://fund.example.gov.cn/api", *name, "--scope", "openid", "--signing-alg", "RS256"])
     assert done.exit_code == 0, done.output
     assert "https://fund.example.gov.cn/api" in run(resource, ["list"]).output
