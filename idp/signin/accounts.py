@@ -161,9 +161,16 @@ def set_password(session: Session, subject_id: UUID, *, password_hash: str, now:
     session.execute(update(Account).where(Account.subject_id == subject_id).values(values))
 
 
+def change_password(session: Session, subject_id: UUID, *, password_hash: str, now: datetime) -> None:
+    """Keep another password by its owner's own will, which the history and the portals are told."""
+    set_password(session, subject_id, password_hash=password_hash, now=now)
+    ledger.record(session, "password.changed", actor=f"subject:{subject_id}", object_id=subject_id, subject_id=subject_id, now=now)
+
+
 def void_password(session: Session, subject_id: UUID, *, now: datetime) -> None:
     """Let the password open nothing any more, until another is set: it answers as a wrong one does."""
-    session.execute(update(Account).where(Account.subject_id == subject_id, Account.password_void_at.is_(None)).values(password_void_at=now))
+    session.execute(update(Account).where(Account.subject_id == subject_id).values(password_void_at=now))
+    ledger.record(session, "password.voided", actor=f"subject:{subject_id}", object_id=subject_id, subject_id=subject_id, now=now)
 
 
 def must_change(session: Session, subject_id: UUID) -> bool:

@@ -14,8 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import clearing, devices, notices, pending, sessions, trusted_browsers
-from idp.signin.accounts import Account
+from idp.signin import accounts, clearing, devices, notices, pending, sessions, trusted_browsers
 from idp.signin.devices import About
 from idp.signin.sessions import SigninSession
 from keys import sealed_tables
@@ -96,7 +95,7 @@ def undo(session: Session, unverified_secret: str, *, now: datetime) -> UUID:
     pending.end_all(session, subject_id, now=now)
     trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)
-    session.execute(update(Account).where(Account.subject_id == subject_id).values(password_void_at=now))
+    accounts.void_password(session, subject_id, now=now)
     ledger.record(session, "signin.disowned", actor=f"subject:{subject_id}", object_id=row.session_id, subject_id=subject_id, now=now)
     notices.tell(session, subject_id, "device-disowned", now=now)
     return subject_id

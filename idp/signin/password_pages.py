@@ -70,7 +70,7 @@ def _change(unverified: str | None, new: str) -> None:
     password_hash = passwords.hash_password(new)
     with transaction() as session:
         throttle.give_back(session, attempt, now=present)
-        accounts.set_password(session, who.subject_id, password_hash=password_hash, now=present)
+        accounts.change_password(session, who.subject_id, password_hash=password_hash, now=present)
         sessions.end_all(session, who.subject_id, but=who.session_id, now=present)
         pending.end_all(session, who.subject_id, now=present)
         recovery.end_all_open(session, who.subject_id, now=present)

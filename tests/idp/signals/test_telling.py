@@ -1,5 +1,6 @@
 """Portals hear what changes about the people whom they know, and of nobody else."""
 
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -14,6 +15,7 @@ from idp.oauth.clients import find_client
 from idp.oauth.grantees import Grantee
 from idp.signals import streams
 from idp.signals.event_types import ACCOUNT_PURGED, ASSURANCE_LEVEL_CHANGE, CREDENTIAL_CHANGE, MEANINGS, SESSION_REVOKED
+from idp.signin import accounts
 from runtime import ledger
 from runtime.clock import now
 from runtime.database import engine, transaction
@@ -21,7 +23,9 @@ from tests.idp.oauth.journeys import Journey, answer_of, signed_in_browser
 from tests.idp.signals.conftest import Listener, event_of, new_listener
 from tests.idp.signin.proofs_at_hand import enrol, subject_of
 from tests.world_clients import ISSUER
-from tests.world_people import Person, new_person, open_account, post_form
+from tests.world_people import PASSWORD, Person, new_person, open_account, post_form
+
+ROOT = Path(__file__).parents[3]
 
 
 def sub_at(listener: Listener, browser: FlaskClient) -> dict[str, Any]:
@@ -58,6 +62,32 @@ def test_a_new_way_to_sign_in_is_a_change_of_credentials(app: Flask, listener: L
     assert (event_type, claims["sub_id"]) == (CREDENTIAL_CHANGE, {"format": "iss_sub", "iss": ISSUER, "sub": known["sub"]})
     assert (said["credential_type"], said["change_type"], said["initiating_entity"]) == ("app", "create", "user")
     assert "手机" not in str(claims), "what the person calls it is nobody's business"
+
+
+def test_a_password_that_its_owner_changes_is_told_and_stands_in_their_history(listener: Listener, browser: FlaskClient) -> None:
+    stream, known = listener.make(), sub_at(listener, browser)
+    form = {"present": PASSWORD, "password": "another-way-to-come-in"}
+    assert post_form(browser, "/account/ways/password", form).status_code == 303
+    (claims,) = listener.heard(stream)
+    event_type, said = event_of(claims)
+    assert (event_type, claims["sub_id"]["sub"]) == (CREDENTIAL_CHANGE, known["sub"])
+    assert (said["credential_type"], said["change_type"], said["initiating_entity"]) == ("password", "update", "user")
+    assert "修改密码" in browser.get("/account/history").text
+
+
+def test_a_password_that_is_made_void_is_told(app: Flask, listener: Listener, browser: FlaskClient, person: Person) -> None:
+    stream = listener.make()
+    sub_at(listener, browser)
+    with app.app_context(), transaction() as session:
+        accounts.void_password(session, subject_of(app, person), now=now())
+    event_type, said = event_of(listener.heard(stream)[0])
+    assert (event_type, said["credential_type"], said["change_type"]) == (CREDENTIAL_CHANGE, "password", "revoke")
+
+
+def test_no_meaning_is_of_an_act_that_nobody_records() -> None:
+    said_alone = {"event_types.py", "acts.py", "notice_texts.py"}
+    texts = [path.read_text() for room in ("idp", "wallet") for path in (ROOT / room).rglob("*.py") if path.name not in said_alone]
+    assert [act for act in MEANINGS if not any(f'"{act}"' in text for text in texts)] == []
 
 
 @pytest.mark.parametrize("act", sorted(MEANINGS))
