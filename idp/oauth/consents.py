@@ -10,12 +10,12 @@ Several may consent for an organisation. A handler's consent counts for that han
 a child's guardian allowed counts for everyone who acts for the same holder, as long as their own mandate stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -83,10 +83,25 @@ def give(session: Session, grantee: Grantee, client: Client, allowed: Iterable[s
     _record(session, "consent.given", grantee, client.client_id, now=now, scopes=together)
 
 
-def consents_of(session: Session, holder_id: UUID) -> list[Consent]:
-    """Return what a holder allowed, the newest first; what several allowed one client is one."""
+def page_of(
+    session: Session, holder_id: UUID, *, limit: int, after: tuple[datetime, str] | None = None, only: Collection[str] | None = None
+) -> list[Consent]:
+    """Return as much of what a holder allowed, the newest first, after when and which client the page before ended; `only` what some clients may."""
+    newest = func.max(Consent.given_at)
+    rows = select(Consent.client_id).where(Consent.holder_id == holder_id).group_by(Consent.client_id)
+    if only is not None:
+        rows = rows.where(Consent.client_id.in_(only))
+    if after is not None:
+        rows = rows.having(tuple_(newest, Consent.client_id) < tuple_(*after))
+    named = list(session.scalars(rows.order_by(newest.desc(), Consent.client_id.desc()).limit(limit)))
+    return consents_of(session, holder_id, only=named)
+
+
+def consents_of(session: Session, holder_id: UUID, *, only: Collection[str] | None = None) -> list[Consent]:
+    """Return what a holder allowed, or allowed `only` some clients, the newest first; what several allowed one client is one."""
     found: dict[str, Consent] = {}
-    for row in session.scalars(select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc())):
+    rows = select(Consent).where(Consent.holder_id == holder_id).order_by(Consent.given_at.desc(), Consent.client_id.desc())
+    for row in session.scalars(rows if only is None else rows.where(Consent.client_id.in_(only))):
         newest = found.setdefault(row.client_id, row)
         together = sorted({*newest.scopes, *row.scopes})
         agreed = newest.agreed if row is newest else _together([row.terms], newest.terms).as_json()

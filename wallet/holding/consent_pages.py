@@ -13,6 +13,7 @@ from runtime.guard import allow
 from runtime.languages import Text
 from wallet.holding import cards, standing_consents
 from wallet.holding.offer_pages import name_of_wallet
+from wallet.holding.standing_consents import Place
 
 wallet_consents = Blueprint("wallet_consents", __name__, template_folder="templates")
 
@@ -20,13 +21,16 @@ wallet_consents = Blueprint("wallet_consents", __name__, template_folder="templa
 @wallet_consents.route("/wallet/consents")
 @allow(matched)
 def listed() -> str:
-    """Show which portals stand allowed what, and which wallets elsewhere have a licence."""
-    viewer = g.signed_in
+    """Show a page of which portals stand allowed what; on the first, which wallets elsewhere have a licence, too."""
+    viewer, after = g.signed_in, Place.read(request.args.get("after"))
     with transaction() as session:
+        standing, following = standing_consents.standing_of(session, viewer, after=after)
         page = {
-            "standing": standing_consents.standing_of(session, viewer),
-            "elsewhere": standing_consents.elsewhere_of(session, viewer, now=now()),
-            "acts": standing_consents.acts_of(session, viewer),
+            "standing": standing,
+            "following": following,
+            "is_first": after is None,
+            "elsewhere": standing_consents.elsewhere_of(session, viewer, now=now()) if after is None else [],
+            "acts": standing_consents.acts_of(session, viewer) if after is None else [],
             "holder": cards.holder_of(session, viewer) if viewer.acting_for else None,
         }
     return render_template("holding/consents.html", name_of_wallet=name_of_wallet, **page)

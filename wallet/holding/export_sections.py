@@ -12,24 +12,31 @@ from wallet.holding.cards import issuer_name
 from wallet.holding.history import WAYS
 from wallet.holding.marked_copies import copies_of
 from wallet.holding.uses import uses_of
-from wallet.register.licences import fields_of, licence_number_of, licences_of, type_of
+from wallet.register.licences import Licence, fields_of, licence_number_of, licences_of, type_of
 
-MOST_COPIES = 1000
+MOST_COPIES, PAGE = 1000, 200
 
 
 def licences(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
     """Give every licence that the person has or had, in full."""
-    for licence in licences_of(session, holder_id=subject_id):
-        yield {
-            "identifier": licence.identifier,
-            "type": type_of(licence).name,
-            "issuer": issuer_name(licence.issuer_code),
-            "licence_number": licence_number_of(licence),
-            "state": licence.state_at(now).value,
-            "valid_from": licence.valid_from,
-            "valid_until": licence.valid_until,
-            "fields": fields_of(licence),
-        }
+    before = None
+    while page := licences_of(session, holder_id=subject_id, before=before, limit=PAGE):
+        yield from (_licence(licence, now) for licence in page)
+        before = page[-1].id
+        session.expunge_all()
+
+
+def _licence(licence: Licence, now: datetime) -> dict[str, Any]:
+    return {
+        "identifier": licence.identifier,
+        "type": type_of(licence).name,
+        "issuer": issuer_name(licence.issuer_code),
+        "licence_number": licence_number_of(licence),
+        "state": licence.state_at(now).value,
+        "valid_from": licence.valid_from,
+        "valid_until": licence.valid_until,
+        "fields": fields_of(licence),
+    }
 
 
 def uses(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:

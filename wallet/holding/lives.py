@@ -69,7 +69,8 @@ class Life:
 
 def life_of(session: Session, licence: Licence, *, holder_id: UUID) -> Life:
     """Return the life of a licence that a holder has."""
-    parts = select(Licence).where(held_by(holder_id), Licence.gathered_by == licence.id).order_by(Licence.id)
+    gathered = Licence.gathered_by == licence.id
+    parts = select(Licence).where(held_by(holder_id, gathered), gathered).order_by(Licence.id)
     return Life(
         turns=tuple(as_turn(one) for one in timeline_of(turns_of(session, licence))),
         before=_line(session, licence, "predecessor_id", holder_id),

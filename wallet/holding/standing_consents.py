@@ -4,7 +4,7 @@ What was given and taken back lately is read from the ledger, which keeps it for
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -25,7 +25,28 @@ from wallet.register.licences import find_all_held, type_of
 GIVEN, WITHDRAWN = "consent.given", "consent.withdrawn"
 ACTS = {GIVEN: Text("同意", "Allowed"), WITHDRAWN: Text("收回", "Taken back")}
 BY_YOU = Text("您", "You")
-MOST_WALLETS, MOST_ACTS = 50, 20
+PAGE, MOST_WALLETS, MOST_ACTS = 20, 50, 20
+EPOCH, LONGEST_TIME = datetime(1970, 1, 1, tzinfo=UTC), 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends: when the portal was allowed something last, and the portal."""
+
+    at: datetime
+    client_id: str
+
+    def __str__(self) -> str:
+        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}.{self.client_id}"
+
+    @classmethod
+    def read(cls, unverified: str | None) -> "Place | None":
+        """Return the place that an unverified text means, or None: then a page is the first."""
+        since, _, client_id = (unverified or "").partition(".")
+        try:
+            return cls(EPOCH + timedelta(microseconds=int(since)), client_id) if client_id and len(since) < LONGEST_TIME else None
+        except (ValueError, OverflowError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +82,17 @@ class Act:
     by: Text
 
 
-def standing_of(session: Session, viewer: SignedIn) -> list[Standing]:
-    """Return what the holder of a wallet allowed which portals, the newest first; only portals within the viewer's mandate."""
-    rows = [row for row in consents.consents_of(session, viewer.holder_id) if viewer.allows_portal(row.client_id)]
+def standing_of(session: Session, viewer: SignedIn, *, after: Place | None = None) -> tuple[list[Standing], Place | None]:
+    """Return a page of what the holder of a wallet allowed which portals, the newest first, and where the next begins, if there is more.
+
+    Only portals within the viewer's mandate are among them.
+    """
+    only = None if viewer.acting_for is None else viewer.mandate.right.portals if viewer.mandate is not None else frozenset[str]()
+    place = (after.at, after.client_id) if after is not None else None
+    found = consents.page_of(session, viewer.holder_id, limit=PAGE + 1, after=place, only=only)
+    rows = found[:PAGE]
     people = _people(session, {row.given_by for row in rows}, viewer)
-    return [
+    page = [
         Standing(
             row.client_id,
             name_of(row.client_id),
@@ -76,6 +103,7 @@ def standing_of(session: Session, viewer: SignedIn) -> list[Standing]:
         )
         for row in rows
     ]
+    return page, Place(rows[-1].given_at, rows[-1].client_id) if len(found) > PAGE else None
 
 
 def elsewhere_of(session: Session, viewer: SignedIn, *, now: datetime) -> list[Elsewhere]:

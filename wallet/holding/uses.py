@@ -114,7 +114,8 @@ def uses_of(
     """Return the holder's uses, the newest first: of one licence, of licences of some types, older than the use `before`, each if it is given."""
     query = select(Use).where(Use.holder_id == holder_id)
     if types is not None:
-        query = query.where(Use.licence_id.in_(select(Licence.id).where(held_by(holder_id), Licence.type_code.in_(types))))
+        of_types = Licence.type_code.in_(types)
+        query = query.where(Use.licence_id.in_(select(Licence.id).where(held_by(holder_id, of_types), of_types)))
     if licence_id is not None:
         query = query.where(Use.licence_id == licence_id)
     if before is not None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from idp.subjects import directory, mandates
 from idp.subjects.mandates import Mandate, NoMandate
 from wallet.presenting.statements import AGES, HOLDS, Question, Statement, is_of_age
-from wallet.register.licences import LicenceState, china_date, licences_of
+from wallet.register.licences import china_date, find_current
 
 
 def statements_of(session: Session, question: Question, *, holder_id: UUID, person_id: UUID, now: datetime) -> tuple[Statement, ...]:
@@ -27,8 +27,8 @@ def statements_of(session: Session, question: Question, *, holder_id: UUID, pers
         born = directory.number_of(holder).born
         return (Statement(question, is_of_age(question.kind, born=born, today=china_date(now))),) if born is not None else ()
     if question.kind == HOLDS:
-        held = {one.type_code for one in licences_of(session, holder_id=holder_id) if one.state_at(now) is LicenceState.VALID}
-        return (Statement(question, question.type_code in held),)
+        assert question.type_code is not None
+        return (Statement(question, find_current(session, holder_id=holder_id, type_code=question.type_code, now=now) is not None),)
     found = _represented(session, holder_id=holder_id, person_id=person_id, now=now)
     return tuple(Statement(question, says=True, organisation=(one.name, one.number.value)) for one in found)
 

@@ -207,20 +207,22 @@ def find_by_identifier(session: Session, identifier: str) -> Licence | None:
     return session.scalars(select(Licence).where(Licence.identifier == identifier)).one_or_none()
 
 
-def licences_of(session: Session, *, holder_id: UUID) -> list[Licence]:
-    """Return every licence that a holder has or had, alone or with others, the newest first."""
-    return list(session.scalars(select(Licence).where(held_by(holder_id)).order_by(Licence.id.desc())))
+def licences_of(session: Session, *, holder_id: UUID, before: UUID | None = None, limit: int | None = None) -> list[Licence]:
+    """Return every licence that a holder has or had, alone or with others, the newest first; or as many as wanted, older than one."""
+    older = () if before is None else (Licence.id < before,)
+    return list(session.scalars(select(Licence).where(held_by(holder_id, *older), *older).order_by(Licence.id.desc()).limit(limit)))
 
 
 def find_held(session: Session, licence_id: UUID, *, holder_id: UUID) -> Licence | None:
     """Return a licence of a holder, held alone or with others, or None."""
     own = session.get(Licence, (holder_id, licence_id))
-    return own or session.scalars(select(Licence).where(held_by(holder_id), Licence.id == licence_id)).one_or_none()
+    return own or session.scalars(select(Licence).where(held_by(holder_id, Licence.id == licence_id), Licence.id == licence_id)).one_or_none()
 
 
 def find_all_held(session: Session, licence_ids: Collection[UUID], *, holder_id: UUID) -> list[Licence]:
     """Return those of some licences that a holder has, alone or with others, by one question."""
-    return list(session.scalars(select(Licence).where(held_by(holder_id), Licence.id.in_(licence_ids))))
+    named = Licence.id.in_(licence_ids)
+    return list(session.scalars(select(Licence).where(held_by(holder_id, named), named)))
 
 
 def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
@@ -233,13 +235,17 @@ def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
 
 def find_current(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> Licence | None:
     """Return the holder's newest licence of a type that is valid now, or None."""
-    rows = select(Licence).where(held_by(holder_id), Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
+    fitting = (Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
+    rows = select(Licence).where(held_by(holder_id, *fitting), *fitting)
     return next((one for one in session.scalars(rows.order_by(Licence.id.desc())) if one.state_at(now) is LicenceState.VALID), None)
 
 
-def held_by(holder_id: UUID) -> ColumnElement[bool]:
-    """Return the condition that a licence is a holder's; each arm is read by an index of its own."""
-    own = select(Licence.id).where(Licence.holder_id == holder_id)
+def held_by(holder_id: UUID, *among: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a licence is a holder's; each arm is read by an index of its own.
+
+    `among` are conditions that the statement has as well: by them the holder's own are fewer before they are looked up, one by one.
+    """
+    own = select(Licence.id).where(Licence.holder_id == holder_id, *among)
     shared = select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
     return Licence.id.in_(union_all(own, shared))
 

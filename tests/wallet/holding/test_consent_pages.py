@@ -1,18 +1,24 @@
 """What stands allowed is seen from the wallet and taken back there, with a notice and a row in the history."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.oauth.consents import Consent
 from idp.signin import notices
+from idp.subjects.directory import ensure_subject
+from idp.subjects.numbers import parse_number
+from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.conftest import SCOPES
 from tests.idp.oauth.journeys import Journey, signed_in_browser
 from tests.wallet.holding.test_wallet_pages import get, licensed, signed_in, someone, writing
 from tests.world_clients import System, ask, new_portal
 from tests.world_people import BROWSER, Person, act_for, new_organisation, post_form
+from wallet.holding.standing_consents import PAGE, Place
 
 AT = "/wallet/consents"
 
@@ -101,3 +107,40 @@ def test_both_languages(browser: FlaskClient, portal: System) -> None:
     page = get(browser, AT, lang="en")
     assert "Allowed by" in page
     assert not re.findall(r"[\u4e00-\u9fff]{5,}", page.replace(str(portal), ""))
+
+
+def seen_at(browser: FlaskClient, address: str) -> str:
+    answer = browser.get(address, headers=BROWSER)
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def test_many_consents_are_seen_a_page_at_a_time_each_once_and_taken_back_from_the_last(app: Flask, person: Person, browser: FlaskClient) -> None:
+    with app.app_context(), transaction() as session:
+        holder_id = ensure_subject(session, parse_number(person.number), now=now()).id
+        at = now()
+        for place in range(PAGE * 2 + 3):
+            given_at = at - timedelta(minutes=place // 2)  # two at once: the client decides
+            session.add(Consent(holder_id=holder_id, client_id=f"many-{place:03}", given_by=holder_id, scopes=["openid"], given_at=given_at))
+    seen: list[str] = []
+    path, sizes = AT, []
+    while path:
+        page = seen_at(browser, path)
+        found = re.findall(r'id="withdraw-([^"]+)"', page)
+        sizes.append(len(found))
+        seen += found
+        older = re.search(r'id="older" href="([^"]+)"', page)
+        path = older[1] if older else ""
+    assert sizes == [PAGE, PAGE, 3]
+    assert sorted(seen) == [f"many-{place:03}" for place in range(PAGE * 2 + 3)]
+    assert withdraw(browser, seen[-1]) == 303
+    assert seen[-1] not in seen_at(browser, f"{AT}?after={Place(at - timedelta(minutes=PAGE - 1), 'many-000')}")
+
+
+@pytest.mark.parametrize(
+    "after", ["", "x", ".", "1", "1.", "-1.many", "9" * 30 + ".a", "9" * 19 + ".a", "1.<b>", "1." + "x" * 4000, "%F0%9F%92%A9.a"]
+)
+def test_a_place_that_is_none_leads_to_the_first_page_or_beyond_the_last(browser: FlaskClient, after: str) -> None:
+    page = seen_at(browser, f"{AT}?after={after}")
+    assert 'id="no-consents"' in page or 'id="no-more"' in page
+    assert "<b>" not in page

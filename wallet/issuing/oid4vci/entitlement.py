@@ -79,7 +79,8 @@ def find_issuer(session: Session, asked: Asked, token: AccessToken) -> str | Non
     """Return the department whose licence is asked for, without a lock and with nothing checked: to know whose keys will be wanted."""
     licence_id, type_code = identifiers.licence_of(asked.identifier, asked.configuration), asked.configuration.licence_type.code
     assert token.holder_id is not None
-    mine = select(Licence.issuer_code).where(held_by(token.holder_id), Licence.type_code == type_code)
+    of_type = Licence.type_code == type_code
+    mine = select(Licence.issuer_code).where(held_by(token.holder_id, of_type), of_type)
     mine = mine.where(Licence.id == licence_id) if licence_id is not None else mine.order_by(Licence.id.desc())
     return session.scalar(mine.limit(1))
 
@@ -93,7 +94,8 @@ def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: dat
     assert holder_id is not None
     _check_mandate(session, token, type_code, now=now)
     licence_id = identifiers.licence_of(asked.identifier, asked.configuration)
-    mine = select(Licence).where(held_by(holder_id), Licence.type_code == type_code)
+    of_type = Licence.type_code == type_code
+    mine = select(Licence).where(held_by(holder_id, of_type), of_type)
     if licence_id is not None:
         licence = session.scalars(mine.where(Licence.id == licence_id).with_for_update()).one_or_none()
     else:

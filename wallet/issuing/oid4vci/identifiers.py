@@ -25,8 +25,8 @@ def of_licence(licence_id: UUID, configuration: Configuration) -> str:
 
 def of_holder(session: Session, configuration: Configuration, *, holder_id: UUID) -> list[str]:
     """Return the identifiers of the licences of a type that a holder has, the newest first and at most ten; never none."""
-    mine = (held_by(holder_id), Licence.type_code == configuration.licence_type.code, Licence.state.in_(PRESENT))
-    found = session.scalars(select(Licence.id).where(*mine).order_by(Licence.id.desc()).limit(MOST))
+    fitting = (Licence.type_code == configuration.licence_type.code, Licence.state.in_(PRESENT))
+    found = session.scalars(select(Licence.id).where(held_by(holder_id, *fitting), *fitting).order_by(Licence.id.desc()).limit(MOST))
     return [of_licence(licence_id, configuration) for licence_id in found] or [configuration.id]
 
 
