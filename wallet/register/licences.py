@@ -235,9 +235,14 @@ def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
 
 def find_current(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> Licence | None:
     """Return the holder's newest licence of a type that is valid now, or None."""
-    fitting = (Licence.type_code == type_code, Licence.state == LicenceState.VALID.value)
-    rows = select(Licence).where(held_by(holder_id, *fitting), *fitting)
-    return next((one for one in session.scalars(rows.order_by(Licence.id.desc())) if one.state_at(now) is LicenceState.VALID), None)
+    fitting = (Licence.type_code == type_code, *in_state(LicenceState.VALID, today=china_date(now)))
+    return session.scalar(select(Licence).where(held_by(holder_id, *fitting), *fitting).order_by(Licence.id.desc()).limit(1))
+
+
+def find_newest(session: Session, *, holder_id: UUID, type_code: str) -> Licence | None:
+    """Return the holder's newest licence of a type, in force or not, or None."""
+    of_type = Licence.type_code == type_code
+    return session.scalar(select(Licence).where(held_by(holder_id, of_type), of_type).order_by(Licence.id.desc()).limit(1))
 
 
 def held_by(holder_id: UUID, *among: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ from wallet.register import matter_fields
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, check_authority
-from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, licences_of, type_of
+from wallet.register.licences import Licence, LicenceNotFound, fields_of, find_current, find_newest, type_of
 from wallet.verifying import draw_watch
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.licence_details import fields_within
@@ -147,10 +147,10 @@ def _current(session: Session, licence_type: LicenceType, *, holder_id: UUID, no
     licence = find_current(session, holder_id=holder_id, type_code=licence_type.code, now=now)
     if licence is not None:
         return licence
-    former = [one for one in licences_of(session, holder_id=holder_id) if one.type_code == licence_type.code]
-    if not former:
+    former = find_newest(session, holder_id=holder_id, type_code=licence_type.code)
+    if former is None:
         raise LicenceNotFound("none of this type", field="type")
-    raise LicenceNotValid("none in force", field="type", state=former[0].state_at(now).value)
+    raise LicenceNotValid("none in force", field="type", state=former.state_at(now).value)
 
 
 def _within_matter(session: Session, licence_type: LicenceType, wanted: list[str] | None, *, matter: str | None, is_asked: bool) -> list[str]:
