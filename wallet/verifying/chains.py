@@ -29,7 +29,7 @@ class Leaf:
 
 @lru_cache(maxsize=KEPT)
 def read_leaf(unverified: str) -> Leaf:
-    """Read a certificate as `x5c` carries it. Nothing is trusted yet.
+    """Read a certificate as `x5c` carries it. Nothing is trusted yet; one without a URI speaks for nobody.
 
     Raises ValueError for what is not a certificate of a key that we support.
     """
@@ -38,8 +38,10 @@ def read_leaf(unverified: str) -> Leaf:
         key = certificate.public_key()
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = frozenset(names.get_values_for_type(x509.UniformResourceIdentifier))
+    except x509.ExtensionNotFound:
+        uris = frozenset()
     except UNREADABLE as error:
-        raise ValueError("not a certificate that names anyone") from error
+        raise ValueError("not a certificate that can be read") from error
     suite = suites.suite_of(key)  # type: ignore[arg-type]
     return Leaf(certificate, key, suite.name, uris, unverified, paths.fingerprint_of(certificate))  # type: ignore[arg-type]
 

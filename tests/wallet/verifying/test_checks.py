@@ -123,7 +123,7 @@ CASES: dict[str, tuple[str, Reason, str]] = {
     "a certificate without end": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": ["A" * 20_000]})),
     "a certificate of no version": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": [altered(b"\x02\x01\x02", b"\x02\x01\x05")]})),
     "an issuer made of bits": ("signature", Reason.NO_CERTIFICATE, spoilt(header={"x5c": [altered(b"\x0c\x04root", b"\x03\x04\0oot")]})),
-    "a certificate that names nobody": ("signature", Reason.NO_CERTIFICATE, spoilt(chain=[certificate(uri=None)])),
+    "a certificate that names nobody": ("issuer", Reason.WRONG_ISSUER, spoilt(chain=[certificate(uri=None)])),
     "another type of token": ("type_header", Reason.WRONG_TYPE, spoilt(header={"typ": "JWT"})),
     "a key binding in the issuer's place": ("type_header", Reason.WRONG_TYPE, spoilt(header={"typ": "kb+jwt"})),
     "no type of licence": ("type_header", Reason.WRONG_TYPE, spoilt(claims={"vct": None})),

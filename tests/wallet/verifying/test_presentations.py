@@ -217,6 +217,13 @@ def test_dates_of_a_mobile_document_are_told_as_they_are_written() -> None:
     assert run(Mdoc().shown(), expected=EXPECTED).claims["birth_date"] == "1990-05-18"
 
 
+def test_a_mobile_document_whose_certificate_names_nobody_can_be_read_and_is_nobodys() -> None:
+    """As driving licences from abroad are signed: the standard wants no alternative name in the certificate of a document's signer."""
+    with pytest.raises(NotVerified) as caught:
+        run(Mdoc(chain=[certificate(uri=None)]).shown(), expected=EXPECTED)
+    assert (caught.value.check, caught.value.reason) == ("issuer", Reason.WRONG_ISSUER)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_status_fails_every_form_alike(name: str) -> None:
     made = FORMATS[name][0]
