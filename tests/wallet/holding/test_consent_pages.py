@@ -18,6 +18,7 @@ from tests.idp.oauth.journeys import Journey, signed_in_browser
 from tests.wallet.holding.test_wallet_pages import get, licensed, signed_in, someone, writing
 from tests.world_clients import System, ask, new_portal
 from tests.world_people import BROWSER, Person, act_for, new_organisation, post_form
+from wallet.holding import export_sections
 from wallet.holding.standing_consents import PAGE, Place
 
 AT = "/wallet/consents"
@@ -144,3 +145,14 @@ def test_a_place_that_is_none_leads_to_the_first_page_or_beyond_the_last(browser
     page = seen_at(browser, f"{AT}?after={after}")
     assert 'id="no-consents"' in page or 'id="no-more"' in page
     assert "<b>" not in page
+
+
+def test_the_download_holds_every_licence_once_however_many_pages_they_are_read_in(
+    app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [licensed(app, person.number, "driving-licence")[0] for _ in range(5)]
+    monkeypatch.setattr(export_sections, "PAGE", 2)
+    with app.app_context(), transaction() as session:
+        rows = list(export_sections.licences(session, held[0].holder_id, now()))
+    assert [row["identifier"] for row in rows] == [one.identifier for one in sorted(held, key=lambda one: one.id, reverse=True)]
+    assert all(row["fields"] for row in rows)
