@@ -12,6 +12,8 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy.orm import Session
 
 from demo import postgres
@@ -25,8 +27,9 @@ from wsgi import create_app
 
 ROOT = Path(__file__).parent.parent
 MASTER_KEY = bytes(range(7, 39))
-
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # the algorithm is the same, and a hash says by what it was made
+hypothesis_settings.register_profile("kabao", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
+hypothesis_settings.load_profile("kabao")
 
 
 @pytest.hookimpl(wrapper=True)
