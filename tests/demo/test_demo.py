@@ -65,6 +65,12 @@ def until(holds: Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.2)
 
 
+def family_of(folder: Path) -> list[psutil.Process]:
+    """Return what the demonstration in a folder has started, but for PostgreSQL."""
+    (demo,) = (one for one in psutil.Process().children() if str(folder) in one.cmdline())
+    return [one for one in demo.children(recursive=True) if one.name() != "postgres"]
+
+
 def postgres_of(folder: Path) -> list[int]:
     return [process.pid for process in psutil.process_iter(["cmdline"]) if str(folder / "postgres") in (process.info["cmdline"] or [])]
 
@@ -143,6 +149,9 @@ def test_the_demo_stands_at_a_name_where_passkeys_work_and_each_port_keeps_data_
 def test_a_demo_that_was_killed_leaves_nothing_behind_and_starts_again(folder: Path, first_port: int) -> None:
     with running(folder, first_port, end=signal.SIGKILL):
         assert postgres_of(folder)
+        family = family_of(folder)
+    _, left = psutil.wait_procs(family, timeout=60)  # one that was still starting listens once more before it ends
+    assert not left
     until(lambda: all(is_free(first_port + offset) for offset in range(3)), "the service or a portal outlives the demo")
     with running(folder, first_port):
         pass
