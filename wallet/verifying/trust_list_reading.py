@@ -147,13 +147,13 @@ def _grants(services: list[Any], source: Source) -> Iterator[tuple[str, Granted]
 
 
 def _spans(turns: list[Any]) -> Iterator[Span]:
-    """Yield the times in which a service was granted; the turns come newest first."""
+    """Yield the times in which a service was granted, be it within one second; the turns come newest first."""
     ends = math.inf
     for turn in turns:
         begins = _time(turn["StatusStartingTime"]).timestamp()
         if turn["ServiceStatus"] not in (GRANTED, WITHDRAWN) or begins > ends:
             raise ListRefused("the history of a service is out of order")
-        if turn["ServiceStatus"] == GRANTED and begins < ends:
+        if turn["ServiceStatus"] == GRANTED:
             yield begins, ends
         ends = begins
 

@@ -18,6 +18,7 @@ from idp.signals import pushing
 from idp.signals.streams import SignalStream
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
+from tests.wallet.issuing.outbox import wait_until_readable
 from wallet.issuing.licence_signals import tell_of_licences
 
 KINDS = ["licence.issued", "licence.revoked"]
@@ -70,6 +71,8 @@ class Watcher(Desk):
         self.app = app
 
     def make(self, url: str, **changes: Any) -> dict[str, Any]:
+        """Make a webhook that hears of nothing that was done before."""
+        wait_until_readable(self.app)
         answer = self.post("/webhooks", {"url": url, "events": KINDS, **changes})
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json

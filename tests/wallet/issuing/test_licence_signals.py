@@ -6,12 +6,12 @@ from typing import Any
 import jwt
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
 
 from idp.oauth import clients
-from runtime import cache, events
+from runtime import cache
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
+from tests.wallet.issuing.outbox import wait_until_readable
 from tests.world_clients import ISSUER, bearer, new_portal, new_system, token_of
 from tests.world_people import Person
 from tests.world_wallet import DEFINITIONS, example_fields
@@ -47,19 +47,6 @@ class Supervisor(Desk):
                 break
             time.sleep(0.1)
         return found
-
-
-def wait_until_readable(app: Flask) -> None:
-    """Wait until what has been done can be read as an event, which it cannot while any older transaction in the cluster is open."""
-    with app.app_context(), transaction() as session:
-        done = session.scalar(text("SELECT (pg_current_xact_id()::text)::bigint"))
-    deadline = time.monotonic() + 60
-    while True:
-        with app.app_context(), transaction() as session:
-            if events.end(session).transaction >= (done or 0):
-                return
-        assert time.monotonic() < deadline, "a transaction is open for a minute"
-        time.sleep(0.05)
 
 
 def test_a_supervisor_hears_of_each_issue_and_revocation_once_and_in_order(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:

@@ -200,6 +200,16 @@ def test_a_history_is_read_as_the_times_in_which_it_was_granted() -> None:
     assert granted == {1: True, 15: False, 25: True, 40: False}
 
 
+def test_what_was_granted_and_withdrawn_within_one_second_is_believed_for_that_second() -> None:
+    payload = right()
+    service = payload["LoTE"][ENTITIES][0]["TrustedEntityServices"][0]
+    service["ServiceInformation"] |= {"ServiceStatus": WITHDRAWN, "StatusStartingTime": written(NOW)}
+    service["ServiceHistory"] = [state(GRANTED, NOW)]
+    (listed,) = read_list(token(payload), SOURCE, now=NOW).listed.values()
+    assert listed.is_granted(VCT, NOW.timestamp())
+    assert not listed.is_granted(VCT, NOW.timestamp() + 1)
+
+
 def test_a_certificate_that_was_revoked_ends_there() -> None:
     from keys.paths import fingerprint_of
 

@@ -23,7 +23,7 @@ from runtime.settings import Settings
 from tests import schema
 from tests.world_people import new_person
 from tests.world_verifying import OTHER_TYPE, TYPE, Counter
-from tests.world_wallet import new_department, new_licence
+from tests.world_wallet import apply_catalogue, new_department, new_licence
 from wallet.issuing import credentials, status_building, trust_list
 from wallet.issuing.life import revoke_licence
 from wallet.register import catalogue, departments
@@ -88,6 +88,8 @@ def province(server: postgres.PostgresServer) -> Iterator[Province]:
 def believed(app: Flask, province: Province, tmp_path: Path) -> Iterator[Province]:
     """The province's list, believed for driving licences."""
     (tmp_path / "root.pem").write_bytes(province.root)
+    with app.app_context():
+        apply_catalogue()
     done = added(app, province, tmp_path)
     assert done.exit_code == 0, done.output
     yield province
