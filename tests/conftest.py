@@ -3,8 +3,10 @@
 Rows are not cleared between tests; each test invents its own people, as the world does.
 """
 
+import functools
 import gc
 import os
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -30,6 +32,7 @@ MASTER_KEY = bytes(range(7, 39))
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # the algorithm is the same, and a hash says by what it was made
 hypothesis_settings.register_profile("kabao", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 hypothesis_settings.load_profile("kabao")
+COMPETING = re.compile(r"\b(Barrier|ThreadPoolExecutor|at_once|race)\(")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,6 +43,18 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give no second chance where many compete, not even if the command line gives one to what merely waits: a race lost once is a finding."""
+    for item in items:
+        if _is_race(item.path) and not item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=0))
+
+
+@functools.cache
+def _is_race(path: Path) -> bool:
+    return COMPETING.search(path.read_text()) is not None
 
 
 @pytest.fixture(scope="session", autouse=True)
