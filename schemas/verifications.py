@@ -163,8 +163,10 @@ class CheckSchema(Schema):
 
     check = fields.String(metadata={"description": "Its name.", "example": "signature"})
     outcome = fields.String(metadata={"description": "`passed`, `failed`, `not_asked` or `not_reached`.", "example": "passed"})
-    reason = fields.String(allow_none=True, metadata={"description": "Why it failed, a code.", "example": None})
-    detail = fields.String(allow_none=True, metadata={"description": "Why it failed, in words.", "example": None})
+    reason = fields.String(
+        allow_none=True, metadata={"description": "Why it failed, or could not be asked (`short_lived`), a code.", "example": None}
+    )
+    detail = fields.String(allow_none=True, metadata={"description": "The same in words.", "example": None})
 
 
 class LicenceIssuerSchema(Schema):

@@ -13,7 +13,7 @@
  9. audience        the binding was made for whom we expect
 10. nonce           and for this occasion
 11. transaction     and over the act that its holder was to confirm; only where there was one (OpenID4VP 1.0 appendix B.3.3)
-12. status          the licence is in force now, says whoever keeps its status
+12. status          the licence is in force now, says whoever keeps its status; or it lives too briefly for anyone to keep one (`short_lives`)
 
 The list is one for all forms: a reader of each (`presentations.Presentation`) says what that form can prove, and decides nothing.
 
@@ -24,7 +24,6 @@ RFC 9901 section 7.3; SD-JWT VC section 2.5 (issuer by `x5c`).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -35,8 +34,9 @@ from keys.paths import Revoked
 from wallet.issuing.copy_marks import Marking
 from wallet.presenting import dcql
 from wallet.presenting.dcql import Candidate, CredentialQuery
-from wallet.verifying import chains
+from wallet.verifying import chains, short_lives
 from wallet.verifying.listed import Listed
+from wallet.verifying.outcomes import Outcome, Reason, Result
 from wallet.verifying.presentations import Presentation, is_same, is_time
 from wallet.verifying.presentations import is_signed as is_signed
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
@@ -44,59 +44,6 @@ from wallet.verifying.sd_jwt_reading import SdJwtPresentation
 SKEW = timedelta(seconds=60)
 IN_FORCE, HOLDER_ENDED = "valid", "holder-ended"
 Value = TypeVar("Value")
-
-
-class Reason(StrEnum):
-    """Why a check failed. The list is closed, so that no reason can carry what a stranger wrote."""
-
-    MALFORMED = "malformed"
-    NO_CERTIFICATE = "no_certificate"
-    BAD_SIGNATURE = "bad_signature"
-    WRONG_TYPE = "wrong_type"
-    UNTRUSTED = "untrusted"
-    CERTIFICATE_REVOKED = "certificate_revoked"
-    NOT_GRANTED = "not_granted"
-    LIST_EXPIRED = "list_expired"
-    WRONG_ISSUER = "wrong_issuer"
-    BAD_DISCLOSURES = "bad_disclosures"
-    NOT_AS_ASKED = "not_as_asked"
-    COPY_EXPIRED = "copy_expired"
-    NOT_YET_VALID = "not_yet_valid"
-    EXPIRED = "expired"
-    NOT_BOUND = "not_bound"
-    UNEXPECTED_BINDING = "unexpected_binding"
-    BAD_BINDING = "bad_binding"
-    BOUND_BY_MAC = "bound_by_mac"
-    STALE_BINDING = "stale_binding"
-    OTHER_HOLDER = "other_holder"
-    WRONG_AUDIENCE = "wrong_audience"
-    WRONG_NONCE = "wrong_nonce"
-    NOT_CONFIRMED = "not_confirmed"
-    NO_STATUS = "no_status"
-    STATUS_UNKNOWN = "status_unknown"
-    SOURCE_UNAVAILABLE = "source_unavailable"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-    NOT_IN_FORCE = "not_in_force"
-    HOLDER_ENDED = "holder_ended"
-
-
-class Result(StrEnum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_ASKED = "not_asked"
-    NOT_REACHED = "not_reached"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One check and how it ended; `reason` only where it failed."""
-
-    check: str
-    result: Result
-    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +64,11 @@ class Expected:
     confirming: tuple[str, ...] = ()
     subject: str | None = None
 
-    def checks_of(self, shown: Presentation) -> tuple[Callable[["Case"], Result], ...]:
+    def checks_of(self, shown: Presentation) -> "tuple[Check, ...]":
         """Return the checks that apply to what is shown."""
         if self.query is None and not self.confirming and not shown.is_marked:
             return USUAL
-        applies = {asked: self.query is not None, transaction: bool(self.confirming), marked_copy: shown.is_marked}
+        applies: dict[Check, bool] = {asked: self.query is not None, transaction: bool(self.confirming), marked_copy: shown.is_marked}
         return tuple(check for check in CHECKS if applies.get(check, True))
 
 
@@ -182,7 +129,7 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
     """Run every check in order and return what may be believed; the first that fails raises NotVerified. A text is read as an SD-JWT.
 
     `status_of` is given the processed payload and returns the state now, `valid` if in force; None leaves the status unasked,
-    and the outcome says so.
+    and the outcome says so. Where nobody keeps a status, and none is needed, the outcome says why.
     """
     shown = SdJwtPresentation(unverified) if isinstance(unverified, str) else unverified
     case = Case(shown, expected, trust, status_of, now)
@@ -216,6 +163,11 @@ class Case:
         return _read(lambda: chains.read_leaf(self.shown.chain[0]), Reason.NO_CERTIFICATE)
 
     @property
+    def is_of_another_house(self) -> bool:
+        """Whether it is another house's trust list that names its issuer."""
+        return self.leaf.fingerprint in self.trust.listed
+
+    @property
     def marking(self) -> Marking | None:
         """What marks it as a copy for one purpose, where that can be read."""
         try:
@@ -227,6 +179,9 @@ class Case:
     def claims(self) -> dict[str, Any]:
         """The processed payload."""
         return _read(lambda: self.shown.claims, Reason.BAD_DISCLOSURES)
+
+
+Check = Callable[[Case], Result | Reason]
 
 
 def form(case: Case) -> Result:
@@ -329,8 +284,10 @@ def transaction(case: Case) -> Result:
     return Result.PASSED
 
 
-def status(case: Case) -> Result:
-    """Check that the licence is in force now; one that names no keeper of its status is not believed."""
+def status(case: Case) -> Result | Reason:
+    """Check that the licence is in force now; one that names no keeper of its status is not believed, but for a short life of another house's."""
+    if short_lives.is_short(case.shown) and case.is_of_another_house:
+        return Reason.SHORT_LIVED
     if case.status_of is None:
         return Result.NOT_ASKED
     _require(isinstance(case.claims.get("status"), dict), Reason.NO_STATUS)
@@ -351,7 +308,10 @@ STATES = {
     HOLDER_ENDED: Reason.HOLDER_ENDED,
 }
 CHECKS = (form, signature, type_header, issuer, disclosures, asked, marked_copy, validity, holder_binding, audience, nonce, transaction, status)
-OUTCOMES = {(check.__name__, result): Outcome(check.__name__, result) for check in CHECKS for result in (Result.PASSED, Result.NOT_ASKED)}
+OUTCOMES: dict[tuple[str, Result | Reason], Outcome] = {
+    **{(check.__name__, result): Outcome(check.__name__, result) for check in CHECKS for result in (Result.PASSED, Result.NOT_ASKED)},
+    (status.__name__, Reason.SHORT_LIVED): Outcome(status.__name__, Result.NOT_ASKED, Reason.SHORT_LIVED),
+}
 USUAL = tuple(check for check in CHECKS if check not in (asked, transaction, marked_copy))
 
 

@@ -25,12 +25,13 @@ from wallet.issuing.copy_marks import Marking
 from wallet.verifying import brought, offline, wording
 from wallet.verifying.bundle_commands import age_of, load
 from wallet.verifying.bundles import Bundle
-from wallet.verifying.checks import Expected, NotVerified, Outcome, Result, StatusOf, Trust
+from wallet.verifying.checks import Expected, NotVerified, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.conclusions import CANNOT_TELL as UNDECIDED
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import MOST_BYTES, FilesBusy
 from wallet.verifying.ledger_jobs import CHECKPOINT
+from wallet.verifying.outcomes import Outcome, Result
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
 from wallet.verifying.trusting import current_trust
@@ -90,7 +91,7 @@ def verify(what: str, bundle: Path | None, root: Path | None, status: Path | Non
     _show(verified.outcomes)
     _tell_marking(verified.marking)
     _tell({name: verified.claims.get(name) for name in ("iss", "vct", "licence_identifier", *verified.disclosed)})
-    click.echo("核验通过 VERIFIED" + ("" if status else " (状态未查 status not checked)"))
+    _tell_verified(verified.outcomes)
 
 
 def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, nonce: str | None) -> None:
@@ -109,7 +110,7 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     if not answer.is_valid:
         click.echo(f"未通过核验 NOT VERIFIED: {answer.conclusion}")
         sys.exit(CANNOT_TELL if answer.cannot_tell else NOT_VERIFIED)
-    click.echo("核验通过 VERIFIED")
+    _tell_verified(answer.outcomes)
 
 
 def _presentation(text: str) -> str | Presentation:
@@ -131,6 +132,11 @@ def _read_given(what: str) -> bytes:
         if "~" in what or ":" in what or what.count(".") == 2:
             return what.encode("utf-8", "replace")
         raise click.UsageError(f"There is no file {what!r} that can be read, and it is no code.") from error
+
+
+def _tell_verified(outcomes: tuple[Outcome, ...]) -> None:
+    is_unasked = any(one.check == "status" and one.result is Result.NOT_ASKED for one in outcomes)
+    click.echo("核验通过 VERIFIED" + (" (状态未查 status not checked)" if is_unasked else ""))
 
 
 def _tell_marking(marking: Marking | None) -> None:

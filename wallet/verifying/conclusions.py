@@ -4,7 +4,7 @@ same. Pure.
 
 from enum import StrEnum
 
-from wallet.verifying.checks import Outcome, Reason, Result
+from wallet.verifying.outcomes import Outcome, Reason, Result
 
 
 class Conclusion(StrEnum):

@@ -25,8 +25,9 @@ from wallet.issuing import sd_jwt
 from wallet.register.catalogue import all_types
 from wallet.register.departments import get_department
 from wallet.verifying import identity, wording
-from wallet.verifying.checks import NotVerified, Reason, verify
+from wallet.verifying.checks import NotVerified, verify
 from wallet.verifying.identity import PAGE, ProvesNothing
+from wallet.verifying.outcomes import Reason
 from wallet.verifying.verification import Register
 
 identity_pages = Blueprint("identity", __name__, template_folder="templates")

@@ -120,12 +120,12 @@ class MdocPresentation(Presentation):
         times = {name: dates.get(key) for name, key in (("iat", "signed"), ("nbf", "validFrom"), ("exp", "validUntil"))}
         if not all(isinstance(one, datetime) and one.tzinfo is not None for one in times.values()):
             raise MalformedMdoc("a date is missing")
-        status = self.security_object.get("status")
+        status = {"status": _plain(self.security_object["status"])} if "status" in self.security_object else {}
         return {
             "iss": self._issuer(),
             "vct": self.security_object.get("docType"),
             **{name: one.timestamp() for name, one in times.items() if one is not None},
-            **({"status": _plain(status)} if status is not None else {}),
+            **status,
         }
 
     @cached_property

@@ -18,11 +18,12 @@ from wallet.verifying.bundles import BadBundle as BadBundle
 from wallet.verifying.bundles import Bundle as Bundle
 from wallet.verifying.bundles import BundleOver as BundleOver
 from wallet.verifying.bundles import read_bundle as read_bundle
-from wallet.verifying.checks import Expected, NotVerified, Outcome, Verified
+from wallet.verifying.checks import Expected, NotVerified, Verified
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion, conclude
 from wallet.verifying.files import FileUnusable as FileUnusable
 from wallet.verifying.files import Found, SealedPresentation, read_file
+from wallet.verifying.outcomes import Outcome
 from wallet.verifying.presentations import Presentation
 
 BINDING_AGE = timedelta(minutes=5)
@@ -53,7 +54,7 @@ class Answer:
 
     @property
     def is_valid(self) -> bool:
-        """Whether every check passed."""
+        """Whether no check failed; what could not be asked stands in `outcomes`, with its reason."""
         return self.conclusion is Conclusion.VALID
 
     @property

@@ -64,6 +64,11 @@ class Presentation(ABC):
         """The names of the fields that are seen, once `claims` was read."""
 
     @property
+    def names_status(self) -> bool:
+        """Whether the issuer says that somebody keeps its status, in whichever way, be it one that cannot be read."""
+        return "status" in self.payload
+
+    @property
     def types(self) -> frozenset[str]:
         """All that it says it is."""
         return frozenset() if self.type is None else frozenset({self.type})

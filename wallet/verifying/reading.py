@@ -15,7 +15,7 @@ from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
 from wallet.verifying import wording
-from wallet.verifying.checks import Reason, Result
+from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.receipts import VALID, Receipt
 
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
@@ -36,7 +36,7 @@ BASES = {
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check: its name, how it ended in words, `pass`, `fail` or `skip`, and why it failed."""
+    """One check: its name, how it ended in words, `pass`, `fail` or `skip`, and why it failed, or had nothing to ask."""
 
     name: Text
     result: Text
@@ -54,12 +54,13 @@ class FieldLine:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a receipt says, ready to be shown or printed."""
+    """What a receipt says, ready to be shown or printed: `why` it was not verified, or, if it was, what to `note` of a check that was not asked."""
 
     number: str
     is_valid: bool
     verdict: Text
     why: Text | None
+    note: Text | None
     way: Text
     at: datetime
     verifier: Text
@@ -102,11 +103,13 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else VERIFIED
     state = licence["state"] if licence else None
     reasons = {name: wording.REASONS[Reason(reason)] for name, reason in claims.get("reasons", {}).items()}
+    reason = next(iter(reasons.values()), None)
     return Reading(
         number=claims["jti"],
         is_valid=is_valid,
         verdict=verdict,
-        why=next(iter(reasons.values()), None),
+        why=None if is_valid else reason,
+        note=reason if is_valid else None,
         way=BASES[Way(claims["basis"])],
         at=datetime.fromtimestamp(claims["iat"], UTC),
         verifier=text_of(claims["verifier"]["name"]),

@@ -147,11 +147,11 @@ def _seen(flow: _Flow, reading: Reading) -> None:
 
 
 def _checks(flow: _Flow, checks: list[CheckLine]) -> None:
-    """Set the check that failed across the sheet, and the others two and two."""
+    """Set a check of which there is more to say across the sheet, and the others two and two."""
     at_left = False
     for check in checks:
         if check.why is not None:
-            flow.row(check.name, _joined(check.result, check.why), colour=BAD)
+            flow.row(check.name, _joined(check.result, check.why), colour=BAD if check.mark == "fail" else INK)
             at_left = False
         elif at_left:
             flow.beside(check.name, check.result)

@@ -77,6 +77,11 @@ class VcJwtPresentation(Presentation):
         return at.removesuffix(SCHEMA) if is_credential and isinstance(at, str) else None
 
     @property
+    def names_status(self) -> bool:
+        """Whether there is the claim, or the W3C's own member for it (data model 2.0 section 4.10), of whichever type."""
+        return super().names_status or "credentialStatus" in self.credential
+
+    @property
     def types(self) -> frozenset[str]:
         """The types of the credential, as a query may name them."""
         found = self.credential.get("type")

@@ -1,9 +1,9 @@
-"""The checks, their outcomes and the reasons of a failure, in words that an officer reads."""
+"""The checks, their outcomes and the reasons for these, in words that an officer reads."""
 
 from types import MappingProxyType
 
 from runtime.languages import Text
-from wallet.verifying.checks import Outcome, Reason, Result
+from wallet.verifying.outcomes import Outcome, Reason, Result
 
 CHECKS = MappingProxyType(
     {
@@ -71,6 +71,10 @@ REASONS = MappingProxyType(
             "登记库记载持证主体已去世或已注销，证照不能再出示。", "The holder has died, or was dissolved; nobody can show the licence."
         ),
         Reason.NOT_IN_FORCE: Text("证照已不再有效。", "The licence is no longer in force."),
+        Reason.SHORT_LIVED: Text(
+            "此凭证有效期不超过24小时，签发方不提供状态查询，故未查。",
+            "It is good for 24 hours at most, and its issuer keeps no status of so short a life: nobody could be asked.",
+        ),
     }
 )
 

@@ -5,22 +5,24 @@ from datetime import timedelta
 
 import pytest
 
-from tests.wallet.verifying.presented import NOW, trust
-from wallet.verifying.checks import Expected, NotVerified, Reason, Result, Verified, verify
+from tests.wallet.verifying import presented
+from tests.wallet.verifying.presented import NOW
+from wallet.verifying.checks import Expected, NotVerified, Trust, Verified, verify
+from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.presentations import Presentation
 
 Made = Callable[[], Presentation]
 
 
-def run(shown: Presentation, *, expected: Expected, state: str = "valid", shift: timedelta = timedelta(0)) -> Verified:
+def run(shown: Presentation, *, expected: Expected, state: str = "valid", shift: timedelta = timedelta(0), trust: Trust | None = None) -> Verified:
     """Put a presentation before the checks."""
-    return verify(shown, expected=expected, trust=trust(), status_of=lambda claims: state, now=NOW + shift)
+    return verify(shown, expected=expected, trust=trust or presented.trust(), status_of=lambda claims: state, now=NOW + shift)
 
 
-def expect_just(check: str, reason: Reason, made: Made, *, expected: Expected) -> None:
+def expect_just(check: str, reason: Reason, made: Made, *, expected: Expected, trust: Trust | None = None) -> None:
     """Expect that one check fails, that those before it pass, and that what is believed of the licence holds nothing of its holder."""
     with pytest.raises(NotVerified) as caught:
-        run(made(), expected=expected)
+        run(made(), expected=expected, trust=trust)
     assert (caught.value.check, caught.value.reason) == (check, reason)
     results = [outcome.result for outcome in caught.value.outcomes]
     at = [one.__name__ for one in expected.checks_of(made())].index(check)

@@ -35,8 +35,19 @@ from tests.wallet.verifying.presented import (
 from wallet.issuing import sd_jwt
 from wallet.issuing.sd_jwt import Disclosure
 from wallet.presenting.dcql import read_query
-from wallet.verifying import checks, compact_reading, mdoc_reading, presentations, sd_jwt_reading, vc_jwt_reading, vp_jwt_reading
-from wallet.verifying.checks import CHECKS, Expected, NotVerified, Reason, Result, StatusUnknown, Verified, verify
+from wallet.verifying import (
+    checks,
+    compact_reading,
+    mdoc_reading,
+    outcomes,
+    presentations,
+    sd_jwt_reading,
+    short_lives,
+    vc_jwt_reading,
+    vp_jwt_reading,
+)
+from wallet.verifying.checks import CHECKS, Expected, NotVerified, StatusUnknown, Verified, verify
+from wallet.verifying.outcomes import Reason, Result
 
 QUERY = read_query(
     {
@@ -327,7 +338,8 @@ def test_the_checks_import_nothing_but_what_is_pure() -> None:
         "keys",
         "wallet",
     }
-    for module in (checks, checks.chains, presentations, sd_jwt_reading, mdoc_reading, vc_jwt_reading, vp_jwt_reading, compact_reading):
+    readers = (presentations, sd_jwt_reading, mdoc_reading, vc_jwt_reading, vp_jwt_reading, compact_reading)
+    for module in (checks, checks.chains, outcomes, short_lives, *readers):
         tree = ast.parse(Path(str(module.__file__)).read_text())
         imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -34,10 +34,10 @@ from wallet.register.departments import Action, Authority, withdraw
 from wallet.verifying import bundles, bundling
 from wallet.verifying.bundle_commands import show_bundle
 from wallet.verifying.bundles import BadBundle, Bundle, BundleOver, read_bundle
-from wallet.verifying.checks import Reason
 from wallet.verifying.commands import verify as verify_command
 from wallet.verifying.conclusions import Conclusion
 from wallet.verifying.offline import NotBrought, OfOneRequest, OnlineOnly, verify
+from wallet.verifying.outcomes import Reason
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 

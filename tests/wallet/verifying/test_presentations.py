@@ -15,9 +15,10 @@ from tests.wallet.verifying.presented import ACT, EXPECTED, ISSUER, NOW, VCT, Pr
 from tests.wallet.verifying.shown import DOCTYPE, TIME, Compact, Mdoc, VcJwt, embedded, moment
 from wallet.issuing import compact_text
 from wallet.presenting.dcql import read_query
-from wallet.verifying.checks import CHECKS, Expected, NotVerified, Reason, Result, StatusUnknown, verify
+from wallet.verifying.checks import CHECKS, Expected, NotVerified, StatusUnknown, verify
 from wallet.verifying.compact_reading import CompactPresentation
 from wallet.verifying.mdoc_reading import MalformedMdoc, read_device_response, read_mdoc
+from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask
 from sqlalchemy import select
@@ -21,21 +22,30 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests import schema
-from tests.world_people import new_person
-from tests.world_verifying import OTHER_TYPE, TYPE, Counter
+from tests.wallet.issuing.documents.test_sealed import run as read_pdf
+from tests.wallet.verifying.test_desk_pages import new_officer
+from tests.wallet.verifying.test_desk_pages import verify as verify_at_desk
+from tests.world_clients import bearer
+from tests.world_people import new_person, sign_in
+from tests.world_verifying import OTHER_TYPE, TYPE, Counter, new_browser
 from tests.world_wallet import apply_catalogue, new_department, new_licence
 from wallet.issuing import credentials, status_building, trust_list
 from wallet.issuing.life import revoke_licence
 from wallet.register import catalogue, departments
 from wallet.register.departments import Action
-from wallet.verifying import trust_list_jobs, trust_sources
-from wallet.verifying.checks import Expected, NotVerified, Reason, verify
+from wallet.verifying import bundling, offline, trust_list_jobs, trust_sources, wording
+from wallet.verifying.bundles import read_bundle
+from wallet.verifying.checks import Expected, NotVerified, verify
+from wallet.verifying.commands import verify as verify_command
+from wallet.verifying.outcomes import Reason
 from wallet.verifying.trust_list_commands import trust_list as command
 from wallet.verifying.trust_list_reading import Source, read_list
 from wallet.verifying.trusting import current_trust
 from wsgi import create_app
 
 PROVINCE = "虚构省"
+HOUR = 3600
+SAID = wording.REASONS[Reason.SHORT_LIVED]
 UNBOUND = Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=timedelta(minutes=5))
 
 
@@ -60,6 +70,11 @@ class Province:
             self.build_statuses()
             with transaction() as session:
                 return credentials.text_of(credentials.credential_of(session, self.licence))
+
+    def resign(self, text: str, **changes: Any) -> str:
+        """Sign a credential again as its department, with some claims changed; one whose value is None is left out."""
+        with self.app.app_context():
+            return resigned(text, self.department, **changes)
 
     def build_statuses(self) -> None:
         with self.app.app_context(), transaction() as session:
@@ -104,6 +119,19 @@ def added(app: Flask, province: Province, folder: Path, *types: str) -> Any:
     return app.test_cli_runner().invoke(command, ["add", "elsewhere", address, "--root", str(folder / "root.pem"), "--province", PROVINCE, *named])
 
 
+def resigned(text: str, department: str, **changes: Any) -> str:
+    signed, _, rest = text.partition("~")
+    claims = {**jwt.decode(signed, options={"verify_signature": False}), **changes}
+    signer = ring.signer(certificates.department_use(department))
+    return signer.sign({name: one for name, one in claims.items() if one is not None}, typ="dc+sd-jwt") + "~" + rest
+
+
+def short(lasts: int = HOUR) -> dict[str, Any]:
+    """Claims of a credential of this minute that names no keeper of its status."""
+    made_at = int(now().timestamp()) - 60
+    return {"status": None, "iat": made_at, "nbf": made_at, "exp": made_at + lasts}
+
+
 def failed(answer: Any) -> list[tuple[str, str]]:
     return [(check["check"], check["reason"]) for check in answer.json["checks"] if check["outcome"] == "failed"]
 
@@ -126,6 +154,51 @@ def test_its_own_revocation_is_heard(app: Flask, counter: Counter, believed: Pro
     believed.build_statuses()
     app.extensions["kabao_cache"].clear(trust_sources.TOPIC)
     assert failed(counter.verify(text, binding="none")) == [("status", "revoked")]
+
+
+def test_a_short_life_without_a_status_is_verified_and_every_door_says_that_nobody_was_asked(
+    app: Flask, counter: Counter, believed: Province, tmp_path: Path
+) -> None:
+    answer = counter.verify(text := believed.resign(believed.issue(), **short()), binding="none")
+    assert (failed(answer), answer.json["verdict"], answer.json["conclusion"]) == ([], "valid", "valid")
+    assert answer.json["checks"][-1] == {"check": "status", "outcome": "not_asked", "reason": "short_lived", "detail": SAID.zh}
+    assert answer.json["licence"]["state"] == "unknown", "nobody says how it stands"
+    claims = jwt.decode(answer.json["receipt"]["jws"], options={"verify_signature": False})
+    assert (claims["checks"]["status"], claims["reasons"]) == ("not_asked", {"status": "short_lived"})
+    paper = counter.client.get(f"/api/v1/receipts/{claims['jti']}/document", headers=bearer(counter.token)).data
+    read = read_pdf("pdftotext", paper, tmp_path, "-raw", "document.pdf", "-").replace("\n", "").replace(" ", "")
+    assert SAID.zh in read
+    desk = new_browser(app)
+    sign_in(desk, new_officer(counter.department))
+    page = verify_at_desk(desk, text)
+    assert 'data-verdict="valid"' in page
+    assert page.count(SAID.en) == 2, "beside the verdict, and beside the check"
+
+
+def test_a_longer_life_and_a_life_in_our_own_house_are_nothing_without_a_status(app: Flask, counter: Counter, believed: Province) -> None:
+    day = 24 * HOUR
+    assert failed(counter.verify(believed.resign(believed.issue(), **short(day)), binding="none")) == []
+    longer = counter.verify(believed.resign(believed.issue(), **short(day + 1)), binding="none")
+    assert (failed(longer), longer.json["conclusion"], longer.json["fields"]) == ([("status", "no_status")], "unknown", {})
+    with transaction() as session:
+        ours = credentials.text_of(credentials.credential_of(session, counter.licence))
+    assert failed(counter.verify(resigned(ours, counter.issuer, **short()), binding="none")) == [("status", "no_status")]
+
+
+def test_without_a_network_the_same_is_said(context: None, settings: Settings, believed: Province, tmp_path: Path) -> None:
+    text, root = believed.resign(believed.issue(), **short()), certificates.anchors().roots[0].public_bytes(Encoding.PEM)
+    token = bundling.make(settings, now=now()).token
+    answer = offline.verify(text, read_bundle(token, roots=certificates.anchors().roots, now=now()))
+    assert (answer.is_valid, answer.outcomes[-1].reason) == (True, Reason.SHORT_LIVED)
+    (tmp_path / "bundle").write_bytes(token)
+    (tmp_path / "home.pem").write_bytes(root)
+    options = ["-", "--bundle", str(tmp_path / "bundle"), "--root", str(tmp_path / "home.pem")]
+    told = CliRunner().invoke(verify_command, options, input=text)
+    assert told.exit_code == 0, told.output
+    assert SAID.en in told.output
+    assert told.output.strip().endswith("(状态未查 status not checked)")
+    longer = CliRunner().invoke(verify_command, options, input=believed.resign(believed.issue(), **short(25 * HOUR)))
+    assert (longer.exit_code, "NOT VERIFIED: unknown" in longer.output) == (3, True)
 
 
 def query_for(believed: Province, slug: str = TYPE) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from cryptography import x509
 
 from keys.paths import Revoked, fingerprint_of
 from tests.wallet.verifying.presented import NOW, YEAR, Presented, certificate, root
-from wallet.verifying.checks import Expected, NotVerified, Reason, Trust, Verified, verify
+from wallet.verifying.checks import Expected, NotVerified, Trust, Verified, verify
+from wallet.verifying.outcomes import Reason
 
 UNBOUND = Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=timedelta(minutes=5))
 DAY = timedelta(days=1)

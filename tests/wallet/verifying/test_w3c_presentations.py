@@ -15,7 +15,8 @@ from tests.wallet.verifying.shown import BOUND, TIME, VcJwt, VpJwt
 from wallet.issuing.w3c_types import EXPANDED
 from wallet.presenting import holder_names
 from wallet.presenting.dcql import read_query
-from wallet.verifying.checks import CHECKS, Expected, NotVerified, Reason, Result
+from wallet.verifying.checks import CHECKS, Expected, NotVerified
+from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
 from wallet.verifying.vp_jwt_reading import read_jwt

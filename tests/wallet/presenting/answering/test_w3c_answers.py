@@ -22,7 +22,8 @@ from tests.world_verifying import new_browser, new_counter
 from wallet.holding.uses import uses_of
 from wallet.issuing.w3c_types import EXPANDED
 from wallet.presenting import holder_names
-from wallet.verifying.checks import Expected, Result, verify
+from wallet.verifying.checks import Expected, verify
+from wallet.verifying.outcomes import Result
 from wallet.verifying.trusting import current_trust
 from wallet.verifying.vp_jwt_reading import read_jwt
 

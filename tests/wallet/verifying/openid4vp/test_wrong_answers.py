@@ -21,7 +21,7 @@ from tests.world_verifying import Counter
 from wallet.issuing import sd_jwt, status_lists
 from wallet.issuing.status_lists import INVALID
 from wallet.register.catalogue import get_type
-from wallet.verifying.checks import Reason
+from wallet.verifying.outcomes import Reason
 
 Present = Callable[[Counter, Wallet, Got], str]
 

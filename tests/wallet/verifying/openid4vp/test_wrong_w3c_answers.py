@@ -12,7 +12,7 @@ from tests.wallet.verifying.openid4vp.test_asking import FIELDS, read
 from tests.wallet.verifying.openid4vp.test_wrong_answers import Present, bound, by_a_thief, check, of_another_request, outcome, revoked
 from tests.wallet.verifying.openid4vp.wallets import VC_JWT, Got, Wallet, asked, decoded, fetch_licence
 from tests.world_verifying import Counter
-from wallet.verifying.checks import Reason
+from wallet.verifying.outcomes import Reason
 
 WANTED = [{"type": "driving-licence", "fields": ["vehicle_class"], "formats": [VC_JWT]}]
 
