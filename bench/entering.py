@@ -12,7 +12,6 @@ from bench.measuring import Budget, Path
 from bench.stand import Citizen, Stand
 from idp.signin import passwords, sessions
 from runtime.clock import now
-from runtime.database import transaction
 from runtime.settings import Settings
 from tests.world_people import BROWSER, PASSWORD, csrf_token, sign_in
 
@@ -37,8 +36,8 @@ def bare_acts(stand: Stand) -> dict[str, Callable[[], object]]:
     lifetimes = sessions.Lifetimes(settings.session_idle, settings.session_lifetime)
 
     def find() -> object:
-        with stand.kabao.app.app_context(), transaction() as session:
-            found = sessions.find(session, cookie.value, lifetimes=lifetimes, now=now())
+        with stand.kabao.app.app_context():
+            found = sessions.find(cookie.value, lifetimes=lifetimes, now=now())
         assert found is not None
         return found
 

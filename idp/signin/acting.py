@@ -17,12 +17,11 @@ from idp.subjects import appointments, mandates
 from idp.subjects.mandates import GivenMandate, Mandate, NoMandate
 
 
-def as_signed_in(session: Session, row: SigninSession, *, now: datetime, ask_registry: bool = False) -> SignedIn:
-    """Return what the rest of the service sees of a session, with the mandate that it acts under; a lost one ends the acting."""
-    signed_in = sessions.as_signed_in(row)
-    if row.acting_for is None:
+def under_mandate(session: Session, signed_in: SignedIn, *, now: datetime, ask_registry: bool = False) -> SignedIn:
+    """Return who is signed in with the mandate that they act under; a lost one ends the acting."""
+    if signed_in.acting_for is None:
         return signed_in
-    mandate = _find(session, row.subject_id, row.acting_for, now=now, ask_registry=ask_registry)
+    mandate = _find(session, signed_in.subject_id, signed_in.acting_for, now=now, ask_registry=ask_registry)
     if mandate is not None:
         return replace(signed_in, mandate=mandate)
     sessions.act_for(session, signed_in, None, now=now)

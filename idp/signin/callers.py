@@ -1,7 +1,8 @@
 """The caller who is signed in, for the guard; and who that is, for views.
 
-One query a request: the session's row, by its id; a second where the person acts for another: the mandate, which must stand now. Once a
-minute more: that it was seen, and, for an organisation, whether the registry still names the same representative.
+One query a request, and no transaction: the session's row, by its id, with how well its person is known. A second where the person acts for
+another: the mandate, which must stand now. Once a minute more: that it was seen, and, for an organisation, whether the registry still names the
+same representative.
 """
 
 from typing import NoReturn
@@ -79,11 +80,8 @@ class AtLeast:
         signed_in.admit()
         if aal_of(g.signed_in.amr) < self.demand.aal:
             self._lead(f"/signin/step-up?aal={self.demand.aal}")
-        if self.demand.ial > FORMAT_ONLY:
-            with transaction() as session:
-                ial = proofs.ial_of(session, g.signed_in.subject_id, now=now())
-            if ial < self.demand.ial:
-                self._lead(f"/account/level?ial={self.demand.ial}")
+        if g.signed_in.ial < self.demand.ial:
+            self._lead(f"/account/level?ial={self.demand.ial}")
 
     def _lead(self, path: str) -> NoReturn:
         raise GoAndRaise(path) if wants_page() else proofs.LevelTooLow(self.name)
@@ -165,16 +163,18 @@ def lifetimes() -> Lifetimes:
 
 def _find(token: str) -> SignedIn | None:
     present = now()
+    found = sessions.find(token, lifetimes=lifetimes(), now=present)
+    if found is None:
+        return None
+    signed_in, is_due = sessions.as_signed_in(found.row, ial=found.ial), sessions.is_due(found.row, now=present)
+    if not is_due and signed_in.acting_for is None and "lang" not in request.args:
+        return signed_in
     with transaction() as session:
-        row = sessions.find(session, token, lifetimes=lifetimes(), now=present)
-        if row is None:
-            return None
         if "lang" in request.args:
-            accounts.remember_language(session, row.subject_id, language())
-        if sessions.is_due(row, now=present):
-            sessions.see(session, row, now=present)
-            return acting.as_signed_in(session, row, ask_registry=True, now=present)
-        return acting.as_signed_in(session, row, now=present)
+            accounts.remember_language(session, signed_in.subject_id, language())
+        if is_due:
+            sessions.see(session, found.row, now=present)
+        return acting.under_mandate(session, signed_in, ask_registry=is_due, now=present)
 
 
 def _settings() -> Settings:

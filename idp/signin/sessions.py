@@ -17,17 +17,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import devices
+from idp.signin import devices, proofs
+from idp.signin.assurance import FORMAT_ONLY
 from idp.signin.devices import About
 from idp.subjects.mandates import Mandate
 from keys import sealed_tables
-from runtime import ledger
+from runtime import ledger, straight
 from runtime.database import Base, transaction
 from runtime.ids import new_id
+from runtime.straight import Straight
 
 SEEN_EVERY = timedelta(minutes=1)
 SECRET_BYTES = 32
@@ -63,7 +65,7 @@ sealed_tables.declare(SigninSession, sealed={"about_sealed": "about"})
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), for whom they act, and under which mandate."""
+    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), for whom they act and under which mandate; `ial` says how well they are known."""
 
     session_id: UUID
     subject_id: UUID
@@ -71,6 +73,7 @@ class SignedIn:
     auth_time: datetime
     amr: list[str]
     mandate: Mandate | None = None
+    ial: int = FORMAT_ONLY
 
     @property
     def types(self) -> frozenset[str] | None:
@@ -99,6 +102,14 @@ class Lifetimes:
 
     idle: timedelta
     total: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The session of a token, read alone: a change of it is written nowhere. `ial` is how well its person is known now."""
+
+    row: SigninSession
+    ial: int
 
 
 def begin(
@@ -150,18 +161,38 @@ def raise_to(session: Session, signed_in: SignedIn, *, amr: list[str], now: date
     return _token(session_id, secret)
 
 
-def find(session: Session, unverified_token: str, *, lifetimes: Lifetimes, now: datetime) -> SigninSession | None:
-    """Return the session of a token, or None if there is none, it is another's, or its time is over; then it ends here, and all hear of it."""
+COLUMNS = [column.key for column in SigninSession.__mapper__.column_attrs]
+
+
+def _finding() -> Straight:
+    known = proofs.highest(SigninSession.__table__.c.subject_id, bindparam("now")).lateral("known")
+    columns = [getattr(SigninSession, name) for name in COLUMNS]
+    return Straight("find_session", select(*columns, known.c[0]).join(known, true()).where(SigninSession.id == bindparam("id")))
+
+
+FIND = _finding()
+
+
+def find(unverified_token: str, *, lifetimes: Lifetimes, now: datetime) -> Found | None:
+    """Return the session of a token, or None if there is none, it is another's, or its time is over; then it ends here, and all hear of it.
+
+    One statement, which needs no transaction; one more where it ends.
+    """
     read = _read_token(unverified_token)
-    if read is None:
+    found = _look_up(*read, now=now) if read is not None else None
+    if found is not None and is_over(found.row, lifetimes=lifetimes, now=now):
+        with transaction() as session:
+            _end_if(session, SigninSession.id == found.row.id, _over(lifetimes, now=now))
         return None
-    row = session.get(SigninSession, read[0])
-    if row is None or not hmac.compare_digest(row.secret_hash, _hash(read[1])):
-        return None
-    if is_over(row, lifetimes=lifetimes, now=now):
-        _end_if(session, SigninSession.id == row.id, _over(lifetimes, now=now))
-        return None
-    return row
+    return found
+
+
+def _look_up(session_id: UUID, secret: bytes, *, now: datetime) -> Found | None:
+    for *columns, ial in straight.run_alone(FIND, {"id": session_id, "now": now}):
+        row = SigninSession(**dict(zip(COLUMNS, columns, strict=True)))
+        if hmac.compare_digest(row.secret_hash, _hash(secret)):
+            return Found(row, ial or FORMAT_ONLY)
+    return None
 
 
 def is_over(row: SigninSession, *, lifetimes: Lifetimes, now: datetime) -> bool:
@@ -237,9 +268,9 @@ def forget(*, lifetimes: Lifetimes, now: datetime) -> None:
                 return
 
 
-def as_signed_in(row: SigninSession) -> SignedIn:
+def as_signed_in(row: SigninSession, *, ial: int = FORMAT_ONLY) -> SignedIn:
     """Return what the rest of the service sees of a session."""
-    return SignedIn(row.id, row.subject_id, row.acting_for, row.auth_time, row.amr)
+    return SignedIn(row.id, row.subject_id, row.acting_for, row.auth_time, row.amr, ial=ial)
 
 
 def _end_if(session: Session, *where: ColumnElement[bool]) -> list[UUID]:

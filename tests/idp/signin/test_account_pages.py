@@ -20,8 +20,9 @@ LIFETIMES = Lifetimes(timedelta(minutes=15), timedelta(hours=12))
 def row_of(app: Flask, client: FlaskClient) -> SigninSession | None:
     cookie = client.get_cookie("kabao_session")
     assert cookie is not None
-    with app.app_context(), transaction() as session:
-        return sessions.find(session, cookie.value, lifetimes=LIFETIMES, now=now())
+    with app.app_context():
+        found = sessions.find(cookie.value, lifetimes=LIFETIMES, now=now())
+        return found.row if found is not None else None
 
 
 def test_the_account_page_shows_who_is_signed_in_with_the_number_masked(client: FlaskClient, person: Person) -> None:

@@ -300,5 +300,5 @@ def test_a_further_proof_lengthens_no_session(app: Flask, client: FlaskClient, p
         assert (raised.began_at, raised.amr) == (row.began_at, ["pwd", "otp", "mfa"])
         assert raised.auth_time > row.auth_time
         life = sessions.Lifetimes(timedelta(hours=2), timedelta(hours=12))
-        assert sessions.find(session, token, lifetimes=life, now=now() + timedelta(hours=11, minutes=30)) is not None
-        assert sessions.find(session, token, lifetimes=life, now=now() + timedelta(hours=12, minutes=1)) is None
+        assert sessions.find(token, lifetimes=life, now=now() + timedelta(hours=11, minutes=30)) is not None
+        assert sessions.find(token, lifetimes=life, now=now() + timedelta(hours=12, minutes=1)) is None

@@ -31,8 +31,9 @@ def is_signed_in(client: FlaskClient) -> bool:
 
 
 def row_of(app: Flask, token: str) -> SigninSession | None:
-    with app.app_context(), transaction() as session:
-        return sessions.find(session, token, lifetimes=LIFETIMES, now=now())
+    with app.app_context():
+        found = sessions.find(token, lifetimes=LIFETIMES, now=now())
+        return found.row if found is not None else None
 
 
 def test_only_the_hash_of_a_token_is_kept(app: Flask, client: FlaskClient, person: Person) -> None:
@@ -146,8 +147,7 @@ def test_one_query_a_request_and_a_write_once_a_minute(app: Flask, client: Flask
     ["", "x", "=" * 64, "é" * 64, "A" * 64, "A" * 100_000, "../../etc", base64.urlsafe_b64encode(bytes(48)).decode(), "eyJhbGciOiJub25lIn0.e30."],
 )
 def test_a_token_that_is_none_signs_nobody_in(context: None, token: str) -> None:
-    with transaction() as session:
-        assert sessions.find(session, token, lifetimes=LIFETIMES, now=now()) is None
+    assert sessions.find(token, lifetimes=LIFETIMES, now=now()) is None
 
 
 def test_a_wrong_secret_of_a_known_session_signs_nobody_in(app: Flask, client: FlaskClient, person: Person) -> None:
