@@ -13,7 +13,8 @@ from authlib.oidc.core.errors import LoginRequiredError
 from authlib.oidc.core.grants import OpenIDCode
 from sqlalchemy.orm import Session
 
-from idp.oauth import bindings, codes, hints, id_tokens, portal_sessions, profiles, refresh_tokens, response_modes, scopes
+from idp.oauth import bindings, code_records, codes, hints, id_tokens, profiles, refresh_tokens, response_modes, scopes
+from idp.oauth.acquaintances import SIGNED_IN
 from idp.oauth.authentication import Authentication
 from idp.oauth.clients import REFRESH_TOKEN, Client
 from idp.oauth.codes import AuthorizationCode
@@ -78,19 +79,12 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         return {"code": self.generate_authorization_code()}
 
     def generate_authorization_code(self) -> str:
-        """Make the code, for the session that the request was allowed in."""
+        """Make the code, for the session that the request was allowed in; raises LoginRequiredError if that has just ended."""
         request, parameters = self.request, self.request.payload.data
         signed_in = request.signed_in
         assert signed_in is not None
         client_id, allowed = request.client.client_id, scopes.scopes_of(request.scope)
-        holder_id = request.user.holder_id
-        within = {"session_id": signed_in.session_id, "client_id": client_id, "holder_id": holder_id}
-        if not portal_sessions.remember(request.session, **within, now=request.now):
-            raise LoginRequiredError(redirect_uri=parameters["redirect_uri"])
-        actor = f"subject:{request.user.person_id}"
-        ledger.record(request.session, "portal.signed_in", actor=actor, object_id=client_id, subject_id=holder_id, now=request.now, scopes=allowed)
-        return codes.issue(
-            request.session,
+        code, row = codes.new(
             request.user,
             client_id=client_id,
             session_id=signed_in.session_id,
@@ -104,6 +98,15 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             terms=replace(request.terms, authorization_details=authorization_details.narrowed(request)),
             now=request.now,
         )
+        who = {"actor": f"subject:{request.user.person_id}", "subject_id": request.user.holder_id}
+        entry = ledger.row_of(SIGNED_IN, **who, object_id=client_id, now=request.now, scopes=allowed)
+        if not code_records.write(request.session, code=row, entry=entry, now=request.now, is_last=self._is_answered_by_code_alone()):
+            raise LoginRequiredError(redirect_uri=parameters["redirect_uri"])
+        return code
+
+    def _is_answered_by_code_alone(self) -> bool:
+        """Whether nothing can fail any more once there is a code, and nothing else is to be written: no kept request is used up, no answer signed."""
+        return self.request.reference is None and not response_modes.mode_of(self.request.payload.data).is_signed
 
     def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode | None:
         """Spend the code and return what it stands for, or None; raises InvalidGrantError where the request lacks the key that it is bound to."""
@@ -117,10 +120,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Grantee | None:
         """Return whom the code stands for, if the session lasts and they may still act for whom they did."""
-        session, code = self.request.session, authorization_code
-        if not portal_sessions.is_open(session, session_id=code.session_id, client_id=code.client_id):
-            return None
-        return still_entitled(session, code.grantee, self.request)
+        return still_entitled(self.request.session, authorization_code.grantee, self.request) if authorization_code.in_session else None
 
     def authentication(self) -> Authentication:
         """Return how the person signed in who was given the code."""

@@ -23,7 +23,6 @@ from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
 from idp.oauth.requests import claims, resolving
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server
-from idp.signin import proofs
 from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
 from idp.signin.destinations import askers, origins_beyond
@@ -206,10 +205,8 @@ def _wanted(asked: OAuthRequest) -> prompts.Asked:
 
 
 def _reached(asked: OAuthRequest) -> Level:
-    """Return how well the person who is signed in is known, and how strongly they signed in, by one query."""
-    if asked.signed_in is None:
-        return LEAST
-    return Level(proofs.ial_of(asked.session, asked.signed_in.subject_id, now=asked.now), aal_of(asked.signed_in.amr))
+    """Return how well the person who is signed in is known, and how strongly they signed in."""
+    return Level(asked.signed_in.ial, aal_of(asked.signed_in.amr)) if asked.signed_in is not None else LEAST
 
 
 def _demand(asked: OAuthRequest) -> Level:

@@ -9,14 +9,16 @@ from uuid import UUID
 
 import structlog
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
-from sqlalchemy import SmallInteger, bindparam, insert, select, update
+from sqlalchemy import SmallInteger, bindparam, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import refresh_tokens
+from idp.oauth import portal_sessions, refresh_tokens
 from idp.oauth.grantees import Grantee
 from idp.oauth.terms import PLAIN, Terms, read_terms
+from runtime import straight
 from runtime.database import Base, prune
 from runtime.ids import new_id
+from runtime.straight import Straight
 
 log = structlog.get_logger(__name__)
 LIFETIME = timedelta(seconds=60)
@@ -26,7 +28,7 @@ CODE_BYTES = 32
 
 class AuthorizationCode(Base, AuthorizationCodeMixin):
     """A code that was given to a browser, and all that it stands for. `family_id` is the refresh family that it may begin; without PKCE, where
-    a client may leave it out, `code_challenge` is empty."""
+    a client may leave it out, `code_challenge` is empty. `in_session` says, of one that was just redeemed, whether its session goes on."""
 
     __tablename__ = "authorization_codes"
     code_hash: Mapped[bytes] = mapped_column(primary_key=True)
@@ -46,6 +48,7 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
     ial: Mapped[int] = mapped_column(SmallInteger, server_default="1", default=1)
     agreed: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     code_challenge_method = "S256"
+    in_session = False
 
     def get_redirect_uri(self) -> str:
         """Return the address that the code was sent to."""
@@ -66,8 +69,9 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
         return Grantee(self.holder_id, self.person_id)
 
 
-_ISSUE = insert(AuthorizationCode)  # made once, as the next: building a statement costs as much as running it
-_SPEND = (
+COLUMNS = [column.key for column in AuthorizationCode.__mapper__.column_attrs]
+_SPEND = Straight(
+    "spend_code",
     update(AuthorizationCode)
     .where(
         AuthorizationCode.code_hash == bindparam("hash"),
@@ -76,13 +80,14 @@ _SPEND = (
         AuthorizationCode.issued_at > bindparam("since"),
     )
     .values(spent_at=bindparam("now"))
-    .returning(AuthorizationCode)
-    .execution_options(synchronize_session=False)
+    .returning(
+        *(getattr(AuthorizationCode, name) for name in COLUMNS),
+        portal_sessions.open_in(AuthorizationCode.session_id, AuthorizationCode.client_id).scalar_subquery(),
+    ),
 )
 
 
-def issue(
-    session: Session,
+def new(
     grantee: Grantee,
     *,
     client_id: str,
@@ -96,10 +101,10 @@ def issue(
     ial: int,
     terms: Terms = PLAIN,
     now: datetime,
-) -> str:
-    """Make a code for what a person allowed, and return it; only its hash is kept."""
+) -> tuple[str, dict[str, Any]]:
+    """Make a code for what a person allowed; return it and the row to be kept, which has only its hash."""
     code = secrets.token_urlsafe(CODE_BYTES)
-    row = {
+    return code, {
         "code_hash": _hash(code),
         "client_id": client_id,
         "holder_id": grantee.holder_id,
@@ -117,25 +122,26 @@ def issue(
         "issued_at": now,
         "spent_at": None,
     }
-    session.connection().execute(_ISSUE, row)
-    return code
 
 
 def redeem(session: Session, unverified_code: str, *, client_id: str, now: datetime) -> AuthorizationCode | None:
-    """Spend a code and return what it stands for.
+    """Spend a code and return what it stands for, read alone: a change of it is written nowhere.
 
     The row is marked spent before anything is checked further or signed, in one statement: of two racing clients only one can win,
-    and a crash afterwards costs a sign-in, never a replay. A code that its client brings a second time ends the refresh family that
+    and a crash afterwards costs a sign-in, never a replay. The row is held until the answer is ready: whoever takes all tokens back
+    waits for it, and then cuts those, too. A code that its client brings a second time ends the refresh family that
     it began. Returns None if the code is unknown, spent, expired or another client's: the log alone says which. RFC 6749 sections 4.1.2 and 10.5.
     """
     hashed = _hash(unverified_code)
-    spent = session.scalars(_SPEND, {"hash": hashed, "client": client_id, "since": now - LIFETIME, "now": now}).one_or_none()
-    if spent is None:
+    spent = straight.run(session, _SPEND, {"hash": hashed, "client": client_id, "since": now - LIFETIME, "now": now})
+    if not spent:
         why, replayed = _refused(session, hashed, client_id=client_id)
         log.info("code not redeemed", why=why, client_id=client_id)
         if replayed is not None:
             refresh_tokens.end_family(session, replayed, why="code replayed", now=now)
-    return spent
+        return None
+    *columns, open_session = spent[0]
+    return AuthorizationCode(**dict(zip(COLUMNS, columns, strict=True)), in_session=open_session is not None)
 
 
 def _refused(session: Session, hashed: bytes, *, client_id: str) -> tuple[str, UUID | None]:

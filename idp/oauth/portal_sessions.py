@@ -13,7 +13,7 @@ import structlog
 from flask import current_app
 from sqlalchemy import ColumnElement, Select, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idp.oauth.clients import Client, find_client
@@ -48,7 +48,11 @@ class PortalSession(Base):
     holder_id: Mapped[UUID | None]
 
 
-def _remembering() -> ReturningInsert[tuple[UUID]]:
+def remembering() -> ReturningInsert[tuple[UUID]]:
+    """Return the statement that notes a portal (`client`) in a session (`standing`) for a holder (`holder`), and returns the session if it stands.
+
+    Whoever ends the session at this moment waits, and then takes back what is given here.
+    """
     columns = PortalSession.__table__.c
     named = {"client_id": "client", "signed_in_at": "now", "holder_id": "holder"}
     values = [bindparam(parameter, type_=columns[name].type) for name, parameter in named.items()]
@@ -58,16 +62,18 @@ def _remembering() -> ReturningInsert[tuple[UUID]]:
     return row.on_conflict_do_update(index_elements=["session_id", "client_id"], set_=changes).returning(PortalSession.session_id)
 
 
-_REMEMBER = _remembering()  # made once: building it costs as much as running it
+_REMEMBER = remembering()  # made once: building it costs as much as running it
 
 
 def remember(session: Session, *, session_id: UUID, client_id: str, holder_id: UUID, now: datetime) -> bool:
-    """Note that a portal is signed in to within a session; False, and nothing is noted, if the session has ended meanwhile.
-
-    Whoever ends it at this moment waits, and then takes back what is given here.
-    """
+    """Note that a portal is signed in to within a session; False, and nothing is noted, if the session has ended meanwhile."""
     noted = session.connection().execute(_REMEMBER, {"standing": session_id, "client": client_id, "now": now, "holder": holder_id})
     return noted.scalar() is not None
+
+
+def open_in(session_id: InstrumentedAttribute[UUID], client_id: InstrumentedAttribute[str]) -> Select[UUID]:
+    """Return the statement that finds the session in which a portal was signed in to, if that has not ended since."""
+    return select(PortalSession.session_id).where(PortalSession.session_id == session_id, PortalSession.client_id == client_id)
 
 
 def is_open(session: Session, *, session_id: UUID, client_id: str) -> bool:

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import insert
 
 from idp.oauth import codes
+from idp.oauth.codes import AuthorizationCode
 from idp.oauth.grantees import Grantee
 from runtime.clock import now
 from runtime.database import transaction
@@ -21,8 +23,7 @@ def test_two_hundred_redeem_one_code_and_one_wins(app: Flask, _: int) -> None:
     person = new_id()
     gate = Barrier(16)
     with app.app_context(), transaction() as session:
-        code = codes.issue(
-            session,
+        code, row = codes.new(
             Grantee(person, person),
             client_id="portal-race",
             session_id=new_id(),
@@ -35,6 +36,7 @@ def test_two_hundred_redeem_one_code_and_one_wins(app: Flask, _: int) -> None:
             ial=2,
             now=now(),
         )
+        session.execute(insert(AuthorizationCode), row)
 
     def redeem(number: int) -> UUID | None:
         if number < gate.parties:

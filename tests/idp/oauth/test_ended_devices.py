@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp.oauth import portal_sessions
+from idp.oauth import code_records, portal_sessions
 from idp.oauth.portal_sessions import PortalSession
 from idp.signin import sessions
 from runtime.clock import now, shifted
@@ -92,14 +92,14 @@ def test_a_session_that_ends_while_a_portal_is_answered_gives_the_portal_nothing
     app: Flask, client: FlaskClient, person: Person, journey: Journey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in(client, person)
-    row, remember = row_of(app, client), portal_sessions.remember
+    row, write = row_of(app, client), code_records.write
 
     def ended_before(*arguments: Any, **named: Any) -> bool:
         with transaction() as session:
             assert sessions.end_one(session, row.subject_id, row.id, now=now())
-        return remember(*arguments, **named)
+        return write(*arguments, **named)
 
-    monkeypatch.setattr(portal_sessions, "remember", ended_before)
+    monkeypatch.setattr(code_records, "write", ended_before)
     answer = answer_of(journey.approve(client))
     assert answer["error"] == "login_required"
     assert "code" not in answer
