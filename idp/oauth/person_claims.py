@@ -57,7 +57,7 @@ def claims_of(session: Session, telling: Telling) -> dict[str, Any]:
     claims.update({name: value for name, value in known.items() if name in by_scope})
     claims.update(asked_claims.select(token.terms, known, telling.settings))
     if grantee.is_acting and scopes.PROFILE in token.scopes:
-        claims["act"]["name"] = directory.name_of(directory.get_subject(session, grantee.person_id))
+        claims["act"]["name"] = directory.name_of(directory.read_subject(grantee.person_id))
     verified = _verified(session, telling, known)
     return claims if verified is None else {**claims, "verified_claims": verified}
 
@@ -80,14 +80,14 @@ def _known(session: Session, holder_id: UUID, allowed: Collection[str]) -> dict[
     """Return every claim of some scopes that there is of a holder."""
     known: dict[str, Any] = {}
     if not {scopes.PROFILE, scopes.NUMBER, scopes.BIRTHDATE}.isdisjoint(allowed):
-        known.update(_registered(session, holder_id))
+        known.update(_registered(holder_id))
     if not {scopes.EMAIL, scopes.PHONE}.isdisjoint(allowed):
         known.update(_reached(session, holder_id))
     return {name: value for name, value in known.items() if scopes.SCOPE_OF[name] in allowed and value is not None}
 
 
-def _registered(session: Session, holder_id: UUID) -> dict[str, Any]:
-    subject = directory.get_subject(session, holder_id)
+def _registered(holder_id: UUID) -> dict[str, Any]:
+    subject = directory.read_subject(holder_id)
     number = directory.number_of(subject)
     born = number.born
     return {

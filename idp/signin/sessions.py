@@ -65,7 +65,7 @@ sealed_tables.declare(SigninSession, sealed={"about_sealed": "about"})
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), for whom they act and under which mandate; `ial` says how well they are known."""
+    """Who is signed in, since when (`auth_time`), how (`amr`, RFC 8176), for whom they act, under which mandate, and how well they are known."""
 
     session_id: UUID
     subject_id: UUID

@@ -17,7 +17,7 @@ from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import Card, cards_from
 from wallet.holding.favourites import kept_by
-from wallet.holding.sifting import SHOWS, Sieve, codes_of, standing
+from wallet.holding.sifting import SHOWS, Sieve, of_family, standing
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import FAMILIES
 from wallet.register.licences import Licence, LicenceState, china_date, held_by, in_state
@@ -106,5 +106,6 @@ def _within(viewer: SignedIn) -> list[ColumnElement[bool]]:
 
 
 def _order(today: date) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    ranks = [(Licence.type_code.in_(codes_of(family)), rank) for rank, family in enumerate(FAMILIES)]
-    return case(*ranks, else_=len(FAMILIES)), case((not_(and_(*in_state(LicenceState.VALID, today=today))), 1), else_=0)
+    ranks = [(of_family(family), rank) for rank, family in enumerate(FAMILIES)]
+    rank = case(*ranks, else_=len(FAMILIES)).label("family_rank")
+    return rank, case((not_(and_(*in_state(LicenceState.VALID, today=today))), 1), else_=0).label("is_over")

@@ -1,15 +1,27 @@
 """Who is before a page, as its head says it: the person, masked, and the organisation that they act for."""
 
 from flask import g
+from sqlalchemy import bindparam, func, select
 
 from idp.signin.callers import find_signed_in
-from idp.signin.operators import is_operator
+from idp.signin.operators import Operator
 from idp.subjects import directory
-from runtime.database import transaction
+from idp.subjects.directory import COLUMNS, Subject
+from runtime import straight
 from runtime.pages import Visitor
+from runtime.straight import Straight
 from wallet.holding.cards import shown_name
 from wallet.holding.kept_cards import mark_of
-from wallet.register.departments import departments_of_officer
+from wallet.register.departments import Officer
+
+VISITOR = Straight(
+    "find_visitor",
+    select(
+        *(getattr(Subject, name) for name in COLUMNS),
+        select(Operator.subject_id).where(Operator.subject_id == Subject.id).scalar_subquery(),
+        select(func.min(Officer.department_code)).where(Officer.subject_id == Subject.id).scalar_subquery(),
+    ).where(Subject.id == bindparam("id")),
+)
 
 
 def find_visitor() -> Visitor | None:
@@ -24,8 +36,7 @@ def _read() -> Visitor | None:
     signed_in = find_signed_in()
     if signed_in is None:
         return None
-    with transaction() as session:
-        organisation = shown_name(directory.get_subject(session, signed_in.acting_for)) if signed_in.acting_for else None
-        name = shown_name(directory.get_subject(session, signed_in.subject_id))
-        runs_it = signed_in.acting_for is None and is_operator(session, signed_in.subject_id)
-        return Visitor(name, organisation, bool(departments_of_officer(session, signed_in.subject_id)), runs_it, mark_of(signed_in))
+    ((*columns, operator, department),) = straight.run_alone(VISITOR, {"id": signed_in.subject_id})
+    name = shown_name(Subject(**dict(zip(COLUMNS, columns, strict=True))))
+    organisation = shown_name(directory.read_subject(signed_in.acting_for)) if signed_in.acting_for else None
+    return Visitor(name, organisation, department is not None, operator is not None and signed_in.acting_for is None, mark_of(signed_in))

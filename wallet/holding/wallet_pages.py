@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from idp.signin.callers import matched
 from idp.signin.destinations import local_path
+from idp.subjects import directory
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -59,25 +60,28 @@ def show_history() -> str:
 def _cards_page(sieve: Sieve, after: Place | None) -> str:
     viewer, moment = g.signed_in, now()
     with transaction() as session:
+        holder = directory.get_subject(session, viewer.holder_id)  # held: the cards of both shelves ask for it again
+        sums = sums_of(session, viewer, now=moment)
         page = shelf_of(session, viewer, sieve, now=moment, after=after, without_favourites=sieve.is_open)
-        first = shelf_of(session, viewer, AT_HAND, now=moment).cards if sieve.is_open and after is None else []
-        at_hand = [card for card in first if not card.licence.is_succeeded]
-        kept = favourites.favourites_among(session, viewer.subject_id, [card.id for card in (*page.cards, *at_hand)])
-        sums, holder = sums_of(session, viewer, now=moment), cards.holder_of(session, viewer)
+        has_first = sieve.is_open and after is None and sums.shows[FAVOURITE] > 0
+        first = shelf_of(session, viewer, AT_HAND, now=moment).cards if has_first else []
+        kept = {card.id for card in first}
+        if not sieve.is_open:
+            kept = favourites.favourites_among(session, viewer.subject_id, [card.id for card in page.cards])
     return render_template(
         "holding/wallet.html",
         families=cards.by_family(page.cards),
         page=page,
         is_whole=page.after is None and after is None,
         is_first=after is None,
-        at_hand=at_hand,
+        at_hand=[card for card in first if not card.licence.is_succeeded],
         favourites=kept,
         sieve=sieve,
         shows=sifting.SHOWS,
         counts=sums.shows,
         own_families=sums.families,
         count=sums.count,
-        holder=holder,
+        holder=cards.shown_name(holder),
         acting=g.signed_in.acting_for is not None,
         for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,
     )
