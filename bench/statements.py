@@ -11,9 +11,10 @@ from sqlalchemy import Engine, event
 
 @dataclass
 class Counted:
-    """The statements that were sent, in their order, and how many transactions were committed."""
+    """The statements that were sent, in their order, how many rows came of them or were written, and how many transactions were committed."""
 
     sent: list[str] = field(default_factory=list)
+    rows: int = 0
     commits: int = 0
 
 
@@ -26,13 +27,18 @@ def counted(app: Flask) -> Iterator[Counted]:
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
         found.sent.append(statement)
 
+    def note_rows(_: Any, cursor: Any, *__: Any) -> None:
+        found.rows += max(cursor.rowcount, 0)
+
     def note_commit(_: Any) -> None:
         found.commits += 1
 
     event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "after_cursor_execute", note_rows)
     event.listen(engine, "commit", note_commit)
     try:
         yield found
     finally:
         event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "after_cursor_execute", note_rows)
         event.remove(engine, "commit", note_commit)

@@ -3,7 +3,7 @@
 A card holds no uncovered personal data; `facts_of` alone uncovers, and only when it is told to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -23,7 +23,17 @@ from wallet.register.definitions import FAMILIES, LicenceType
 from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.register.drawn_faces import Drawn, dates_on_face, draw, written
 from wallet.register.due import DUE, changes_for, said_of, said_with
-from wallet.register.licences import Licence, LicenceNotFound, LicenceState, china_date, fields_of, find_held, licence_number_of, type_of
+from wallet.register.licences import (
+    Licence,
+    LicenceNotFound,
+    LicenceState,
+    china_date,
+    fields_of,
+    find_all_held,
+    find_held,
+    licence_number_of,
+    type_of,
+)
 
 HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER = "holder_name", "holder_number", "licence_number"
 LABELS_OF_EVERY_LICENCE = {
@@ -202,6 +212,12 @@ def get_card(session: Session, licence_id: UUID, viewer: SignedIn, *, now: datet
     if not viewer.allows_type(licence.type_code):
         raise NotWithinMandate("another type")
     return cards_from(session, [licence], viewer, now=now)[0]
+
+
+def get_cards(session: Session, licence_ids: Collection[UUID], viewer: SignedIn, *, now: datetime) -> list[Card]:
+    """Return some cards of a wallet at once, without those that are not in it or not the viewer's to see."""
+    found = find_all_held(session, licence_ids, holder_id=viewer.holder_id) if licence_ids else []
+    return cards_from(session, [one for one in found if viewer.allows_type(one.type_code)], viewer, now=now)
 
 
 def facts_of(session: Session, card: Card, *, revealed: bool) -> list[Fact]:

@@ -3,11 +3,13 @@
 The text rests sealed: with all its disclosures it is the licence itself.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import holder_keys, sealed_tables, sealing
@@ -85,6 +87,13 @@ def credential_of(session: Session, licence: Licence, *, holder_id: UUID | None 
     if found is None:
         raise CredentialNotFound
     return found
+
+
+def newest_credentials(session: Session, licence_ids: Collection[UUID], *, holder_id: UUID) -> dict[UUID, Credential]:
+    """Return the newest credential of each of some licences that a holder has, by one question; one that has none is left out."""
+    rows = select(Credential).where(Credential.holder_id == holder_id, Credential.licence_id.in_(licence_ids))
+    newest = rows.ext(distinct_on(Credential.licence_id)).order_by(Credential.licence_id, Credential.id.desc())
+    return {one.licence_id: one for one in session.scalars(newest)} if licence_ids else {}
 
 
 def credentials_of(session: Session, licence: Licence) -> list[Credential]:

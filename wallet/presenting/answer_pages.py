@@ -4,8 +4,11 @@ The link is opened by POST, since opening spends it at the verifier's; an addres
 answers for them, with what the mandate lets them show.
 """
 
+import re
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -28,7 +31,7 @@ from wallet.holding.cards import Card
 from wallet.issuing import w3c_types
 from wallet.issuing.contents import type_uri
 from wallet.presenting.answering import asked as kept
-from wallet.presenting.answering import doors, held, offering, readable, replying, request_objects, told, verifiers, waiting
+from wallet.presenting.answering import doors, held, offering, readable, replying, request_objects, sought, told, verifiers, waiting
 from wallet.presenting.answering.asked import Asked, Outcome
 from wallet.presenting.answering.links import NotARequest, read_link
 from wallet.presenting.answering.offering import Fit, Offer, Wanted
@@ -44,6 +47,11 @@ answer_pages = Blueprint("answer_pages", __name__, template_folder="templates")
 DOOR = "request object"
 LICENCE = Text("证照", "A licence")
 YES, NO = Text("是", "Yes"), Text("否", "No")
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NOT_LOOKED_UP = Text(
+    "卡包里没有这个编号的、可以在此出示的证照。请核对后填写完整编号。",
+    "No licence of that number can be shown here. Check it, and give it in full.",
+)
 NO_CAUSE = Text("对方没有说明事由", "They gave no cause")
 
 
@@ -69,12 +77,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing that is asked for, and what of the wallet fits."""
+    """One thing that is asked for, and what of the wallet fits; it `has_more` if there are further licences of its types, not looked at."""
 
     wanted: Wanted
     name: Text
     choices: tuple[Choice, ...]
     is_answer: bool
+    has_more: bool = False
 
 
 @answer_pages.route("/wallet/requests", methods=["GET"])
@@ -121,8 +130,10 @@ def show(request_id: UUID) -> str:
 @answer_pages.route("/wallet/requests/<uuid:request_id>", methods=["POST"])
 @allow(matched)
 def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
-    """Approve what was chosen, or refuse; then send it, once."""
+    """Approve what was chosen, or refuse; then send it, once. Or look for another licence to choose, which answers nothing."""
     settings, moment = _settings(), now()
+    if request.form.get("answer") == "look":
+        return _looked_page(request_id, now=moment)
     is_approved = request.form.get("answer") == "approve"
     with transaction() as session:
         asked = kept.get_asked(session, request_id, viewer=g.signed_in)
@@ -137,10 +148,20 @@ def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
     return redirect(f"/wallet/requests/{request_id}", 303)
 
 
+def _looked_page(request_id: UUID, *, now: datetime) -> tuple[str, int]:
+    """Show the request with the licences of a number among its choices."""
+    unverified = request.form.get("number", "").strip()
+    with transaction() as session:
+        asked = kept.get_asked(session, request_id, viewer=g.signed_in)
+        is_number = 0 < len(unverified) <= sought.LONGEST_NUMBER
+        looked = {one.id for one in sought.look_up(session, g.signed_in, [unverified], now=now)} if is_number else set()
+        return _question_page(session, asked, now=now, looked=looked), 200 if looked else 404
+
+
 def _approved(session: Session, asked: Asked, *, now: datetime) -> dict[str, str]:
     if not asked.verifier.is_trusted and "understood" not in request.form:
         raise NotUnderstood(field="understood")
-    offer = _offer(session, asked, now=now)
+    offer, _ = _offer(session, asked, now=now)
     picks = {one.id: request.form.getlist(f"licence-{one.id}") for one in offer.wanted}
     chosen = offer.choose(
         picks,
@@ -182,10 +203,11 @@ def _start_page(link: str, *, fault: Text | None = None) -> str:
     return render_template("presenting/requests.html", link=link, fault=fault, waits=waits, latest=latest, holder=holder, moment=moment)
 
 
-def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text | None = None) -> str:
+def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text | None = None, looked: Set[UUID] | None = None) -> str:
     is_open = asked.is_open(now)
-    offer = _offer(session, asked, now=now) if is_open else None
-    questions = [_question(session, asked.request, one, now=now) for one in offer.wanted] if offer else []
+    offer, with_more = _offer(session, asked, now=now, looked=looked or ()) if is_open else (None, frozenset[str]())
+    questions = _questions(session, asked.request, offer, with_more, now=now) if offer else []
+    offered = {choice.key for one in questions for choice in one.choices}
     return render_template(
         "presenting/request.html",
         asked=asked,
@@ -196,26 +218,40 @@ def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text
         may_show_whole=any(choice.is_whole for one in questions for choice in one.choices),
         told=told.told_by(asked.request),
         holder=_holder(session),
-        fault=fault,
+        fault=fault if looked is None or offered & {str(one) for one in looked} else NOT_LOOKED_UP,
+        looked={str(one) for one in looked or ()},
         form=request.form,
     )
 
 
-def _offer(session: Session, asked: Asked, *, now: datetime) -> Offer:
-    candidates = held.candidates_of(session, _settings(), g.signed_in, asked.request.query, now=now)
-    metadata = asked.request.payload.get("client_metadata")
-    return offering.offer_of(asked.request.query, [one for one in candidates if readable.is_readable(one.format, metadata)])
+def _offer(session: Session, asked: Asked, *, now: datetime, looked: Collection[UUID] = ()) -> tuple[Offer, frozenset[str]]:
+    """Return what fits a request, what was picked or looked up among it, and the credential queries of which the wallet has more."""
+    query, metadata = asked.request.query, asked.request.payload.get("client_metadata")
+    found = held.held_for(session, _settings(), g.signed_in, query, now=now, also=[*looked, *_picked()])
+    return offering.offer_of(query, [one for one in found.candidates if readable.is_readable(one.format, metadata)]), found.with_more
 
 
-def _question(session: Session, found: RequestObject, wanted: Wanted, *, now: datetime) -> Question:
+def _picked() -> list[UUID]:
+    """Return the licences that the form names; one that was looked up is offered again as long as it is picked."""
+    values = (value for name in request.form if name.startswith("licence-") for value in request.form.getlist(name))
+    return [UUID(value) for value in islice(values, sought.MOST_NAMED) if ID.fullmatch(value)]
+
+
+def _questions(session: Session, found: RequestObject, offer: Offer, with_more: Set[str], *, now: datetime) -> list[Question]:
+    licence_ids = {fit.what for one in offer.wanted for fit in one.fits if isinstance(fit.what, UUID)}
+    shown = {card.id: card for card in cards.get_cards(session, licence_ids, g.signed_in, now=now)}
+    return [_question(found, one, shown, has_more=one.id in with_more) for one in offer.wanted]
+
+
+def _question(found: RequestObject, wanted: Wanted, shown: Mapping[UUID, Card], *, has_more: bool) -> Question:
     query = found.query.find(wanted.id)
     assert query is not None
     is_answer = any(name.startswith(TYPE_PREFIX) for one in query.types for name in one)
-    return Question(wanted, _name_of(query), tuple(_choice(session, one, now=now) for one in wanted.fits), is_answer)
+    return Question(wanted, _name_of(query), tuple(_choice(one, shown) for one in wanted.fits), is_answer, has_more)
 
 
-def _choice(session: Session, fit: Fit, *, now: datetime) -> Choice:
-    card = cards.get_card(session, fit.what, g.signed_in, now=now) if isinstance(fit.what, UUID) else None
+def _choice(fit: Fit, shown: Mapping[UUID, Card]) -> Choice:
+    card = shown[fit.what] if isinstance(fit.what, UUID) else None
     kind = card.type if card is not None else None
     needed, unasked = (
         tuple(cards.label_of(kind, name) for name in cards.in_order(kind, names))

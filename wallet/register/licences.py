@@ -6,13 +6,13 @@ China, where a licence is valid through its last day.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, select, text, union_all
+from sqlalchemy import ColumnElement, Index, Select, or_, select, text, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
@@ -209,8 +209,14 @@ def find_by_identifier(session: Session, identifier: str) -> Licence | None:
 
 def licences_of(session: Session, *, holder_id: UUID, before: UUID | None = None, limit: int | None = None) -> list[Licence]:
     """Return every licence that a holder has or had, alone or with others, the newest first; or as many as wanted, older than one."""
-    older = () if before is None else (Licence.id < before,)
-    return list(session.scalars(select(Licence).where(held_by(holder_id, *older), *older).order_by(Licence.id.desc()).limit(limit)))
+    return newest_held(session, *(() if before is None else (Licence.id < before,)), holder_id=holder_id, limit=limit)
+
+
+def newest_held(session: Session, *fitting: ColumnElement[bool], holder_id: UUID, limit: int | None) -> list[Licence]:
+    """Return the newest of the licences that a holder has, alone or with others, and that fit; no more are read of the holder's own."""
+    own = select(Licence.id).where(Licence.holder_id == holder_id, *fitting).order_by(Licence.id.desc()).limit(limit)
+    few = Licence.id.in_(union_all(own, select(Licence.id).where(Licence.id.in_(_shared_with(holder_id)), *fitting)))
+    return list(session.scalars(select(Licence).where(few).order_by(Licence.id.desc()).limit(limit)))
 
 
 def find_held(session: Session, licence_id: UUID, *, holder_id: UUID) -> Licence | None:
@@ -225,6 +231,13 @@ def find_all_held(session: Session, licence_ids: Collection[UUID], *, holder_id:
     return list(session.scalars(select(Licence).where(held_by(holder_id, named), named)))
 
 
+def find_numbered(session: Session, licence_numbers: Iterable[str], *, holder_id: UUID, limit: int) -> list[Licence]:
+    """Return the newest of the licences with one of some numbers that a holder has, alone or with others: found by number, then by holder."""
+    named = select(Licence.id).where(numbered(*licence_numbers)).cte("named").prefix_with("MATERIALIZED")
+    mine = or_(Licence.holder_id == holder_id, Licence.id.in_(_shared_with(holder_id)))
+    return list(session.scalars(select(Licence).where(Licence.id.in_(select(named.c.id)), mine).order_by(Licence.id.desc()).limit(limit)))
+
+
 def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
     """Return who holds a licence, the first of them first; one with a single holder costs no query."""
     if licence.holders == 1:
@@ -236,13 +249,12 @@ def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
 def find_current(session: Session, *, holder_id: UUID, type_code: str, now: datetime) -> Licence | None:
     """Return the holder's newest licence of a type that is valid now, or None."""
     fitting = (Licence.type_code == type_code, *in_state(LicenceState.VALID, today=china_date(now)))
-    return session.scalar(select(Licence).where(held_by(holder_id, *fitting), *fitting).order_by(Licence.id.desc()).limit(1))
+    return next(iter(newest_held(session, *fitting, holder_id=holder_id, limit=1)), None)
 
 
 def find_newest(session: Session, *, holder_id: UUID, type_code: str) -> Licence | None:
     """Return the holder's newest licence of a type, in force or not, or None."""
-    of_type = Licence.type_code == type_code
-    return session.scalar(select(Licence).where(held_by(holder_id, of_type), of_type).order_by(Licence.id.desc()).limit(1))
+    return next(iter(newest_held(session, Licence.type_code == type_code, holder_id=holder_id, limit=1)), None)
 
 
 def held_by(holder_id: UUID, *among: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -251,8 +263,17 @@ def held_by(holder_id: UUID, *among: ColumnElement[bool]) -> ColumnElement[bool]
     `among` are conditions that the statement has as well: by them the holder's own are fewer before they are looked up, one by one.
     """
     own = select(Licence.id).where(Licence.holder_id == holder_id, *among)
-    shared = select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
-    return Licence.id.in_(union_all(own, shared))
+    return Licence.id.in_(union_all(own, _shared_with(holder_id)))
+
+
+def numbered(*licence_numbers: str) -> ColumnElement[bool]:
+    """Return the condition that a licence has one of some numbers, however they are spaced and written."""
+    return Licence.licence_number_index.in_([index for one in licence_numbers for index in sealing.indexes_of(as_indexed(one))])
+
+
+def _shared_with(holder_id: UUID) -> Select[UUID]:
+    """Return the question for the licences that a holder has after others."""
+    return select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
 
 
 def in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:

@@ -5,6 +5,7 @@ another type is opened, and nothing is stated that was not asked.
 import base64
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,33 +18,38 @@ from keys import paths
 from keys.paths import UNREADABLE
 from runtime.settings import Settings
 from wallet.issuing import credentials, sd_jwt, w3c_types
-from wallet.issuing.contents import type_uri
-from wallet.issuing.credentials import CredentialNotFound
+from wallet.issuing.credentials import Credential
 from wallet.presenting import statements, stating
-from wallet.presenting.answering import mdocs, w3c
+from wallet.presenting.answering import mdocs, sought, w3c
 from wallet.presenting.dcql import Candidate, Query
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
-from wallet.register.licences import Licence, LicenceState, licences_of, type_of
+from wallet.register.licences import Licence, type_of
 
-MOST, MOST_QUESTIONS = 100, 32
-
-
-def candidates_of(session: Session, settings: Settings, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
-    """Return the licences of a wallet that a query could mean, within what its viewer may show."""
-    found: list[Candidate] = _stated(session, viewer, query, now=now)
-    for licence in licences_of(session, holder_id=viewer.holder_id):
-        if licence.state_at(now) is LicenceState.VALID and viewer.allows_type(licence.type_code) and len(found) < MOST:
-            if _is_asked(query, SD_JWT_VC, {type_uri(settings, type_of(licence))}):
-                found += _candidate(session, licence, holder_id=viewer.holder_id)
-            if _is_asked(query, MDOC, {type_of(licence).doctype}):
-                found += _mdoc_candidate(session, settings, licence, holder_id=viewer.holder_id)
-            if _is_asked(query, VC_JWT, w3c_types.names_of(type_of(licence).slug)):
-                found += _w3c_candidate(session, settings, licence, holder_id=viewer.holder_id)
-    return found
+MOST_QUESTIONS = 32
 
 
-def _is_asked(query: Query, form: str, names: Collection[str]) -> bool:
-    return any(one.format == form and one.takes_type(frozenset(names)) for one in query.credentials)
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The candidates for a query, and the credential queries of which the wallet has more licences than were looked at."""
+
+    candidates: list[Candidate]
+    with_more: frozenset[str]
+
+
+def held_for(session: Session, settings: Settings, viewer: SignedIn, query: Query, *, now: datetime, also: Collection[UUID] = ()) -> Held:
+    """Return the licences of a wallet that a query could mean, within what its viewer may show; `also` are some of it that were picked before."""
+    found = sought.sought_in(session, settings, viewer, query, now=now, also=also)
+    given = credentials.newest_credentials(session, {one.id for one in found.licences}, holder_id=viewer.holder_id)
+    candidates = _stated(session, viewer, query, now=now)
+    for licence in found.licences:
+        forms = {one.format for one in query.credentials if sought.is_asked(settings, one, type_of(licence))}
+        if SD_JWT_VC in forms and licence.id in given:
+            candidates.append(_candidate(licence, given[licence.id]))
+        if MDOC in forms:
+            candidates.append(_mdoc_candidate(session, settings, licence, holder_id=viewer.holder_id))
+        if VC_JWT in forms:
+            candidates.append(_w3c_candidate(session, settings, licence, holder_id=viewer.holder_id))
+    return Held(candidates, found.with_more)
 
 
 def _stated(session: Session, viewer: SignedIn, query: Query, *, now: datetime) -> list[Candidate]:
@@ -56,26 +62,22 @@ def _stated(session: Session, viewer: SignedIn, query: Query, *, now: datetime) 
     return [Candidate(one, SD_JWT_VC, frozenset({one.question.vct}), one.claims) for one in said]
 
 
-def _candidate(session: Session, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
-    try:
-        text = credentials.text_of(credentials.credential_of(session, licence, holder_id=holder_id))
-    except CredentialNotFound:
-        return []
-    parts = sd_jwt.parse(text)
+def _candidate(licence: Licence, credential: Credential) -> Candidate:
+    parts = sd_jwt.parse(credentials.text_of(credential))
     payload = sd_jwt.read_json(parts.jwt.split(".")[1])
     claims = sd_jwt.reveal(payload, parts.disclosures)
     header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(parts.jwt.split(".")[0] + "=="))
-    return [Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, _authorities(header.get("x5c", [])))]
+    return Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, _authorities(header.get("x5c", [])))
 
 
-def _mdoc_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
+def _mdoc_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> Candidate:
     elements = mdocs.elements_of(session, settings, licence, holder_id=holder_id)
-    return [Candidate(licence.id, MDOC, frozenset(elements), elements, _authorities(mdocs.chain_of(licence)))]
+    return Candidate(licence.id, MDOC, frozenset(elements), elements, _authorities(mdocs.chain_of(licence)))
 
 
-def _w3c_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> list[Candidate]:
+def _w3c_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> Candidate:
     claims = w3c.claims_of(session, settings, licence, holder_id=holder_id)
-    return [Candidate(licence.id, VC_JWT, w3c_types.expanded(claims["type"]), claims, _authorities(mdocs.chain_of(licence)))]
+    return Candidate(licence.id, VC_JWT, w3c_types.expanded(claims["type"]), claims, _authorities(mdocs.chain_of(licence)))
 
 
 def _authorities(chain: list[str]) -> frozenset[tuple[str, str]]:
