@@ -79,8 +79,14 @@ def may_have_credentials(client: "Client", settings: Settings) -> bool:
 
 
 def needs_attested_keys(client: "Client", settings: Settings) -> bool:
-    """Whether a wallet's keys must be attested by its maker (HAIP 1.0 section 4.5.1)."""
-    return client.metadata.is_haip or settings.haip_required
+    """Whether a wallet's keys must be attested by its maker (HAIP 1.0 section 4.5.1): where all must, or its registration says so."""
+    return are_all_keys_attested(settings) or client.metadata.is_haip
+
+
+def are_all_keys_attested(settings: Settings) -> bool:
+    """Whether every wallet's keys must be attested: all that metadata can say, for they are the same for everyone and must not say it where one
+    wallet is served without (OpenID4VCI 1.0 section 12.2.4). What holds for one wallet is said by its registration (appendix D: out of band)."""
+    return settings.haip_required
 
 
 def signs_messages(client: "Client") -> bool:

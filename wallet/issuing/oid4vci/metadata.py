@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from idp.oauth import resources
+from idp.oauth import profiles, resources
 from keys import ring
 from runtime.languages import Text
 from runtime.settings import Settings
@@ -71,7 +71,7 @@ def signed(settings: Settings, *, now: datetime) -> str:
 
 def _configuration(one: Configuration, settings: Settings) -> dict[str, Any]:
     proof: dict[str, Any] = {"proof_signing_alg_values_supported": list(one.profile.proving)}
-    if settings.haip_required:
+    if profiles.are_all_keys_attested(settings):
         proof["key_attestations_required"] = {}
     return {
         "format": one.format.name,

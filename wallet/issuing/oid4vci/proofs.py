@@ -26,6 +26,10 @@ BATCH = 20
 LONGEST = 64 * 1024
 OLDEST, LEEWAY = timedelta(minutes=10), timedelta(minutes=1)
 NAMING = ("jwk", "kid", "x5c")
+UNATTESTED = (
+    "The keys of this wallet must be attested by its maker: send proofs of the type attestation, "
+    "or proofs of the type jwt with a key_attestation in their header."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def _attestation_of(proof: Compact, expected: Expected, *, now: datetime) -> Att
     if "key_attestation" in proof.header:
         return _read_attestation(proof.header["key_attestation"], expected, needs_end=True, now=now)
     if expected.needs_attestation:
-        raise InvalidProof("A key attestation is required.")
+        raise InvalidProof(UNATTESTED)
     return None
 
 

@@ -34,7 +34,7 @@ from tests.wallet.issuing.oid4vci.wallets import (
 )
 from tests.world_clients import System
 from tests.world_proofs import Prover
-from wallet.issuing.oid4vci.proofs import BATCH
+from wallet.issuing.oid4vci.proofs import BATCH, UNATTESTED
 
 
 @pytest.fixture
@@ -255,19 +255,20 @@ def test_a_wallet_under_haip_has_bound_tokens_and_attested_keys(app: Flask, clie
     assert tokens["token_type"] == "DPoP"
     wallet = wallet_of(client, system.client_id, tokens)
     nonce, key = wallet.nonce(), new_key()
-    plain = client.post(
-        "/credential",
-        json={"credential_identifier": wallet.identifiers[TYPE][0], "proofs": {"jwt": [proof(nonce, key)]}},
-        headers=prover.show(wallet.token, "POST", "/credential"),
-    )
-    assert error_of(plain) == (400, "invalid_proof")
+
+    def ask(**proofs: list[str]) -> Any:
+        body = {"credential_identifier": wallet.identifiers[TYPE][0], "proofs": proofs}
+        return client.post("/credential", json=body, headers=prover.show(wallet.token, "POST", "/credential"))
+
+    plain, by_nobody = ask(jwt=[proof(nonce, key)]), Maker().attest_keys(key, nonce=nonce)
+    assert (error_of(plain), plain.json["error_description"]) == ((400, "invalid_proof"), UNATTESTED)
+    assert error_of(ask(attestation=[by_nobody])) == (400, "invalid_proof")
+    assert error_of(ask(jwt=[proof(nonce, key, headers={"key_attestation": by_nobody})])) == (400, "invalid_proof")
     vouched = proof(nonce, key, headers={"key_attestation": maker.attest_keys(key, nonce=nonce)})
-    answer = client.post(
-        "/credential",
-        json={"credential_identifier": wallet.identifiers[TYPE][0], "proofs": {"jwt": [vouched]}},
-        headers=prover.show(wallet.token, "POST", "/credential"),
-    )
+    assert error_of(ask(jwt=[vouched, proof(nonce, new_key())])) == (400, "invalid_proof"), "each proof"
+    answer = ask(jwt=[vouched])
     assert answer.status_code == 200, answer.text
+    assert ask(attestation=[maker.attest_keys(new_key(), nonce=wallet.nonce())]).status_code == 200
     assert wallet.send("/credential", {}).status_code == 401, "the bare token is worth nothing"
 
 
@@ -278,9 +279,21 @@ def test_an_installation_under_haip_issues_to_no_other_wallet(wallet: Wallet, on
 
 
 @pytest.mark.usefixtures("only_haip")
-def test_the_metadata_says_that_keys_must_be_attested(client: FlaskClient) -> None:
-    found = client.get("/.well-known/openid-credential-issuer").json["credential_configurations_supported"][TYPE]
-    assert found["proof_types_supported"]["jwt"]["key_attestations_required"] == {}
+def test_the_metadata_says_of_every_form_that_keys_must_be_attested_where_all_must(client: FlaskClient) -> None:
+    assert announced(client) == [{}]
+
+
+def test_the_metadata_does_not_say_it_where_a_wallet_is_served_without(client: FlaskClient, wallet: Wallet) -> None:
+    """OpenID4VCI 1.0 section 12.2.4: the member must not be there unless an attestation is required, and metadata are the same for everyone."""
+    assert announced(client) == [None]
+    assert wallet.ask(proof(wallet.nonce())).status_code == 200
+
+
+def announced(client: FlaskClient) -> list[Any]:
+    """What the metadata say of attested keys, over every configuration and type of proof: each different thing once."""
+    found = client.get("/.well-known/openid-credential-issuer").json["credential_configurations_supported"].values()
+    said = [kind.get("key_attestations_required") for one in found for kind in one["proof_types_supported"].values()]
+    return [one for at, one in enumerate(said) if one not in said[:at]]
 
 
 def test_discovery_says_how_wallets_prove_themselves(client: FlaskClient) -> None:
