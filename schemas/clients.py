@@ -224,4 +224,7 @@ class PolicySchema(Schema):
 
     @pre_load
     def _leave_out_null(self, document: Any, **_: Any) -> Any:
-        return _sparse(document)
+        said = _sparse(document)
+        if isinstance(said, dict) and type(said.get("owner")) is int:  # what YAML makes of a code of digits alone, which begins with no zero
+            return {**said, "owner": str(said["owner"])}
+        return said

@@ -34,7 +34,10 @@ def add(identifier: str, name: tuple[str, str], **rest: Any) -> None:
             resources.add_resource(session, identifier=identifier, name=Text(*name), settings=settings, now=now(), **rest)
         except Refusal as refusal:
             raise click.ClickException(refusal.reason or refusal.title.en) from refusal
+        is_known = owners.is_known(session, rest["owner"])
     click.echo(f"{identifier} is registered. Name it among the resources of the clients that may have tokens for it.")
+    if not is_known:
+        click.echo(owners.UNKNOWN.en, err=True)
 
 
 @resource.command("list")

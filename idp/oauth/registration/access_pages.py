@@ -7,6 +7,7 @@ import yaml
 from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from idp.oauth import owners
 from idp.oauth.registration import initial_tokens, policies
 from idp.oauth.registration.client_forms import PolicyForm, TokenForm, blame
 from idp.oauth.registration.initial_tokens import TokenRefused
@@ -86,7 +87,8 @@ def apply_policy() -> AnyResponse:
     try:
         document = yaml.safe_load((form.document.data or "")[: 64 * 1024])
         with transaction() as session:
-            policies.apply(session, document if isinstance(document, dict) else {}, now=now(), actor=_actor())
+            written = policies.apply(session, document if isinstance(document, dict) else {}, now=now(), actor=_actor())
+            is_known = owners.is_known(session, written.owner)
     except yaml.YAMLError:
         blame(form, "document", str(Text("不是有效的 YAML 或 JSON。", "It is neither YAML nor JSON.")))
         return _policies_page(form, 422)
@@ -94,6 +96,8 @@ def apply_policy() -> AnyResponse:
         blame(form, "document", refusal.reason)
         return _policies_page(form, 422)
     flash(str(Text("策略已保存。", "The policy is applied.")), "success")
+    if not is_known:
+        flash(str(owners.UNKNOWN), "warning")
     return redirect(url_for("admin_registration.policies_page"), 303)
 
 

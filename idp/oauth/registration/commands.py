@@ -12,6 +12,7 @@ import yaml
 from flask.cli import AppGroup
 from rich.table import Column, Table
 
+from idp.oauth import owners
 from idp.oauth.registration import initial_tokens, policies, software_statements
 from runtime.clock import now
 from runtime.database import transaction
@@ -66,7 +67,10 @@ def apply_policy(file: Path) -> None:
         raise click.ClickException(f"{file} is neither YAML nor JSON.") from error
     with _explained(), transaction() as session:
         written = policies.apply(session, document, now=now())
+        is_known = owners.is_known(session, written.owner)
     click.echo(f"{written.name} is applied.")
+    if not is_known:
+        click.echo(owners.UNKNOWN.en, err=True)
 
 
 @policy.command("list")

@@ -13,7 +13,7 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth import redirects, scopes
+from idp.oauth import owners, redirects, scopes
 from idp.oauth.client_kinds import AUTH_METHODS, GRANT_TYPES
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, NATIVE, PAIRWISE
 from idp.oauth.clients import RegisteredClient
@@ -100,6 +100,8 @@ class NotAllowedByPolicy(ValueError):
 def apply(session: Session, document: Mapping[str, Any], *, now: datetime, actor: str = "operator") -> Policy:
     """Write a policy, in the place of an older one of its name; raises PolicyRefused."""
     policy = read(document)
+    if not owners.is_sound(policy.owner):
+        raise PolicyRefused(f"owner is not acceptable: {owners.UNSOUND.en}", field="owner")
     if (row := session.get(RegistrationPolicy, policy.name, with_for_update=True)) is None:
         session.add(RegistrationPolicy(name=policy.name, document=dict(document), changed_at=now))
     else:

@@ -54,6 +54,31 @@ def test_an_owner_whose_code_is_not_sound_is_refused_by_name_and_one_that_nobody
     assert UNKNOWN.en not in add(known)[1]
 
 
+def test_so_is_the_owner_of_a_policy(app: Flask, tmp_path: Path) -> None:
+    name, file = f"policy-{secrets.token_hex(4)}", tmp_path / "policy.yaml"
+
+    def apply(owner: str) -> tuple[int, str]:
+        members = ["grant_types: [client_credentials]", "scopes: [draws]", "auth_methods: [client_secret_basic]"]
+        file.write_text("\n".join([f"name: {name}", f"owner: {owner}", *members]))
+        return run(app, "policy", "apply", str(file))
+
+    status, said = apply("11379999000000001A")
+    assert (status, "owner is not acceptable: It is not a valid unified social credit code: check each character." in said) == (1, True)
+    assert apply("11379999")[0] == 1
+    assert name not in run(app, "policy", "list")[1]
+    status, said = apply(credit_code(kind="11"))
+    assert (status, UNKNOWN.en in said, f"{name} is applied" in said) == (0, True, True)
+    with app.app_context():
+        known = new_department()
+    status, said = apply(known)
+    assert (status, UNKNOWN.en in said) == (0, False)
+    assert apply("11379999000000001A")[0] == 1
+    assert apply("113799990863530419")[0] == 0, "which YAML takes for a number"
+    assert apply(known)[0] == 0
+    assert apply("113799990863530418")[0] == 1
+    assert known in run(app, "policy", "show", name)[1], "what was refused changes nothing"
+
+
 def test_a_secret_is_shown_once(app: Flask, client: FlaskClient) -> None:
     client_id = f"made-{secrets.token_hex(4)}"
     status, said = run(app, *registration(client_id), "--secret")

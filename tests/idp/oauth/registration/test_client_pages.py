@@ -26,6 +26,7 @@ from schemas.clients import OperatorClientSchema
 from tests.idp.oauth.registration.world import new_policy, portal_document, register
 from tests.world_clients import DEPARTMENT, jwks_of, new_portal
 from tests.world_people import credit_code, new_person, open_account
+from tests.world_wallet import new_department
 
 TWO_FACTORS, ONE_FACTOR = ["pwd", "otp", "mfa"], ["pwd"]
 PAGES = ["/admin", "/admin/clients", "/admin/clients/new", "/admin/registration/tokens", "/admin/registration/policies"]
@@ -261,6 +262,20 @@ def test_a_policy_is_written_and_removed(desk: Desk) -> None:
     assert name in desk.browser.get(path).text
     assert desk.post(f"{path}/{name}/remove", page=path).status_code == 303
     assert f"policy-{name}" not in desk.browser.get(path).text
+
+
+def test_a_policy_s_owner_must_have_a_sound_code_and_one_that_nobody_has_is_warned_of(desk: Desk) -> None:
+    path, rest = "/admin/registration/policies", "grant_types: [client_credentials]\nscopes: [draws]\nauth_methods: [private_key_jwt]\n"
+    refused = desk.post(path, document=f"name: unsound\nowner: 11379999000000001A\n{rest}")
+    assert (refused.status_code, 'id="document-error"' in refused.text) == (422, True)
+    assert owners.UNSOUND.zh in refused.text
+    assert desk.post(path, document=f"name: unknown\nowner: {credit_code(kind='11')}\n{rest}").status_code == 303
+    assert owners.UNKNOWN.zh in desk.browser.get(path).text
+    with desk.browser.application.app_context():
+        known = new_department()
+    assert desk.post(path, document=f"name: unknown\nowner: {known}\n{rest}").status_code == 303
+    assert owners.UNKNOWN.zh not in desk.browser.get(path).text
+    assert desk.post(f"{path}/unknown/remove", page=path).status_code == 303
 
 
 @pytest.mark.parametrize("document", ["", "- a list", "name: [", "name: x\nowner: 1", "name: X Y", "!!python/object/apply:os.system ['x']"])
