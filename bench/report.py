@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -45,8 +46,10 @@ def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -
 def say_where(console: Console) -> None:
     """Print what was measured on: the processors are shared, and by how many is part of every figure."""
     by = "wrk" if shutil.which("wrk") else "threads of our own (wrk is not installed)"
+    python = f"Python {platform.python_version()} of {sys.base_prefix}"  # how that was built is a quarter of every figure
     shared = f"{os.cpu_count()} processors ({platform.machine()}), which the load and PostgreSQL (fsync on) share"
-    console.print(f"\nOne Granian worker, one thread; {shared}; load by {by}; {os.getloadavg()[0]:.1f} processes were running in the last minute.\n")
+    busy = f"{os.getloadavg()[0]:.1f} processes were running in the last minute"
+    console.print(f"\n{python}; one Granian worker, one thread; {shared}; load by {by}; {busy}.\n")
 
 
 def _paths(measured: Sequence[Measured]) -> Table:

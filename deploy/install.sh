@@ -3,7 +3,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
-PYTHON=${PYTHON:-python3}
+
+# The system's own Python before one that a version manager compiled: that one is seldom built with profile-guided optimisation, and every request then
+# takes a third more of the processor (docs/decisions/0054-the-systems-own-python.md).
+usable() { "$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+if [ -z "${PYTHON:-}" ]; then
+    PYTHON=python3
+    if usable /usr/bin/python3; then PYTHON=/usr/bin/python3; fi
+fi
 
 command -v "$PYTHON" >/dev/null || { say "Python is missing. Install it: apt-get install python3"; exit 1; }
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "Kabao needs Python 3.11 or newer; PYTHON=/path/to/python3.12 make demo chooses another."; exit 1; }
