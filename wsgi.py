@@ -1,39 +1,43 @@
-"""The only place where the parts are joined: `create_app` for the server, `main` for the command line."""
+"""The only place where the parts are joined: `create_app` for the server, `main` for the command line.
+
+Nothing of ours or of Flask is imported before it is needed: a command loads its own module, and an application all of them.
+"""
 
 import gc
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-from flask import Flask
-from flask.cli import FlaskGroup, ScriptInfo
-from psycopg import OperationalError
-from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy.exc import DBAPIError
-from werkzeug.middleware.proxy_fix import ProxyFix
 
-from keys.sealing import SealBroken
-from runtime import cache, database, guard, hosts, languages, lean, openapi, pages, problems, quick, rough_input, seats, telemetry
-from runtime.client_certificates import ClientCertificates
-from runtime.settings import Settings, SettingsError
+from runtime.late_commands import LateCommands, Place
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from runtime.openapi import Api
+    from runtime.settings import Settings
 
 
-class Application(Flask):
-    """A Flask whose views are all plain functions."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function: to look at each one, at each request, whether it is a coroutine takes longer than some of them do."""
-        return func
-
-
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: "Settings | None" = None) -> "Flask":
     """Build the application: the runtime first, then each part, from the inside out.
 
     Raises SettingsError if the environment is not usable.
     """
+    with _uncollected():
+        return _built(settings)
+
+
+def _built(settings: "Settings | None") -> "Flask":
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
     from idp.oauth import cross_origin
+    from runtime import cache, database, guard, hosts, languages, lean, openapi, pages, problems, quick, rough_input, seats, telemetry
+    from runtime.application import Application
+    from runtime.client_certificates import ClientCertificates
+    from runtime.settings import Settings
 
     settings = settings or Settings.from_environ()
     app = Application("runtime")
@@ -63,17 +67,28 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of garbage away meanwhile: what is joined stays, and to look at all of it again and again takes a fifth of the start."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _settle() -> None:
     """Let the collector of garbage leave alone what stays as long as the process, and look less often at the rest, which is seldom in cycles.
 
     By default it looks at all of it again and again while a batch is read. Memory of cycles is given back later, by some megabytes.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
 
 
-def _join(app: Flask, api: openapi.Api) -> None:
+def _join(app: "Flask", api: "Api") -> None:
     import migrations.tables  # noqa: F401 (every table is known in every process: a rotation of the data keys leaves none out)
     from idp.oauth import account_parts  # noqa: F401 (gives accounts their portals)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
@@ -131,6 +146,7 @@ def _join(app: Flask, api: openapi.Api) -> None:
     from idp.subjects.registry_updates_api import registry_updates_api
     from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
     from keys.published_api import published
+    from runtime import pages
     from runtime.health_api import health
     from runtime.home_pages import home
     from wallet.holding import (
@@ -318,64 +334,74 @@ def _join(app: Flask, api: openapi.Api) -> None:
         api.register_blueprint(interface)
 
 
+COMMANDS = {
+    "client": Place("idp.oauth.commands", "Register portals and departments' systems."),
+    "demo": Place("demo.stand", "Start the demonstration and keep it running until Ctrl-C."),
+    "department": Place("wallet.register.commands", "Add departments, their authorities and their officers."),
+    "init": Place("migrations.commands", "Prepare an installation: print a master key where none is set, else migrate and make the first keys."),
+    "keys": Place("keys.commands", "List and rotate signing keys and data keys."),
+    "ledger": Place("wallet.verifying.commands", "Prove that the ledger is as it was signed."),
+    "licence": Place("wallet.issuing.desk.recount_commands", "Issue licences from files."),  # the outermost module that adds to it
+    "licence-type": Place("wallet.register.commands", "Show the catalogue of licence types, and apply changes to it."),
+    "mandate": Place("idp.subjects.mandate_commands", "Look at who may act for whom."),
+    "migrate": Place("migrations.commands", "Bring the database to the newest shape (or to a given one)."),
+    "operator": Place("idp.signin.operator_commands", "Say who runs the service: who sees /admin."),
+    "places": Place("idp.signin.places_commands", "Say where addresses are, from a file of your own."),
+    "receipt": Place("wallet.verifying.archive_commands", "Archives of receipts."),
+    "registry": Place("idp.subjects.commands", "Fill the population and the legal-person registry."),
+    "resource": Place("idp.oauth.resource_commands", "Register the APIs of others that take our access tokens."),
+    "serve": Place("runtime.serve_command", "Serve HTTP with Granian until stopped."),
+    "signals": Place("idp.signals.commands", "Watch over the streams of shared signals."),
+    "tour": Place("demo.tour", "Walk the whole journey against a running demonstration."),
+    "trust": Place("idp.oauth.exchange.trust_commands", "Trust identity systems whose signed assertions a client may bring (RFC 7523)."),
+    "trust-bundle": Place("wallet.verifying.bundle_commands", "Issuers, status lists and trust lists, to verify by without a network."),
+    "trust-list": Place("wallet.verifying.trust_list_commands", "Lists of issuers: our own, and those of other provinces."),
+    "verify": Place(
+        "wallet.verifying.commands",
+        "Verify an e-licence without any network: a FILE (text, sealed PDF, picture of a code), the text of a QR, or - for standard input.",
+    ),
+    "wallet-maker": Place("idp.oauth.attested.commands", "Trust makers of wallets, who attest wallets and keys (OpenID4VCI 1.0 appendices D and E)."),
+    "worker": Place("runtime.worker_command", "Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."),
+}
+FORESEEN = (("runtime.settings", "SettingsError"), ("keys.sealing", "SealBroken"), ("sqlalchemy.exc", "DBAPIError"))
+
+
 def commands() -> list[click.Command]:
-    """Return every command of `kabao`; those that need the application load it when they run."""
-    from demo.stand import demo
-    from demo.tour import tour
-    from idp.oauth.attested.commands import wallet_maker
-    from idp.oauth.commands import client
-    from idp.oauth.exchange.trust_commands import trust
-    from idp.oauth.resource_commands import resource
-    from idp.signals.commands import signals
-    from idp.signin.operator_commands import operator
-    from idp.signin.places_commands import places
-    from idp.subjects.commands import registry
-    from idp.subjects.mandate_commands import mandate
-    from keys.commands import keys
-    from migrations.commands import init, migrate
-    from runtime.commands import serve, worker
-    from wallet.issuing.desk import recount_commands  # noqa: F401 (a command of `licence`)
-    from wallet.issuing.importing.commands import licence
-    from wallet.register.commands import department, licence_type
-    from wallet.verifying.archive_commands import receipt
-    from wallet.verifying.bundle_commands import trust_bundle
-    from wallet.verifying.commands import ledger, verify
-    from wallet.verifying.trust_list_commands import trust_list
-
-    ours = [init, migrate, serve, worker, keys, registry, mandate, places, operator, client, resource, trust, wallet_maker, signals]
-    return [demo, tour, *ours, licence_type, licence, department, verify, receipt, ledger, trust_list, trust_bundle]
-
-
-class CommandLine(FlaskGroup):
-    """The `kabao` group: it shows its help without an application, so before there are any settings."""
-
-    list_commands = click.Group.list_commands
-    get_command = click.Group.get_command  # type: ignore[assignment]
+    """Return every command of `kabao`, loaded; those that need the application load it when they run."""
+    return [place.load(name) for name, place in COMMANDS.items()]
 
 
 def main() -> None:
     """Run the `kabao` command line."""
-    group = CommandLine(
-        add_default_commands=False,
-        add_version_option=False,
-        load_dotenv=False,
-        help="Kabao (卡包): an e-licence wallet and a unified identity service.",
-    )
-    group.params.clear()
-    for command in commands():
-        group.add_command(command)
+    group = LateCommands(COMMANDS, create_app=create_app, help="Kabao (卡包): an e-licence wallet and a unified identity service.")
     try:
-        group(prog_name="kabao", obj=ScriptInfo(create_app=create_app, load_dotenv_defaults=False))
-    except SettingsError as error:
-        _give_up(str(error), os.EX_CONFIG)
-    except SealBroken:
-        _give_up("KABAO_MASTER_KEY is not the one that this database was sealed under. Set the one that `kabao init` printed for it.", os.EX_CONFIG)
-    except DBAPIError as error:
-        if isinstance(error.orig, UndefinedTable | UndefinedColumn):
-            _give_up("The database lacks a table or a column. Run `kabao init`: it makes what is missing.", os.EX_CONFIG)
-        if not isinstance(error.orig, OperationalError):
-            raise
-        _give_up(f"The database cannot be used; see KABAO_DATABASE_URL. It said: {str(error.orig).splitlines()[0]}", os.EX_UNAVAILABLE)
+        group(prog_name="kabao")
+    except _foreseen() as error:
+        _give_up(*_explained(error))
+
+
+def _foreseen() -> tuple[type[BaseException], ...]:
+    """Return what an operator can mend. What has not been loaded was not raised."""
+    return tuple(getattr(sys.modules[module], name) for module, name in FORESEEN if module in sys.modules)
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """Return what to tell the operator, and the status to end with; raises what nobody can explain."""
+    from psycopg import OperationalError
+    from psycopg.errors import UndefinedColumn, UndefinedTable
+    from sqlalchemy.exc import DBAPIError
+
+    from keys.sealing import SealBroken
+
+    if isinstance(error, SealBroken):
+        return "KABAO_MASTER_KEY is not the one that this database was sealed under. Set the one that `kabao init` printed for it.", os.EX_CONFIG
+    if not isinstance(error, DBAPIError):
+        return str(error), os.EX_CONFIG
+    if isinstance(error.orig, UndefinedTable | UndefinedColumn):
+        return "The database lacks a table or a column. Run `kabao init`: it makes what is missing.", os.EX_CONFIG
+    if isinstance(error.orig, OperationalError):
+        return f"The database cannot be used; see KABAO_DATABASE_URL. It said: {str(error.orig).splitlines()[0]}", os.EX_UNAVAILABLE
+    raise error
 
 
 def _give_up(why: str, status: int) -> NoReturn:

@@ -12,10 +12,10 @@ from sqlalchemy import and_, insert, select, text
 
 from runtime import database
 from runtime.clock import now
-from runtime.commands import serve
 from runtime.database import transaction
 from runtime.idempotency import IdempotencyKey
 from runtime.ids import new_id
+from runtime.serve_command import serve
 from runtime.settings import Settings
 
 

@@ -66,7 +66,7 @@ ledger = AppGroup("ledger", help="Prove that the ledger is as it was signed.")
 @click.option("--audience", help="For whom the holder must have bound the presentation.")
 @click.option("--nonce", help="For which occasion the holder must have bound it.")
 def verify(what: str, bundle: Path | None, root: Path | None, status: Path | None, audience: str | None, nonce: str | None) -> None:
-    """Verify an e-licence without any network: in FILE (text, sealed PDF, or a picture of a code), as the text of a QR, or - for standard input.
+    """Verify an e-licence without any network: a FILE (text, sealed PDF, picture of a code), the text of a QR, or - for standard input.
 
     Exit status: 0 valid, 1 not valid, 2 what was given cannot be used, the bundle that is over included, 3 the status cannot be told.
     """

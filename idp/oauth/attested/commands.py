@@ -13,7 +13,7 @@ from runtime.database import transaction
 from runtime.problems import Refusal
 from runtime.shown_tables import print_table
 
-wallet_maker = AppGroup("wallet-maker", help="Trust makers of wallets, who attest their wallets and keys (OpenID4VCI 1.0 appendices D and E).")
+wallet_maker = AppGroup("wallet-maker", help="Trust makers of wallets, who attest wallets and keys (OpenID4VCI 1.0 appendices D and E).")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

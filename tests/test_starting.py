@@ -1,0 +1,78 @@
+"""What keeps the start short: nothing is loaded before it is needed, and workers are forked from the process that built the application.
+
+No clock is asked here; `python -m bench --only start` does.
+"""
+
+import gc
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from runtime import serve_command
+from runtime.settings import Settings, SettingsError
+from tests.served import free_port
+from wsgi import COMMANDS, create_app
+
+ROOT = Path(__file__).parent.parent
+
+
+HELP, WRONG = (f"import wsgi; sys.argv[1:] = [{word!r}]; wsgi.main()" for word in ("--help", "nope"))
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that a process of its own has loaded after some code."""
+    quietly = "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):"
+    script = f"import contextlib, io, sys\n{quietly}\n    {code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("code", ["import wsgi", HELP, WRONG])
+def test_the_list_of_commands_is_shown_without_loading_one(code: str) -> None:
+    assert loaded_by(code) & {"flask", "sqlalchemy", "runtime.settings", "cryptography", "granian"} == set()
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_is_where_the_table_says_and_does_what_it_says(name: str) -> None:
+    command = COMMANDS[name].load(name)
+    assert (command.name, command.get_short_help_str(limit=1000)) == (name, COMMANDS[name].words)
+
+
+def test_nothing_counts_before_the_service_has_named_the_folder_to_count_in() -> None:
+    assert "prometheus_client" not in loaded_by("import runtime.serve_command")
+
+
+def test_workers_are_forked_with_an_application_that_has_no_thread_and_no_connection(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+
+    class Server:
+        def __init__(self, target: str, **options: Any) -> None:
+            found.update(options, before=set(threading.enumerate()))
+
+        def serve(self, *, target_loader: Any, wrap_loader: bool) -> None:
+            found.update(first=target_loader(), second=target_loader(), threads=set(threading.enumerate()) - found["before"])
+
+    settings: Settings = app.extensions["kabao_settings"]
+    monkeypatch.setattr(serve_command, "Granian", Server)
+    monkeypatch.setattr(Settings, "from_environ", lambda: settings)
+    monkeypatch.setenv(serve_command.THREADS, "")
+    done = CliRunner().invoke(serve_command.serve, ["--port", str(free_port()), "--workers", "1"], obj=ScriptInfo(create_app=create_app))
+    assert done.exit_code == 0, done.output
+    assert found["first"] is found["second"]
+    assert found["threads"] == set()
+    assert found["first"].extensions["kabao_engine"].pool.checkedin() == 0
+
+
+def test_the_collector_of_garbage_is_back_once_the_application_is_built(app: Flask) -> None:
+    assert gc.isenabled()
+    with pytest.raises(SettingsError):
+        create_app(Settings.from_environ({}))
+    assert gc.isenabled()
