@@ -1,9 +1,9 @@
 """The lean way: what machines ask most, answered without what only pages and browsers need.
 
-A view that `post` declares is one function with two ways to it. Flask's takes any request; the lean one stands in front of it, takes only the
-plainest, and hands all others on untouched: so it refuses nothing, and holds no check of its own. Its view asks the same caller for admission, a
-refusal is rendered by Flask's own handlers, and what an answer is dressed with is learned from Flask's own hooks, once for each kind of answer.
-`current_app`, `g` and `request` are there as ever; the last is made only if somebody looks at it.
+A view that `post` or `get` declares is one function with two ways to it. Flask's takes any request; the lean one stands in front of it, takes
+only the plainest, and hands all others on untouched: so it refuses nothing, and holds no check of its own. Its view asks the same caller for
+admission, a refusal is rendered by Flask's own handlers, and what an answer is dressed with is learned from Flask's own hooks, once for each kind
+of answer. `current_app`, `g` and `request` are there as ever; the last is made only if somebody looks at it.
 """
 
 import functools
@@ -28,6 +28,7 @@ from runtime.rough_input import reads_its_form, take_form
 from runtime.settings import Settings
 
 FORM, JSON, FILES = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
+NOTHING = ""
 NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
 LONGEST = 64 * 1024
 MOST_LEARNED = 64
@@ -71,6 +72,11 @@ class Route:
     view: View
     takes: str
     caller: Caller
+
+    @property
+    def method(self) -> str:
+        """The method by which the lean way is gone; any other that the path takes is Flask's alone."""
+        return "POST" if self.takes else "GET"
 
 
 class Context(RequestContext):
@@ -143,25 +149,25 @@ class Lean:
             if context._after_request_functions or (is_long and "HTTP_ACCEPT_ENCODING" in environ):
                 return self.app.process_response(answer.as_response())(environ, start_response)
         line, headers = self.dresses.get((route, answer.status, answer.headers, is_long)) or self._dress(route, answer, is_long=is_long)
-        telemetry.answered(route.rule.rule, "POST", answer.status, correlation_id=correlation_id, began=began)
+        telemetry.answered(route.rule.rule, route.method, answer.status, correlation_id=correlation_id, began=began)
         start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", correlation_id)])
         return [answer.body]
 
     def _is_plain(self, environ: Environ, route: Route) -> bool:
-        """Whether nothing but the body can matter: posted to us by our own name, short, of the usual kind, by no browser."""
+        """Whether nothing but body and headers can matter: sent to us by our own name, short, of the usual kind, by no browser."""
         length = environ.get("CONTENT_LENGTH") or ""
         return (
-            environ["REQUEST_METHOD"] == "POST"
-            and environ.get("CONTENT_TYPE") == route.takes
+            environ["REQUEST_METHOD"] == route.method
+            and (environ.get("CONTENT_TYPE") or NOTHING) == route.takes
             and not environ.get("QUERY_STRING")
             and not environ.get("SCRIPT_NAME")
-            and len(length) < 8
-            and length.isdecimal()
-            and length.isascii()
-            and 0 < int(length) <= self.longest
+            and (self._is_short(length) if route.takes else not length)
             and not any(name in environ for name in NOT_PLAIN)
             and self._is_ours(environ.get("HTTP_HOST", ""))
         )
+
+    def _is_short(self, length: str) -> bool:
+        return len(length) < 8 and length.isdecimal() and length.isascii() and 0 < int(length) <= self.longest
 
     def _is_ours(self, unverified_host: str) -> bool:
         if unverified_host in self.own_names:
@@ -181,7 +187,7 @@ class Lean:
 
     def _dress(self, route: Route, answer: Answer, *, is_long: bool) -> Dress:
         """Return the status line and all headers of an answer, as Flask's hooks have them where nothing but the route is known; and remember them."""
-        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": route.rule.rule, "SERVER_NAME": "", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+        environ = {"REQUEST_METHOD": route.method, "PATH_INFO": route.rule.rule, "SERVER_NAME": "", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
         with Context(self.app, environ, route, b""):
             response = self.app.process_response(Response(b" " * ONE_PACKET * is_long, answer.status, headers=answer.headers))
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
@@ -194,8 +200,17 @@ class Lean:
 def post(blueprint: Blueprint, path: str, *, takes: str = FORM) -> Callable[[View], View]:
     """Declare a view of what is posted to a path, which both ways lead to; who may call it is declared beneath (`guard.allow`)."""
 
+    return _declaring(blueprint, path, takes=takes, methods=["POST"])
+
+
+def get(blueprint: Blueprint, path: str, *, and_by: Iterable[str] = ()) -> Callable[[View], View]:
+    """Declare a view of what is asked for at a path without a query; by other methods Flask's way alone leads to it."""
+    return _declaring(blueprint, path, takes=NOTHING, methods=["GET", *and_by])
+
+
+def _declaring(blueprint: Blueprint, path: str, *, takes: str, methods: list[str]) -> Callable[[View], View]:
     def declare(view: View) -> View:
-        blueprint.add_url_rule(path, view.__name__, by_flask(view, takes=takes), methods=["POST"])
+        blueprint.add_url_rule(path, view.__name__, by_flask(view, takes=takes), methods=methods)
         return view
 
     return declare
@@ -210,7 +225,7 @@ def by_flask(view: View, *, takes: str, longest_form: int = 0) -> Callable[[], R
     @functools.wraps(view)
     def called() -> Response:
         form = list(request.form.items(multi=True)) if takes == FORM else []
-        body = b"" if longest_form and is_form_of_files(longest_form) else request.get_data()
+        body = b"" if not takes or (longest_form and is_form_of_files(longest_form)) else request.get_data()
         return view(Posted(body, form, request.headers, request.path, is_json_request(request))).as_response()  # type: ignore[arg-type]
 
     called.lean = (view, takes)  # type: ignore[attr-defined]
@@ -245,6 +260,8 @@ def _decoded(text: str) -> str:
 
 def _read(environ: Environ, route: Route) -> bytes | None:
     """Return the body; None, and the body left to be read again, if it is not whole or holds what Flask's way is to look at."""
+    if not route.takes:
+        return b""
     length, stream = int(environ["CONTENT_LENGTH"]), environ["wsgi.input"]
     body: bytes = stream.read(length)
     while len(body) < length and (more := stream.read(length - len(body))):

@@ -5,7 +5,7 @@ In order: the token, from the header or from a posted form, never from the addre
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, jsonify
+from flask import Blueprint, current_app, g
 
 from idp.oauth import clients, oauth_errors, person_claims, scopes, signed_answers
 from idp.oauth.access_tokens import AccessToken, InvalidToken
@@ -13,20 +13,24 @@ from idp.oauth.callers import bearer
 from idp.oauth.clients import Client
 from idp.oauth.person_claims import Telling
 from idp.oauth.server import NO_STORE
+from runtime import compact_json, lean
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
+from runtime.lean import Answer, Posted
 from runtime.pages import csrf
 
 userinfo = Blueprint("userinfo", __name__)
 csrf.exempt(userinfo)
 oauth_errors.init_blueprint(userinfo)
 TYP = "JWT"
+DOCUMENT = (("Content-Type", "application/json"), *NO_STORE.items())
+SIGNED = (("Content-Type", signed_answers.JWT), *NO_STORE.items())
 
 
-@userinfo.route("/userinfo", methods=["GET", "POST"])
+@lean.get(userinfo, "/userinfo", and_by=["POST"])
 @allow(bearer(scopes.OPENID, in_body=True))
-def who() -> Response:
+def who(_: Posted) -> Answer:
     """Give the claims that the token allows."""
     token: AccessToken = g.token
     client = clients.find_client(token.client_id)
@@ -35,12 +39,10 @@ def who() -> Response:
     telling = Telling(client, token, token.grantee, current_app.extensions["kabao_settings"], now())
     with transaction() as session:
         claims = person_claims.claims_of(session, telling)
-    response = _written(client, claims, telling)
-    response.headers.update(NO_STORE)
-    return response
+    return _written(client, claims, telling)
 
 
-def _written(client: Client, claims: dict[str, Any], telling: Telling) -> Response:
+def _written(client: Client, claims: dict[str, Any], telling: Telling) -> Answer:
     wanted = client.metadata
     if wanted.userinfo_signed_response_alg is not None:
         token = signed_answers.write(
@@ -62,5 +64,5 @@ def _written(client: Client, claims: dict[str, Any], telling: Telling) -> Respon
             typ=TYP,
         )
     else:
-        return jsonify(claims)
-    return Response(token, content_type=signed_answers.JWT)
+        return Answer(compact_json.write(claims), headers=DOCUMENT)
+    return Answer(token.encode(), headers=SIGNED)

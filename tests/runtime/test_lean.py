@@ -26,6 +26,7 @@ from tests.world_wallet import new_department
 
 OAUTH = ("/token", "/introspect", "/revoke")
 API = ("/api/v1/verifications",)
+ASKED = ("/userinfo",)
 SECRET = "a-secret-of-many-letters-0123456789-0123456789"
 # Each hook of the application, and why the lean way may do without calling it. A new hook wants a thought, and a line here.
 HOOKS = {
@@ -135,7 +136,7 @@ def said(response: TestResponse) -> tuple[int, str, bytes, list[tuple[str, str]]
     return response.status_code, response.status, response.data.replace(response.headers.get("X-Request-ID", "-").encode(), b"ID"), headers
 
 
-@pytest.mark.parametrize("path", OAUTH + API)
+@pytest.mark.parametrize("path", OAUTH + API + ASKED)
 @pytest.mark.parametrize("request_", list(knocks()))
 def test_both_ways_answer_alike(app: Flask, layer: Lean, path: str, request_: dict[str, Any]) -> None:
     by_lean, by_flask = (Client(one, TestResponse, use_cookies=False) for one in (layer, layer.inner))
@@ -225,6 +226,37 @@ def test_what_is_not_plain_is_handed_on(layer: Lean, handed_on: list[str], reque
     assert handed_on == ["/token"]
 
 
+NOT_PLAIN: dict[str, dict[str, Any]] = {
+    "a query": {"query_string": "a=b"},
+    "another origin": {"headers": {"Origin": "https://elsewhere.example"}},
+    "a cookie": {"headers": {"Cookie": "a=b"}},
+    "another host": {"headers": {"Host": "elsewhere.example"}},
+    "a body": {"data": "a=b", "content_type": FORM},
+    "a content type": {"content_type": FORM},
+    "another method": {"method": "HEAD"},
+    "a form": {"method": "POST", "data": "a=b", "content_type": FORM},
+}
+
+
+@pytest.mark.parametrize("what", list(NOT_PLAIN))
+def test_what_asks_with_more_than_headers_is_handed_on(layer: Lean, handed_on: list[str], what: str) -> None:
+    Client(layer, TestResponse, use_cookies=False).open("/userinfo", **{"method": "GET", **NOT_PLAIN[what]})
+    assert handed_on == ["/userinfo"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer a", "bearer a.b.c", "DPoP a.b.c", "Basic YTpi", "Bearer é", "Bearer " + "a" * 9000]
+)
+@pytest.mark.parametrize(
+    "more", [{}, {"Accept": "text/html"}, {"Accept-Language": "en"}, {"X-Request-ID": "not an id\t"}, {"DPoP": "a.b.c"}], ids=str
+)
+def test_both_ways_answer_alike_to_who_asks(layer: Lean, authorization: str | None, more: dict[str, str]) -> None:
+    headers = {**more, **({} if authorization is None else {"Authorization": authorization.encode().decode("latin-1")})}
+    by_lean, by_flask = (Client(one, TestResponse, use_cookies=False) for one in (layer, layer.inner))
+    request: dict[str, Any] = {"headers": headers, "base_url": "http://127.0.0.1:8000"}
+    assert said(by_lean.get("/userinfo", **request)) == said(by_flask.get("/userinfo", **request))
+
+
 def test_a_body_that_is_cut_short_is_handed_on(layer: Lean, handed_on: list[str]) -> None:
     response = Client(layer, TestResponse).post("/token", **body("grant_type=a", FORM), environ_overrides={"CONTENT_LENGTH": "500"})
     assert (response.status_code, handed_on) == (400, ["/token"])
@@ -243,7 +275,7 @@ def test_each_lean_route_names_its_caller(app: Flask, layer: Lean) -> None:
     assert {path: app.view_functions[route.rule.endpoint].allowed_caller for path, route in layer.routes.items()} == {  # type: ignore[attr-defined]
         path: route.caller for path, route in layer.routes.items()
     }
-    assert set(OAUTH + API) <= set(layer.routes)
+    assert set(OAUTH + API + ASKED) <= set(layer.routes)
 
 
 def test_a_lean_request_is_counted_and_logged_once(

@@ -51,6 +51,18 @@ def test_a_second_portals_sign_in_sends_four_statements(app: Flask, client: Flas
     assert asked.startswith("SELECT subjects.")
 
 
+def test_who_somebody_is_is_told_alike_by_both_ways(app: Flask, client: FlaskClient, person: Person, portal: System) -> None:
+    sign_in(client, person)
+    headers = bearer(Journey(portal, scope="openid profile").tokens(client)["access_token"])
+    lean, cookies = app.test_client(use_cookies=False), app.test_client()
+    cookies.set_cookie("any", "thing")  # whoever has cookies goes Flask's way
+    answers = [one.get("/userinfo", headers=headers) for one in (lean, cookies)]
+    assert answers[0].data == answers[1].data
+    first, second = ({name: value for name, value in one.headers if name not in {"Vary", "X-Request-ID"}} for one in answers)
+    assert first == second
+    assert first["Cache-Control"] == "no-store"
+
+
 def test_nothing_is_written_for_a_session_that_is_gone(app: Flask) -> None:
     me = new_id()
     within = {"client_id": "portal-gone", "session_id": new_id(), "redirect_uri": "https://portal.example/cb", "scopes": ["openid"]}
