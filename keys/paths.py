@@ -160,14 +160,14 @@ def _may_certify(authority: x509.Certificate, *, below: int) -> bool:
 
 
 def may_sign(leaf: x509.Certificate) -> bool:
-    """Whether a certificate is one of a signer, and of no authority."""
+    """Whether a certificate is one of a signer, and of no authority; one that says nothing of that is of none (RFC 5280 section 4.2.1.9)."""
     try:
         extensions = leaf.extensions
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
     except UNREADABLE:
         return False
-    return _is_understood(leaf) and usage.digital_signature and not usage.key_cert_sign and not constraints.ca
+    is_authority = any(isinstance(one.value, x509.BasicConstraints) and one.value.ca for one in extensions)
+    return _is_understood(leaf) and usage.digital_signature and not usage.key_cert_sign and not is_authority
 
 
 def _is_understood(certificate: x509.Certificate) -> bool:

@@ -4,7 +4,7 @@
  1. signature       made with the key of the certificate that it carries, by that key's own algorithm
  2. type_header     it says that it is a credential, and names a type of licence, one of those expected
  3. issuer          a trusted root issued the certificate, for signing, it held when it signed and was not revoked; `iss` is a name in it.
-                    Or a trust list names it, for this issuer and this type, at the time
+                    Or a trust list names it, for this issuer and this type, at the time; and names the issuer, where nothing else does
  4. disclosures     each belongs to a digest, none stands where it may not (RFC 9901 section 7.1, ISO/IEC 18013-5 section 9.3.1)
  5. asked           it has all that a query asked for, of whom it was asked for; only where there was a query (OpenID4VP 1.0 section 8.6)
  6. marked_copy     the time is not over for which a copy was made for one purpose (加注件); only of such a copy
@@ -142,7 +142,7 @@ def verify(unverified: str | Presentation, *, expected: Expected, trust: Trust, 
         except _Failure as failure:
             outcomes.append(Outcome(name, Result.FAILED, failure.reason))
             unreached = [Outcome(later.__name__, Result.NOT_REACHED) for later in applying[len(outcomes) :]]
-            believed = shown.payload if len(outcomes) > applying.index(issuer) + 1 else None
+            believed = case.named(shown.payload) if len(outcomes) > applying.index(issuer) + 1 else None
             raise NotVerified(name, failure.reason, (*outcomes, *unreached), believed, case.marking if believed else None) from failure
     return Verified(case.claims, shown.disclosed, tuple(outcomes), case.marking)
 
@@ -162,10 +162,16 @@ class Case:
         """The certificate that the presentation carries."""
         return _read(lambda: chains.read_leaf(self.shown.chain[0]), Reason.NO_CERTIFICATE)
 
-    @property
-    def is_of_another_house(self) -> bool:
-        """Whether it is another house's trust list that names its issuer."""
-        return self.leaf.fingerprint in self.trust.listed
+    @cached_property
+    def listed(self) -> Listed | None:
+        """What another house's trust list says of that certificate, if one does."""
+        return self.trust.listed.get(self.leaf.fingerprint)
+
+    def named(self, claims: dict[str, Any]) -> dict[str, Any]:
+        """Return claims with the issuer's name; one that has no name of its own has that which the trust list gives its certificate."""
+        if self.shown.names_issuer or self.listed is None:
+            return claims
+        return {**claims, "iss": self.listed.uri}
 
     @property
     def marking(self) -> Marking | None:
@@ -178,7 +184,7 @@ class Case:
     @cached_property
     def claims(self) -> dict[str, Any]:
         """The processed payload."""
-        return _read(lambda: self.shown.claims, Reason.BAD_DISCLOSURES)
+        return self.named(_read(lambda: self.shown.claims, Reason.BAD_DISCLOSURES))
 
 
 Check = Callable[[Case], Result | Reason]
@@ -286,7 +292,7 @@ def transaction(case: Case) -> Result:
 
 def status(case: Case) -> Result | Reason:
     """Check that the licence is in force now; one that names no keeper of its status is not believed, but for a short life of another house's."""
-    if short_lives.is_short(case.shown) and case.is_of_another_house:
+    if short_lives.is_short(case.shown) and case.listed is not None:
         return Reason.SHORT_LIVED
     if case.status_of is None:
         return Result.NOT_ASKED
@@ -316,7 +322,7 @@ USUAL = tuple(check for check in CHECKS if check not in (asked, transaction, mar
 
 
 def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
-    payload, present = case.shown.payload, case.now.timestamp()
+    payload, present = case.named(case.shown.payload), case.now.timestamp()
     iat, iss = payload.get("iat"), payload.get("iss")
     signed_at = min(iat, present) if is_time(iat) else present
     listed = case.trust.listed.get(leaf.fingerprint)

@@ -128,6 +128,11 @@ class MdocPresentation(Presentation):
             **status,
         }
 
+    @property
+    def names_issuer(self) -> bool:
+        """Whether the certificate has any address in it: the form has no place for its issuer's name, and the standard asks for none there."""
+        return bool(chains.read_leaf(self.chain[0]).uris)
+
     @cached_property
     def items(self) -> list[tuple[str, Mapping[Any, Any], cbor2.CBORTag]]:
         """Each element that is shown, with its name space and as it was signed."""

@@ -64,6 +64,11 @@ class Presentation(ABC):
         """The names of the fields that are seen, once `claims` was read."""
 
     @property
+    def names_issuer(self) -> bool:
+        """Whether it, or its certificate, has a name for who issued it. Where neither has, whoever vouches for the certificate may name it."""
+        return True
+
+    @property
     def names_status(self) -> bool:
         """Whether the issuer says that somebody keeps its status, in whichever way, be it one that cannot be read."""
         return "status" in self.payload

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import paths
+from keys.issued_certificates import IssuedCertificate
 from keys.ring import OPERATOR
 from runtime import cache, ledger
 from runtime.database import Base
@@ -179,14 +180,14 @@ def _digest(token: bytes) -> str:
 
 
 def _check_apart(session: Session, settings: Settings, read: ReadList, name: str) -> None:
-    """Refuse a list that speaks for a department of ours, or for an issuer whom another list speaks for."""
+    """Refuse a list that speaks for a department of ours, or for an issuer whom another list speaks for, by name or by certificate."""
     ours = set(session.scalars(select(Department.code).where(Department.code.in_({one.code for one in read.listed.values()} - {""}))))
-    if ours:
+    if ours or read.listed.keys() & set(session.scalars(select(IssuedCertificate.fingerprint))):
         raise ListRefused("the list speaks for one of our own departments")
-    others = [row for row in sources(session) if row.name != name]
-    taken = {one.uri for row in others for one in read_again(row, settings, row.token, now=row.taken_at).listed.values()}
-    if taken & {one.uri for one in read.listed.values()}:
-        raise ListRefused("the list speaks for an issuer whom another list speaks for")
+    for row in sources(session):
+        other = read_again(row, settings, row.token, now=row.taken_at).listed if row.name != name else {}
+        if other.keys() & read.listed.keys() or {one.uri for one in other.values()} & {one.uri for one in read.listed.values()}:
+            raise ListRefused("the list speaks for an issuer whom another list speaks for")
 
 
 def _fetch(settings: Settings, url: str) -> bytes:

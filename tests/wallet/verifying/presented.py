@@ -31,7 +31,7 @@ def key(name: str) -> suites.PrivateKey:
 
 def certificate(
     *, subject: str = "leaf", issuer: str = "root", uri: str | None = ISSUER, ca: bool = False, signs: bool = True,
-    begins: datetime = NOW - YEAR, ends: datetime = NOW + YEAR, extra: x509.ExtensionType | None = None,
+    begins: datetime = NOW - YEAR, ends: datetime = NOW + YEAR, extra: x509.ExtensionType | None = None, constrained: bool = True,
 ) -> x509.Certificate:  # fmt: skip
     """Issue a certificate for the key `subject`, signed by the key `issuer`."""
     usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
@@ -43,9 +43,10 @@ def certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(ends)
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=signs, key_cert_sign=ca, crl_sign=ca, **usage), critical=True)
     )
+    if constrained:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     if uri:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
     if extra:

@@ -7,19 +7,23 @@ from typing import Any
 
 import cbor2
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keys.paths import fingerprint_of
 from tests.wallet.verifying.failing import Made, expect_just, run
 from tests.wallet.verifying.presented import ACT, EXPECTED, ISSUER, NOW, VCT, Presented, certificate, trust
 from tests.wallet.verifying.shown import DOCTYPE, TIME, Compact, Mdoc, VcJwt, embedded, moment
 from wallet.issuing import compact_text
 from wallet.presenting.dcql import read_query
-from wallet.verifying.checks import CHECKS, Expected, NotVerified, StatusUnknown, verify
+from wallet.verifying.checks import CHECKS, Expected, NotVerified, StatusUnknown, Trust, verify
 from wallet.verifying.compact_reading import CompactPresentation
+from wallet.verifying.listed import Granted, Listed
 from wallet.verifying.mdoc_reading import MalformedMdoc, read_device_response, read_mdoc
 from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.presentations import Presentation
+from wallet.verifying.sd_jwt_reading import SdJwtPresentation
 from wallet.verifying.vc_jwt_reading import VcJwtPresentation
 
 OF_A_VCT = dataclasses.replace(EXPECTED, vcts=frozenset({VCT}))
@@ -207,9 +211,58 @@ def test_dates_of_a_mobile_document_are_told_as_they_are_written() -> None:
 
 def test_a_mobile_document_whose_certificate_names_nobody_can_be_read_and_is_nobodys() -> None:
     """As driving licences from abroad are signed: the standard wants no alternative name in the certificate of a document's signer."""
-    with pytest.raises(NotVerified) as caught:
-        run(Mdoc(chain=[certificate(uri=None)]).shown(), expected=EXPECTED)
-    assert (caught.value.check, caught.value.reason) == ("issuer", Reason.WRONG_ISSUER)
+    expect_just("issuer", Reason.WRONG_ISSUER, Mdoc(chain=[certificate(uri=None)]).shown, expected=EXPECTED)
+
+
+NAMELESS = certificate(uri=None, constrained=False, extra=x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.0.18013.5.1.2")]))
+THEIRS = "https://elsewhere.example/departments/1"
+
+
+def listing(signer: x509.Certificate, doctype: str = DOCTYPE) -> Trust:
+    """A trust list that names a certificate, and no root of ours."""
+    granted = {doctype: Granted("11100000000013127D011", ((0.0, TIME + 1.0),))}
+    one = Listed(THEIRS, "", {"zh": "虚构局"}, "虚构省", 0.0, TIME + 9.0, TIME + 9.0, granted)
+    return Trust((), listed={fingerprint_of(signer): one})
+
+
+def test_a_trust_list_names_the_issuer_of_a_mobile_document_whose_certificate_names_nobody() -> None:
+    """Such a certificate as ISO/IEC 18013-5 annex B has it: for mobile documents, without a name, and of no authority by saying nothing of one."""
+    verified = run(Mdoc(chain=[NAMELESS]).shown(), expected=EXPECTED, trust=listing(NAMELESS))
+    assert (verified.claims["iss"], verified.claims["holder_name"]) == (THEIRS, "欧阳试")
+    with pytest.raises(NotVerified, match="status: revoked") as caught:
+        run(Mdoc(chain=[NAMELESS]).shown(), expected=EXPECTED, trust=listing(NAMELESS), state="revoked")
+    assert caught.value.claims is not None
+    assert caught.value.claims["iss"] == THEIRS
+
+
+OURS, TWO_NAMES = (
+    certificate(),
+    certificate(uri=None, extra=x509.SubjectAlternativeName([x509.UniformResourceIdentifier(one) for one in ("a:b", THEIRS)])),
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "reason", "made", "trust"),
+    [
+        pytest.param("issuer", Reason.UNTRUSTED, mobile(chain=[NAMELESS]), listing(certificate(uri=None)), id="another certificate of the key"),
+        pytest.param("issuer", Reason.NOT_GRANTED, mobile(chain=[NAMELESS]), listing(NAMELESS, "other"), id="another type"),
+        pytest.param("issuer", Reason.WRONG_ISSUER, mobile(chain=[OURS]), listing(OURS), id="a certificate that names another"),
+        pytest.param("issuer", Reason.WRONG_ISSUER, mobile(chain=[TWO_NAMES]), listing(TWO_NAMES), id="a certificate that names two"),
+        pytest.param("signature", Reason.BAD_SIGNATURE, mobile(chain=[NAMELESS], signed_by="thief"), listing(NAMELESS), id="another key"),
+        pytest.param("holder_binding", Reason.BAD_BINDING, mobile(chain=[NAMELESS], bound_by="thief"), listing(NAMELESS), id="a thief"),
+    ],
+)
+def test_a_list_names_the_issuer_of_just_what_its_certificate_signed(check: str, reason: Reason, made: Made, trust: Trust) -> None:
+    expect_just(check, reason, made, expected=EXPECTED, trust=trust)
+
+
+@pytest.mark.parametrize(
+    "text", [Presented(claims={"iss": None}, chain=[NAMELESS]).text(), Presented(chain=[NAMELESS]).text()], ids=["none", "another"]
+)
+def test_what_has_a_place_for_its_issuer_s_name_must_have_the_right_one_there(text: str) -> None:
+    trusted = listing(NAMELESS, VCT)
+    expect_just("issuer", Reason.WRONG_ISSUER, lambda: SdJwtPresentation(text), expected=EXPECTED, trust=trusted)
+    expect_just("issuer", Reason.WRONG_ISSUER, vc(chain=[NAMELESS], claims={"iss": None}), expected=UNBOUND, trust=trusted)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -6,16 +6,25 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import cbor2
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask
 
+from keys import certificates, ring
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests.rough_servers import Behaviour, answering, listening
 from tests.wallet.verifying.presented import NOW, YEAR, certificate, encode, root, sign
+from tests.wallet.verifying.shown import DOCTYPE, TIME, Mdoc, moment
+from tests.world_verifying import TYPE as DRIVING
+from tests.world_verifying import Counter
+from tests.world_wallet import new_department
+from wallet.issuing import formats
 from wallet.issuing.trust_list_words import EXTENSION, GRANTED, SERVICE, WITHDRAWN
+from wallet.register.catalogue import get_type
 from wallet.verifying import trust_list_reading, trust_sources
 from wallet.verifying.listed import Granted, Listed
 from wallet.verifying.trust_list_jobs import fetch_trust_list
@@ -244,10 +253,22 @@ def served(body: bytes, *, head: bytes = b"HTTP/1.1 200 OK", kind: bytes = b"app
     return answering(head + b"\r\nContent-Type: " + kind + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
 
 
-def add(settings: Settings, *, url: str | None = None, given: bytes | None = None, name: str = "there") -> None:
+def naming(certificate: x509.Certificate, *, uri: str = ISSUER, **told: str) -> bytes:
+    """A list of today that names one certificate, for one issuer."""
+    payload = right(now() - HOUR)
+    one = another(uri=uri)
+    one["TrustedEntityInformation"]["TETradeName"] = []
+    service = one["TrustedEntityServices"][0]["ServiceInformation"]
+    service["ServiceDigitalIdentity"] = {"X509Certificates": [{"val": encode(certificate)}]}
+    service["ServiceInformationExtensions"][0][EXTENSION] |= told
+    payload["LoTE"][ENTITIES] = [one]
+    return token(payload, x5c=[encode(LIVE)])
+
+
+def add(settings: Settings, *, url: str | None = None, given: bytes | None = None, name: str = "there", code: str = TYPE) -> None:
     pem = LIVE_ROOT.public_bytes(Encoding.PEM)
     with transaction() as session:
-        trust_sources.add(session, settings, name=name, province="虚构省", url=url, given=given, root=pem, types=[TYPE], now=now())
+        trust_sources.add(session, settings, name=name, province="虚构省", url=url, given=given, root=pem, types=[code], now=now())
 
 
 @pytest.fixture
@@ -318,6 +339,29 @@ def test_a_list_is_fetched_again_after_an_hour(there: str) -> None:
 def test_two_lists_cannot_speak_for_one_issuer(settings: Settings, there: str) -> None:
     with pytest.raises(SourceRefused, match="another list"):
         add(settings, given=live(), name="second")
+    with pytest.raises(SourceRefused, match="another list"):
+        add(settings, given=naming(LISTED, uri=f"{THERE}/departments/other"), name="second")
+
+
+def test_no_list_can_name_a_certificate_of_ours(context: None, settings: Settings) -> None:
+    """Anyone has our certificates: a list that gave one to somebody else would have our own licences be another's, and so nobody's."""
+    ours = ring.signer(certificates.department_use(new_department())).certificates[0]
+    with pytest.raises(SourceRefused, match="own departments"):
+        add(settings, given=naming(ours), name="second")
+
+
+def test_a_mobile_document_of_a_signer_without_a_name_is_the_listed_issuer_s(counter: Counter, settings: Settings) -> None:
+    signer, kind = certificate(uri=None, constrained=False, ends=NOW + 9 * YEAR), get_type(DRIVING)
+    add(settings, given=naming(signer, licence_type=kind.code, doctype=DOCTYPE), name="nameless", code=kind.code)
+    at = now().timestamp() - TIME
+    lives = {"signed": moment(at - 60), "validFrom": moment(at - 60), "validUntil": moment(at + 3600)}
+    shown = Mdoc(chain=[signer], mso={"status": None}, validity=lives).issuer_signed()
+    answer = counter.verify(formats.as_text(cbor2.dumps(shown)), binding="none").json
+    with transaction() as session:
+        trust_sources.remove(session, "nameless", now=now())
+    assert (answer["verdict"], answer["checks"][-1]["reason"]) == ("valid", "short_lived")
+    issuer = answer["licence"]["issuer"]
+    assert (issuer["province"], issuer["name"]["zh"], answer["fields"]["holder_name"]) == ("虚构省", "虚构市局", "欧阳试")
 
 
 @pytest.mark.parametrize("name", ["there", "Upper", "", "a" * 33, "x y"])
