@@ -5,6 +5,7 @@ The description of the API is that of any other view. What is answered goes thro
 
 import functools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flask import request
@@ -19,10 +20,11 @@ AS_JSON = (("Content-Type", JSON),)
 
 
 class Document(NamedTuple):
-    """What a view answers; `more` are headers of this answer alone."""
+    """What a view answers; `more` are headers of this answer alone, `status` is another than the usual."""
 
     content: Mapping[str, Any]
     more: Headers = ()
+    status: int | None = None
 
 
 View = Callable[[dict[str, Any], Posted], Document]
@@ -39,12 +41,14 @@ def post(
     status: int = 201,
     longest_form: int = 0,
     form: Mapping[str, Any] | None = None,
+    otherwise: Mapping[int, tuple[type[Schema], str]] = MappingProxyType({}),
     short: Callable[[Any], dict[str, Any] | None] = lambda _: None,
 ) -> Callable[[View], View]:
     """Declare a view of documents posted to a path, with what describes it; who may call it is declared beneath (`guard.allow`).
 
     `headers` are described only: the view looks at them itself. The view may raise what any may, ValidationError included. With `longest_form`
     the same document may come as a form with files (`form_files`), which `form` describes. `short` reads what is plain as `takes` would, sooner.
+    `otherwise` describes answers of other statuses.
     """
 
     def declare(view: View) -> View:
@@ -52,9 +56,11 @@ def post(
         def answer(posted: Posted) -> Answer:
             body = _read(posted, longest_form)
             document = view(short(body) or takes.load(body), posted)
-            return Answer(compact_json.write(document.content), status, AS_JSON, document.more)
+            return Answer(compact_json.write(document.content), document.status or status, AS_JSON, document.more)
 
         described: Any = blueprint.response(status, gives)(view)
+        for other, (schema, meaning) in otherwise.items():
+            described = blueprint.alt_response(other, schema=schema, description=meaning)(described)
         for each, location in ((headers, "headers"), (takes, "json")):
             described = blueprint.arguments(each, location=location)(described)
         described = blueprint.doc(security=[{"department": [scope]}])(described)

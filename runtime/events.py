@@ -60,7 +60,16 @@ class Cursor:
 
 def emit(session: Session, kind: str, *, topic: str, object_id: UUID | str, now: datetime, **detail: Any) -> None:
     """Write an event; `detail` takes ids, codes and dates only, no personal data."""
-    row = {"id": new_id(), "happened_at": now, "kind": kind, "topic": topic, "object_id": str(object_id), "detail": detail}
+    write(session, row_of(kind, topic=topic, object_id=object_id, now=now, **detail))
+
+
+def row_of(kind: str, *, topic: str, object_id: UUID | str, now: datetime, **detail: Any) -> dict[str, Any]:
+    """Return the row of an event, for who writes it by a statement of its own; PostgreSQL gives it its place in the order."""
+    return {"id": new_id(), "happened_at": now, "kind": kind, "topic": topic, "object_id": str(object_id), "detail": detail}
+
+
+def write(session: Session, row: dict[str, Any]) -> None:
+    """Write an event down that `row_of` made."""
     gathering.write(session, _EMIT, row, alone=_EMIT_ONE)
 
 

@@ -67,14 +67,19 @@ def claim(session: Session, *, caller: str, key: str | None, digest: bytes, resu
     """
     if key is None:
         return None
-    check_key(key)
-    row = insert(IdempotencyKey).values(caller=caller, key=key, digest=digest, result_id=result_id, made_at=now)
+    row = insert(IdempotencyKey).values(row_of(caller=caller, key=key, digest=digest, result_id=result_id, now=now))
     if session.execute(row.on_conflict_do_nothing().returning(IdempotencyKey.key)).first():
         return None
     before = session.execute(select(IdempotencyKey).where(IdempotencyKey.caller == caller, IdempotencyKey.key == key)).scalar_one()
     if not hmac.compare_digest(before.digest, digest):
         raise KeyReused(field="Idempotency-Key")
     return before.result_id
+
+
+def row_of(*, caller: str, key: str, digest: bytes, result_id: UUID, now: datetime) -> dict[str, Any]:
+    """Return the row that claims a key, for who writes it with what is made; raises KeyMalformed."""
+    check_key(key)
+    return {"caller": caller, "key": key, "digest": digest, "result_id": result_id, "made_at": now}
 
 
 def hold(session: Session, *, caller: str, key: str) -> None:

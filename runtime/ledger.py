@@ -146,11 +146,21 @@ def record(
     given by who names the row in what it records, such as a receipt.
     """
     entry = row_of(act, actor=actor, object_id=object_id, now=now, subject_id=subject_id, entry_id=entry_id, **detail)
-    gathering.write(session, _RECORD, entry, alone=_RECORD_ONE)
-    for hear in hears.get(act, ()):
-        hear(session, entry)
+    write(session, entry)
     found: UUID = entry["id"]
     return found
+
+
+def write(session: Session, entry: dict[str, Any]) -> None:
+    """Write a row down that `row_of` made."""
+    gathering.write(session, _RECORD, entry, alone=_RECORD_ONE)
+    let_hear(session, entry)
+
+
+def let_hear(session: Session, entry: dict[str, Any]) -> None:
+    """Let those hear of a row who do so in its own transaction; for who writes the row by a statement of its own."""
+    for hear in hears.get(entry["act"], ()):
+        hear(session, entry)
 
 
 def row_of(

@@ -1,5 +1,6 @@
 """Licences as issuing departments send and receive them."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from schemas.causes import CauseSchema
 from schemas.departments import CREDIT_CODE
 
 LICENCE_ID = "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"
+MOST_FIELDS = 100
 CURSOR = f"11100000000013127D011.{LICENCE_ID}"
 STATES = ("valid", "suspended", "annulled", "cancelled", "lapsed", "transferred", "revoked", "not-yet-valid", "expired")
 
@@ -82,7 +84,7 @@ class LicenceRequestSchema(Schema):
         required=True,
         data_key="fields",
         attribute="fields",
-        validate=validate.Length(max=100),
+        validate=validate.Length(max=MOST_FIELDS),
         metadata={"description": "Values by field name, as the licence type defines them.", "example": FIELDS_OF_A_DRIVING_LICENCE},
     )
     valid_from = fields.Date(required=True, format="%Y-%m-%d", metadata={"description": "The first day, in China.", "example": "2026-01-01"})
@@ -101,6 +103,46 @@ class LicenceRequestSchema(Schema):
             "example": None,
         },
     )
+
+
+PLAIN, NEEDED = frozenset({"type", "holder", "fields", "valid_from", "valid_until", "licence_number"}), {"type", "holder", "fields", "valid_from"}
+UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def read_plainly(document: Any) -> dict[str, Any] | None:
+    """Return the plainest kind of body just as LicenceRequestSchema would load it, at a tenth of the time; None for any other, good or bad."""
+    if not isinstance(document, dict) or not NEEDED <= document.keys() <= PLAIN:
+        return None
+    holder, values, number, ends = document["holder"], document["fields"], document.get("licence_number"), document.get("valid_until")
+    begins, last = _read_day(document["valid_from"]), _read_day(ends)
+    if (
+        begins is None
+        or (last is None) != (ends is None)
+        or not _is_text(document["type"], 60)
+        or not isinstance(holder, dict)
+        or not {"number"} <= holder.keys() <= {"number", "name"}
+        or not _is_text(holder["number"], 64)
+        or not (holder.get("name") is None or _is_text(holder["name"], 120))
+        or not (number is None or _is_text(number, 64))
+        or not isinstance(values, dict)
+        or len(values) > MOST_FIELDS
+    ):
+        return None
+    who = {"number": holder["number"], "name": holder.get("name")}
+    dates = {"valid_from": begins, "valid_until": last}
+    return {"type": document["type"], "holder": who, "fields": dict(values), **dates, "licence_number": number, "co_holders": []}
+
+
+def _is_text(text: Any, most: int) -> bool:
+    return isinstance(text, str) and 1 <= len(text) <= most and UNCLEAN.search(text) is None
+
+
+def _read_day(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) and DAY.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 class LicenceSchema(Schema):

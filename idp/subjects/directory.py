@@ -10,10 +10,10 @@ hold what must happen in the transaction in which a registry's word takes effect
 
 from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, Select, bindparam, delete, exists, select, union_all
+from sqlalchemy import ARRAY, ColumnElement, CompoundSelect, ForeignKey, LargeBinary, Select, bindparam, delete, exists, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
@@ -98,6 +98,22 @@ class Subject(Base):
         return self.state == ACTIVE
 
 
+class Known(NamedTuple):
+    """A subject as it was found by its number, to be read and no more."""
+
+    id: UUID
+    number_kind: str
+    number_sealed: bytes
+    number_index: bytes
+    name_sealed: bytes
+    state: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it lives, or exists."""
+        return self.state == ACTIVE
+
+
 class FormerNumber(Base):
     """A number that a subject had before."""
 
@@ -117,7 +133,10 @@ sealed_tables.declare(
 
 def _owners(indexes: Any) -> CompoundSelect[UUID]:
     """Return the ids of who has a number, or had it."""
-    having, had = Subject.number_index.in_(indexes), FormerNumber.number_index.in_(indexes)
+    return _either(Subject.number_index.in_(indexes), FormerNumber.number_index.in_(indexes))
+
+
+def _either(having: ColumnElement[bool], had: ColumnElement[bool]) -> CompoundSelect[UUID]:
     return union_all(select(Subject.id).where(having), select(FormerNumber.subject_id).where(had))
 
 
@@ -125,6 +144,13 @@ COLUMNS = [column.key for column in Subject.__mapper__.column_attrs]
 READ = Straight("read_subject", select(*(getattr(Subject, name) for name in COLUMNS)).where(Subject.id == bindparam("id")))
 # Built once: every licence that is issued asks for its holder, by whichever number, in one query.
 WITH_NUMBER = select(Subject).where(Subject.id.in_(_owners(bindparam("indexes", expanding=True))))
+ANY_INDEX = func.any(bindparam("indexes", type_=ARRAY(LargeBinary)))
+KNOWN = Straight(
+    "known_subject",
+    select(*(getattr(Subject, name) for name in Known._fields)).where(
+        Subject.id.in_(_either(Subject.number_index == ANY_INDEX, FormerNumber.number_index == ANY_INDEX))
+    ),
+)
 
 
 def find_subject(session: Session, number: Number) -> Subject | None:
@@ -133,6 +159,12 @@ def find_subject(session: Session, number: Number) -> Subject | None:
     recalled: dict[bytes, Subject] = session.info.get(RECALLED, {})
     found = next((recalled[index] for index in indexes if index in recalled), None)
     return found or session.scalars(WITH_NUMBER, {"indexes": indexes}).first()
+
+
+def find_known(number: Number) -> Known | None:
+    """Return who has a number, or had it, as it is this moment, by one statement and without a session; None if nobody was ever met."""
+    found = straight.run_alone(KNOWN, {"indexes": sealing.indexes_of(number.value)})
+    return Known(*found[0]) if found else None
 
 
 def recall(session: Session, numbers: Collection[Number]) -> None:
@@ -187,12 +219,12 @@ def had_number(number: Number, column: InstrumentedAttribute[UUID]) -> ColumnEle
     return exists().where(FormerNumber.subject_id == column, FormerNumber.number_index.in_(sealing.indexes_of(number.value)))
 
 
-def is_former(subject: Subject, number: Number) -> bool:
+def is_former(subject: Subject | Known, number: Number) -> bool:
     """Whether a number that led to a subject is one that it had before."""
     return subject.number_index not in sealing.indexes_of(number.value)
 
 
-def check_active(subject: Subject, *, field: str | None = None) -> None:
+def check_active(subject: Subject | Known, *, field: str | None = None) -> None:
     """Check that a subject lives, or exists; raises SubjectEnded."""
     if not subject.is_active:
         raise SubjectEnded(subject.state, field=field)
@@ -281,7 +313,7 @@ def tell_of_change(session: Session, subject: Subject, what: str, *, told: Told)
         hear(session, subject.id, what, told.at)
 
 
-def number_of(subject: Subject) -> Number:
+def number_of(subject: Subject | Known) -> Number:
     """Return the number of a subject."""
     return Number(_written(subject).partition(STATED)[0], NumberKind(subject.number_kind))
 
@@ -291,12 +323,12 @@ def is_stated(subject: Subject) -> bool:
     return STATED in _written(subject)
 
 
-def name_of(subject: Subject) -> str:
+def name_of(subject: Subject | Known) -> str:
     """Return the name of a subject."""
     return sealing.unseal(subject.name_sealed, table="subjects", column="name", row=subject.id)
 
 
-def _written(subject: Subject) -> str:
+def _written(subject: Subject | Known) -> str:
     return sealing.unseal(subject.number_sealed, table="subjects", column="number", row=subject.id)
 
 

@@ -25,7 +25,7 @@ from tests.world_clients import DEPARTMENT, System, new_system, token_of
 from tests.world_wallet import new_department
 
 OAUTH = ("/token", "/introspect", "/revoke")
-API = ("/api/v1/verifications",)
+API = ("/api/v1/verifications", "/api/v1/licences")
 ASKED = ("/userinfo",)
 SECRET = "a-secret-of-many-letters-0123456789-0123456789"
 # Each hook of the application, and why the lean way may do without calling it. A new hook wants a thought, and a line here.
@@ -158,16 +158,19 @@ DOCUMENTS: dict[str, Any] = {
     "no cause": b'{"presented": "KABAO1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cause": {"text": ""}}',
     "an unknown code": b'{"presented": "KABAO1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cause": {"text": "b"}}',
     "no nonce": b'{"presented": "a~b", "cause": {"text": "b"}}',
+    "a licence of no type": b'{"type": "none", "holder": {"number": "1"}, "fields": {}, "valid_from": "2026-01-01"}',
+    "a licence of no day": b'{"type": "driving-licence", "holder": {"number": "1"}, "fields": {}, "valid_from": "2026-02-30"}',
+    "a licence of nobody": b'{"type": "driving-licence", "holder": {"number": "1"}, "fields": {"vehicle_class": "C1"}, "valid_from": "2026-01-01"}',
 }
 
 
 @pytest.fixture(scope="module")
 def department_token(app: Flask) -> str:
     with app.app_context():
-        department = new_department(verify=["driving-licence"])
+        department = new_department(verify=["driving-licence"], issue=["driving-licence"])
     with app.app_context(), transaction() as session:
-        system = new_system(session, department=department, scopes=["verifications", "receipts"])
-    return token_of(app.test_client(), system, "verifications receipts")
+        system = new_system(session, department=department, scopes=["verifications", "licences:issue"])
+    return token_of(app.test_client(), system, "verifications licences:issue")
 
 
 @pytest.mark.parametrize("key", [None, "a-key", "", "é" * 200], ids=str)

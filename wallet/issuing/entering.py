@@ -14,10 +14,12 @@ from wallet.issuing import records, status_lists
 from wallet.issuing.contents import Content, make_content, values_of
 from wallet.issuing.credentials import sign_credential
 from wallet.issuing.requests import CheckedRequest
-from wallet.register.acts import Act
+from wallet.issuing.telling import told_of
+from wallet.register.acts import TURNS, Act
 from wallet.register.identifiers import LicenceIdentifier, MalformedIdentifier, make_identifier, new_serial, parse_identifier
 from wallet.register.licences import Licence, LicenceHolder, LicenceState, china_date, seal_details
 
+ISSUED = TURNS[Act.ISSUE].kind
 NOTHING_BEFORE: Mapping[str, Any] = {"act": Act.ISSUE.value, "predecessor_id": None, "gathered_by": None}
 
 
@@ -45,21 +47,50 @@ def next_identifier(identifier: str, *, department: str) -> LicenceIdentifier:
         return make_identifier(before.type_code, department, new_serial())
 
 
-def enter(session: Session, settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> Licence:
-    """Enter a licence that was checked, and return it. For a single holder it is one statement."""
-    licence = _row(checked, entry, now=now)
-    content = _content(settings, checked, entry, now=now)
-    list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(checked.licence_type))
-    records.write(session, licence, sign=_signer(settings, content, now=now), list_id=list_id)
+def enter(session: Session, settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime, told_by: str | None = None) -> Licence:
+    """Enter a licence that was checked, and return it; for a single holder it is one statement.
+
+    With `told_by`, the ledger and the outbox are told that this actor issued it; without, that is left to the caller.
+    """
+    ready = _ready(settings, checked, entry, now=now)
+    told = None if told_by is None else told_of(ready.licence, ISSUED, actor=told_by, now=now)
+    records.write(session, ready.row, sign=ready.sign, list_id=ready.list_id, told=told)
     for number, other in enumerate(checked.others, 2):
         link = {"holder_id": other.subject.id, "licence_id": entry.licence_id, "first_holder_id": checked.holder.id, "place": number}
         session.execute(insert(LicenceHolder).values(link))
-        theirs = {**content.values, "holder_name": other.name, "holder_number": other.number.value}
-        own = replace(content, holder_id=other.subject.id, values=theirs)
-        records.write_credential(session, sign=_signer(settings, own, now=now), list_id=list_id)
-    entered = Licence(**licence)
-    entered.holder_renumbered = checked.holder_renumbered
-    return entered
+        theirs = {**ready.content.values, "holder_name": other.name, "holder_number": other.number.value}
+        own = replace(ready.content, holder_id=other.subject.id, values=theirs)
+        records.write_credential(session, sign=_signer(settings, own, now=now), list_id=ready.list_id)
+    return ready.licence
+
+
+def enter_alone(
+    settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime, told_by: str, claimed: dict[str, Any] | None
+) -> Licence | None:
+    """Enter a licence of a single holder in a transaction of its own, and return it; None, and nothing is entered, if the key was claimed before."""
+    ready = _ready(settings, checked, entry, now=now)
+    told = told_of(ready.licence, ISSUED, actor=told_by, now=now)
+    is_written = records.write_alone(ready.row, sign=ready.sign, list_id=ready.list_id, told=told, claimed=claimed)
+    return ready.licence if is_written else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A licence that only has to be written: its row, what signs its credential for a place, and the list of the place."""
+
+    licence: Licence
+    row: dict[str, Any]
+    content: Content
+    sign: records.Sign
+    list_id: str
+
+
+def _ready(settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> _Ready:
+    row, content = _row(checked, entry, now=now), _content(settings, checked, entry, now=now)
+    list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(checked.licence_type))
+    licence = Licence(**row)
+    licence.holder_renumbered = checked.holder_renumbered
+    return _Ready(licence, row, content, _signer(settings, content, now=now), list_id)
 
 
 def _signer(settings: Settings, content: Content, *, now: datetime) -> records.Sign:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import Subject, UnknownNumber, check_active, ensure_subject, is_former, name_of, number_of
+from idp.subjects.directory import Known, Subject, UnknownNumber, check_active, ensure_subject, find_known, is_former, name_of, number_of
 from idp.subjects.numbers import Number, NumberRefused, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -49,7 +49,7 @@ class HolderRequest:
 class CheckedHolder:
     """A holder who was found: the subject, with present number and name; `former` is the number that was sent, where it is a former one."""
 
-    subject: Subject = field(repr=False)
+    subject: Subject | Known = field(repr=False)
     number: Number = field(repr=False)
     name: str = field(repr=False)
     former: Number | None = field(default=None, repr=False)
@@ -62,6 +62,17 @@ def check_holder(session: Session, licence_type: LicenceType, asked: HolderReque
         subject = ensure_subject(session, number, now=now)
     except UnknownNumber as error:
         raise UnknownNumber(error.reason, field=f"{member}.number") from error
+    return _checked(subject, number, asked, member=member)
+
+
+def find_holder(licence_type: LicenceType, asked: HolderRequest, *, member: str) -> CheckedHolder | None:
+    """Check one holder likewise, without a session; None for one who was never met, of whom a registry is to be asked."""
+    number = _number(licence_type, asked.number, member=member)
+    known = find_known(number)
+    return None if known is None else _checked(known, number, asked, member=member)
+
+
+def _checked(subject: Subject | Known, number: Number, asked: HolderRequest, *, member: str) -> CheckedHolder:
     check_active(subject, field=f"{member}.number")
     former = number if is_former(subject, number) else None
     found = CheckedHolder(subject, number_of(subject) if former else number, name_of(subject), former)
@@ -71,7 +82,7 @@ def check_holder(session: Session, licence_type: LicenceType, asked: HolderReque
 
 
 def check_others(
-    session: Session, licence_type: LicenceType, asked: Sequence[HolderRequest], *, first: Subject, now: datetime
+    session: Session, licence_type: LicenceType, asked: Sequence[HolderRequest], *, first: Subject | Known, now: datetime
 ) -> tuple[CheckedHolder, ...]:
     """Check the further holders of a licence; raises TooManyHolders and HolderTwice, too."""
     if 1 + len(asked) > licence_type.most_holders:

@@ -13,19 +13,21 @@ from idp.oauth.callers import bearer
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
-from runtime.idempotency import claim, digest_of
+from runtime.idempotency import claim, digest_of, row_of
 from runtime.ids import new_id
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
+from runtime.problems import Refusal
 from runtime.settings import Settings
 from schemas.licence_acts import ActRequestSchema, GatheringSchema
 from schemas.licences import IdempotencySchema, LicenceSchema, LicencesSchema
 from wallet.issuing import gathering
 from wallet.issuing.licence_documents import document_of, request_document_of
+from wallet.issuing.life import issue_alone
 from wallet.issuing.orders import SCHEMAS, Order
 from wallet.issuing.pending import Doer, Outcome, find_request, submit
 from wallet.register.acts import TURNS, Act
-from wallet.register.licences import get_licence, hold_licence
+from wallet.register.licences import Licence, get_licence, hold_licence
 
 licence_acts = ApiBlueprint("licence_acts", __name__, description="Acts on licences, for the departments that issue them.")
 csrf.exempt(licence_acts)
@@ -108,18 +110,58 @@ def release(licence_id: UUID, part_id: UUID) -> None:
 
 def answer_to(order: Order, *, key: str | None, token: AccessToken, settings: Settings, now: datetime) -> Answered:
     """Do what a system asks for, or let it wait, and answer with the licence (201) or the request that waits (202); once for each key."""
+    outcome = outcome_of(order, key=key, token=token, settings=settings, now=now)
+    if outcome.licence is not None and outcome.request is None:
+        return document_of(outcome.licence, now=now)
+    document = waiting_document(outcome, now=now)
+    response = jsonify(document)
+    response.status_code, response.headers["Location"] = 202, document["href"]
+    return response
+
+
+def outcome_of(order: Order, *, key: str | None, token: AccessToken, settings: Settings, now: datetime) -> Outcome:
+    """Do what a system asks for, or let it wait, once for each key; return what came of it."""
     doer = Doer(token.department, token.client_id, token.acting_person or token.holder_id)
     about = (order.act.value, order.licence_id, order.document) if order.licence_id else order.document
-    digest, result_id = digest_of(about, pepper=settings.derived_key("idempotency")), new_id()
+    claimed: dict[str, Any] = {
+        "caller": token.client_id,
+        "key": key,
+        "digest": digest_of(about, pepper=settings.derived_key("idempotency")),
+        "result_id": new_id(),
+    }
+    licence = _issued_alone(order, claimed, department=token.department, settings=settings, now=now)
+    if licence is not None:
+        return Outcome(licence=licence)
     with transaction() as session:
         if order.licence_id is not None:
             hold_licence(session, order.licence_id)
-        before = claim(session, caller=token.client_id, key=key, digest=digest, result_id=result_id, now=now)
+        before = claim(session, **claimed, now=now)
         if before is not None:
-            outcome = _again(session, order, before, department=token.department)
-        else:
-            outcome = submit(session, settings, order, doer=doer, now=now, result_id=result_id)
-    return _answer(outcome, now=now)
+            return _again(session, order, before, department=token.department)
+        return submit(session, settings, order, doer=doer, now=now, result_id=claimed["result_id"])
+
+
+def waiting_document(outcome: Outcome, *, now: datetime) -> dict[str, Any]:
+    """Return the request that waits as the API gives it."""
+    assert outcome.request is not None
+    document: dict[str, Any] = ActRequestSchema().dump(request_document_of(outcome.request, now=now))
+    return document
+
+
+def _issued_alone(order: Order, claimed: dict[str, Any], *, department: str, settings: Settings, now: datetime) -> Licence | None:
+    """Return the licence if all is plain; else None, and nothing was done.
+
+    Whatever a key made before is answered first, even if it would be refused by now; so a refusal of what has a key is found again, the general way.
+    """
+    if order.act is not Act.ISSUE:
+        return None
+    row = None if claimed["key"] is None else row_of(**claimed, now=now)
+    try:
+        return issue_alone(settings, order.issue(), department=department, now=now, licence_id=claimed["result_id"], claimed=row)
+    except Refusal:
+        if row is None:
+            raise
+        return None
 
 
 def _again(session: Session, order: Order, result_id: UUID, *, department: str) -> Outcome:
@@ -129,13 +171,3 @@ def _again(session: Session, order: Order, result_id: UUID, *, department: str) 
         return Outcome(request=waiting)
     is_new = order.licence_id is None or TURNS[order.act].succeeds
     return Outcome(licence=get_licence(session, result_id if is_new else order.licence_id))  # type: ignore[arg-type]
-
-
-def _answer(outcome: Outcome, *, now: datetime) -> Answered:
-    if outcome.request is None:
-        assert outcome.licence is not None
-        return document_of(outcome.licence, now=now)
-    document = ActRequestSchema().dump(request_document_of(outcome.request, now=now))
-    response = jsonify(document)
-    response.status_code, response.headers["Location"] = 202, document["href"]
-    return response

@@ -6,9 +6,12 @@ from uuid import UUID
 from flask import current_app, g
 
 from idp.oauth.callers import bearer
+from runtime import documents
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.documents import Document
 from runtime.guard import allow
+from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from schemas.licence_acts import ActRequestSchema
@@ -22,9 +25,10 @@ from schemas.licences import (
     LicenceSearchSchema,
     LicencesQuerySchema,
     LicencesSchema,
+    read_plainly,
 )
 from wallet.issuing import licence_documents
-from wallet.issuing.licence_acts_api import Answered, answer_to
+from wallet.issuing.licence_acts_api import WAITING, outcome_of, waiting_document
 from wallet.issuing.licence_documents import document_of
 from wallet.issuing.listing import Filter, list_own, search_own
 from wallet.issuing.orders import Order
@@ -35,20 +39,29 @@ from wallet.register.turns import moment_of
 licences = ApiBlueprint("licences", __name__, description="Licences, for the departments that issue them.")
 csrf.exempt(licences)
 issuer = bearer("licences:issue")
-ISSUER, READER = [{"department": ["licences:issue"]}], [{"department": ["licences:issue", "licences:read"]}]
+READER = [{"department": ["licences:issue", "licences:read"]}]
 reader = bearer("licences:issue", "licences:read")
 
 
-@licences.route("/licences", methods=["POST"])
+@documents.post(
+    licences,
+    "/licences",
+    takes=LicenceRequestSchema(),
+    gives=LicenceSchema(),
+    headers=IdempotencySchema(),
+    scope="licences:issue",
+    otherwise={202: (ActRequestSchema, WAITING)},
+    short=read_plainly,
+)
 @allow(issuer)
-@licences.arguments(LicenceRequestSchema())
-@licences.arguments(IdempotencySchema(), location="headers")
-@licences.response(201, LicenceSchema)
-@licences.alt_response(202, schema=ActRequestSchema, description="It waits for a second officer")
-@licences.doc(security=ISSUER)
-def issue(body: dict[str, Any], headers: dict[str, Any]) -> Answered:
+def issue(body: dict[str, Any], posted: Posted) -> Document:
     """Issue a licence, with its credential; the same Idempotency-Key and body issue it once."""
-    return answer_to(Order(Act.ISSUE, body), key=headers["key"], token=g.token, settings=current_app.extensions["kabao_settings"], now=now())
+    settings, moment = current_app.extensions["kabao_settings"], now()
+    outcome = outcome_of(Order(Act.ISSUE, body), key=posted.headers.get("Idempotency-Key"), token=g.token, settings=settings, now=moment)
+    if outcome.licence is not None:
+        return Document(document_of(outcome.licence, now=moment))
+    waiting = waiting_document(outcome, now=moment)
+    return Document(waiting, (("Location", waiting["href"]),), status=202)
 
 
 @licences.route("/licences", methods=["GET"])

@@ -4,18 +4,20 @@
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from runtime import ledger
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import gathering, successors
-from wallet.issuing.entering import NOTHING_BEFORE, Entry, enter, new_identifier
+from wallet.issuing.entering import ISSUED, NOTHING_BEFORE, Entry, enter, enter_alone, new_identifier
 from wallet.issuing.marking import mark
-from wallet.issuing.requests import ActRequest, LicenceRequest, check_request
+from wallet.issuing.requests import ActRequest, LicenceRequest, check_alone, check_request, type_asked_for
 from wallet.issuing.telling import tell
 from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import LicenceType, get_type
@@ -60,9 +62,24 @@ def issue_licence(
     checked = check_request(session, request, department=department, now=now)
     _check_hands(session, checked.licence_type, Act.ISSUE, seconded=seconded)
     entry = Entry(licence_id or new_id(), new_identifier(checked, department=department), department, NOTHING_BEFORE)
-    licence = enter(session, settings, checked, entry, now=now)
-    tell(session, licence, TURNS[Act.ISSUE].kind, actor=actor_of(department), now=now)
-    return licence
+    return enter(session, settings, checked, entry, now=now, told_by=actor_of(department))
+
+
+def issue_alone(
+    settings: Settings, request: LicenceRequest, *, department: str, now: datetime, licence_id: UUID, claimed: dict[str, Any] | None
+) -> Licence | None:
+    """Issue the plain kind of licence without a session: of one holder, whom the directory knows, and of a type that takes no second officer.
+
+    One statement reads the holder, and one is the whole transaction; the row of `IdempotencyKey` that is `claimed` stands if and only if the
+    licence does. None, and nothing is issued, if it is of another kind, or the key was claimed before. Raises what `issue_licence` would.
+    """
+    if request.co_holders or ISSUED in ledger.hears or Act.ISSUE.permission in type_asked_for(request).checked_acts:
+        return None
+    checked = check_alone(request, department=department, now=now)
+    if checked is None:
+        return None
+    entry = Entry(licence_id, new_identifier(checked, department=department), department, NOTHING_BEFORE)
+    return enter_alone(settings, checked, entry, now=now, told_by=actor_of(department), claimed=claimed)
 
 
 def act_on(

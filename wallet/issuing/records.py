@@ -1,46 +1,78 @@
-"""Writing a licence: its place in a status list, its row, its first turn's and its credential's, in one statement, the hottest of the register.
+"""Writing a licence: its place in a status list, its row, its first turn's and its credential's, and what is told of it, in one statement, the
+hottest of the register.
 
-The statement is built once; building it anew would cost as much as running it. Where a session gathers (`gathering_licences`), places are taken
-for many licences at once, and the rows are written together.
+The statements are built once; building them anew would cost as much as running them. Where a session gathers (`gathering_licences`), places are
+taken for many licences at once, and the rows are written together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import CTE, BindParameter, Insert, Table, bindparam, delete, insert, select, tuple_
+from sqlalchemy import CTE, BindParameter, Insert, Select, Table, bindparam, delete, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.orm import Session
 
-from runtime import gathering, straight
+from runtime import gathering, ledger, straight
 from runtime.database import Base
+from runtime.events import Event
 from runtime.gathering import Gathered
+from runtime.idempotency import IdempotencyKey
+from runtime.ledger import LedgerEntry
 from runtime.straight import Straight
+from wallet.issuing import telling
 from wallet.issuing.credentials import Credential
 from wallet.issuing.status_lists import VALID, Place, StatusEntry, draw
 from wallet.issuing.status_places import take_some
+from wallet.issuing.telling import Told
 from wallet.register.licences import Licence
 from wallet.register.turns import LicenceTurn, first_turn
 
 ATTEMPTS = 30
 RESERVED = "kabao_reserved_places"
-PLACES, LICENCES, TURNS, CREDENTIALS = (Base.metadata.tables[one.__tablename__] for one in (StatusEntry, Licence, LicenceTurn, Credential))
-Sign = Callable[[Place], dict[str, Any]]
+PLACES, LICENCES, TURNS, CREDENTIALS, ENTRIES, EVENTS, KEYS = (
+    Base.metadata.tables[one.__tablename__] for one in (StatusEntry, Licence, LicenceTurn, Credential, LedgerEntry, Event, IdempotencyKey)
+)
+LATER = frozenset({ENTRIES.c.position, EVENTS.c.sequence, EVENTS.c.transaction})  # what PostgreSQL or the sealing job gives
+Row = dict[str, Any]
+Sign = Callable[[Place], Row]
 
 
-def write(session: Session, licence: dict[str, Any], *, sign: Sign, list_id: str) -> None:
-    """Write a licence with its first turn and the credential that `sign` makes for a place.
+def write(session: Session, licence: Row, *, sign: Sign, list_id: str, told: Told | None = None) -> None:
+    """Write a licence with its first turn, the credential that `sign` makes for a place, and what is `told` of it.
 
     If the place that was drawn is taken nothing is written, and another is drawn and signed for. A list is closed when half
     full, so a second draw is seldom needed and a thirtieth never.
     """
-    turn = first_turn(licence, actor=f"department:{licence['issuer_code']}")
+    turn = _turn(licence)
     if gathering.find(session) is None:
-        _write(session, WRITE, {LICENCES: licence, TURNS: turn}, sign=sign, list_id=list_id)
+        rows = {LICENCES: licence, TURNS: turn, **_rows_of(told)}
+        _write(session, WRITE if told is None else WRITE_TOLD, rows, sign=sign, list_id=list_id)
+        if told is not None:
+            ledger.let_hear(session, told.entry)
         return
     credential = _reserved_credential(session, sign=sign, list_id=list_id)
     for statement, row in ((ADD_LICENCE, licence), (ADD_TURN, turn), (ADD_CREDENTIAL, credential)):
         gathering.write(session, statement, row)
+    if told is not None:
+        telling.write(session, told)
+
+
+def write_alone(licence: Row, *, sign: Sign, list_id: str, told: Told, claimed: Row | None) -> bool:
+    """Write the same in a transaction of its own, and claim a key in it; False, and none of it is written, if the key was claimed before.
+
+    The place is then taken all the same, and nobody's. What is told may not be heard in the same transaction (`ledger.hears`).
+    """
+    rows = {LICENCES: licence, TURNS: _turn(licence), **_rows_of(told), **({} if claimed is None else {KEYS: claimed})}
+    for _ in range(ATTEMPTS):
+        values = _values(rows, sign=sign, list_id=list_id)
+        if claimed is None:
+            is_placed = is_written = bool(straight.run_alone(WRITE_TOLD, values))
+        else:
+            ((is_placed, is_written),) = ((one is not None for one in row) for row in straight.run_alone(WRITE_CLAIMED, values))
+        if is_placed:
+            return is_written
+    raise RuntimeError("the open status list is full")
 
 
 def write_credential(session: Session, *, sign: Sign, list_id: str) -> None:
@@ -51,14 +83,26 @@ def write_credential(session: Session, *, sign: Sign, list_id: str) -> None:
         gathering.write(session, ADD_CREDENTIAL, _reserved_credential(session, sign=sign, list_id=list_id))
 
 
-def _write(session: Session, statement: Straight, rows: dict[Table, dict[str, Any]], *, sign: Sign, list_id: str) -> None:
+def _write(session: Session, statement: Straight, rows: dict[Table, Row], *, sign: Sign, list_id: str) -> None:
     for _ in range(ATTEMPTS):
-        place = draw(list_id)
-        all_rows = {PLACES: {"list_id": place.list_id, "index": place.index, "status": VALID}, **rows, CREDENTIALS: sign(place)}
-        values = {f"{table.name}_{name}": value for table, row in all_rows.items() for name, value in row.items()}
-        if straight.run(session, statement, values):
+        if straight.run(session, statement, _values(rows, sign=sign, list_id=list_id)):
             return
     raise RuntimeError("the open status list is full")
+
+
+def _values(rows: dict[Table, Row], *, sign: Sign, list_id: str) -> Row:
+    """Draw a place, and return the values of the rows and of the credential that is signed for it."""
+    place = draw(list_id)
+    all_rows = {PLACES: {"list_id": place.list_id, "index": place.index, "status": VALID}, **rows, CREDENTIALS: sign(place)}
+    return {f"{table.name}_{name}": value for table, row in all_rows.items() for name, value in row.items()}
+
+
+def _turn(licence: Row) -> Row:
+    return first_turn(licence, actor=f"department:{licence['issuer_code']}")
+
+
+def _rows_of(told: Told | None) -> dict[Table, Row]:
+    return {} if told is None else {ENTRIES: told.entry, EVENTS: told.event}
 
 
 @contextmanager
@@ -100,21 +144,37 @@ def _reserved_credential(session: Session, *, sign: Sign, list_id: str) -> dict[
 
 
 def _statement(*tables: Table) -> Insert:
-    place = insert_or(PLACES).values(_named(PLACES)).on_conflict_do_nothing().returning(PLACES.c.index).cte("place")
-    statement = _insert(CREDENTIALS, place)
-    for table in tables:
-        statement = statement.add_cte(_insert(table, place).returning(table.c.id).cte(f"written_{table.name}"))
-    return statement.returning(CREDENTIALS.c.id)
+    place = _place()
+    return _insert(CREDENTIALS, place).add_cte(*_written(tables, place)).returning(CREDENTIALS.c.id)
 
 
-def _insert(table: Table, place: CTE) -> Insert:
-    """Return the statement that writes a row of a table once a place was taken."""
-    return insert(table).from_select(list(_named(table)), select(*_named(table).values()).select_from(place))
+def _claiming(*tables: Table) -> Select[Any]:
+    """Return the statement that writes rows once a place was taken and a key claimed; it tells which of both were."""
+    place = _place()
+    row = insert_or(KEYS).from_select(list(_named(KEYS)), select(*_named(KEYS).values()).select_from(place))
+    claimed = row.on_conflict_do_nothing().returning(KEYS.c.result_id).cte("claimed")
+    told = (select(place.c.index).scalar_subquery(), select(claimed.c.result_id).scalar_subquery())
+    return select(*told).add_cte(*_written(tables, claimed))
+
+
+def _place() -> CTE:
+    return insert_or(PLACES).values(_named(PLACES)).on_conflict_do_nothing().returning(PLACES.c.index).cte("place")
+
+
+def _written(tables: Iterable[Table], condition: CTE) -> list[CTE]:
+    return [_insert(table, condition).returning(table.c.id).cte(f"written_{table.name}") for table in tables]
+
+
+def _insert(table: Table, condition: CTE) -> Insert:
+    """Return the statement that writes a row of a table once there is another."""
+    return insert(table).from_select(list(_named(table)), select(*_named(table).values()).select_from(condition))
 
 
 def _named(table: Table) -> dict[str, BindParameter[Any]]:
-    return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns}
+    return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns if one not in LATER}
 
 
 WRITE, WRITE_CREDENTIAL = Straight("write_licence", _statement(LICENCES, TURNS)), Straight("write_credential", _statement())
+WRITE_TOLD = Straight("write_licence_told", _statement(LICENCES, TURNS, ENTRIES, EVENTS))
+WRITE_CLAIMED = Straight("write_licence_claimed", _claiming(LICENCES, TURNS, CREDENTIALS, ENTRIES, EVENTS))
 ADD_LICENCE, ADD_TURN, ADD_CREDENTIAL = insert(LICENCES), insert(TURNS), insert(CREDENTIALS)

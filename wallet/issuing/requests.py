@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import Subject, get_subject
+from idp.subjects.directory import Known, Subject, get_subject
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.issuing.holders import CheckedHolder, HolderRequest, check_holder, check_others, present_holder
+from wallet.issuing.holders import CheckedHolder, HolderRequest, check_holder, check_others, find_holder, present_holder
 from wallet.issuing.validity import check_dates
 from wallet.register.acts import Act
 from wallet.register.catalogue import LicenceType, LicenceTypeNotFound, get_type
@@ -79,7 +79,7 @@ class CheckedRequest:
     """
 
     licence_type: LicenceType
-    holder: Subject = field(repr=False)
+    holder: Subject | Known = field(repr=False)
     holder_number: str = field(repr=False)
     holder_name: str = field(repr=False)
     fields: dict[str, Any] = field(repr=False)
@@ -110,14 +110,31 @@ def check_request(session: Session, request: LicenceRequest, *, department: str,
 
     Raises a Refusal that names the member at fault; NoAuthority before anything is said of the holder.
     """
-    licence_type = type_asked_for(request)
-    check_authority(department=department, type_code=licence_type.code, action=Action.ISSUE, now=now, act=Act.ISSUE.permission)
-    values = check_values(licence_type.fields, request.fields)
-    check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
+    licence_type, values = _check_what(request, department=department, now=now)
     holder = check_holder(session, licence_type, HolderRequest(request.holder_number, request.holder_name), member="holder", now=now)
     licence_number = _licence_number(licence_type, holder, request.licence_number)
     others = check_others(session, licence_type, request.co_holders, first=holder.subject, now=now)
     return _checked(licence_type, holder, values, request.valid_from, request.valid_until, licence_number, others)
+
+
+def check_alone(request: LicenceRequest, *, department: str, now: datetime) -> CheckedRequest | None:
+    """Check a request for one holder likewise, without a session; None for a holder who was never met. Raises what `check_request` would."""
+    assert not request.co_holders
+    licence_type, values = _check_what(request, department=department, now=now)
+    holder = find_holder(licence_type, HolderRequest(request.holder_number, request.holder_name), member="holder")
+    if holder is None:
+        return None
+    licence_number = _licence_number(licence_type, holder, request.licence_number)
+    return _checked(licence_type, holder, values, request.valid_from, request.valid_until, licence_number, ())
+
+
+def _check_what(request: LicenceRequest, *, department: str, now: datetime) -> tuple[LicenceType, dict[str, Any]]:
+    """Check all but the holders, and return the type and the values of its fields."""
+    licence_type = type_asked_for(request)
+    check_authority(department=department, type_code=licence_type.code, action=Action.ISSUE, now=now, act=Act.ISSUE.permission)
+    values = check_values(licence_type.fields, request.fields)
+    check_dates(licence_type, request.valid_from, request.valid_until, today=china_date(now))
+    return licence_type, values
 
 
 def check_successor(
@@ -138,7 +155,7 @@ def check_successor(
 
 
 def _others(
-    session: Session, licence: Licence, licence_type: LicenceType, request: ActRequest, *, first: Subject, now: datetime
+    session: Session, licence: Licence, licence_type: LicenceType, request: ActRequest, *, first: Subject | Known, now: datetime
 ) -> tuple[CheckedHolder, ...]:
     if request.co_holders is not None:
         return check_others(session, licence_type, request.co_holders, first=first, now=now)

@@ -6,8 +6,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marshmallow import RAISE
 
 from runtime.database import transaction
+from schemas.licences import LicenceRequestSchema, LicenceSchema, read_plainly
 from tests.wallet.issuing.desks import Desk, body_for
 from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Person, citizen_number, credit_code, new_organisation
@@ -260,12 +262,29 @@ def test_a_licence_is_given_in_the_elements_of_the_national_standard_too(desk: D
     }
 
 
+def test_what_is_answered_is_what_is_described(desk: Desk, person: Person) -> None:
+    for answer in (desk.issue(person), desk.issue(person, valid_until=None)):
+        schema = LicenceSchema(unknown=RAISE)
+        assert schema.dump(schema.load(answer)) == answer
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40) | st.dates().map(str),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
     max_leaves=8,
 )
-MEMBERS = st.sampled_from(["type", "holder", "fields", "valid_from", "valid_until", "licence_number", "other"])
+MEMBERS = st.sampled_from(["type", "holder", "fields", "valid_from", "valid_until", "licence_number", "co_holders", "other"])
+PLAIN = {"type": "t", "holder": {"number": "1", "name": "n"}, "fields": {"f": 1}, "valid_from": "2026-01-01", "valid_until": None}
+ODD = st.sampled_from(["2026-1-1", "2026-01-01", "２０２６-01-01", "2026-02-30", "", "a\u0085", "a\ud800", "x" * 61, "x" * 65, {"number": "2"}, []])
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes=st.dictionaries(MEMBERS, JSON | ODD, max_size=3), holder=st.dictionaries(st.sampled_from(["number", "name", "sex"]), JSON | ODD))
+def test_what_is_read_plainly_is_read_as_by_the_schema(changes: dict[str, Any], holder: dict[str, Any]) -> None:
+    for document in (PLAIN | changes, PLAIN | {"holder": holder}, PLAIN | {"fields": {str(n): n for n in range(101)}}, changes):
+        plainly = read_plainly(document)
+        assert plainly is None or plainly == LicenceRequestSchema().load(document)
+    assert read_plainly(PLAIN) == LicenceRequestSchema().load(PLAIN)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
