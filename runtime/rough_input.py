@@ -4,6 +4,7 @@ PostgreSQL stores no NUL, UTF-8 carries no lone surrogate, and nothing of ours i
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -15,6 +16,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 NUL = "\0"
 MAX_DEPTH = 32
 View = TypeVar("View", bound=Callable[..., Any])
+SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE | re.ASCII)  # NUL and surrogates as JSON escapes them
 LATE, WAITING = "reads_its_form", "checks_of_the_form"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -50,7 +52,7 @@ def read_json(body: bytes) -> Any:
     """
     text = body.decode()
     content = DECODER.decode(text)
-    if "\\u" in text or text.count("[") + text.count("{") >= MAX_DEPTH:  # only so could there be what is refused
+    if SUSPECT.search(text) or text.count("[") + text.count("{") >= MAX_DEPTH:  # only so could there be what is refused
         _check(content, 0)
     return content
 

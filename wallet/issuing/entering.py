@@ -86,7 +86,8 @@ class _Ready:
 
 
 def _ready(settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> _Ready:
-    row, content = _row(checked, entry, now=now), _content(settings, checked, entry, now=now)
+    row = _row(checked, entry, now=now)
+    content = _content(settings, checked, entry, identifier=row["identifier"], now=now)
     list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(checked.licence_type))
     licence = Licence(**row)
     licence.holder_renumbered = checked.holder_renumbered
@@ -123,14 +124,14 @@ def _row(checked: CheckedRequest, entry: Entry, *, now: datetime) -> dict[str, A
     }
 
 
-def _content(settings: Settings, checked: CheckedRequest, entry: Entry, *, now: datetime) -> Content:
+def _content(settings: Settings, checked: CheckedRequest, entry: Entry, *, identifier: str, now: datetime) -> Content:
     return make_content(
         settings,
         licence_id=entry.licence_id,
         holder_id=checked.holder.id,
         licence_type=checked.licence_type,
         department=entry.department,
-        identifier=str(entry.identifier),
+        identifier=identifier,
         issued_on=china_date(now),
         valid_from=checked.valid_from,
         valid_until=checked.valid_until,

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from runtime import compact_json
+
 HASH = "sha-256"
 NEVER_HIDDEN = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
 RESERVED = frozenset({"_sd", "...", "_sd_alg"})
@@ -41,8 +43,7 @@ class Disclosure:
     @classmethod
     def of(cls, name: str, value: Any) -> "Disclosure":
         """Make the disclosure of a claim, with 128 bits of fresh salt. Section 4.2.1."""
-        content = json.dumps([_encode(os.urandom(SALT_BYTES)), name, value], ensure_ascii=False, separators=(",", ":"))
-        encoded = _encode(content.encode())
+        encoded = _encode(compact_json.write([_encode(os.urandom(SALT_BYTES)), name, value]))
         return cls(encoded, name, value, _digest(encoded))
 
     @classmethod

@@ -56,7 +56,11 @@ def make_identifier(type_code: str, issuer_code: str, serial: str, version: int 
 
 def new_serial() -> str:
     """Return a serial that cannot be guessed from another: 20 letters and digits, 103 bits."""
-    return "".join(secrets.choice(SERIAL_ALPHABET) for _ in range(SERIAL_LENGTH))
+    number, letters = secrets.randbelow(len(SERIAL_ALPHABET) ** SERIAL_LENGTH), []
+    for _ in range(SERIAL_LENGTH):
+        number, place = divmod(number, len(SERIAL_ALPHABET))
+        letters.append(SERIAL_ALPHABET[place])
+    return "".join(letters)
 
 
 def parse_identifier(unverified: str, *, strict: bool = False) -> LicenceIdentifier:

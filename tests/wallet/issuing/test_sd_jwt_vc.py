@@ -36,7 +36,8 @@ def test_a_credential_for_a_wallet_elsewhere_says_nothing_in_the_open_by_which_i
     assert opened["licence_identifier"] == content.identifier
     assert (opened["licence_valid_from"], opened["licence_valid_until"]) == ("2024-02-01", "2034-01-31")
     assert {name: opened[name] for name in content.values} == dict(content.values)
-    assert not any(str(value) in str(payload) for value in content.values.values() if value not in ("C1",))
+    long_enough = [str(value) for value in content.values.values() if len(str(value)) > 5]  # a short one may stand in a digest by chance
+    assert not any(value in str(payload) for value in long_enough)
 
 
 def test_it_is_bound_to_the_key_that_is_given_and_to_none_where_none_is(app: Flask, settings: Settings, content: Content) -> None:
