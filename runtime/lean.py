@@ -28,7 +28,7 @@ from runtime.rough_input import reads_its_form, take_form
 from runtime.settings import Settings
 
 FORM, JSON, FILES = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
-NOTHING = ""
+NOTHING, UNCHANGED = "", "identity"
 NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
 LONGEST = 64 * 1024
 MOST_LEARNED = 64
@@ -146,7 +146,7 @@ class Lean:
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
             is_long = len(answer.body) >= ONE_PACKET
-            if context._after_request_functions or (is_long and "HTTP_ACCEPT_ENCODING" in environ):
+            if context._after_request_functions or (is_long and environ.get("HTTP_ACCEPT_ENCODING", UNCHANGED) != UNCHANGED):
                 return self.app.process_response(answer.as_response())(environ, start_response)
         line, headers = self.dresses.get((route, answer.status, answer.headers, is_long)) or self._dress(route, answer, is_long=is_long)
         telemetry.answered(route.rule.rule, route.method, answer.status, correlation_id=correlation_id, began=began)

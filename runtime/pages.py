@@ -41,11 +41,12 @@ HEADERS = tuple(
 
 
 class FormSessions(SecureCookieSessionInterface):
-    """The cookie of forms, which most requests do not have: for them nothing is set up, and nothing read or written."""
+    """The cookie of forms, which most requests do not have, even of browsers with others: for them nothing is set up, and nothing read or written."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a request."""
-        return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+        is_there = self.get_cookie_name(app) in request.environ.get("HTTP_COOKIE", "")
+        return super().open_session(app, request) if is_there else self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Write a session back that was looked at or changed."""
