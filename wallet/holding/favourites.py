@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -21,7 +21,7 @@ class Favourite(Base):
     at: Mapped[datetime]
 
 
-def kept_by(person_id: UUID) -> Select[UUID]:
+def kept_by(person_id: UUID | ColumnElement[UUID]) -> Select[UUID]:
     """Return the question for the licences that a person keeps at hand; some of them may lie in a wallet that they no longer see."""
     return select(Favourite.licence_id).where(Favourite.person_id == person_id)
 

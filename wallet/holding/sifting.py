@@ -6,9 +6,10 @@ Words never look into what a licence says, and come by POST: whatever somebody t
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, bindparam, not_, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Date, String, Uuid, and_, any_, bindparam, not_, or_, select
 
 from runtime.languages import Text
 from wallet.holding import favourites
@@ -26,6 +27,7 @@ SHOWS = {
     OVER: Text("不在效力中", "Not in force"),
 }
 LONGEST = 60
+PERSON, TODAY, SOON = bindparam("person", type_=Uuid()), bindparam("today", type_=Date()), bindparam("soon", type_=Date())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +48,49 @@ class Sieve:
         """Whether everything falls through."""
         return self == Sieve()
 
-    def conditions(self, person_id: UUID, *, today: date) -> list[ColumnElement[bool]]:
+    def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions of what is looked for; what a successor took the place of is shown where it is asked for, alone."""
-        found = [_said(word, today=today) for word in self.words.split()]
+        found = [_said(word) for word in self.words.split()]
         if self.family is not None:
             found.append(of_family(self.family))
         if self.show is not None:
-            found.append(standing(person_id, today=today)[self.show])
+            found.append(standing()[self.show])
         elif not self.words:
             found.append(Licence.successor_id.is_(None))
         return found
 
 
-def standing(person_id: UUID, *, today: date) -> dict[str, ColumnElement[bool]]:
-    """Return the condition of each way to stand, for a person who keeps some at hand."""
-    valid = and_(*in_state(LicenceState.VALID, today=today))
+def standing() -> dict[str, ColumnElement[bool]]:
+    """Return the condition of each way to stand, for a person who keeps some at hand; the values are those of `values_for`."""
+    valid = and_(*in_state(LicenceState.VALID, today=TODAY))
     return {
-        FAVOURITE: Licence.id.in_(favourites.kept_by(person_id)),
+        FAVOURITE: Licence.id.in_(favourites.kept_by(PERSON)),
         VALID: valid,
-        ENDING: and_(valid, Licence.valid_until <= today + timedelta(days=ENDING_DAYS)),
+        ENDING: and_(valid, Licence.valid_until <= SOON),
         OVER: not_(valid),
     }
 
 
 def of_family(family: str) -> ColumnElement[bool]:
-    """Return the condition that a licence is of a family; its types go as one value, so that the statement stays short as they grow."""
-    codes = [one.code for one in all_types() if one.family == family]
-    return Licence.type_code == any_(bindparam(None, codes, type_=ARRAY(String), unique=True))
+    """Return the condition that a licence is of a family; its types go as one value, so that the statement stays the same as they grow."""
+    return Licence.type_code == any_(bindparam(f"family_{family}", type_=ARRAY(String)))
 
 
-def _said(word: str, *, today: date) -> ColumnElement[bool]:
+def values_for(person_id: UUID, *, today: date) -> dict[str, Any]:
+    """Return the values of the conditions here, which are made once: making them costs more than what they ask."""
+    families: dict[str, list[str]] = {f"family_{family}": [] for family in FAMILIES}
+    for one in all_types():
+        families[f"family_{one.family}"].append(one.code)
+    return {"person": person_id, "today": today, "soon": today + timedelta(days=ENDING_DAYS), **families}
+
+
+def _said(word: str) -> ColumnElement[bool]:
     """Return the condition that a word is said of a card: of its type, its issuer or its state."""
     types = [one.code for one in all_types() if _has(word, _texts_of(one))]
     issuers = select(Department.code).where(
         or_(Department.name_zh.icontains(word, autoescape=True), Department.name_en.icontains(word, autoescape=True))
     )
-    states = [and_(*in_state(state, today=today)) for state in LicenceState if _has(word, [state.text])]
+    states = [and_(*in_state(state, today=TODAY)) for state in LicenceState if _has(word, [state.text])]
     return or_(Licence.type_code.in_(types), Licence.issuer_code.in_(issuers), *states)
 
 

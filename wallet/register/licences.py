@@ -257,7 +257,7 @@ def find_newest(session: Session, *, holder_id: UUID, type_code: str) -> Licence
     return next(iter(newest_held(session, Licence.type_code == type_code, holder_id=holder_id, limit=1)), None)
 
 
-def held_by(holder_id: UUID, *among: ColumnElement[bool]) -> ColumnElement[bool]:
+def held_by(holder_id: UUID | ColumnElement[UUID], *among: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition that a licence is a holder's; each arm is read by an index of its own.
 
     `among` are conditions that the statement has as well: by them the holder's own are fewer before they are looked up, one by one.
@@ -271,12 +271,12 @@ def numbered(*licence_numbers: str) -> ColumnElement[bool]:
     return Licence.licence_number_index.in_([index for one in licence_numbers for index in sealing.indexes_of(as_indexed(one))])
 
 
-def _shared_with(holder_id: UUID) -> Select[UUID]:
+def _shared_with(holder_id: UUID | ColumnElement[UUID]) -> Select[UUID]:
     """Return the question for the licences that a holder has after others."""
     return select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
 
 
-def in_state(state: LicenceState, *, today: date) -> list[ColumnElement[bool]]:
+def in_state(state: LicenceState, *, today: date | ColumnElement[date]) -> list[ColumnElement[bool]]:
     """Return the conditions of a state as `Licence.state_at` tells it."""
     valid = Licence.state == LicenceState.VALID.value
     expired = Licence.valid_until < today
