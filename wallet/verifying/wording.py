@@ -72,8 +72,8 @@ REASONS = MappingProxyType(
         ),
         Reason.NOT_IN_FORCE: Text("证照已不再有效。", "The licence is no longer in force."),
         Reason.SHORT_LIVED: Text(
-            "此凭证有效期不超过24小时，签发方不提供状态查询，故未查。",
-            "It is good for 24 hours at most, and its issuer keeps no status of so short a life: nobody could be asked.",
+            "此凭证有效期不超过24小时，签发方不提供状态查询，证照当前状态无从查询。",
+            "It is good for 24 hours at most and its issuer keeps no status of it, so that nobody could be asked how the licence stands now.",
         ),
     }
 )
