@@ -102,13 +102,10 @@ class Presentation(Base):
 sealed_tables.declare(Presentation, sealed={COLUMN: COLUMN})
 
 
-SPEND = Straight(
-    "spend_code",
-    update(Presentation)
-    .where(Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
-    .values(spent_at=bindparam("at"))
-    .returning(Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed, Presentation.person_id),
-)
+STANDS_FOR = (Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed, Presentation.person_id)
+STILL_WAITS = (Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
+SPENDING = update(Presentation).where(*STILL_WAITS).values(spent_at=bindparam("at"))
+SPEND = Straight("spend_code", SPENDING.returning(*STANDS_FOR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +181,16 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     The row is marked spent in one statement: of two who race only one can win. Whoever then refuses must raise, so that the
     transaction is undone and the code stays unspent. Raises CodeUnknown, CodeSpent, CodeExpired.
     """
-    code_hash = _hash(_secret_of(content))
+    code_hash = hash_of(content)
     spent = straight.run(session, SPEND, {"hash": code_hash, "at": now})
     if not spent:
         _refuse(session, code_hash)
-    holder_id, presentation_id, licence_id, sealed, person_id = spent[0]
+    return redeemed(code_hash, spent[0])
+
+
+def redeemed(code_hash: bytes, row: tuple[Any, ...]) -> Redeemed:
+    """Return what a code stands for, of the columns of its row (`STANDS_FOR`)."""
+    holder_id, presentation_id, licence_id, sealed, person_id = row
     presented, *others = sealing.unseal(sealed, table=TABLE, column=COLUMN, row=presentation_id).split("\n")
     also = tuple((UUID(one), text) for one, text in (line.split(" ", 1) for line in others))
     return Redeemed(presented, _nonce(code_hash), holder_id, licence_id, also, person_id)
@@ -273,6 +275,11 @@ def _state(
         raise FieldUnknown(field="statement")
     shown, bound = list(found[0].claims), {"audience": audience(settings), "nonce": _nonce(code_hash)}
     return shown, statements.make(settings, found[0], holder_id=holder_id, shown=shown, **bound, now=now, lifetime=settings.qr_lifetime)
+
+
+def hash_of(content: str) -> bytes:
+    """Return what a code is found by; raises CodeUnknown for what is no code."""
+    return _hash(_secret_of(content))
 
 
 def _secret_of(content: str) -> str:

@@ -84,6 +84,16 @@ def attest_alone(settings: Settings, finding: Finding, *, asker: Asker, receipt_
     return made.answer
 
 
+def attest_spending(
+    code_hash: bytes, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime
+) -> dict[str, Any] | None:
+    """Do the same for one licence that a code stood for, and spend the code in it; None, and nothing is kept, if it does not wait any more."""
+    assert not finding.further
+    made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    (use,) = made.uses
+    return made.answer if records.write_spending(code_hash, at=now, entry=made.entry, receipt=made.receipt, use=use) else None
+
+
 def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:
     """Sign a receipt, and return the answer with it and the rows to write: nothing is kept yet."""
     entry_id = new_id()

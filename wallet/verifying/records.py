@@ -3,9 +3,10 @@
 The statements are built once; building them anew would cost as much as running them.
 """
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Insert, Table, bindparam, insert
+from sqlalchemy import CTE, BindParameter, Insert, Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from runtime import straight
@@ -13,6 +14,7 @@ from runtime.database import Base
 from runtime.ledger import LedgerEntry
 from runtime.straight import Straight
 from wallet.holding.uses import Use
+from wallet.presenting.qr_codes import SPENDING, Presentation
 from wallet.verifying.receipts import Receipt
 
 ENTRIES, RECEIPTS, USES = (Base.metadata.tables[one.__tablename__] for one in (LedgerEntry, Receipt, Use))
@@ -26,6 +28,11 @@ def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], u
 def write_alone(*, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
     """Write the rows in a transaction of their own."""
     straight.run_alone(_statement_of(use), _values(entry, receipt, use))
+
+
+def write_spending(code_hash: bytes, *, at: datetime, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any]) -> bool:
+    """Spend a code and write the rows in one transaction of their own; False, and nothing is written, if the code does not wait any more."""
+    return bool(straight.run_alone(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at}))
 
 
 def _statement_of(use: dict[str, Any] | None) -> Straight:
@@ -44,8 +51,19 @@ def _statement(*others: Table) -> Insert:
     return statement
 
 
+def _spending() -> Insert:
+    spent = SPENDING.returning(Presentation.id).cte("spent")
+    others = [_insert(table, spent).returning(table.c.id).cte(f"written_{table.name}") for table in (RECEIPTS, USES)]
+    return _insert(ENTRIES, spent).add_cte(*others).returning(ENTRIES.c.id)
+
+
+def _insert(table: Table, condition: CTE) -> Insert:
+    return insert(table).from_select(list(_named(table)), select(*_named(table).values()).select_from(condition))
+
+
 def _named(table: Table) -> dict[str, BindParameter[Any]]:
     return {one.name: bindparam(f"{table.name}_{one.name}", type_=one.type) for one in table.columns if one.name != "position"}
 
 
 WRITE, WRITE_WITH_USE = Straight("write_receipt", _statement(RECEIPTS)), Straight("write_receipt_and_use", _statement(RECEIPTS, USES))
+WRITE_SPENDING = Straight("spend_and_write_receipt", _spending())

@@ -22,13 +22,14 @@ from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
 from wallet.presenting import qr_codes, statements
+from wallet.presenting.qr_codes import Redeemed
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence
 from wallet.register.turns import moment_of, state_on
 from wallet.verifying import brought, foreign_status, wording
-from wallet.verifying.attesting import Asker, Finding, attest, attest_alone
+from wallet.verifying.attesting import Asker, Finding, attest, attest_alone, attest_spending
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import Seal, SealedPresentation
@@ -38,6 +39,7 @@ from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.standings import Entry, Known, Standing, entry_of, find_standing
 from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
+from wallet.verifying.waiting import find_waiting
 
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
 
@@ -104,6 +106,20 @@ def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Ask
     finding = look(Register(None, settings, now), read_shown(settings, request), request)
     check_may_see(finding, asker=asker, now=now)
     return attest_alone(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+
+
+def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any] | None:
+    """Verify what a dynamic code stands for (`is_code_alone`), as `verify_presented` does, by two statements that each stand alone.
+
+    The second spends the code and writes what remains, or neither: of two who race only one can win, and a code that is refused stays unspent.
+    None, and nothing is spent, if nothing waits under the code, or several licences do. Raises CodeUnknown for what is no code; NoAuthority.
+    """
+    waiting = find_waiting(request.presented, now=now)
+    if waiting is None or waiting.redeemed.also:
+        return None
+    finding = look(Register(None, settings, now, waiting.known), _shown_by(settings, waiting.redeemed), request)
+    check_may_see(finding, asker=asker, now=now)
+    return attest_spending(waiting.code_hash, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
@@ -235,16 +251,25 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
         found = NamedLicence(session, settings, request.named, now=now)
         return Shown(request.named.identifier, found, Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=lifetime))
     if brought.is_dynamic(request.presented) and request.seal is None:
-        redeemed = qr_codes.redeem(session, request.presented, now=now)
-        expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=lifetime)
-        further = tuple(Shown(text, text, expected, redeemed.holder_id, licence_id, (), redeemed.person_id) for licence_id, text in redeemed.also)
-        return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id, further, redeemed.person_id)
+        return _shown_by(settings, qr_codes.redeem(session, request.presented, now=now))
     return read_shown(settings, request)
+
+
+def _shown_by(settings: Settings, redeemed: Redeemed) -> Shown:
+    """Return the presentation that a dynamic code stood for, with those of other licences under the same code."""
+    expected = Expected(binding=True, audience=qr_codes.audience(settings), nonce=redeemed.nonce, vcts=None, binding_age=settings.qr_lifetime)
+    further = tuple(Shown(text, text, expected, redeemed.holder_id, licence_id, (), redeemed.person_id) for licence_id, text in redeemed.also)
+    return Shown(redeemed.presented, redeemed.presented, expected, redeemed.holder_id, redeemed.licence_id, further, redeemed.person_id)
 
 
 def is_looked_at_only(request: VerificationRequest) -> bool:
     """Whether a request shows all that is to be looked at, so that nothing is spent, and nothing asked of the register but how a licence stands."""
     return request.named is None and request.at is None and (request.seal is not None or not brought.is_dynamic(request.presented))
+
+
+def is_code_alone(request: VerificationRequest) -> bool:
+    """Whether a request shows a dynamic code, and nothing is asked of the register but how a licence stands."""
+    return request.named is None and request.at is None and request.seal is None and brought.is_dynamic(request.presented)
 
 
 def read_shown(settings: Settings, request: VerificationRequest) -> Shown:

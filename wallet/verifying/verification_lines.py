@@ -118,4 +118,4 @@ def plain_request(document: dict[str, Any]) -> VerificationRequest | None:
     if document.get("ref") is not None and ref_of(document) is None:
         return None
     body = read_plainly({name: value for name, value in document.items() if name != "ref"})
-    return VerificationRequest(body["presented"], body["cause"], nonce=body["nonce"]) if body is not None else None
+    return VerificationRequest(body["presented"], body["cause"], nonce=body.get("nonce")) if body is not None else None

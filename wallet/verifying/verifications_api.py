@@ -22,7 +22,7 @@ from wallet.verifying.asked import request_of
 from wallet.verifying.attesting import Asker
 from wallet.verifying.files import MOST_BYTES
 from wallet.verifying.receipts import answered_before
-from wallet.verifying.verification import is_looked_at_only, verify_presented, verify_shown
+from wallet.verifying.verification import is_code_alone, is_looked_at_only, verify_presented, verify_shown, verify_waiting
 
 MOST_FIELDS = 256 * 1024
 verifications = ApiBlueprint("verifications", __name__, description="Verifying what a holder shows.")
@@ -53,6 +53,10 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     request = request_of(body)
     if key is None and is_looked_at_only(request):
         return Document(verify_shown(settings, request, asker=asker, receipt_id=receipt_id, now=moment))
+    if key is None and is_code_alone(request):
+        answer = verify_waiting(settings, request, asker=asker, receipt_id=receipt_id, now=moment)
+        if answer is not None:
+            return Document(answer)
     with transaction() as session:
         if key is not None:
             digest = digest_of(body, pepper=settings.derived_key("idempotency"))

@@ -285,13 +285,6 @@ def test_who_may_call_is_asked_first(counter: Counter) -> None:
     assert (refused.status_code, refused.json["code"]) == (403, "insufficient-scope")
 
 
-def test_a_code_takes_three_statements_and_a_key_one_more(counter: Counter) -> None:
-    first, second, third = (code_kept(counter) for _ in range(3))
-    counter.verify(first)
-    assert len(statements(lambda: counter.verify(second))) == 3
-    assert len(statements(lambda: counter.verify(third, key="key"))) == 4
-
-
 def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_of_its_own(counter: Counter) -> None:
     presented = shown(counter, "vehicle_class")
     counter.verify(presented, nonce=NONCE)
@@ -313,13 +306,6 @@ def test_what_is_answered_is_what_is_described(counter: Counter) -> None:
     answers += [counter.verify(shown(counter), nonce="another-nonce").json]
     assert [answer["verdict"] for answer in answers] == ["valid", "valid", "invalid", "invalid", "invalid"]
     assert [VerificationSchema().dump(answer) for answer in answers] == answers
-
-
-def code_kept(counter: Counter) -> str:
-    code = counter.code()
-    with transaction() as session:
-        session.execute(text("UPDATE presentations SET licence_id = gen_random_uuid() WHERE licence_id = :id"), {"id": counter.licence.id})
-    return code
 
 
 def statements(act: Callable[[], Any]) -> list[str]:

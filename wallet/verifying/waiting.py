@@ -1,0 +1,48 @@
+"""What waits under a dynamic code, together with how its licence stands: read by one statement, which spends nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, select
+
+from idp.subjects.directory import Subject
+from runtime import straight
+from runtime.straight import Straight
+from wallet.issuing.credentials import Credential
+from wallet.issuing.status_lists import StatusEntry
+from wallet.presenting import qr_codes
+from wallet.presenting.qr_codes import STANDS_FOR, STILL_WAITS, Presentation, Redeemed
+from wallet.register.licences import Licence
+from wallet.verifying.standings import STANDS, Entry, Known, Standing
+from wallet.verifying.trusting import current_trust
+
+# One row for each credential of the licence, which is one but for old wallets; with nothing but the first columns if it has none.
+WAITING = Straight(
+    "waiting_code",
+    select(*STANDS_FOR, Licence.identifier, StatusEntry.list_id, StatusEntry.index, *STANDS)
+    .select_from(Presentation)
+    .outerjoin(Credential, and_(Credential.holder_id == Presentation.holder_id, Credential.licence_id == Presentation.licence_id))
+    .outerjoin(StatusEntry, and_(StatusEntry.list_id == Credential.status_list, StatusEntry.index == Credential.status_index))
+    .outerjoin(Licence, Licence.id == Presentation.licence_id)
+    .outerjoin(Subject, Subject.id == Licence.holder_id)
+    .where(*STILL_WAITS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a code stands for as long as nobody spends it, and what was found with it."""
+
+    code_hash: bytes
+    redeemed: Redeemed
+    known: Known
+
+
+def find_waiting(content: str, *, now: datetime) -> Waiting | None:
+    """Return what waits under a code, without a session; None if nothing does. Raises CodeUnknown for what is no code."""
+    code_hash, own, named = qr_codes.hash_of(content), len(STANDS_FOR), len(STANDS_FOR) + 3
+    rows = straight.run_alone(WAITING, {"hash": code_hash, "at": now})
+    if not rows:
+        return None
+    standings: dict[Entry, Standing | None] = {row[own:named]: Standing(*row[named:]) for row in rows if None not in row[own:named]}
+    return Waiting(code_hash, qr_codes.redeemed(code_hash, rows[0][:own]), Known(current_trust(), standings))
