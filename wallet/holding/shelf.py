@@ -4,50 +4,27 @@ However much a wallet holds, a page reads no more than it shows, by a number of 
 before it ended: what comes or goes meanwhile neither hides a card nor shows one twice.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, String, Uuid, and_, any_, bindparam, case, func, not_, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Uuid, and_, any_, bindparam, case, or_, select
 from sqlalchemy.orm import Session
 
 from idp.signin.sessions import SignedIn
-from runtime.languages import Text
+from wallet.holding import piles
 from wallet.holding.cards import Card, cards_from
 from wallet.holding.favourites import kept_by
-from wallet.holding.sifting import PERSON, SHOWS, TODAY, Sieve, of_family, standing, values_for
-from wallet.register.catalogue import get_type
+from wallet.holding.piles import HOLDER, MOST, Place, Sums, sums_of
+from wallet.holding.sifting import FAVOURITE, PERSON, Sieve, of_family
 from wallet.register.definitions import FAMILIES
-from wallet.register.licences import Licence, LicenceState, china_date, held_by, in_state
+from wallet.register.licences import Licence, find_numbered, is_held_by
 
 PAGE = 48  # in twos, threes and fours
-HOLDER, TYPES = bindparam("holder", type_=Uuid()), bindparam("types", type_=ARRAY(String))
+MOST_NUMBERED = 20
 FAMILY, WAS_OVER, LAST = bindparam("after_family", type_=Integer()), bindparam("after_over", type_=Integer()), bindparam("after_id", type_=Uuid())
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page ends: the family by its rank, whether what is in force is over there, and the licence."""
-
-    family: int
-    over: int
-    licence_id: UUID
-
-    def __str__(self) -> str:
-        return f"{self.family}.{self.over}.{self.licence_id}"
-
-    @classmethod
-    def read(cls, unverified: str | None) -> "Place | None":
-        """Return the place that an unverified text means, or None: then a page is the first."""
-        family, _, rest = (unverified or "").partition(".")
-        over, _, licence_id = rest.partition(".")
-        try:
-            return cls("0123456789".index(family), "01".index(over), UUID(licence_id)) if family and over else None
-        except ValueError:
-            return None
+NAMED = bindparam("named", type_=ARRAY(Uuid()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +35,7 @@ class Shelf:
     after: Place | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """How many cards a wallet has, how many stand each way, and which families they are of."""
-
-    count: int
-    shows: dict[str, int]
-    families: dict[str, Text]
+NOTHING = Shelf([], None)
 
 
 def shelf_of(
@@ -73,60 +44,55 @@ def shelf_of(
     sieve: Sieve,
     *,
     now: datetime,
+    sums: Sums | None = None,
     after: Place | None = None,
     limit: int = PAGE,
     without_favourites: bool = False,
 ) -> Shelf:
-    """Return a page of the cards of a wallet that its viewer may see and that a sieve lets through, without those at hand if so wanted."""
+    """Return a page of the cards of a wallet that its viewer may see and that a sieve lets through, without those at hand if so wanted.
+
+    `sums` are the wallet's, where they are known already.
+    """
+    sums = sums or sums_of(session, viewer, now=now)
+    reached = piles.within_reach(sums, sieve, after, most=limit + 1 + sums.shows[FAVOURITE])
+    if not reached or (sieve.show == FAVOURITE and not sums.shows[FAVOURITE]):
+        return NOTHING
     made = _rows.__wrapped__ if sieve.words else _rows  # what is typed is kept nowhere
     rows = made(sieve, is_all=viewer.types is None, is_later=after is not None, without_favourites=without_favourites)
-    found = session.execute(rows, {**_values(viewer, now, after), "most": limit + 1}).all()
+    return _page(session, viewer, rows, piles.values_of_piles(reached, after), after=after, now=now, limit=limit)
+
+
+def numbered_shelf(session: Session, viewer: SignedIn, licence_number: str, *, now: datetime) -> Shelf:
+    """Return the cards of a wallet that its viewer may see and whose licence number is just this one."""
+    found = [one.id for one in find_numbered(session, [licence_number], holder_id=viewer.holder_id, limit=MOST_NUMBERED)]
+    rows = _rows(None, is_all=viewer.types is None, is_later=False, without_favourites=False)
+    return _page(session, viewer, rows, {"named": found}, after=None, now=now, limit=MOST_NUMBERED) if found else NOTHING
+
+
+def _page(session: Session, viewer: SignedIn, rows: Select[Any], values: dict[str, Any], *, after: Place | None, now: datetime, limit: int) -> Shelf:
+    place = {"after_family": after.family, "after_over": after.over, "after_id": after.licence_id} if after is not None else {}
+    found = session.execute(rows, {**piles.values_of(viewer, now=now), **values, **place, "most": limit + 1}).all()
     shown, last = found[:limit], found[limit - 1] if len(found) > limit else None
     cards = cards_from(session, [row[0] for row in shown], viewer, now=now)
     return Shelf(cards, Place(last[1], last[2], last[0].id) if last else None)
 
 
-def sums_of(session: Session, viewer: SignedIn, *, now: datetime) -> Sums:
-    """Count the cards of a wallet that its viewer may see, by one statement."""
-    rows: Sequence[Any] = session.execute(_counts(is_all=viewer.types is None), _values(viewer, now)).all()
-    found = {get_type(row[0]).family for row in rows}
-    shows = {show: sum(row[place] for row in rows) for place, show in enumerate(SHOWS, 2)}
-    return Sums(sum(row[1] for row in rows), shows, {family: name for family, name in FAMILIES.items() if family in found})
-
-
 @cache
-def _counts(*, is_all: bool) -> Select[*tuple[Any, ...]]:
-    """Return the statement that counts; made once, as the next: making it costs more than running it."""
-    ways = standing()
-    counts = [func.count().filter(ways[show]) for show in SHOWS]
-    return select(Licence.type_code, func.count(), *counts).where(*_within(is_all=is_all)).group_by(Licence.type_code)
-
-
-@cache
-def _rows(sieve: Sieve, *, is_all: bool, is_later: bool, without_favourites: bool) -> Select[Any]:
-    """Return the statement that reads a page, the first or a later one."""
-    rank, over = _order()
-    rows = select(Licence, rank, over).where(*_within(is_all=is_all), *sieve.conditions())
+def _rows(sieve: Sieve | None, *, is_all: bool, is_later: bool, without_favourites: bool) -> Select[Any]:
+    """Return the statement that reads a page, the first or a later one; made once: making it costs more than running it."""
+    rank = case(*((of_family(family), rank) for rank, family in enumerate(FAMILIES)), else_=len(FAMILIES)).label("family_rank")
+    over, let_through = piles.is_over(), sieve.conditions() if sieve is not None else []
     if without_favourites:
-        rows = rows.where(Licence.id.not_in(kept_by(PERSON)))
+        let_through.append(Licence.id.not_in(kept_by(PERSON)))
+    rows = select(Licence, rank, over).where(_few(sieve, let_through), is_held_by(HOLDER), *piles.of_types(is_all=is_all), *let_through)
     if is_later:
         later = and_(over == WAS_OVER, Licence.id < LAST)
         rows = rows.where(or_(rank > FAMILY, and_(rank == FAMILY, or_(over > WAS_OVER, later))))
-    return rows.order_by(rank, over, Licence.id.desc()).limit(bindparam("most", type_=Integer()))
+    return rows.order_by(rank, over, Licence.id.desc()).limit(MOST)
 
 
-def _within(*, is_all: bool) -> list[ColumnElement[bool]]:
-    """Return the conditions of what a wallet's viewer may see."""
-    return [held_by(HOLDER), *([] if is_all else [Licence.type_code == any_(TYPES)])]
-
-
-def _values(viewer: SignedIn, now: datetime, after: Place | None = None) -> dict[str, Any]:
-    place = {"after_family": after.family, "after_over": after.over, "after_id": after.licence_id} if after is not None else {}
-    mine = {"holder": viewer.holder_id, **({} if viewer.types is None else {"types": sorted(viewer.types)})}
-    return {**values_for(viewer.subject_id, today=china_date(now)), **mine, **place}
-
-
-def _order() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    ranks = [(of_family(family), rank) for rank, family in enumerate(FAMILIES)]
-    rank = case(*ranks, else_=len(FAMILIES)).label("family_rank")
-    return rank, case((not_(and_(*in_state(LicenceState.VALID, today=TODAY))), 1), else_=0).label("is_over")
+def _few(sieve: Sieve | None, let_through: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return the condition that a licence is one of the few among which a page's are: those that are named, those at hand, or the newest."""
+    if sieve is None:
+        return Licence.id == any_(NAMED)
+    return Licence.id.in_(kept_by(PERSON) if sieve.show == FAVOURITE else piles.newest_of(let_through))

@@ -1,4 +1,4 @@
-"""Finding a card among many: by family, by how it stands, by words of its type and issuer.
+"""Finding a card among many: by family, by how it stands, by words of its type and issuer, or by its whole number (`wallet.holding.shelf`).
 
 Words never look into what a licence says, and come by POST: whatever somebody types, a number too, is in no address.
 """

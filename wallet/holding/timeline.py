@@ -3,22 +3,23 @@
 A licence that took another's place stands there once, as a renewal, not as an end and a beginning. Nothing that a licence says is in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_, union_all
 from sqlalchemy.orm import Session, aliased
 
 from idp.signin.sessions import SignedIn
 from runtime.languages import Text
 from wallet.holding.cards import issuer_name
 from wallet.holding.lives import as_turn
+from wallet.holding.piles import arms_of
 from wallet.register.acts import TURNS
-from wallet.register.licences import Licence, LicenceState, china_date, held_by, type_of
+from wallet.register.licences import Licence, LicenceHolder, LicenceState, china_date, type_of
 from wallet.register.turns import LicenceTurn
 
 ENDS = Text("到期", "Ends")
@@ -90,41 +91,63 @@ def timeline_of(session: Session, viewer: SignedIn, *, now: datetime, backwards:
 
     What is to come stands after the last page, or before the first where the last year is first.
     """
-    within = [held_by(viewer.holder_id), *([Licence.type_code.in_(viewer.types)] if viewer.types is not None else [])]
-    found = _turns(session, within, backwards=backwards, after=after)
+    found = _turns(session, viewer, backwards=backwards, after=after)
     page, more = found[:PAGE], len(found) > PAGE
     moments = [_happened(turn, licence) for turn, licence in page]
     years = tuple(Year(year, tuple(group)) for year, group in groupby(moments, key=lambda moment: moment.on.year))
-    ahead = _ends(session, within, now=now) if (after is None if backwards else not more) else []
-    licences, begins = _begins(session, within)
+    ahead = _ends(session, viewer, now=now) if (after is None if backwards else not more) else []
+    licences, begins = _begins(session, viewer)
     place = Place(page[-1][0].effective_at, page[-1][0].id) if more else None
     return Timeline(years, tuple(ahead[:PAGE]), len(ahead) > PAGE, licences, begins, place)
 
 
-def _turns(session: Session, within: list[ColumnElement[bool]], *, backwards: bool, after: Place | None) -> Sequence[Any]:
-    """Return the turns of a page and one more, each with its licence: those that were in effect, but for what their successor tells of."""
+def _turns(session: Session, viewer: SignedIn, *, backwards: bool, after: Place | None) -> Sequence[Any]:
+    """Return the turns of a page and one more, each with its licence: those that were in effect, but for what their successor tells of.
+
+    They come in the order of an index, read as far as the page goes, and those of licences that are shared with others besides.
+    """
     later = aliased(LicenceTurn)
     same = (later.holder_id == LicenceTurn.holder_id, later.licence_id == LicenceTurn.licence_id)
     undone = exists().where(*same, later.turn > LicenceTurn.turn, later.effective_at <= LicenceTurn.effective_at)
     is_handed_over = and_(LicenceTurn.turn > 1, LicenceTurn.act.in_(HANDED_OVER))
-    rows = _with_licences(select(LicenceTurn, Licence)).where(*within, ~undone, ~is_handed_over)
-    at = tuple_(LicenceTurn.effective_at, LicenceTurn.id)
+    at, told = tuple_(LicenceTurn.effective_at, LicenceTurn.id), [~undone, ~is_handed_over, *_of_types(viewer)]
     if after is not None:
         place = tuple_(after.at, after.turn_id)
-        rows = rows.where(at < place if backwards else at > place)
+        told.append(at < place if backwards else at > place)
     order = (LicenceTurn.effective_at.desc(), LicenceTurn.id.desc()) if backwards else (LicenceTurn.effective_at, LicenceTurn.id)
-    return session.execute(rows.order_by(*order).limit(PAGE + 1)).all()
+    arms = (_with_licences(select(LicenceTurn.holder_id, LicenceTurn.id)).where(mine, *told) for mine in _turns_of(viewer.holder_id))
+    few = union_all(*(arm.order_by(*order).limit(PAGE + 1) for arm in arms)).subquery("few")
+    found = and_(few.c.holder_id == LicenceTurn.holder_id, few.c.id == LicenceTurn.id)
+    return session.execute(_with_licences(select(LicenceTurn, Licence)).join(few, found).order_by(*order).limit(PAGE + 1)).all()
 
 
-def _ends(session: Session, within: list[ColumnElement[bool]], *, now: datetime) -> list[Moment]:
+def _ends(session: Session, viewer: SignedIn, *, now: datetime) -> list[Moment]:
     stands = and_(Licence.state.in_(STANDS), Licence.successor_id.is_(None), Licence.valid_until >= china_date(now))
-    rows = session.scalars(select(Licence).where(*within, stands).order_by(Licence.valid_until, Licence.id).limit(PAGE + 1))
+    arms = (select(Licence.id).where(mine, stands, *_of_types(viewer)) for mine in arms_of(viewer.holder_id))
+    few = union_all(*(arm.order_by(Licence.valid_until, Licence.id).limit(PAGE + 1) for arm in arms))
+    rows = session.scalars(select(Licence).where(Licence.id.in_(few)).order_by(Licence.valid_until, Licence.id).limit(PAGE + 1))
     return [_moment(one, one.valid_until, ENDS, is_good=False) for one in rows if one.valid_until]
 
 
-def _begins(session: Session, within: list[ColumnElement[bool]]) -> tuple[int, int | None]:
-    row = session.execute(_with_licences(select(func.count(Licence.id.distinct()), func.min(LicenceTurn.effective_at))).where(*within)).one()
+def _begins(session: Session, viewer: SignedIn) -> tuple[int, int | None]:
+    """Return how many licences there are, and the year of the first turn."""
+    every = union_all(*(select(Licence.id).where(mine, *_of_types(viewer)) for mine in arms_of(viewer.holder_id))).subquery("every")
+    arms = (_with_licences(select(LicenceTurn.effective_at)).where(mine, *_of_types(viewer)) for mine in _turns_of(viewer.holder_id))
+    firsts = union_all(*(arm.order_by(LicenceTurn.effective_at).limit(1) for arm in arms)).subquery("firsts")
+    begins = select(func.min(firsts.c.effective_at)).scalar_subquery()
+    row = session.execute(select(func.count(), begins).select_from(every)).one()
     return row[0], china_date(row[1]).year if row[1] else None
+
+
+def _turns_of(holder_id: UUID) -> Iterator[ColumnElement[bool]]:
+    """Return the condition of the turns of a holder's own licences, and that of those that the holder has after others."""
+    shared = select(LicenceHolder.first_holder_id, LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
+    yield LicenceTurn.holder_id == holder_id
+    yield tuple_(LicenceTurn.holder_id, LicenceTurn.licence_id).in_(shared)
+
+
+def _of_types(viewer: SignedIn) -> list[ColumnElement[bool]]:
+    return [Licence.type_code.in_(viewer.types)] if viewer.types is not None else []
 
 
 def _with_licences(rows: Any) -> Any:

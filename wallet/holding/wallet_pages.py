@@ -13,7 +13,8 @@ from runtime.database import transaction
 from runtime.guard import allow
 from runtime.problems import InvalidBody
 from wallet.holding import cards, favourites, history, sifting
-from wallet.holding.shelf import Place, shelf_of, sums_of
+from wallet.holding.piles import Place, sums_of
+from wallet.holding.shelf import numbered_shelf, shelf_of
 from wallet.holding.sifting import FAVOURITE, Sieve
 
 wallet = Blueprint("wallet", __name__, template_folder="templates")
@@ -30,7 +31,7 @@ def show_cards() -> str:
 @wallet.route("/wallet", methods=["POST"])
 @allow(matched)
 def search() -> str:
-    """Show the cards of which some words are said; by POST, so that no address holds what was looked for."""
+    """Show the cards of which some words are said, or that of a licence number; by POST, so that no address holds what was looked for."""
     return _cards_page(Sieve.of(words=request.form.get("words", "")), Place.read(request.form.get("after")))
 
 
@@ -62,9 +63,11 @@ def _cards_page(sieve: Sieve, after: Place | None) -> str:
     with transaction() as session:
         holder = directory.get_subject(session, viewer.holder_id)  # held: the cards of both shelves ask for it again
         sums = sums_of(session, viewer, now=moment)
-        page = shelf_of(session, viewer, sieve, now=moment, after=after, without_favourites=sieve.is_open)
+        page = numbered_shelf(session, viewer, sieve.words, now=moment) if sieve.words and after is None else None
+        if page is None or not page.cards:
+            page = shelf_of(session, viewer, sieve, now=moment, sums=sums, after=after, without_favourites=sieve.is_open)
         has_first = sieve.is_open and after is None and sums.shows[FAVOURITE] > 0
-        first = shelf_of(session, viewer, AT_HAND, now=moment).cards if has_first else []
+        first = shelf_of(session, viewer, AT_HAND, now=moment, sums=sums).cards if has_first else []
         kept = {card.id for card in first}
         if not sieve.is_open:
             kept = favourites.favourites_among(session, viewer.subject_id, [card.id for card in page.cards])

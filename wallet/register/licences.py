@@ -114,6 +114,7 @@ class Licence(Base):
     due_since: Mapped[datetime | None]
     __table_args__ = (
         Index("ix_licences_id", "id", unique=True),
+        Index("ix_licences_held", "holder_id", "type_code", "id", postgresql_include=["state", "valid_from", "valid_until", "successor_id"]),
         Index("ix_licences_issuer", "issuer_code", "type_code", "id"),
         Index("ix_licences_ending", "valid_until", "id", postgresql_where=text("state = 'valid' AND valid_until IS NOT NULL")),
         Index("ix_licences_watched", "issuer_code", "valid_until", "id", postgresql_where=text("successor_id IS NULL AND valid_until IS NOT NULL")),
@@ -215,7 +216,7 @@ def licences_of(session: Session, *, holder_id: UUID, before: UUID | None = None
 def newest_held(session: Session, *fitting: ColumnElement[bool], holder_id: UUID, limit: int | None) -> list[Licence]:
     """Return the newest of the licences that a holder has, alone or with others, and that fit; no more are read of the holder's own."""
     own = select(Licence.id).where(Licence.holder_id == holder_id, *fitting).order_by(Licence.id.desc()).limit(limit)
-    few = Licence.id.in_(union_all(own, select(Licence.id).where(Licence.id.in_(_shared_with(holder_id)), *fitting)))
+    few = Licence.id.in_(union_all(own, select(Licence.id).where(Licence.id.in_(shared_with(holder_id)), *fitting)))
     return list(session.scalars(select(Licence).where(few).order_by(Licence.id.desc()).limit(limit)))
 
 
@@ -234,8 +235,9 @@ def find_all_held(session: Session, licence_ids: Collection[UUID], *, holder_id:
 def find_numbered(session: Session, licence_numbers: Iterable[str], *, holder_id: UUID, limit: int) -> list[Licence]:
     """Return the newest of the licences with one of some numbers that a holder has, alone or with others: found by number, then by holder."""
     named = select(Licence.id).where(numbered(*licence_numbers)).cte("named").prefix_with("MATERIALIZED")
-    mine = or_(Licence.holder_id == holder_id, Licence.id.in_(_shared_with(holder_id)))
-    return list(session.scalars(select(Licence).where(Licence.id.in_(select(named.c.id)), mine).order_by(Licence.id.desc()).limit(limit)))
+    return list(
+        session.scalars(select(Licence).where(Licence.id.in_(select(named.c.id)), is_held_by(holder_id)).order_by(Licence.id.desc()).limit(limit))
+    )
 
 
 def holder_ids_of(session: Session, licence: Licence) -> list[UUID]:
@@ -263,7 +265,7 @@ def held_by(holder_id: UUID | ColumnElement[UUID], *among: ColumnElement[bool]) 
     `among` are conditions that the statement has as well: by them the holder's own are fewer before they are looked up, one by one.
     """
     own = select(Licence.id).where(Licence.holder_id == holder_id, *among)
-    return Licence.id.in_(union_all(own, _shared_with(holder_id)))
+    return Licence.id.in_(union_all(own, shared_with(holder_id)))
 
 
 def numbered(*licence_numbers: str) -> ColumnElement[bool]:
@@ -271,7 +273,12 @@ def numbered(*licence_numbers: str) -> ColumnElement[bool]:
     return Licence.licence_number_index.in_([index for one in licence_numbers for index in sealing.indexes_of(as_indexed(one))])
 
 
-def _shared_with(holder_id: UUID | ColumnElement[UUID]) -> Select[UUID]:
+def is_held_by(holder_id: UUID | ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the same condition for a statement that knows already which few licences it is about."""
+    return or_(Licence.holder_id == holder_id, Licence.id.in_(shared_with(holder_id)))
+
+
+def shared_with(holder_id: UUID | ColumnElement[UUID]) -> Select[UUID]:
     """Return the question for the licences that a holder has after others."""
     return select(LicenceHolder.licence_id).where(LicenceHolder.holder_id == holder_id)
 

@@ -71,7 +71,10 @@ class LicenceTurn(Base):
     actor: Mapped[str]
     related_id: Mapped[UUID | None]
     reason_sealed: Mapped[bytes | None]
-    __table_args__ = (Index("ix_licence_turns_licence", "holder_id", "licence_id", "turn", unique=True),)
+    __table_args__ = (
+        Index("ix_licence_turns_licence", "holder_id", "licence_id", "turn", unique=True),
+        Index("ix_licence_turns_lived", "holder_id", "effective_at", "id"),
+    )
 
 
 sealed_tables.declare(LicenceTurn, sealed={COLUMN: COLUMN})

@@ -78,10 +78,17 @@ def test_words_are_looked_for_in_kinds_and_issuers(client: FlaskClient, licences
     assert "<script>alert" not in answer.text
 
 
-def test_no_search_looks_into_a_licence_or_leaves_what_was_typed_in_an_address(app: Flask, person: Person, client: FlaskClient) -> None:
-    page = post_form(client, "/wallet", {"words": person.number})
+@pytest.mark.parametrize("words", ["欧阳思远", "C1", "{number} C1", "{part}"], ids=["a name", "a field", "more than a number", "part of a number"])
+def test_no_search_looks_into_a_licence(person: Person, client: FlaskClient, words: str) -> None:
+    page = post_form(client, "/wallet", {"words": words.format(number=person.number, part=person.number[:-1])})
     assert "没有符合的证照" in page.text
-    assert not any(person.number in address for address in re.findall(r'(?:href|action)="([^"]*)"', page.text))
+
+
+def test_a_whole_number_finds_its_card_and_what_was_typed_is_in_no_address(person: Person, client: FlaskClient, licences: dict[str, Licence]) -> None:
+    page = post_form(client, "/wallet", {"words": f"{person.number[:6]} {person.number[6:].lower()}"})
+    assert shown(page.text, licences) == {"driving-licence"}
+    assert not any(person.number[6:] in address for address in re.findall(r'(?:href|action)="([^"]*)"', page.text))
+    assert client.get("/wallet", query_string={"words": "驾驶"}, headers=BROWSER).text.count("<article") == len(TYPES), "by POST alone"
     assert client.get("/wallet", query_string={"words": "驾驶"}, headers=BROWSER).text.count("<article") == len(TYPES), "by POST alone"
 
 
