@@ -5,13 +5,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
-from idp.oauth import resources
+from idp.oauth import owners, resources
 from idp.oauth.server import once, single
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.details_world import OWN, SCOPE, introspect, new_asker, new_machine, new_resource, queries_of, said_by
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
 from tests.world_clients import System, ask, bearer
+from tests.world_people import credit_code
+from tests.world_wallet import new_department
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +161,13 @@ def test_the_commands_register_list_and_disable(app: Flask) -> None:
     for wrong in (["add", "https://fund.example/#x", *name], ["add", OWN, *name], ["disable", "https://nobody.example"]):
         assert run(resource, wrong).exit_code == 1
     assert run(resource, ["add", "https://fund.example/", *name, "--client", "nobody"]).exit_code == 1
+    with app.app_context():
+        owners_of = {owners.UNKNOWN.en: credit_code(kind="11"), "": new_department()}
+    for at, (warning, owner) in enumerate(owners_of.items()):
+        done = run(resource, ["add", f"https://owned-{at}.example/", *name[:-1], owner])
+        assert (done.exit_code, done.stderr.strip()) == (0, warning)
+        assert run(resource, ["disable", f"https://owned-{at}.example/"]).exit_code == 0
+    assert run(resource, ["add", "https://fund.example/", *name[:-1], "11379999000000001A"]).exit_code == 1
 
 
 def test_the_page_comes_back_with_all_resources(browser: FlaskClient, asker: System, fund: str) -> None:
