@@ -80,10 +80,14 @@ def _uncollected() -> Iterator[None]:
 
 
 def _settle() -> None:
-    """Let the collector of garbage leave alone what stays as long as the process, and look less often at the rest, which is seldom in cycles.
+    """Do once what the first statement of each worker would do, and let the collector of garbage leave alone what stays as long as the process.
 
+    It looks less often at the rest, which is seldom in cycles.
     By default it looks at all of it again and again while a batch is read. Memory of cycles is given back later, by some megabytes.
     """
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
     gc.freeze()
     gc.set_threshold(50_000)
 

@@ -42,5 +42,7 @@ if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-de
     exit 1
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# Who serves may not be allowed to write here, and would compile every module at each start.
+.venv/bin/python -m compileall -q wsgi.py runtime keys schemas idp wallet migrations demo
 pwd -P > .venv/place
 sha256sum requirements.lock pyproject.toml > .venv/installed

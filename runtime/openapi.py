@@ -1,7 +1,10 @@
 """The API described by itself: flask-smorest gathers OpenAPI 3.1 from the schemas, and a try-it page shows it at /api/docs."""
 
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 import flask_smorest
@@ -44,12 +47,33 @@ class ProblemSchema(Schema):
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's Api, which leaves errors to `runtime.problems` and describes them as they are."""
+    """flask-smorest's Api, which leaves errors to `runtime.problems` and describes them as they are.
+
+    The views are described when somebody asks for the document first, which most processes never see.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._undescribed: list[Callable[[], None]] = []
+        self._describing = Lock()
+        super().__init__(app)
+
+    def describe_later(self, describe: Callable[[], None]) -> None:
+        """Take note of what is still to be described."""
+        self._undescribed.append(describe)
+
+    def _openapi_json(self) -> Response:
+        with self._describing:
+            while self._undescribed:
+                self._undescribed.pop(0)()
+        return super()._openapi_json()
 
     def _register_error_handlers(self) -> None:
         """Register none: `runtime.problems` answers for every error."""
 
     def _register_responses(self) -> None:
+        self.describe_later(self._describe_problems)
+
+    def _describe_problems(self) -> None:
         content = {PROBLEM: {"schema": ProblemSchema}}
         for status in HTTPStatus:
             self.spec.components.response(status.name, {"description": status.phrase, "content": content}, lazy=True)
@@ -63,6 +87,10 @@ class ApiBlueprint(flask_smorest.Blueprint):
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
         super().__init__(name, import_name, url_prefix="/api/v1", **options)
+
+    def register_views_in_doc(self, api: Api, *joined: Any, **options: Any) -> None:
+        """Let the views be described when the document is asked for."""
+        api.describe_later(partial(super().register_views_in_doc, api, *joined, **options))
 
 
 @docs.get("/api/docs")
