@@ -1,7 +1,7 @@
 """The kind of application that ours is."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -27,7 +27,7 @@ class Application(Flask):
     """A Flask whose views are all plain functions."""
 
     url_rule_class = LateRule
-    jinja_options: ClassVar[dict[str, Any]] = {"bytecode_cache": COMPILED}
+    jinja_options = {"bytecode_cache": COMPILED}  # noqa: RUF012 - Flask declares it so, for a subclass to set
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function: to look at each one, at each request, whether it is a coroutine takes longer than some of them do."""
