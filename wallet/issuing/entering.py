@@ -17,7 +17,7 @@ from wallet.issuing.requests import CheckedRequest
 from wallet.issuing.telling import told_of
 from wallet.register.acts import TURNS, Act
 from wallet.register.identifiers import LicenceIdentifier, MalformedIdentifier, make_identifier, new_serial, parse_identifier
-from wallet.register.licences import Licence, LicenceHolder, LicenceState, china_date, seal_details
+from wallet.register.licences import Licence, LicenceHolder, LicenceState, as_read, china_date, seal_details
 
 ISSUED = TURNS[Act.ISSUE].kind
 NOTHING_BEFORE: Mapping[str, Any] = {"act": Act.ISSUE.value, "predecessor_id": None, "gathered_by": None}
@@ -89,7 +89,7 @@ def _ready(settings: Settings, checked: CheckedRequest, entry: Entry, *, now: da
     row = _row(checked, entry, now=now)
     content = _content(settings, checked, entry, identifier=row["identifier"], now=now)
     list_id = status_lists.open_list(settings, now=now, bits=status_lists.bits_for(checked.licence_type))
-    licence = Licence(**row)
+    licence = as_read(row)
     licence.holder_renumbered = checked.holder_renumbered
     return _Ready(licence, row, content, _signer(settings, content, now=now), list_id)
 

@@ -138,6 +138,13 @@ class Licence(Base):
         return self.successor_id is not None
 
 
+def as_read(row: dict[str, Any]) -> Licence:
+    """Return a licence as if it had been read, of its whole row, which was just written: at a tenth of what setting each column takes."""
+    licence: Licence = Licence.__mapper__.class_manager.new_instance()
+    vars(licence).update(row)
+    return licence
+
+
 class LicenceHolder(Base):
     """One more holder of a licence, beside the one under whom it stands (`first_holder_id`); `place` counts from 2."""
 
