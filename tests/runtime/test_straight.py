@@ -1,6 +1,8 @@
 """Statements sent straight: the same values and rows as the session's own, the same transaction, the same errors."""
 
+import sys
 import threading
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +34,7 @@ from runtime import straight
 from runtime.database import transaction
 from runtime.idempotency import IdempotencyKey
 from runtime.ids import new_id
+from runtime.quick import Statement
 from runtime.straight import Straight
 
 MOMENT = datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -237,3 +240,12 @@ def test_others_go_on_while_one_waits(app: Flask, context: None) -> None:
         went_on.append(1)
     assert thread.is_alive()
     thread.join()
+
+
+def test_no_two_statements_have_one_name(app: Flask) -> None:
+    """A connection knows what is prepared there by its name alone: of two with one name, the second would run the first."""
+    ours = [module for name, module in list(sys.modules.items()) if name.split(".")[0] in ("runtime", "keys", "idp", "wallet")]
+    made = {id(value): value for module in ours for value in vars(module).values() if isinstance(value, Straight | Statement)}
+    names = Counter((type(one), one.name) for one in made.values())
+    assert len(names) > 20
+    assert [name for name, count in names.items() if count > 1] == []

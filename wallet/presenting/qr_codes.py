@@ -105,7 +105,7 @@ sealed_tables.declare(Presentation, sealed={COLUMN: COLUMN})
 STANDS_FOR = (Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed, Presentation.person_id)
 STILL_WAITS = (Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
 SPENDING = update(Presentation).where(*STILL_WAITS).values(spent_at=bindparam("at"))
-SPEND = Straight("spend_code", SPENDING.returning(*STANDS_FOR))
+SPEND = Straight("spend_shown_code", SPENDING.returning(*STANDS_FOR))
 
 
 @dataclass(frozen=True, slots=True)
