@@ -46,6 +46,13 @@ def test_a_command_is_where_the_table_says_and_does_what_it_says(name: str) -> N
     assert (command.name, command.get_short_help_str(limit=1000)) == (name, COMMANDS[name].words)
 
 
+def test_an_application_loads_no_library_of_documents_pictures_and_workbooks() -> None:
+    settings = "Settings(database_url='postgresql://x/x', master_key=bytes(range(32)), development=True)"
+    code = f"import wsgi; from runtime.settings import Settings; wsgi.create_app({settings})"
+    heavy = {"pyhanko", "fontTools", "fpdf", "PIL", "zxingcpp", "openpyxl", "python_calamine", "alembic", "requests", "granian", "demo"}
+    assert {name.split(".")[0] for name in loaded_by(code)} & {*heavy, "wsgi"} == {"wsgi"}
+
+
 def test_nothing_counts_before_the_service_has_named_the_folder_to_count_in() -> None:
     assert "prometheus_client" not in loaded_by("import runtime.serve_command")
 
