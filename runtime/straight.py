@@ -5,6 +5,7 @@ A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. 
 Where one statement is all of a transaction, no session is needed for it.
 """
 
+import itertools
 import json
 import select as polling
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,6 +49,7 @@ MICROSECOND = timedelta(microseconds=1)
 VERSION_OF_JSONB = b"\x01"
 PREPARED = "kabao_prepared"
 FORGETTING = ("DROP", "ALTER", "ROLLBACK", "DISCARD", "DEALLOCATE")
+NUMBERS = itertools.count()
 GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes], Any]
@@ -101,10 +103,13 @@ def _unread(_: bytes) -> Any:
 
 
 class Straight:
-    """A statement of Core, ready to be sent; its parameters are named, and of the types that `FORMS` knows."""
+    """A statement of Core, ready to be sent; its parameters are named, and of the types that `FORMS` knows.
+
+    It is prepared under a name that no other in the process has, whatever two features call theirs.
+    """
 
     def __init__(self, name: str, statement: Executable) -> None:
-        self.name, self.statement = name.encode(), statement
+        self.name, self.statement = f"{next(NUMBERS)}_{name}".encode(), statement
 
     @cached_property
     def _compiled(self) -> Any:
@@ -146,8 +151,11 @@ class Straight:
 def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_last: bool = False) -> list[tuple[Any, ...]]:
     """Run a statement in the session's transaction and return its rows; raises DBAPIError, as the session would.
 
-    `is_last` commits together with it: nothing that is done in the session afterwards belongs to the transaction.
+    `is_last` commits together with it: nothing that is done in the session afterwards belongs to the transaction. Where it is the first, too, it
+    needs no BEGIN and no COMMIT.
     """
+    if is_last and _is_untouched(session):
+        return run_alone(statement, values)
     connection = session.connection()
     held = connection.connection
     dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
@@ -165,6 +173,12 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
         raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
     prepared.add(statement.name)
     return statement.rows(result)
+
+
+def _is_untouched(session: Session) -> bool:
+    """Whether nothing was sent to the database in the session's transaction so far."""
+    begun = session.get_transaction()
+    return begun is not None and not begun._connections and session.get_nested_transaction() is None
 
 
 def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -71,7 +71,7 @@ class AuthorizationCode(Base, AuthorizationCodeMixin):
 
 COLUMNS = [column.key for column in AuthorizationCode.__mapper__.column_attrs]
 _SPEND = Straight(
-    "spend_code",
+    "redeem_authorization_code",
     update(AuthorizationCode)
     .where(
         AuthorizationCode.code_hash == bindparam("hash"),
