@@ -4,7 +4,7 @@ Kept with a code and with the refresh family that follows from it, so that every
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ class Terms:
 
     def as_json(self) -> dict[str, Any]:
         """Return what is kept: the members that say something."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value}
+        members = ((name, getattr(self, name)) for name in NAMES)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in members if value}
 
 
-NAMES = frozenset(field.name for field in fields(Terms))
+NAMES = tuple(field.name for field in fields(Terms))
 PLAIN = Terms()
 
 
