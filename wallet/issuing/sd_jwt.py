@@ -5,6 +5,7 @@ JWT's signature before `reveal` says anything of worth. Texts that others sent a
 """
 
 import base64
+import binascii
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ SALT_BYTES = 16
 MAX_TEXT = 128 * 1024
 MAX_DISCLOSURES = 256
 MAX_DEPTH = 16
+URLSAFE = bytes.maketrans(b"+/", b"-_")
 BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -210,7 +212,7 @@ def _decoy() -> str:
 
 
 def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(URLSAFE, b"=").decode()
 
 
 def _digest(text: str) -> str:
