@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.oauth import acquaintances, consents
+from idp.oauth.acquaintances import Acquaintance
 from idp.oauth.apart import inbox
 from idp.oauth.clients import find_client
 from idp.oauth.grantees import Grantee
@@ -37,7 +38,7 @@ def name_of(client_id: str) -> Text | None:
 
 def portals(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[str, Any]]:
     """Give each portal that knows a person, and what it knows."""
-    for portal in acquaintances.acquaintances_of(session, subject_id):
+    for portal in _known(session, subject_id):
         times = {"since": portal.since, "last_sign_in": portal.last, "sign_ins": portal.times, "allowed_at": portal.given_at}
         yield {
             "portal": portal.name,
@@ -46,6 +47,14 @@ def portals(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[
             "details": [each.title for each in portal.details],
             **times,
         }
+
+
+def _known(session: Session, subject_id: UUID) -> Iterator[Acquaintance]:
+    page, following = acquaintances.acquaintances_of(session, subject_id)
+    yield from page
+    while following is not None:
+        page, following = acquaintances.acquaintances_of(session, subject_id, after=following)
+        yield from page
 
 
 def withdraw_consents(session: Session, subject_id: UUID, now: datetime) -> None:

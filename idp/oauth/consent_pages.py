@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
 from idp.oauth import acquaintances, consents
+from idp.oauth.acquaintances import Place
 from idp.oauth.grantees import Grantee
 from idp.signin.callers import signed_in
 from idp.subjects import directory
@@ -17,11 +18,12 @@ consent_pages = Blueprint("consents", __name__, template_folder="templates")
 @consent_pages.route("/account/portals", methods=["GET"])
 @allow(signed_in)
 def listed() -> str:
-    """Show which portals know the person, or the organisation that they act for, and what."""
+    """Show a page of which portals know the person, or the organisation that they act for, and what."""
+    viewer, after = g.signed_in, Place.read(request.args.get("after"))
     with transaction() as session:
-        known = [one for one in acquaintances.acquaintances_of(session, g.signed_in.holder_id) if g.signed_in.allows_portal(one.client_id)]
+        known, following = acquaintances.acquaintances_of(session, viewer.holder_id, after=after, only=viewer.portals)
         holder = directory.name_of(directory.get_subject(session, g.signed_in.acting_for)) if g.signed_in.acting_for else None
-    return render_template("oauth/portals.html", portals=known, acting_for=holder)
+    return render_template("oauth/portals.html", portals=known, following=following, is_first=after is None, acting_for=holder)
 
 
 @consent_pages.route("/account/portals/withdrawal", methods=["POST"])

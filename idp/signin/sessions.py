@@ -86,6 +86,13 @@ class SignedIn:
         """Whether licences of a type may be seen and shown."""
         return self.types is None or code in self.types
 
+    @property
+    def portals(self) -> frozenset[str] | None:
+        """The portals that may be gone to, None for all: for oneself all, for another as far as the mandate reaches."""
+        if self.acting_for is None:
+            return None
+        return self.mandate.right.portals if self.mandate is not None else frozenset()
+
     def allows_portal(self, client_id: str) -> bool:
         """Whether a portal may be gone to, for oneself or for whom one acts."""
         return self.acting_for is None or (self.mandate is not None and self.mandate.allows_portal(client_id))

@@ -4,6 +4,7 @@ from flask import Blueprint, flash, g, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from idp.oauth import consents
+from idp.oauth.acquaintances import Place
 from idp.oauth.grantees import Grantee
 from idp.signin.callers import matched
 from idp.subjects.mandates import NotWithinMandate
@@ -13,7 +14,6 @@ from runtime.guard import allow
 from runtime.languages import Text
 from wallet.holding import cards, standing_consents
 from wallet.holding.offer_pages import name_of_wallet
-from wallet.holding.standing_consents import Place
 
 wallet_consents = Blueprint("wallet_consents", __name__, template_folder="templates")
 

@@ -4,13 +4,14 @@ What was given and taken back lately is read from the ledger, which keeps it for
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.oauth import consents, scopes
+from idp.oauth.acquaintances import Place
 from idp.oauth.clients import find_client
 from idp.oauth.requests import authorization_details
 from idp.oauth.requests.authorization_details import Words
@@ -26,27 +27,6 @@ GIVEN, WITHDRAWN = "consent.given", "consent.withdrawn"
 ACTS = {GIVEN: Text("同意", "Allowed"), WITHDRAWN: Text("收回", "Taken back")}
 BY_YOU = Text("您", "You")
 PAGE, MOST_WALLETS, MOST_ACTS = 20, 50, 20
-EPOCH, LONGEST_TIME = datetime(1970, 1, 1, tzinfo=UTC), 20
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page ends: when the portal was allowed something last, and the portal."""
-
-    at: datetime
-    client_id: str
-
-    def __str__(self) -> str:
-        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}.{self.client_id}"
-
-    @classmethod
-    def read(cls, unverified: str | None) -> "Place | None":
-        """Return the place that an unverified text means, or None: then a page is the first."""
-        since, _, client_id = (unverified or "").partition(".")
-        try:
-            return cls(EPOCH + timedelta(microseconds=int(since)), client_id) if client_id and len(since) < LONGEST_TIME else None
-        except (ValueError, OverflowError):
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +67,8 @@ def standing_of(session: Session, viewer: SignedIn, *, after: Place | None = Non
 
     Only portals within the viewer's mandate are among them.
     """
-    only = None if viewer.acting_for is None else viewer.mandate.right.portals if viewer.mandate is not None else frozenset[str]()
     place = (after.at, after.client_id) if after is not None else None
-    found = consents.page_of(session, viewer.holder_id, limit=PAGE + 1, after=place, only=only)
+    found = consents.page_of(session, viewer.holder_id, limit=PAGE + 1, after=place, only=viewer.portals)
     rows = found[:PAGE]
     people = _people(session, {row.given_by for row in rows}, viewer)
     page = [

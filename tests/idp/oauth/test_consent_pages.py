@@ -1,13 +1,21 @@
 """A person sees which portals they allowed what, and takes it back."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import insert
 
+from bench.statements import counted
+from idp.oauth.acquaintances import PAGE, SIGNED_IN, acquaintances_of
+from idp.oauth.consents import Consent
+from idp.signin import export
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
+from runtime import ledger
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey, signed_in_browser
@@ -96,3 +104,42 @@ def test_an_organisations_portals_are_not_the_persons(app: Flask, browser: Flask
     page = browser.get("/account/portals", headers=BROWSER).text
     assert 'id="no-portals"' in page
     assert firm.name in page
+
+
+def test_many_portals_are_walked_page_by_page_and_downloaded_whole(app: Flask, browser: FlaskClient, person: Person) -> None:
+    count, pages, following = 2 * PAGE + 3, [], "/account/portals"
+    with app.app_context(), transaction() as session:
+        holder_id = directory.ensure_subject(session, parse_number(person.number), now=now()).id
+        portals = [new_portal(session, first_party=True).client_id for _ in range(3)] + [f"closed {each}" for each in range(count - 3)]
+        for each, client_id in enumerate(portals):
+            act = {"actor": f"subject:{holder_id}", "object_id": client_id, "subject_id": holder_id, "scopes": ["profile"]}
+            if each % 2:
+                ledger.record(session, SIGNED_IN, now=now() - timedelta(days=each // 3), **act)
+            if not each % 3 or not each % 2:
+                values = {"scopes": ["profile"], "given_at": now() - timedelta(days=each // 2), "agreed": {}}
+                session.execute(insert(Consent).values(holder_id=holder_id, client_id=client_id, given_by=holder_id, **values))
+    browser.get(following, headers=BROWSER)  # what is read of a portal once a process is read
+    with counted(app) as sent:
+        pages.append(browser.get(following, headers=BROWSER).text)
+    assert len(sent.sent) < 12
+    assert sent.rows < 4 * PAGE
+    while found := re.search(r'id="older" href="([^"]+)"', pages[-1]):
+        pages.append(browser.get(unescape(found[1]), headers=BROWSER).text)
+    assert [page.count('class="panel"') for page in pages] == [PAGE, PAGE, 3]
+    assert ['id="newest"' in page for page in pages] == [False, True, True]
+    with app.app_context(), transaction() as session:
+        known, after = acquaintances_of(session, holder_id, limit=count)
+        told = list(export.sections["portals"](session, holder_id, now()))
+        limited, _ = acquaintances_of(session, holder_id, only=portals[:4])
+    assert (after, {one.client_id for one in known}) == (None, set(portals))
+    assert [one.last or one.since for one in known] == sorted((one.last or one.since for one in known), reverse=True)
+    assert [one["client_id"] for one in told] == [one.client_id for one in known]
+    assert {one.client_id for one in limited} == set(portals[:4])
+
+
+@pytest.mark.parametrize("after", ["", ".", "x", "0.", ".x", "9" * 5000 + ".x", "999999999999999999.x", "-1.x", "٣.x"])
+def test_a_place_that_is_none_is_the_first_page_or_the_end(browser: FlaskClient, portal: System, after: str) -> None:
+    Journey(portal).tokens(browser)
+    answer = browser.get("/account/portals", query_string={"after": after}, headers=BROWSER)
+    assert answer.status_code == 200
+    assert ('id="portal-1"' in answer.text) or ('id="no-more"' in answer.text)
