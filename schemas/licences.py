@@ -225,6 +225,10 @@ class LicenceSearchSchema(Schema):
 
     holder = fields.Nested(SearchedHolderSchema, required=True, metadata={"description": "Whose licences."})
     cause = fields.Nested(CauseSchema, required=True, metadata={"description": "Why."})
+    after = fields.UUID(load_default=None, metadata={"description": "The `next` of the page before; the newest come first.", "example": LICENCE_ID})
+    limit = fields.Integer(
+        load_default=100, strict=True, validate=validate.Range(1, 500), metadata={"description": "At most so many.", "example": 100}
+    )
 
 
 class DayOrMoment(fields.Field[date | datetime]):

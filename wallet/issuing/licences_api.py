@@ -30,7 +30,7 @@ from schemas.licences import (
 from wallet.issuing import licence_documents
 from wallet.issuing.licence_acts_api import WAITING, outcome_of, waiting_document
 from wallet.issuing.licence_documents import document_of
-from wallet.issuing.listing import Filter, list_own, search_own
+from wallet.issuing.listing import Filter, Page, list_own, search_own
 from wallet.issuing.orders import Order
 from wallet.register.acts import Act
 from wallet.register.licences import Licence, LicenceNotFound, get_licence
@@ -83,11 +83,12 @@ def listed(query: dict[str, Any]) -> dict[str, Any]:
 @licences.response(200, LicencesSchema)
 @licences.doc(security=READER)
 def search(body: dict[str, Any]) -> dict[str, Any]:
-    """Give what the department has issued to one holder; the search is written down, and the holder sees it."""
-    moment, who = now(), {"department": g.token.department, "client": g.token.client_id}
+    """Give what the department has issued to one holder, a page at a time, the newest first; the search is written down, and the holder sees it."""
+    moment, page = now(), Page(body["after"], body["limit"])
+    who = {"department": g.token.department, "client": g.token.client_id}
     with transaction() as session:
-        found = search_own(session, body["holder"]["number"], **who, matter=body["cause"].get("matter"), now=moment)
-    return {"licences": [document_of(one, now=moment) for one in found], "next": None}
+        found, after = search_own(session, body["holder"]["number"], **who, matter=body["cause"].get("matter"), page=page, now=moment)
+    return {"licences": [document_of(one, now=moment) for one in found], "next": after}
 
 
 @licences.route("/licences/<uuid:licence_id>", methods=["GET"])

@@ -15,7 +15,7 @@ from runtime import ledger
 from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.register.catalogue import get_type
-from wallet.register.licences import Licence, LicenceState, china_date, in_state, licences_of
+from wallet.register.licences import Licence, LicenceState, china_date, in_state, newest_held
 
 
 class NotACursor(Refusal):
@@ -35,6 +35,14 @@ class Filter:
     after: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a holder's licences: at most so many, older than one."""
+
+    after: UUID | None = None
+    limit: int = 100
+
+
 def list_own(session: Session, wanted: Filter, *, department: str, limit: int, now: datetime) -> tuple[Sequence[Licence], str | None]:
     """Return a page of what a department has issued, and the cursor of the next; raises NotACursor, LicenceTypeNotFound.
 
@@ -49,10 +57,13 @@ def list_own(session: Session, wanted: Filter, *, department: str, limit: int, n
     return found[:limit], f"{last.type_code if wanted.expiring_before is None else last.valid_until}.{last.id}" if last else None
 
 
-def search_own(session: Session, unverified_number: str, *, department: str, client: str, matter: str | None, now: datetime) -> list[Licence]:
-    """Return what a department has issued to a holder, by the holder's number or a former one, and write the search down.
+def search_own(
+    session: Session, unverified_number: str, *, department: str, client: str, matter: str | None, page: Page, now: datetime
+) -> tuple[list[Licence], str | None]:
+    """Return a page of what a department has issued to a holder, by the holder's number or a former one, and write the search down.
 
-    A holder who is not known is told from one who has none of its licences by nothing. Raises NumberRefused.
+    The newest come first; with them comes the cursor of the next page. A holder who is not known is told from one who has none of its licences by
+    nothing. Raises NumberRefused.
     """
     try:
         number = parse_number(unverified_number)
@@ -60,11 +71,13 @@ def search_own(session: Session, unverified_number: str, *, department: str, cli
         raise NumberRefused(error.why, field="holder.number") from error
     holder = find_subject(session, number)
     if holder is None:
-        return []
-    found = [one for one in licences_of(session, holder_id=holder.id) if one.issuer_code == department]
+        return [], None
+    own = [Licence.issuer_code == department, *([Licence.id < page.after] if page.after is not None else [])]
+    several = newest_held(session, *own, holder_id=holder.id, limit=page.limit + 1)
+    found = several[: page.limit]
     about: dict[str, Any] = {"client": client, "found": len(found), **({"matter": matter} if matter else {})}
     ledger.record(session, "licences.searched", actor=f"department:{department}", object_id=holder.id, subject_id=holder.id, now=now, **about)
-    return found
+    return found, str(found[-1].id) if len(several) > page.limit else None
 
 
 def _conditions(wanted: Filter, *, today: date) -> list[ColumnElement[bool]]:

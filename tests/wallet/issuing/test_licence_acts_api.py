@@ -9,10 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from bench.statements import counted
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.events import Event
 from runtime.ledger import LedgerEntry
+from tests.wallet.holding.test_paging import more_like
 from tests.wallet.issuing.desks import Desk, body_for
 from tests.world_people import Person
 from tests.world_wallet import example_fields
@@ -356,6 +358,35 @@ def test_a_search_by_number_is_written_down_for_the_holder(app: Flask, client: F
     assert (rows[0].actor, rows[0].detail["found"]) == (f"department:{desk.department}", 1)
     assert desk.post("/licences/search", {"holder": {"number": person.number}}).json["field"] == "cause"
     assert desk.post("/licences/search", {**body, "holder": {"number": "1"}}).json["field"] == "holder.number"
+
+
+def test_a_search_by_number_is_paged_and_reads_of_many_no_more_than_a_page(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    body = {"holder": {"number": person.number}, "cause": {"text": "核对办理情况"}, "limit": 4}
+    Desk(app, client).issue(person)
+    with app.app_context(), transaction() as session:
+        issued = get_licence(session, UUID(desk.issue(person)["id"]))
+        more_like(session, issued, 9)
+    pages = [desk.post("/licences/search", body).json]
+    while pages[-1]["next"]:
+        pages.append(desk.post("/licences/search", {**body, "after": pages[-1]["next"]}).json)
+    ids = [one["id"] for page in pages for one in page["licences"]]
+    assert [len(page["licences"]) for page in pages] == [4, 4, 2]
+    assert (ids, len(set(ids))) == (sorted(ids, reverse=True), 10)
+    with app.app_context(), transaction() as session:
+        more_like(session, issued, 300)
+    with counted(app) as sent:
+        assert len(desk.post("/licences/search", body).json["licences"]) == 4
+    assert sent.rows < 30
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [({"after": "x"}, "after"), ({"after": 7}, "after"), ({"limit": 0}, "limit"), ({"limit": 501}, "limit"), ({"limit": "x"}, "limit")],
+    ids=str,
+)
+def test_a_faulty_page_of_a_search_is_refused(desk: Desk, person: Person, more: dict[str, Any], field: str) -> None:
+    answer = desk.post("/licences/search", {"holder": {"number": person.number}, "cause": {"text": "核对"}, **more})
+    assert (answer.status_code, answer.json["field"]) == (422, field)
 
 
 def test_a_department_that_may_only_suspend_does_nothing_else(app: Flask, desk: Desk, person: Person) -> None:
