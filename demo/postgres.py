@@ -5,7 +5,9 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -23,6 +25,7 @@ with warnings.catch_warnings():  # it warns where XDG_RUNTIME_DIR is not set, as
 SETTINGS = {"max_connections": "250", "shared_buffers": "128MB", "log_min_messages": "fatal"}
 PLAIN = re.compile(r"[A-Za-z0-9/._-]{1,80}")
 STOPPING_SECONDS = 10
+STARTING_SECONDS = 90
 
 
 def start(folder: Path, *, durable: bool = True) -> PostgresServer:
@@ -36,15 +39,30 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     configured = folder / "kabao.configured"
     with fasteners.InterProcessLock(folder.with_name(folder.name + ".lock")):  # of two that come at once, one configures it
         _forget_the_dead(folder)
-        server = get_server(folder)
+        server = get_server(folder, start=False)
+        run(server)
         if not configured.exists():
             with _connect(server) as connection:
                 for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
                     connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
             server.stop()
-            server.ensure_postgres_running()
+            run(server)
             configured.touch()
     return server
+
+
+def run(server: PostgresServer) -> None:
+    """Start a server that does not run; after a crash on a busy machine it recovers for longer than the ten seconds that the library gives it."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            server.start()
+        except (subprocess.TimeoutExpired, AssertionError):  # it was begun, and is not ready yet
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def create_database(server: PostgresServer, name: str, *, afresh: bool = False, like: str = "template0") -> str:

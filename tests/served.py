@@ -279,4 +279,4 @@ def kill_postgres(server: postgres.PostgresServer) -> None:
 
 def revive_postgres(server: postgres.PostgresServer) -> None:
     """Start PostgreSQL again; it recovers from its write-ahead log."""
-    server.ensure_postgres_running()
+    postgres.run(server)

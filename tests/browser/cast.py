@@ -88,7 +88,7 @@ class Cast:
     def wait(self, viewer: str, who: str, amr: list[str]) -> None:
         """Let a sign-in of somebody's wait in a viewer's browser."""
         with self.app.app_context(), transaction() as session:
-            _, secret = pending.begin(session, self.ids[who], amr=amr, now=now())
+            _, secret = pending.begin(session, self.ids[who], amr=amr, now=now() + WALK)
         self.cookies[viewer] = {"kabao_waiting": secret}
 
     def invent(self, who: str, *, name: str = "") -> Person:
@@ -189,7 +189,8 @@ def add_ways(cast: Cast) -> None:
         assert passkeys.handle_of(session, owner_id)
         made = passkeys.NewPasskey(secrets.token_bytes(32), secrets.token_bytes(77), 0, ["internal"], backup_eligible=True, backed_up=True)
         passkey = passkeys.add(session, owner_id, made, name="Laptop", now=now())
-        scan = scans.make(session, address=ELSEWHERE, about=describe(session, address=ELSEWHERE, user_agent=PHONE_BROWSER), asker=None, now=now())
+        about = describe(session, address=ELSEWHERE, user_agent=PHONE_BROWSER)
+        scan = scans.make(session, address=ELSEWHERE, about=about, asker=None, now=now() + WALK)
         cast.at |= {"contact": f"/account/ways/contacts/{unverified.id}", "totp": f"/account/ways/totp/{begun_totp.id}"}
         cast.at |= {"passkey": f"/account/passkeys/{passkey.id}/remove", "scan": f"/scan/{scan.qr}"}
 

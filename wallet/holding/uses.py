@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.ids import new_id
-from wallet.issuing.desk import looking
+from wallet.issuing.desk import looking, own_causes
 from wallet.issuing.desk.looking import Seen
 from wallet.register.licences import Licence, held_by
 
@@ -61,7 +61,7 @@ class Use(Base):
     @property
     def cause(self) -> str:
         """What the department gave as its reason."""
-        return sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id)
+        return own_causes.shown(sealing.unseal(self.cause_sealed, table=TABLE, column="cause_sealed", row=self.id))
 
 
 sealed_tables.declare(Use, sealed={"cause_sealed": "cause_sealed"})

@@ -18,8 +18,8 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.issuing import pending
-from wallet.issuing.desk import forms, looking
-from wallet.issuing.desk.find_pages import OWN_WORK, acts_for, own
+from wallet.issuing.desk import forms, looking, own_causes
+from wallet.issuing.desk.find_pages import acts_for, own
 from wallet.issuing.desk.forms import DeskForm
 from wallet.issuing.desk.issue_pages import WAITS
 from wallet.issuing.orders import order_of
@@ -56,7 +56,7 @@ def blank(licence_id: UUID, name: str) -> Response:
             raise WrongState("not from this state", state=licence.state_at(now()).value)
         form = _form(session, licence, act)
         if forms.fill(form, fields_of(licence)):
-            look = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(OWN_WORK), "now": now()}
+            look = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(own_causes.OWN_WORK), "now": now()}
             looking.take_down_look(session, licence, **look)
     return _page(form, licence, act, 200)
 

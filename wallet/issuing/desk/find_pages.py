@@ -20,7 +20,7 @@ from runtime.problems import Refusal
 from schemas.causes import LONGEST as LONGEST_CAUSE
 from schemas.causes import is_readable
 from wallet.issuing import licence_documents, listing
-from wallet.issuing.desk import looking
+from wallet.issuing.desk import looking, own_causes
 from wallet.issuing.desk.forms import DeskForm
 from wallet.issuing.desk.looking import Look
 from wallet.issuing.gathering import parts_of
@@ -45,7 +45,6 @@ from wallet.register.licences import (
 licence_desk = Blueprint("licence_desk", __name__, template_folder="templates")
 PAGE = 30
 ON_PAGES = tuple(act for act in Act if act not in (Act.ISSUE, Act.EXPIRE, Act.TRANSFER_IN))
-OWN_WORK = Text("发证部门查看本部门签发的证照", "The issuing department looked at its own licence")
 NOTHING_FOUND = Text("本部门没有为该号码签发过证照，或编号不存在。", "The department has issued nothing under this number.")
 
 
@@ -180,7 +179,7 @@ def _licence_page(licence_id: UUID, *, revealed: bool) -> str:
     with transaction() as session:
         licence = own(session, licence_id)
         if revealed:
-            terms = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(OWN_WORK), "now": moment}
+            terms = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(own_causes.OWN_WORK), "now": moment}
             looking.take_down_look(session, licence, **terms)
         licence_type = type_of(licence)
         holders = [get_subject(session, one) for one in holder_ids_of(session, licence)]

@@ -18,7 +18,7 @@ from schemas.causes import LONGEST as LONGEST_CAUSE
 from schemas.causes import is_readable
 from schemas.licence_acts import RefusalSchema
 from wallet.issuing import pending
-from wallet.issuing.desk import looking
+from wallet.issuing.desk import looking, own_causes
 from wallet.issuing.desk.asked import facts_of
 from wallet.issuing.pending import Doer, RequestState
 from wallet.register.acts import ACT_TEXTS, Act
@@ -28,7 +28,6 @@ from wallet.register.catalogue import get_type
 request_desk = Blueprint("request_desk", __name__, template_folder="templates")
 APPROVED, REFUSED = Text("已复核通过并办理。", "Approved, and done."), Text("已退回。", "It is refused.")
 WHY_COVERED = Text("请填写查看事由，最多200字；持证人可以看到。", "Say why you look, in at most 200 characters; the holder can read it.")
-DECIDING = Text("复核本部门拟办理的业务", "To decide on what the department is to do")
 
 
 class RefuseForm(PostedForm):
@@ -123,7 +122,7 @@ def _page(request_id: UUID, form: RefuseForm, status: int, *, revealed: bool = F
     licence_type, is_mine = get_type(row.type_code), pending.is_by(row, _doer())
     facts = facts_of(pending.order_in(row), licence_type, revealed=revealed)
     is_covered, may_decide = any(fact.is_covered for fact in facts), row.state_at(moment) is RequestState.PENDING and not is_mine
-    reveal = reveal or RevealForm(formdata=None, cause=str(DECIDING) if may_decide else "")
+    reveal = reveal or RevealForm(formdata=None, cause=str(own_causes.DECIDING) if may_decide else "")
     page = render_template(
         "issuing/request.html",
         form=form,
