@@ -87,7 +87,7 @@ def test_the_desk_finds_by_an_index(app: Flask, desk: Desk, person: Person, soug
         officer_id = ensure_subject(session, parse_number(person.number), now=now()).id
     look = looking.Look(sought=issued[sought], cause="测试", department=desk.department, officer_id=officer_id)
     with statements(app) as sent, app.app_context(), transaction() as session:
-        assert looking.find(session, look, now=now())
+        assert looking.find(session, look, now=now())[0]
     assert read_whole(app, sent) - FEW == set()
 
 

@@ -65,22 +65,27 @@ def listed() -> Response:
 @licence_desk.route("/desk/licences/found", methods=["POST"])
 @allow(officer)
 def found() -> Response:
-    """Show what the department has issued to a holder, or under a licence number or an identifier; the search is written down with its cause."""
-    form = FindForm()
+    """Show what the department has issued to a holder, or under a licence number or an identifier, a page at a time.
+
+    The search is written down with its cause. Its further pages are posted, too: what was looked for is in no address.
+    """
+    form, after = FindForm(), request.form.get("after", type=UUID)
     sought, cause = (form.sought.data or "").strip(), (form.cause.data or "").strip()
     if not form.validate() or not _is_askable(form, sought, cause):
         return _list_page(form, 422)
     try:
         with transaction() as session:
             look = Look(sought, cause, g.officer_of, g.signed_in.subject_id)
-            rows = _rows(session, looking.find(session, look, now=now()))
+            licences, following = looking.find(session, look, now=now(), after=after)
+            rows = _rows(session, licences)
     except Refusal as refusal:
         form.sought.errors = [refusal.shown or refusal.title]
         return _list_page(form, refusal.status)
     if not rows:
         form.sought.errors = [NOTHING_FOUND]
         return _list_page(form, 404)
-    return make_response(render_template("issuing/found.html", rows=rows, cause=cause, department=get_department(g.officer_of).name))
+    page = {"rows": rows, "form": form, "cause": cause, "following": following, "is_first": after is None}
+    return make_response(render_template("issuing/found.html", department=get_department(g.officer_of).name, **page))
 
 
 @licence_desk.route("/desk/licences/<uuid:licence_id>", methods=["GET"])

@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from idp.subjects.directory import find_subject
 from idp.subjects.numbers import NumberRefused, parse_number
-from keys import sealing
 from runtime import ledger
 from wallet.issuing.pending import ActRequestRow
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
-from wallet.register.licences import Licence, as_indexed, get_licence, licences_of, type_of
+from wallet.register.licences import Licence, get_licence, newest_held, numbered, type_of
 
-LONGEST = 128
+LONGEST, PAGE = 128, 30
 READ_BY_SYSTEM = "复核待办业务（系统读取） Read by a system, to be approved"
 
 
@@ -48,13 +47,17 @@ class Seen:
 on_look: list[Callable[[Session, Seen, datetime], None]] = []
 
 
-def find(session: Session, look: Look, *, now: datetime) -> list[Licence]:
-    """Return the department's own licences of a holder, or of a licence number or an identifier, and take down that they were looked for."""
-    found = [one for one in _candidates(session, look.sought) if one.issuer_code == look.department]
+def find(session: Session, look: Look, *, now: datetime, after: UUID | None = None) -> tuple[list[Licence], UUID | None]:
+    """Return a page of the department's own licences of a holder, or of a licence number or an identifier, and after which the next one begins.
+
+    The newest come first. Of each that is on the page it is taken down that it was looked for.
+    """
+    candidates = _candidates(session, look, after=after)
+    found = candidates[:PAGE]
     for licence in found:
         seen = Seen(licence.holder_id, licence.id, look.department, look.cause)
         _tell(session, seen, _officer(look.officer_id), "licence.found", type_code=licence.type_code, now=now)
-    return found
+    return found, found[-1].id if len(candidates) > PAGE else None
 
 
 def take_down_look(session: Session, licence: Licence, *, department: str, officer_id: UUID, cause: str, now: datetime) -> None:
@@ -89,20 +92,22 @@ def arriving(session: Session, *, department: str) -> list[Licence]:
     return list(session.scalars(select(Licence).where(Licence.transferred_to == department).order_by(Licence.changed_at).limit(50)))
 
 
-def _candidates(session: Session, sought: str) -> list[Licence]:
+def _candidates(session: Session, look: Look, *, after: UUID | None) -> list[Licence]:
+    """Return what a page shows, and one more if there is more."""
+    own = [Licence.issuer_code == look.department, *([Licence.id < after] if after is not None else [])]
     try:
-        holder = find_subject(session, parse_number(sought))
+        holder = find_subject(session, parse_number(look.sought))
     except NumberRefused:
-        return _numbered(session, sought)
-    return licences_of(session, holder_id=holder.id) if holder is not None else []
+        which = _named(look.sought)
+        return list(session.scalars(select(Licence).where(which, *own).order_by(Licence.id.desc()).limit(PAGE + 1)))
+    return newest_held(session, *own, holder_id=holder.id, limit=PAGE + 1) if holder is not None else []
 
 
-def _numbered(session: Session, sought: str) -> list[Licence]:
+def _named(sought: str) -> ColumnElement[bool]:
     try:
-        which = Licence.identifier == str(parse_identifier(sought))
+        return Licence.identifier == str(parse_identifier(sought))
     except MalformedIdentifier:
-        which = Licence.licence_number_index.in_(sealing.indexes_of(as_indexed(sought)))
-    return list(session.scalars(select(Licence).where(which).limit(50)))
+        return numbered(sought)
 
 
 def _officer(officer_id: UUID) -> dict[str, str]:

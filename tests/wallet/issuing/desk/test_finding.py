@@ -1,5 +1,6 @@
 """Licences are found by number and cause, which the holder can read; what ends soon shows its light; numbers are counted."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,16 +9,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from bench.statements import counted
 from idp.subjects.directory import find_subject
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
+from tests.wallet.holding.test_paging import more_like
 from tests.wallet.issuing.desk.conftest import TYPES, WHY, Officer, new_officer
 from tests.world_people import Person
 from tests.world_wallet import new_department
 from wallet.holding.uses import Way, uses_of
-from wallet.issuing.desk import statistics, watch
+from wallet.issuing.desk import looking, statistics, watch
 from wallet.issuing.desk.numbering_jobs import index_licence_numbers
 from wallet.issuing.desk.watch import Light
 from wallet.register.acts import Act
@@ -179,3 +182,51 @@ def test_only_officers_see_the_desk(app: Flask) -> None:
     browser = app.test_client()
     for path in ("/desk/licences", "/desk/licences/new", "/desk/requests", "/desk/expiring", "/desk/statistics"):
         assert browser.get(path, headers={"Accept": "text/html"}).location.startswith("/signin")
+
+
+def licence_ids(page: str) -> list[str]:
+    return re.findall(r'href="/desk/licences/([0-9a-f-]{36})"', page)
+
+
+def test_a_holder_of_many_is_looked_through_page_by_page_and_told_of_what_was_seen_alone(
+    app: Flask, officer: Officer, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "PAGE", 4)
+    few, many = 9, 300
+    with app.app_context():
+        theirs = new_officer(app, new_department(issue=TYPES)).issued(person)
+    first = at(app, officer.issued(person))
+    with app.app_context(), transaction() as session:
+        more_like(session, first, few)
+    form = {"sought": person.number, "cause": CAUSE}
+    page = officer.post("/desk/licences/found", "/desk/licences", **form).text
+    pages = [page]
+    while after := re.search(r'id="more" name="after" value="([^"]+)"', page):
+        page = officer.post("/desk/licences/found", "/desk/licences", **form, after=after[1]).text
+        pages.append(page)
+    seen = [one for page in pages for one in licence_ids(page)]
+    assert [len(licence_ids(page)) for page in pages] == [4, 4, 2]
+    assert len(set(seen)) == few + 1
+    assert theirs.rsplit("/", 1)[1] not in seen
+    assert ['id="start"' in page for page in pages] == [False, True, True]
+    assert not any(person.number in address for page in pages for address in re.findall(r'(?:href|action)="([^"]*)"', page))
+    with app.app_context(), transaction() as session:
+        assert {str(use.licence_id) for use in uses_of(session, holder_id=first.holder_id)} == set(seen)
+        more_like(session, first, many)
+    with counted(app) as sent:
+        assert len(licence_ids(officer.browser.post("/desk/licences/found", data={**form, "csrf_token": token_of(page)}).text)) == 4
+    assert len(sent.sent) < 40
+    assert sent.rows < 60
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("after", ["", "x", "01a20000-0000-7000-8000-000000000000", "9" * 5000])
+def test_a_place_that_is_none_leaves_the_search_as_it_is(officer: Officer, person: Person, after: str) -> None:
+    page = officer.issued(person)
+    answer = officer.post("/desk/licences/found", "/desk/licences", sought=person.number, cause=CAUSE, after=after)
+    assert (answer.status_code == 200 and page in answer.text) or (after.startswith("01a2") and answer.status_code == 404)
