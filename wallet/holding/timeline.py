@@ -108,7 +108,8 @@ def _turns(session: Session, viewer: SignedIn, *, backwards: bool, after: Place 
     """
     later = aliased(LicenceTurn)
     same = (later.holder_id == LicenceTurn.holder_id, later.licence_id == LicenceTurn.licence_id)
-    undone = exists().where(*same, later.turn > LicenceTurn.turn, later.effective_at <= LicenceTurn.effective_at)
+    ahead = later.effective_at - LicenceTurn.effective_at  # so written that it is looked up by licence and turn, never by its time
+    undone = exists().where(*same, later.turn > LicenceTurn.turn, ahead <= timedelta(0))
     is_handed_over = and_(LicenceTurn.turn > 1, LicenceTurn.act.in_(HANDED_OVER))
     at, told = tuple_(LicenceTurn.effective_at, LicenceTurn.id), [~undone, ~is_handed_over, *_of_types(viewer)]
     if after is not None:
