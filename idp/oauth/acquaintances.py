@@ -121,7 +121,8 @@ def _scopes_lately(session: Session, holder_id: UUID, client_ids: Collection[str
 
 def _acquaintance(one: _Known, given: Consent | None, lately: list[str]) -> Acquaintance:
     known = {*lately, *(given.scopes if given else [])}
-    since = min(moment for moment in (one.first, given.given_at if given else None) if moment is not None)
+    moments = (one.first, given.given_at if given else None)
+    since = min((moment for moment in moments if moment is not None), default=one.at)  # neither where a consent alone was withdrawn just now
     words = tuple(scopes.OF_PEOPLE[scope] for scope in scopes.OF_PEOPLE if scope in known)
     details = tuple(authorization_details.words_of(given.terms.authorization_details)) if given else ()
     given_at = given.given_at if given else None

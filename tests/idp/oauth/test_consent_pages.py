@@ -3,15 +3,21 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
 from bench.statements import counted
+from idp.oauth import consents
 from idp.oauth.acquaintances import PAGE, SIGNED_IN, acquaintances_of
+from idp.oauth.clients import find_client
 from idp.oauth.consents import Consent
+from idp.oauth.grantees import Grantee
 from idp.signin import export
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
@@ -143,3 +149,25 @@ def test_a_place_that_is_none_is_the_first_page_or_the_end(browser: FlaskClient,
     answer = browser.get("/account/portals", query_string={"after": after}, headers=BROWSER)
     assert answer.status_code == 200
     assert ('id="portal-1"' in answer.text) or ('id="no-more"' in answer.text)
+
+
+def test_a_consent_that_is_withdrawn_while_it_is_listed_is_listed_as_it_was_found(
+    app: Flask, person: Person, portal: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def withdrawn_before(session: Session, holder_id: UUID, **only: Any) -> list[Consent]:
+        with transaction() as another:
+            consents.withdraw(another, Grantee(holder_id, holder_id), portal.client_id, now=now())
+        return listed(session, holder_id, **only)
+
+    listed = consents.consents_of
+    with app.app_context(), transaction() as session:
+        holder_id = directory.ensure_subject(session, parse_number(person.number), now=now()).id
+        client = find_client(portal.client_id)
+        assert client is not None
+        consents.give(session, Grantee(holder_id, holder_id), client, ["profile"], now=now())
+    monkeypatch.setattr(consents, "consents_of", withdrawn_before)
+    with app.app_context(), transaction() as session:
+        ((known, *others), following) = acquaintances_of(session, holder_id)
+    assert (others, following) == ([], None)
+    assert (known.client_id, known.last, known.given_at) == (portal.client_id, None, None)
+    assert known.since <= now()

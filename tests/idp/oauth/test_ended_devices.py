@@ -8,12 +8,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from idp.oauth import code_records, portal_sessions
+from idp.oauth import code_records, codes, portal_sessions
+from idp.oauth.acquaintances import SIGNED_IN
+from idp.oauth.grantees import Grantee
 from idp.oauth.portal_sessions import PortalSession
 from idp.signin import sessions
+from runtime import ledger
 from runtime.clock import now, shifted
 from runtime.database import transaction
+from runtime.ledger import LedgerEntry
 from tests.idp.oauth.journeys import Journey, answer_of
 from tests.idp.signin.test_devices import another_browser, links, row_of
 from tests.world_clients import bearer, new_portal
@@ -122,3 +127,40 @@ def test_who_ends_a_session_waits_for_a_portal_that_is_being_answered_and_takes_
     ending.join(10)
     with app.app_context(), transaction() as session:
         assert not portal_sessions.is_open(session, session_id=row.id, client_id="portal-race")
+
+
+@pytest.mark.parametrize("first", ["the end", "the code"])
+def test_of_a_code_and_the_end_of_its_session_whichever_comes_second_waits_and_nothing_is_left(
+    app: Flask, client: FlaskClient, person: Person, first: str
+) -> None:
+    sign_in(client, person)
+    session_row, portal, found = row_of(app, client), "portal-race", {}
+    me, moment = session_row.subject_id, now()
+    within = {"client_id": portal, "session_id": session_row.id, "redirect_uri": "https://portal.example/cb", "scopes": ["openid"]}
+    how = {"nonce": None, "code_challenge": "x" * 43, "auth_time": moment, "amr": ["pwd"], "ial": 2, "now": moment}
+    code, row = codes.new(Grantee(me, me), **within, **how)
+    entry = ledger.row_of(SIGNED_IN, actor=f"subject:{me}", object_id=portal, subject_id=me, now=moment)
+
+    def end(session: Session) -> None:
+        found["ended"] = sessions.end_one(session, me, session_row.id, now=now())
+
+    def write(session: Session) -> None:
+        found["written"] = code_records.write(session, code=row, entry=entry, now=moment, is_last=first == "the end")
+
+    def second() -> None:
+        with app.app_context(), transaction() as session:
+            (write if first == "the end" else end)(session)
+
+    waiting = Thread(target=second)
+    with app.app_context(), transaction() as session:
+        (end if first == "the end" else write)(session)
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+    waiting.join(30)
+    assert found == {"ended": True, "written": first == "the code"}
+    with app.app_context(), transaction() as session:
+        assert not portal_sessions.is_open(session, session_id=session_row.id, client_id=portal)
+        assert (session.get(LedgerEntry, entry["id"]) is not None) is found["written"]
+        redeemed = codes.redeem(session, code, client_id=portal, now=moment)
+    assert redeemed is None if first == "the end" else redeemed is not None and not redeemed.in_session
