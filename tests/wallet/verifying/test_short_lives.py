@@ -111,6 +111,8 @@ CASES = [
             "signed at no time": {"iat": None},
             "that begins long before it was signed": {"nbf": TIME - DAY},
             "signed long before it begins": {"iat": TIME - DAY},
+            "whose end is a number of 400 digits": {"iat": TIME - 0.5, "nbf": None, "exp": 10**400},
+            "that began before all numbers": {"nbf": -(10**400), "exp": TIME + 0.5},
             "whose status is a text": {"status": "valid"},
             "whose status is a list": {"status": []},
         }.items()

@@ -64,6 +64,23 @@ def test_the_newest_few_are_offered_and_another_is_found_by_its_number_and_shown
     assert len(verifier.received) == 1
 
 
+@pytest.mark.usefixtures("each")
+def test_one_that_was_looked_up_for_what_may_be_left_out_is_picked_alone(
+    app: Flask, holder: Holder, many: Licence, signing: Signing, verifier: Asking
+) -> None:
+    """Of two that are ticked a browser takes the last, which is to show none."""
+    client = holder[0]
+    with app.app_context():
+        asks = wanted(many, FIELD)
+        asks["credentials"].append({**asks["credentials"][0], "id": "other"})
+        asks["credential_sets"] = [{"options": [["licence"]]}, {"options": [["other"]], "required": False}]
+    at = opened(client, verifier.link(signing, asks))
+    assert 'id="licence-other-none" value="" checked' in page_of(client, at)
+    found = reply(client, at, answer="look", number=number_of(app, many), **{"licence-other": ""})
+    assert f'id="licence-other-{many.id}" value="{many.id}" checked' in found.text
+    assert 'id="licence-other-none" value="">' in found.text
+
+
 @pytest.mark.parametrize("number", ["", "  ", "no such number", "长" * 500, "7\u202e"])
 def test_what_is_no_number_of_the_wallet_is_not_found_and_the_request_stays(
     app: Flask, holder: Holder, many: Licence, signing: Signing, verifier: Asking, number: str
