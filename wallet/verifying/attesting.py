@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from keys import ring, sealing
-from runtime import compact_json, ledger
+from runtime import clock, compact_json, ledger
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.settings import Settings
@@ -87,11 +87,14 @@ def attest_alone(settings: Settings, finding: Finding, *, asker: Asker, receipt_
 def attest_spending(
     code_hash: bytes, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime
 ) -> dict[str, Any] | None:
-    """Do the same for one licence that a code stood for, and spend the code in it; None, and nothing is kept, if it does not wait any more."""
+    """Do the same for one licence that a code stood for, and spend the code in it; None, and nothing is kept, if it does not wait any more.
+
+    It is spent by the clock, not as of `now`: meanwhile its holder may have withdrawn it.
+    """
     assert not finding.further
     made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
     (use,) = made.uses
-    return made.answer if records.write_spending(code_hash, at=now, entry=made.entry, receipt=made.receipt, use=use) else None
+    return made.answer if records.write_spending(code_hash, at=clock.now(), entry=made.entry, receipt=made.receipt, use=use) else None
 
 
 def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:

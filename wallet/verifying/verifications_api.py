@@ -57,6 +57,7 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
         answer = verify_waiting(settings, request, asker=asker, receipt_id=receipt_id, now=moment)
         if answer is not None:
             return Document(answer)
+        moment = now()  # of a code that was withdrawn meanwhile, what held before does not count
     with transaction() as session:
         if key is not None:
             digest = digest_of(body, pepper=settings.derived_key("idempotency"))

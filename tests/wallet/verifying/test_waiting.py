@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
 from bench.statements import counted
+from runtime import clock
 from runtime.database import transaction
 from schemas.verifications import VerificationRequestSchema, read_plainly
 from tests.world_verifying import Counter
+from wallet.presenting import qr_codes
 from wallet.verifying import verification
 from wallet.verifying.receipts import Receipt
 
@@ -46,6 +48,22 @@ def test_a_code_that_another_spends_meanwhile_is_spent_and_nothing_is_written(co
     assert (answers[0].status_code, late.status_code, late.json["code"]) == (201, 409, "code-spent")
     with transaction() as session:
         assert session.scalar(select(func.count()).select_from(Receipt).where(Receipt.department == counter.department)) == 1
+
+
+def test_a_code_that_is_withdrawn_meanwhile_shows_nothing(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, find = counter.code(), verification.find_waiting
+
+    def find_before_it_is_withdrawn(unverified: str, *, now: Any) -> Any:
+        found = find(unverified, now=now)
+        with transaction() as session:
+            qr_codes.withdraw_all(session, found.redeemed.holder_id, clock.now())
+        return found
+
+    monkeypatch.setattr(verification, "find_waiting", find_before_it_is_withdrawn)
+    late = counter.verify(content)
+    assert (late.status_code, late.json["code"]) == (410, "code-expired")
+    with transaction() as session:
+        assert session.scalar(select(func.count()).select_from(Receipt).where(Receipt.department == counter.department)) == 0
 
 
 @settings(max_examples=200, deadline=None)
