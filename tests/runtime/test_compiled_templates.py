@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from runtime import compiled_templates
 from runtime.compiled_templates import CompiledTemplates
 
 
@@ -49,8 +50,23 @@ def test_what_is_damaged_is_made_anew(folder: Path, damage: bytes) -> None:
     kept(folder)[0].write_bytes(damage)
     assert render(folder) == "2 once"
     assert kept(folder)[0].read_bytes() == whole
-    kept(folder)[0].write_bytes(whole[:-20])
+
+
+def test_what_is_cut_short_anywhere_is_made_anew(folder: Path) -> None:
+    whole = kept(folder)[0].read_bytes()
+    for length in range(len(whole)):
+        kept(folder)[0].write_bytes(whole[:length])
+        assert render(folder) == "2 once"
+        assert kept(folder)[0].read_bytes() == whole
+
+
+def test_what_another_release_of_the_compiler_made_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    generate = Environment._generate
+    monkeypatch.setattr(Environment, "_generate", lambda *given, **named: compiled.append("once") or generate(*given, **named))
     assert render(folder) == "2 once"
+    monkeypatch.setattr(compiled_templates, "COMPILER", "another")
+    assert [render(folder), compiled] == ["2 once", ["once"]]
 
 
 def test_where_nothing_can_be_written_nothing_is(folder: Path) -> None:
