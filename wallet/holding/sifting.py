@@ -26,7 +26,7 @@ SHOWS = {
     ENDING: Text("即将到期", "Ending soon"),
     OVER: Text("不在效力中", "Not in force"),
 }
-LONGEST = 60
+LONGEST = 64  # no licence number is longer
 PERSON, TODAY, SOON = bindparam("person", type_=Uuid()), bindparam("today", type_=Date()), bindparam("soon", type_=Date())
 
 

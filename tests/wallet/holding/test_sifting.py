@@ -8,8 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from runtime.clock import now
+from schemas.licences import LicenceRequestSchema
 from tests.wallet.holding.test_wallet_pages import get, licensed, signed_in, someone, writing
 from tests.world_people import BROWSER, Person, post_form
+from wallet.holding.sifting import LONGEST
 from wallet.register.licences import Licence, china_date
 
 TYPES = ("driving-licence", "degree-certificate", "birth-certificate")
@@ -89,7 +91,11 @@ def test_a_whole_number_finds_its_card_and_what_was_typed_is_in_no_address(perso
     assert shown(page.text, licences) == {"driving-licence"}
     assert not any(person.number[6:] in address for address in re.findall(r'(?:href|action)="([^"]*)"', page.text))
     assert client.get("/wallet", query_string={"words": "驾驶"}, headers=BROWSER).text.count("<article") == len(TYPES), "by POST alone"
-    assert client.get("/wallet", query_string={"words": "驾驶"}, headers=BROWSER).text.count("<article") == len(TYPES), "by POST alone"
+
+
+def test_a_number_as_long_as_any_is_looked_for_whole(client: FlaskClient) -> None:
+    assert "licence_number" in LicenceRequestSchema().validate({"licence_number": "9" * (LONGEST + 1)}), "no longer one is issued"
+    assert f'name="words" maxlength="{LONGEST}"' in client.get("/wallet", headers=BROWSER).text
 
 
 def test_a_card_at_hand_comes_first_until_it_is_put_back(client: FlaskClient, licences: dict[str, Licence]) -> None:
