@@ -62,11 +62,12 @@ def test_workers_are_forked_with_an_application_that_has_no_thread_and_no_connec
 
     class Server:
         def __init__(self, target: str, **options: Any) -> None:
-            found.update(options, before=set(threading.enumerate()))
+            found.update(options)
 
         def serve(self, *, target_loader: Any, wrap_loader: bool) -> None:
-            found.update(first=target_loader(), second=target_loader(), threads=set(threading.enumerate()) - found["before"])
+            found.update(first=target_loader(), second=target_loader(), threads=set(threading.enumerate()) - before)
 
+    before = set(threading.enumerate())
     settings: Settings = app.extensions["kabao_settings"]
     monkeypatch.setattr(serve_command, "Granian", Server)
     monkeypatch.setattr(Settings, "from_environ", lambda: settings)
@@ -75,7 +76,8 @@ def test_workers_are_forked_with_an_application_that_has_no_thread_and_no_connec
     assert done.exit_code == 0, done.output
     assert found["first"] is found["second"]
     assert found["threads"] == set()
-    assert found["first"].extensions["kabao_engine"].pool.checkedin() == 0
+    pool = found["first"].extensions["kabao_engine"].pool
+    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
 
 
 def test_the_collector_of_garbage_is_back_once_the_application_is_built(app: Flask) -> None:

@@ -76,5 +76,6 @@ def test_nothing_is_written_for_a_session_that_is_gone(app: Flask) -> None:
         assert session.scalars(select(LedgerEntry).where(LedgerEntry.id == entry["id"])).first() is None
 
 
-def test_nobody_has_to_hear_of_a_sign_in_at_a_portal() -> None:
+def test_nobody_has_to_hear_of_a_sign_in_at_a_portal(app: Flask) -> None:
+    assert ledger.hears, "whoever hears of anything has joined by now"
     assert SIGNED_IN not in ledger.hears, "who hears of it must be told by `code_records.write`, too"
