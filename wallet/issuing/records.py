@@ -61,16 +61,18 @@ def write(session: Session, licence: Row, *, sign: Sign, list_id: str, told: Tol
 def write_alone(licence: Row, *, sign: Sign, list_id: str, told: Told, claimed: Row | None) -> bool:
     """Write the same in a transaction of its own, and claim a key in it; False, and none of it is written, if the key was claimed before.
 
-    The place is then taken all the same, and nobody's. What is told may not be heard in the same transaction (`ledger.hears`).
+    Of two who claim it at the same moment the later takes a place all the same, which is nobody's. What is told may not be heard in the same
+    transaction (`ledger.hears`).
     """
     rows = {LICENCES: licence, TURNS: _turn(licence), **_rows_of(told), **({} if claimed is None else {KEYS: claimed})}
+    is_known = False
     for _ in range(ATTEMPTS):
         values = _values(rows, sign=sign, list_id=list_id)
         if claimed is None:
             is_placed = is_written = bool(straight.run_alone(WRITE_TOLD, values))
         else:
-            ((is_placed, is_written),) = ((one is not None for one in row) for row in straight.run_alone(WRITE_CLAIMED, values))
-        if is_placed:
+            ((is_placed, is_written, is_known),) = ((one is not None for one in row) for row in straight.run_alone(WRITE_CLAIMED, values))
+        if is_placed or is_known:
             return is_written
     raise RuntimeError("the open status list is full")
 
@@ -149,11 +151,17 @@ def _statement(*tables: Table) -> Insert:
 
 
 def _claiming(*tables: Table) -> Select[Any]:
-    """Return the statement that writes rows once a place was taken and a key claimed; it tells which of both were."""
-    place = _place()
+    """Return the statement that writes rows once a place was taken and a key claimed; it tells which of both were, and if the key was claimed before.
+
+    Then no place is taken.
+    """
+    named = _named(KEYS)
+    known = select(KEYS.c.result_id).where(KEYS.c.caller == named["caller"], KEYS.c.key == named["key"])
+    free = insert_or(PLACES).from_select(list(_named(PLACES)), select(*_named(PLACES).values()).where(~known.exists()))
+    place = free.on_conflict_do_nothing().returning(PLACES.c.index).cte("place")
     row = insert_or(KEYS).from_select(list(_named(KEYS)), select(*_named(KEYS).values()).select_from(place))
     claimed = row.on_conflict_do_nothing().returning(KEYS.c.result_id).cte("claimed")
-    told = (select(place.c.index).scalar_subquery(), select(claimed.c.result_id).scalar_subquery())
+    told = (select(place.c.index).scalar_subquery(), select(claimed.c.result_id).scalar_subquery(), known.scalar_subquery())
     return select(*told).add_cte(*_written(tables, claimed))
 
 

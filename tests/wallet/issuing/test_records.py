@@ -20,7 +20,7 @@ from wallet.issuing import records
 from wallet.issuing.credentials import Credential
 from wallet.issuing.life import issue_licence
 from wallet.issuing.requests import LicenceRequest
-from wallet.issuing.status_lists import Place
+from wallet.issuing.status_lists import Place, StatusEntry
 from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence
 from wallet.register.turns import LicenceTurn
@@ -85,8 +85,13 @@ def test_what_a_key_made_is_answered_again_although_it_would_be_refused_by_now(d
 
 
 def test_what_is_answered_by_a_key_again_wrote_nothing_more(desk: Desk, person: Person) -> None:
-    key = {"Idempotency-Key": f"once-{person.number[-8:]}"}
-    (made,) = {desk.post("/licences", body_for(person), **key).json["id"] for _ in range(3)}
+    key, places = {"Idempotency-Key": f"once-{person.number[-8:]}"}, []
+    made = desk.post("/licences", body_for(person), **key).json["id"]
+    for _ in range(2):
+        with desk.app.app_context(), transaction() as session:
+            places.append(session.scalar(select(func.count()).select_from(StatusEntry)))
+        assert desk.post("/licences", body_for(person), **key).json["id"] == made
+    assert places[1] == places[0]
     with desk.app.app_context(), transaction() as session:
         assert written(session, made) == (1, 1, 1, 1)
         holder = session.scalar(select(Licence.holder_id).where(Licence.id == UUID(made)))
