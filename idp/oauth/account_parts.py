@@ -50,11 +50,15 @@ def portals(session: Session, subject_id: UUID, now: datetime) -> Iterator[dict[
 
 
 def _known(session: Session, subject_id: UUID) -> Iterator[Acquaintance]:
-    page, following = acquaintances.acquaintances_of(session, subject_id)
-    yield from page
-    while following is not None:
+    """Yield each portal once: one that is signed in to meanwhile moves to the front, which is looked at again until nothing there is new."""
+    told, following = set[str](), None
+    while True:
         page, following = acquaintances.acquaintances_of(session, subject_id, after=following)
-        yield from page
+        fresh = [one for one in page if one.client_id not in told]
+        if not fresh:
+            return
+        yield from fresh
+        told.update(one.client_id for one in fresh)
 
 
 def withdraw_consents(session: Session, subject_id: UUID, now: datetime) -> None:

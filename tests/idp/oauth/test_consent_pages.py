@@ -24,6 +24,7 @@ from idp.subjects.numbers import parse_number
 from runtime import ledger
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from tests.idp.oauth.journeys import Journey, signed_in_browser
 from tests.world_clients import System, ask, new_portal
 from tests.world_people import BROWSER, Person, act_for, csrf_token, new_organisation, new_person, open_account
@@ -171,3 +172,23 @@ def test_a_consent_that_is_withdrawn_while_it_is_listed_is_listed_as_it_was_foun
     assert (others, following) == ([], None)
     assert (known.client_id, known.last, known.given_at) == (portal.client_id, None, None)
     assert known.since <= now()
+
+
+def test_a_portal_that_is_signed_in_to_while_all_are_downloaded_is_not_left_out(app: Flask) -> None:
+    me, moment = new_id(), now()
+    everyone = [f"closed {each}" for each in range(PAGE + 2)]
+
+    def sign_in_at(client_id: str, *, days_ago: int) -> None:
+        with transaction() as session:
+            at = moment - timedelta(days=days_ago)
+            ledger.record(session, SIGNED_IN, actor=f"subject:{me}", object_id=client_id, subject_id=me, now=at, scopes=[])
+
+    with app.app_context():
+        for each, client_id in enumerate(everyone):
+            sign_in_at(client_id, days_ago=1 + each)
+        with transaction() as session:
+            told = export.sections["portals"](session, me, moment)
+            found = [next(iter(told))["client_id"]]
+            sign_in_at(everyone[-1], days_ago=0)
+            found += [one["client_id"] for one in told]
+    assert sorted(found) == sorted(everyone)
