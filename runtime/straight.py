@@ -170,7 +170,7 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
         is_lost = wire.status != ConnStatus.OK
         if is_lost:
             connection.invalidate(error)
-        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
+        raise _failure_of(error, is_lost=is_lost) from None
     prepared.add(statement.name)
     return statement.rows(result)
 
@@ -184,7 +184,10 @@ def _is_untouched(session: Session) -> bool:
 def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement that is a transaction of its own, and return its rows once what it wrote is durable; raises DBAPIError."""
     engine: Engine = current_app.extensions["kabao_engine"]
-    held = engine.raw_connection()
+    try:
+        held = engine.raw_connection()
+    except psycopg.Error as failure:  # a session's engine would say it in SQLAlchemy's words; the pool alone says it in the driver's
+        raise _failure_of(failure, is_lost=False) from None
     try:
         dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
         for hear in engine.dispatch.before_cursor_execute:
@@ -196,9 +199,13 @@ def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any,
             error = psycopg.OperationalError("the connection is lost") if is_lost else failure
             if is_lost:
                 held.invalidate(error)
-            raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
+            raise _failure_of(error, is_lost=is_lost) from None
     finally:
         held.close()
+
+
+def _failure_of(error: psycopg.Error, *, is_lost: bool) -> Exception:
+    return DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost)
 
 
 def _send_alone(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> PGresult:

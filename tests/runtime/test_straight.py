@@ -20,6 +20,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     cast,
+    create_engine,
     func,
     insert,
     literal_column,
@@ -223,6 +224,12 @@ def test_a_statement_alone_that_fails_leaves_nothing_and_spoils_no_connection(co
     assert raised.value.params is None
     straight.run_alone(KEYS, key(whose, "another"))
     assert count(whose) == 2
+
+
+def test_that_no_connection_can_be_had_is_said_in_the_same_words_as_by_a_session(app: Flask, context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.extensions, "kabao_engine", create_engine("postgresql+psycopg://nobody@127.0.0.1:9/nothing"))
+    with pytest.raises(OperationalError):
+        straight.run_alone(COUNT, {"caller": "nobody"})
 
 
 def test_a_statement_alone_is_prepared_anew_where_something_else_forgot_it(app: Flask, context: None) -> None:
