@@ -46,7 +46,7 @@ def show(console: Console, measured: Sequence[Measured], bare: Sequence[Bare]) -
 def say_where(console: Console) -> None:
     """Print what was measured on: the processors are shared, and by how many is part of every figure."""
     by = "wrk" if shutil.which("wrk") else "threads of our own (wrk is not installed)"
-    python = f"Python {platform.python_version()} of {sys.base_prefix}"  # how that was built is a quarter of every figure
+    python = f"Python {platform.python_version()} of {sys.base_prefix}"  # how that was built is up to a fifth of a figure
     shared = f"{os.cpu_count()} processors ({platform.machine()}), which the load and PostgreSQL (fsync on) share"
     busy = f"{os.getloadavg()[0]:.1f} processes were running in the last minute"
     console.print(f"\n{python}; one Granian worker, one thread; {shared}; load by {by}; {busy}.\n")

@@ -4,8 +4,8 @@ set -eu
 cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
 
-# The system's own Python before one that a version manager compiled: that one is seldom built with profile-guided optimisation, and every request then
-# takes a third more of the processor (docs/decisions/0054-the-systems-own-python.md).
+# The system's own Python before one that a version manager compiled: that one is seldom built with profile-guided optimisation, and a request then
+# takes up to a fifth more of the processor (docs/decisions/0054-the-systems-own-python.md).
 usable() { "$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 if [ -z "${PYTHON:-}" ]; then
     PYTHON=python3
