@@ -257,6 +257,7 @@ def holder_binding(case: Case) -> Result:
     """Check that the holder's key, which the issuer named, signed over just this, lately."""
     if not case.expected.binding:
         _require(not case.shown.is_bound, Reason.UNEXPECTED_BINDING)
+        _require_subject(case)
         return Result.NOT_ASKED
     _require(case.shown.is_bound, Reason.NOT_BOUND)
     _require(not _read(lambda: case.shown.is_bound_by_mac, Reason.BAD_BINDING), Reason.BOUND_BY_MAC)
@@ -264,7 +265,7 @@ def holder_binding(case: Case) -> Result:
     present = case.now.timestamp()
     oldest, newest = present - case.expected.binding_age.total_seconds(), present + SKEW.total_seconds()
     _require(case.shown.is_made_between(oldest, newest) and not case.shown.is_over(present), Reason.STALE_BINDING)
-    _require(case.expected.subject is None or is_same(case.claims.get("sub"), case.expected.subject), Reason.OTHER_HOLDER)
+    _require_subject(case)
     return Result.PASSED
 
 
@@ -336,6 +337,11 @@ def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
     _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
     _require(isinstance(iss, str) and iss in leaf.uris, Reason.WRONG_ISSUER)
     _require(case.trust.granted is None or case.shown.type in case.trust.granted.get(str(iss), frozenset()), Reason.NOT_GRANTED)
+
+
+def _require_subject(case: Case) -> None:
+    """Require the holder who was asked, where that is somebody in particular, bound or not."""
+    _require(case.expected.subject is None or is_same(case.claims.get("sub"), case.expected.subject), Reason.OTHER_HOLDER)
 
 
 def _require_listed(listed: Listed, vct: Any, signed_at: float, present: float) -> None:

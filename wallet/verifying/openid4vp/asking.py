@@ -87,9 +87,9 @@ def ask(session: Session, settings: Settings, asking: Asking, *, by: By, request
     if by.holder_id is None:
         for code in asking.asked.types:
             check_authority(department=by.department, type_code=code, action=Action.VERIFY, now=now)
-    holder_id = by.holder_id or _addressee(session, asking.number)
+    holder_id = by.holder_id or find_addressee(session, asking.number)
     transaction = [acts.encode(asking.act, credential_id=_confirming(asking.asked.query))] if asking.act else []
-    terms = Terms(asking.asked.document, asking.asked.types, asking.cause, asking.basis, transaction, asking.return_to)
+    terms = Terms(asking.asked.document, asking.asked.types, asking.cause, asking.basis, transaction, asking.return_to, asking.number)
     row = PresentationRequest(
         id=request_id,
         department=by.department,
@@ -116,6 +116,17 @@ def waiting_for(session: Session, settings: Settings, holder_id: UUID, *, now: d
     return [Waiting(row.id, get_department(row.department).name, row.asked_at, row.expires_at, link_of(settings, row)) for row in rows]
 
 
+def find_addressee(session: Session, unverified_number: str | None) -> UUID | None:
+    """Return who has a number, None if nobody is known by it here; raises NumberRefused."""
+    if unverified_number is None:
+        return None
+    try:
+        found = find_subject(session, parse_number(unverified_number))
+    except NumberRefused as error:
+        raise NumberRefused(error.why, field="holder.number") from error
+    return found.id if found is not None else None
+
+
 def link_of(settings: Settings, row: PresentationRequest, scheme: str = SCHEME) -> str:
     """Return the link that opens a request in a wallet."""
     told = {"client_id": row.verifier, "request_uri": references.request_uri(settings, row.id), "request_uri_method": "post"}
@@ -135,16 +146,6 @@ def picture_of(link: str) -> str:
 def picture_data(link: str) -> str:
     """Return the QR code of a link as a data address, for a page."""
     return str(segno.make_qr(link, error="l").svg_data_uri(scale=4, border=4, dark="#000", light="#fff"))
-
-
-def _addressee(session: Session, unverified_number: str | None) -> UUID | None:
-    if unverified_number is None:
-        return None
-    try:
-        found = find_subject(session, parse_number(unverified_number))
-    except NumberRefused as error:
-        raise NumberRefused(error.why, field="holder.number") from error
-    return found.id if found is not None else None
 
 
 def _confirming(query: Query) -> str:

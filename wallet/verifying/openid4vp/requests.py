@@ -56,7 +56,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked: `query` in DCQL, of which types; why, on what basis; acts to confirm, as they are sent; where the holder goes on."""
+    """What is asked: `query` in DCQL, of which types; why, on what basis; acts to confirm, as they are sent; where the holder goes on.
+
+    `number` is whose answer it must be, where somebody's was given: also of one whom nobody knew here when it was asked.
+    """
 
     query: dict[str, Any] = field(repr=False)
     types: list[str]
@@ -64,6 +67,7 @@ class Terms:
     basis: str
     transaction: list[str] = field(default_factory=list, repr=False)
     return_to: str | None = field(default=None, repr=False)
+    number: str | None = field(default=None, repr=False)
 
 
 class PresentationRequest(Base):

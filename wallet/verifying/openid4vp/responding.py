@@ -23,9 +23,11 @@ from wallet.presenting.answering.asked import find_person
 from wallet.presenting.answering.request_objects import digest_of
 from wallet.presenting.dcql import CredentialQuery, choose, read_query
 from wallet.register.departments import get_department
+from wallet.register.licences import get_licence, holder_ids_of
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.openid4vp import acts, answers, presented, references
 from wallet.verifying.openid4vp.answers import Posted
+from wallet.verifying.openid4vp.asking import find_addressee
 from wallet.verifying.openid4vp.errors import RequestOver
 from wallet.verifying.openid4vp.queries import IDENTIFIER, is_answer
 from wallet.verifying.openid4vp.request_signals import tell
@@ -33,6 +35,7 @@ from wallet.verifying.openid4vp.requests import CODE_BYTES, PresentationRequest,
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, look
 
+NOBODY = ""  # a subject that no issuer names: who shows another's licence than theirs who were asked fails by it
 SPOILING = frozenset({"holder_binding", "audience", "nonce", "transaction"})
 
 
@@ -46,6 +49,16 @@ class _Answer:
     session: Session
     settings: Settings
     now: datetime
+
+    @property
+    def is_addressed(self) -> bool:
+        """Whether somebody in particular was asked, known here or not."""
+        return self.row.holder_id is not None or self.terms.number is not None
+
+    @property
+    def whom(self) -> UUID | None:
+        """Who was asked: by the number that was given, where nobody had it then; None if nobody has it now, either."""
+        return self.row.holder_id or find_addressee(self.session, self.terms.number)
 
 
 def respond(session: Session, settings: Settings, unverified_reference: str, form: list[tuple[str, str]], *, now: datetime) -> dict[str, Any]:
@@ -93,18 +106,27 @@ def _verify(answer: _Answer, posted: Posted) -> dict[str, Any]:
 
 def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str, Any]:
     row, now = answer.row, answer.now
-    register = Register(answer.session, answer.settings, now)
+    register, request = Register(answer.session, answer.settings, now), VerificationRequest(text, answer.terms.cause)
     shown = presented.read(text, wanted.format, transcript=answer.transcript)
     expected = presented.expected_of(row, wanted, shown, answer.terms.transaction, now=now)
-    if row.holder_id is not None and is_answer(wanted):  # it names nobody: that it is the one who was asked, only this says
-        expected = replace(expected, subject=statements.subject_of(answer.settings, row.holder_id, row.nonce))
-    finding = look(register, Shown(text, shown, expected), VerificationRequest(text, answer.terms.cause))
+    whom = answer.whom if answer.is_addressed else None
+    if answer.is_addressed and is_answer(wanted):  # it names nobody: that it is the one who was asked, only this says
+        expected = replace(expected, subject=statements.subject_of(answer.settings, whom, row.nonce) if whom else NOBODY)
+    finding = look(register, Shown(text, shown, expected), request)
+    is_theirs = whom is not None and _is_held_by(answer.session, finding, whom)
+    if answer.is_addressed and finding.licence_id is not None and not is_theirs:
+        finding = look(register, Shown(text, shown, replace(expected, subject=NOBODY)), request)
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
-    if not row.by_consent or finding.holder_id != row.holder_id:
+    if not (row.by_consent and is_theirs):
         check_may_see(finding, asker=asker, now=now)
     finding = replace(_as_asked(answer, wanted, finding, shown, expected.confirming), acted_by=_who_answered(answer, finding))
     attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)
     return {"query": wanted.id, **attested}
+
+
+def _is_held_by(session: Session, finding: Finding, holder_id: UUID) -> bool:
+    """Whether a licence of this register that was shown is somebody's, alone or with others."""
+    return finding.licence_id is not None and holder_id in holder_ids_of(session, get_licence(session, finding.licence_id))
 
 
 def _who_answered(answer: _Answer, finding: Finding) -> UUID | None:
