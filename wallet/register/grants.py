@@ -59,7 +59,8 @@ def grant_over(session: Session, licence_type: LicenceType, asked: Grant, *, def
     _check_definer(licence_type, definer)
     _check(asked, today=china_date(now))
     begins = beginning_of(asked.valid_from) if asked.valid_from and asked.valid_from > china_date(now) else None
-    ends = beginning_of(asked.valid_until + timedelta(days=1)) if asked.valid_until else None
+    lasting = asked.valid_until is None or asked.valid_until == date.max  # the last day that there is means that there is no end
+    ends = beginning_of(asked.valid_until + timedelta(days=1)) if asked.valid_until and not lasting else None
     terms = {"valid_from": begins, "valid_until": ends}
     by = f"department:{definer}"
     return grant(session, department=asked.department, type_code=licence_type.code, action=asked.action, acts=asked.acts, now=now, by=by, **terms)

@@ -182,11 +182,12 @@ def state_on(session: Session, licence: Licence, *, at: datetime) -> Standing:
 
 def moment_of(at: date | datetime, *, now: datetime) -> datetime:
     """Return the moment that is meant: of a day its end in China, so that whatever happened on it counts. Raises MomentRefused for one ahead."""
-    if not isinstance(at, datetime):
-        at = now if at == china_date(now) else beginning_of(at + timedelta(days=1)) - timedelta(microseconds=1)
-    if at > now:
+    today = china_date(now)
+    if at > now if isinstance(at, datetime) else at > today:
         raise MomentRefused("ahead", field="at")
-    return at
+    if isinstance(at, datetime):
+        return at
+    return now if at == today else beginning_of(at + timedelta(days=1)) - timedelta(microseconds=1)
 
 
 def standing(licence: Licence, turns: Sequence[LicenceTurn], *, at: datetime) -> Standing:

@@ -129,3 +129,8 @@ def test_what_a_type_opens_to_all_needs_no_grant(app: Flask, other: Desk) -> Non
         assert code in types_under(department=other.department, action="verify", now=now())
         with pytest.raises(NoAuthority):
             check_authority(department=other.department, type_code=code, action="draw", now=now())
+
+
+def test_an_authority_until_the_last_day_that_there_is_has_no_end(definer: Desk, other: Desk) -> None:
+    granted = grant(definer, other, valid_until="9999-12-31")
+    assert (granted.status_code, granted.json["holds"], granted.json["valid_until"]) == (201, True, None)

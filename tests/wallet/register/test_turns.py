@@ -105,9 +105,10 @@ def test_a_day_is_meant_as_it_ends_in_china(at: date, meant: datetime) -> None:
     assert moment_of(at, now=datetime(2024, 6, 1, 12, tzinfo=CHINA)) == meant
 
 
-def test_the_future_cannot_be_asked_about() -> None:
+@pytest.mark.parametrize("at", [date(2024, 6, 2), date.max, datetime.max.replace(tzinfo=CHINA)], ids=["tomorrow", "the last day", "the last moment"])
+def test_the_future_cannot_be_asked_about(at: date) -> None:
     with pytest.raises(MomentRefused):
-        moment_of(date(2024, 6, 2), now=datetime(2024, 6, 1, 12, tzinfo=CHINA))
+        moment_of(at, now=datetime(2024, 6, 1, 12, tzinfo=CHINA))
 
 
 @pytest.fixture
