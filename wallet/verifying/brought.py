@@ -2,6 +2,7 @@
 
 import base64
 import re
+import unicodedata
 
 from wallet.issuing import sd_jwt
 from wallet.verifying.compact_reading import ChainsOf, CompactPresentation, is_compact
@@ -12,6 +13,7 @@ from wallet.verifying.vp_jwt_reading import read_jwt
 
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 LONGEST_CODE = 200
+CODE = re.compile(r"(KABAO1:)?[A-Z0-8]{32}")
 
 
 class NotBrought(ValueError):
@@ -27,6 +29,12 @@ def tidy(unverified: str) -> str:
 def is_dynamic(unverified: str) -> bool:
     """Tell whether a text is meant as the content of a dynamic QR code, which only the service that made it can open."""
     return len(unverified) <= LONGEST_CODE and "~" not in unverified and not is_compact(unverified)
+
+
+def is_code(unverified: str) -> bool:
+    """Tell whether a text is of the form that a dynamic code has, however it was typed; whether there is such a code only its service knows."""
+    letters = re.sub(r"[\s\-‐-―]", "", unicodedata.normalize("NFKC", unverified[:LONGEST_CODE]))
+    return CODE.fullmatch(letters.upper()) is not None
 
 
 def read_text(unverified: str, *, chains_of: ChainsOf, transcript: bytes | None = None) -> Presentation:

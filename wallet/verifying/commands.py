@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import jwt
@@ -22,11 +22,12 @@ from runtime.database import transaction
 from runtime.problems import Refusal
 from runtime.settings import SettingsError
 from wallet.issuing.copy_marks import Marking
-from wallet.verifying import brought, offline, wording
+from wallet.verifying import offline, wording
 from wallet.verifying.bundle_commands import age_of, load
 from wallet.verifying.bundles import Bundle
 from wallet.verifying.checks import Expected, NotVerified, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
+from wallet.verifying.compact_reading import CompactPresentation
 from wallet.verifying.conclusions import CANNOT_TELL as UNDECIDED
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import MOST_BYTES, FilesBusy
@@ -78,11 +79,11 @@ def verify(what: str, bundle: Path | None, root: Path | None, status: Path | Non
             raise click.UsageError("--bundle needs the --root that it is signed under.")
         _verify_by_bundle(given, load(bundle.read_bytes(), root), audience=audience, nonce=nonce)
         return
-    trust = Trust((_read_root(root),)) if root else _own_trust()
+    trust = Trust(_read_roots(root)) if root else _own_trust()
     expected = Expected(binding=nonce is not None, audience=audience, nonce=nonce, vcts=None, binding_age=BINDING_AGE)
-    text = given.decode("utf-8", "replace").strip()
+    shown = _presentation(given)
     try:
-        verified = run_checks(_presentation(text), expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
+        verified = run_checks(shown, expected=expected, trust=trust, status_of=_read_status(status, trust.all_roots), now=now())
     except NotVerified as failure:
         _show(failure.outcomes)
         _tell_marking(failure.marking)
@@ -99,8 +100,7 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     try:
         answer = offline.verify(given, bundle, audience=audience, nonce=nonce)
     except offline.OnlineOnly:
-        click.echo("动态二维码只能联网核验 A dynamic code can be verified online only.")
-        sys.exit(CANNOT_TELL)
+        _end_online_only()
     except (offline.NotBrought, offline.FileUnusable, FilesBusy) as error:
         raise click.UsageError(f"Nothing that can be verified: {error}.") from error
     _show(answer.outcomes)
@@ -113,12 +113,24 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     _tell_verified(answer.outcomes)
 
 
-def _presentation(text: str) -> str | Presentation:
-    """Return what a text is; a compact code needs a bundle, since it brings no certificate."""
+def _presentation(given: bytes) -> str | Presentation:
+    """Return what was given; what is of no form at all is no licence by the first check."""
     try:
-        return text if brought.is_dynamic(text) else brought.read_text(text, chains_of=lambda *_: [])
-    except brought.NotBrought:
-        return text
+        shown = offline.presentation_of(given, chains_of=lambda *_: [])
+    except offline.OnlineOnly:
+        _end_online_only()
+    except offline.NotBrought:
+        return given.decode("utf-8", "replace").strip()
+    except (offline.FileUnusable, FilesBusy) as error:
+        raise click.UsageError(f"Nothing that can be verified: {error}.") from error
+    if isinstance(shown, CompactPresentation):
+        raise click.UsageError("A compact code brings no certificate: give --bundle and --root.")
+    return shown
+
+
+def _end_online_only() -> NoReturn:
+    click.echo("动态二维码只能联网核验 A dynamic code can be verified online only.")
+    sys.exit(CANNOT_TELL)
 
 
 def _read_given(what: str) -> bytes:
@@ -190,9 +202,10 @@ def _show(outcomes: tuple[Outcome, ...]) -> None:
         console.print(f"{MARKS[outcome.result]} {name.zh} {name.en}: {result.zh} {result.en}{why}", soft_wrap=True)
 
 
-def _read_root(path: Path) -> x509.Certificate:
+def _read_roots(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return every root of a file: while one follows another there are two."""
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
     except ValueError as error:
         raise click.UsageError(f"{path} is not a certificate in PEM.") from error
 

@@ -20,6 +20,7 @@ from wallet.verifying.bundles import BundleOver as BundleOver
 from wallet.verifying.bundles import read_bundle as read_bundle
 from wallet.verifying.checks import Expected, NotVerified, Verified
 from wallet.verifying.checks import verify as run_checks
+from wallet.verifying.compact_reading import ChainsOf
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion, conclude
 from wallet.verifying.files import FileUnusable as FileUnusable
 from wallet.verifying.files import Found, SealedPresentation, read_file
@@ -75,7 +76,7 @@ def verify(
     moment = present()
     if moment >= bundle.ends_at:
         raise BundleOver("the bundle has run out; fetch a newer one")
-    shown = _presentation(unverified, bundle, transcript)
+    shown = presentation_of(unverified, chains_of=bundle.chains_of, transcript=transcript)
     if _is_bare(shown) and (nonce is None or audience is None):
         raise OfOneRequest("a yes or no counts for one request alone: give its nonce and its audience")
     expected = Expected(nonce is not None or transcript is not None, audience, nonce, None, BINDING_AGE)
@@ -91,14 +92,15 @@ def verify(
     return _answer(bundle, verified, verified.claims, fields)
 
 
-def _presentation(unverified: str | bytes, bundle: Bundle, transcript: bytes | None) -> Presentation:
+def presentation_of(unverified: str | bytes, *, chains_of: ChainsOf, transcript: bytes | None = None) -> Presentation:
+    """Return what was brought, as text or as the bytes of a file, before the checks; raises NotBrought, OnlineOnly, FileUnusable, FilesBusy."""
     found = _found(unverified)
     if found.seal is not None:
         return SealedPresentation(found.text, found.seal)
     text = brought.tidy(found.text)
-    if brought.is_dynamic(text):
+    if brought.is_code(text):
         raise OnlineOnly("a dynamic code")
-    return brought.read_text(text, chains_of=bundle.chains_of, transcript=transcript)
+    return brought.read_text(text, chains_of=chains_of, transcript=transcript)
 
 
 def _is_bare(shown: Presentation) -> bool:

@@ -1,5 +1,6 @@
 """`kabao verify` as an offline verifier runs it: a file, a root, no network and no installation."""
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from runtime.database import transaction
 from runtime.settings import Settings
 from tests.wallet.verifying.presented import AUDIENCE, ISSUER, NONCE, NOW, Presented, certificate, root
 from tests.wallet.verifying.status_tokens import URI, status_cwt, status_token
+from tests.wallet.verifying.test_one_door import made, picture_of
 from tests.world_verifying import Counter
 from wallet.issuing import credentials, status_lists
 from wallet.verifying.commands import verify
@@ -77,6 +79,7 @@ def test_a_binding_is_checked_when_it_is_asked_for(root_file: Path) -> None:
     assert run("-", "--root", root_file, stdin=text).exit_code == 1
 
 
+BLANK = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
 FALSE = {
     "nothing": "",
     "words": "not a licence",
@@ -151,3 +154,33 @@ def test_without_a_root_the_installation_s_own_is_used(app: Flask, counter: Coun
 def test_the_time_of_the_machine_counts(root_file: Path) -> None:
     with clock.shifted(timedelta(seconds=2000)):
         assert "validity (expired)" in run("-", "--root", root_file, stdin=Presented(bound=False).text()).output
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
+def test_a_sealed_document_needs_no_bundle_under_any_root_of_the_file(counter: Counter, tmp_path: Path) -> None:
+    """While one root follows another the file holds both, whichever comes first."""
+    both, document = tmp_path / "root.pem", tmp_path / "licence.pdf"
+    both.write_bytes(root().public_bytes(Encoding.PEM) + certificates.root_pem())
+    document.write_bytes(made(counter, "pdf"))
+    told = run(document, "--root", both)
+    assert (told.exit_code, counter.person.name in told.output) == (0, True), told.output
+    document.write_bytes(made(counter, "pdf")[:-400])
+    assert run(document, "--root", both).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("of", "code", "said"),
+    [("dynamic", 3, "online only"), ("picture of a dynamic", 3, "online only"), ("compact", 2, "--bundle"), ("picture of nothing", 2, "no-code")],
+)
+def test_what_cannot_be_judged_by_a_root_alone_is_not_called_false(counter: Counter, tmp_path: Path, of: str, code: int, said: str) -> None:
+    own_root, file = tmp_path / "root.pem", tmp_path / "shown"
+    own_root.write_bytes(certificates.root_pem())
+    shown = {
+        "dynamic": lambda: counter.code().lower().encode(),
+        "picture of a dynamic": lambda: base64.b64decode(picture_of(counter.code())),
+        "compact": lambda: made(counter, "compact").encode(),
+        "picture of nothing": lambda: base64.b64decode(BLANK),
+    }[of]()
+    file.write_bytes(shown)
+    told = run(file, "--root", own_root)
+    assert (told.exit_code, said in told.output, "NOT VERIFIED" in told.output) == (code, True, False), told.output
