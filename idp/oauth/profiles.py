@@ -5,8 +5,8 @@ responses are signed. What holds for every client (PKCE with S256, `iss`, codes 
 again. What a profile asks elsewhere stands there, by `is_fapi2`: bound tokens and nonces in `bindings`, the audience of assertions in
 `client_authentication`, no device grant in `apart.device`.
 
-`haip` is for wallets: pushed requests by `scope`, tokens bound by DPoP with our nonces, a wallet attestation, and attested keys at the credential
-endpoint. An installation can be held to it as a whole: then no other client has credentials issued.
+`haip` is for wallets: pushed requests by `scope`, tokens bound by DPoP with our nonces, refresh tokens that stay the same, a wallet attestation, and
+attested keys at the credential endpoint. An installation can be held to it as a whole: then no other client has credentials issued.
 """
 
 from collections.abc import Callable, Mapping
@@ -116,8 +116,8 @@ def check_request_object(client: "Client", claims: Mapping[str, Any], *, now: da
 
 
 def rotates_refresh_tokens(client: "Client") -> bool:
-    """Whether a refresh gives a new refresh token: not where every token is bound anyway (Security Profile section 5.3.2.1, note 1)."""
-    return not client.metadata.is_fapi2
+    """Whether a refresh gives a new refresh token: not where every token is bound anyway (Security Profile section 5.3.2.1, HAIP 1.0 section 4)."""
+    return not (client.metadata.is_fapi2 or client.metadata.is_haip)
 
 
 def check_registration(registration: Registration) -> Rule | None:

@@ -105,7 +105,7 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
         return token
 
     def _go_on(self) -> dict[str, str]:
-        """Use the token up and return its successor; a client held to FAPI 2.0 keeps the one that it has (Security Profile section 5.3.2.1).
+        """Use the token up and return its successor; a client held to FAPI 2.0 or HAIP keeps the one that it has (Security Profile section 5.3.2.1).
 
         Its tokens are good for nobody else: it proves who it is, and has the key. Raises InvalidGrantError if the family has ended.
         """

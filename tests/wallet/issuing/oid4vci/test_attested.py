@@ -272,6 +272,21 @@ def test_a_wallet_under_haip_has_bound_tokens_and_attested_keys(app: Flask, clie
     assert wallet.send("/credential", {}).status_code == 401, "the bare token is worth nothing"
 
 
+def test_a_wallet_under_haip_keeps_its_refresh_token(app: Flask, client: FlaskClient, holder: Holder, maker: Maker) -> None:
+    """HAIP 1.0 section 4 takes over FAPI 2.0 Security Profile section 5.3.2.1: no rotation, so an answer that was lost can be asked for again."""
+    metadata = {"security_profile": "haip", "dpop_bound_access_tokens": True}
+    system, prover, instance = new_wallet(app, auth_method=ATTEST_JWT, metadata=metadata), Prover(), new_key()
+    prover.nonce = client.post("/nonce").headers["DPoP-Nonce"]
+    token = redeem(app, client, holder, {**attested(maker, system.client_id, instance), **prover.headers()}).json["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    for _ in range(3):
+        answer = client.post("/token", data=form, headers={**attested(maker, system.client_id, instance), **prover.headers()})
+        assert answer.status_code == 200, answer.text
+        assert answer.json.get("refresh_token", token) == token
+    others = (attested(maker, system.client_id, new_key()) | prover.headers(), attested(maker, system.client_id, instance) | Prover().headers())
+    assert [client.post("/token", data=form, headers=headers).status_code for headers in others] == [400, 400]
+
+
 def test_an_installation_under_haip_issues_to_no_other_wallet(wallet: Wallet, only_haip: None) -> None:
     answer = wallet.ask(proof(wallet.nonce()))
     assert error_of(answer) == (403, "insufficient_scope")
