@@ -13,11 +13,11 @@ from runtime.problems import InvalidBody
 from schemas.documents import KINDS
 from wallet.holding import cards
 from wallet.holding.uses import Way, record_use
+from wallet.issuing.desk.own_causes import DOWNLOADED
 from wallet.issuing.documents import kept
 from wallet.issuing.documents_api import as_file
 
 document_pages = Blueprint("document_pages", __name__)
-CAUSES = {"a4": "下载电子证照文件（A4）", "card": "下载电子证照文件（卡面）"}
 
 
 @document_pages.route("/wallet/cards/<uuid:licence_id>/document", methods=["POST"])
@@ -35,7 +35,7 @@ def download(licence_id: UUID) -> Response:
         draft = kept.draft(session, settings, card.licence, kind=kind, now=moment, holder_id=holder_id)
         fields = [fact.name for fact in cards.facts_of(session, card, revealed=False)]
     made = draft.seal(settings)
-    use = {"holder_id": holder_id, "licence_id": licence_id, "department": card.licence.issuer_code, "cause": CAUSES[kind], "fields": fields}
+    use = {"holder_id": holder_id, "licence_id": licence_id, "department": card.licence.issuer_code, "cause": str(DOWNLOADED[kind]), "fields": fields}
     with transaction() as session:
         document_id = kept.keep(session, draft, actor=actor, now=now())
         record_use(session, **use, way=Way.DOCUMENT, verdict="valid", receipt_id=document_id, now=moment, acted_by=g.signed_in.subject_id)

@@ -12,7 +12,7 @@ from idp.signin import accounts
 from idp.subjects import appointments, directory, guardians
 from idp.subjects.directory import Subject
 from runtime.languages import Text
-from wallet.holding.cards import shown_name
+from wallet.holding.cards import A_YES_OR_NO, shown_name
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.register.licences import Licence, LicenceHolder
@@ -73,9 +73,12 @@ def _guardians_of(session: Session, holder: Subject, *, now: datetime) -> list[U
     return list(dict.fromkeys(one.person_id for one in standing))
 
 
-def names_of(type_code: str, department: str) -> dict[str, Text] | None:
-    """Return the words for a type and a department; None where one is missing, since no other notice waits for that."""
+def names_of(type_code: str | None, department: str) -> dict[str, Text] | None:
+    """Return the words for a type and a department; None where one is missing, since no other notice waits for that.
+
+    A yes or no that is about no licence has no type, and a name of its own.
+    """
     try:
-        return {"type": get_type(type_code).name, "department": get_department(department).name}
+        return {"type": A_YES_OR_NO if type_code is None else get_type(type_code).name, "department": get_department(department).name}
     except (LicenceTypeNotFound, DepartmentNotFound):
         return None

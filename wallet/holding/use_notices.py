@@ -104,7 +104,7 @@ def _tell(session: Session, entries: list[LedgerEntry], *, now: datetime) -> Non
 
 def _tell_each(session: Session, people: list[Hearer], kind: str, entry: LedgerEntry, *, now: datetime) -> None:
     codes = entry.detail.get("types") or [entry.detail.get("type")]
-    names = hearers.names_of(str(codes[0]), entry.actor.removeprefix("department:"))
+    names = hearers.names_of(codes[0], entry.actor.removeprefix("department:"))
     link = "/wallet/requests" if kind == ASKED else f"/wallet/history/receipts/{entry.object_id}"
     for hearer in people if names is not None else ():
         notices.tell(session, hearer.person_id, kind, now=now, link=hearer.link(link), **hearer.told(names or {}))

@@ -67,6 +67,18 @@ def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
         assert holder.number not in str(row.detail)
 
 
+@pytest.mark.parametrize("kind", ["a4", "card"])
+@pytest.mark.parametrize(("asked_in", "read_in"), [("zh", "en"), ("en", "zh")])
+def test_that_it_was_taken_is_told_in_the_language_of_whoever_reads(
+    browser: FlaskClient, licence: Licence, kind: str, asked_in: str, read_in: str
+) -> None:
+    browser.get(f"/wallet?lang={asked_in}")
+    assert asked(browser, licence, kind).status_code == 200
+    page = browser.get(f"/wallet/cards/{licence.id}?lang={read_in}").text
+    told = {"zh": "下载电子证照文件", "en": "Downloaded as a sealed file"}
+    assert (told[read_in] in page, told[asked_in] in page) == (True, False)
+
+
 def test_no_connection_is_held_while_it_is_sealed(app: Flask, browser: FlaskClient, licence: Licence, monkeypatch: pytest.MonkeyPatch) -> None:
     seal, held = pades.seal, []
 

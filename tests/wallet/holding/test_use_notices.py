@@ -95,6 +95,20 @@ def test_a_request_in_the_inbox_is_told_and_leads_there_unless_it_is_muted(app: 
             assert WHAT in found.body.zh
 
 
+def test_a_yes_or_no_about_no_licence_is_told_like_any_other(app: Flask, person: Person) -> None:
+    """Whether somebody is of age is asked, and shown, without a type of licence."""
+    office = department(app)
+    choose(app, person, "asked", "shown")
+    with writing(app) as session:
+        subject_id = ensure_subject(session, parse_number(person.number), now=now()).id
+        about = {"actor": f"department:{office}", "subject_id": subject_id, "now": now()}
+        ledger.record(session, "presentation.asked", object_id=new_id(), **about, types=[])
+        ledger.record(session, "verification.made", object_id=new_id(), **about, verdict="valid", type=None, receipt="x")
+    heard(app)
+    assert [kind for kind, _ in told(app, person)] == ["licence.asked", "licence.shown"]
+    assert all("是否答复" in body for _, body in told(app, person))
+
+
 def test_words_that_are_missing_hold_nobody_else_up(app: Flask, person: Person) -> None:
     office = department(app)
     use(app, person, "draw.made", office, type_code="nonsense")
