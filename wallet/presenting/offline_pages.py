@@ -1,10 +1,11 @@
-"""A code that is checked without a network: a few fields of a licence, signed by its issuer and fresh for a day.
+"""A code that is checked without a network: a few fields of a licence, signed by its issuer and fresh for a day. The licence's identifier always goes
+along: whoever is online asks the register by it.
 
 Other than the code that works once it proves these words, not who shows them, and whoever photographs it has them; the page says so. Made by
 POST and answered with the code at once, so that no address leads to it.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from flask import Blueprint, current_app, g, render_template
@@ -18,7 +19,7 @@ from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.holding import cards
 from wallet.issuing import compact
-from wallet.issuing.contents import content_of
+from wallet.issuing.contents import Content, content_of
 from wallet.issuing.credentials import credential_of
 from wallet.presenting import choosing, showing, statements
 from wallet.presenting.choosing import ALL, ChooseForm
@@ -26,6 +27,8 @@ from wallet.presenting.show_pages import CardNotShowable
 
 offline_pages = Blueprint("offline_pages", __name__, template_folder="templates")
 FRESH_FOR = timedelta(hours=24)
+IDENTIFIER = "licence_identifier"
+LAST = datetime.max.replace(tzinfo=UTC)
 LONGEST = 900  # letters: a picture of version 19 at most, which a phone shows coarsely enough
 TOO_MUCH = Text("内容太多，二维码放不下，请少选几项。", "That is too much for one picture: choose fewer fields.")
 
@@ -51,7 +54,8 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         wanted = form.wanted()
         content = content_of(session, settings, card.licence, holder_id=card.holder_id)
         place = credential_of(session, card.licence, holder_id=card.holder_id).place
-        code = compact.make(settings, content, fields=wanted, fresh_for=FRESH_FOR, now=moment, place=place)
+        until = _until(content, moment)
+        code = compact.make(settings, content, fields=dict.fromkeys((*wanted, IDENTIFIER)), fresh_for=until - moment, now=moment, place=place)
         if len(code) > LONGEST:
             form.form_errors.append(TOO_MUCH)
             return _form_page(card, form, {}, 422)
@@ -61,9 +65,15 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         "presenting/offline.html",
         card=card,
         picture=showing.picture_of(code),
-        until=moment + FRESH_FOR,
-        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, wanted)],
+        until=until,
+        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, list(dict.fromkeys((*wanted, IDENTIFIER))))],
     )
+
+
+def _until(content: Content, moment: datetime) -> datetime:
+    """Return until when a code is fresh: for a day, but no longer than the licence, nor than the right of whoever makes it for another."""
+    right = g.signed_in.mandate.valid_until if g.signed_in.mandate else None
+    return min(moment + FRESH_FOR, *(one for one in (content.expires_at, right, LAST) if one))
 
 
 def _form_page(card: cards.Card, form: ChooseForm, meant: dict[str, str], status: int) -> tuple[str, int]:

@@ -1,5 +1,7 @@
 """A holder makes a code that is checked without a network: only what was chosen is in it."""
 
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,11 +10,15 @@ from flask.testing import FlaskClient
 
 from keys import certificates, ring
 from runtime.clock import now, shifted
+from runtime.database import transaction
 from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone
+from tests.world_clients import bearer
 from tests.world_people import BROWSER, post_form
-from tests.world_wallet import DEFINITIONS
+from tests.world_verifying import new_browser, new_token
+from tests.world_wallet import DEFINITIONS, new_department
 from wallet.issuing import compact
 from wallet.issuing.compact import NotCompact
+from wallet.issuing.life import revoke_licence
 from wallet.presenting import offline_pages, showing
 from wallet.register.licences import Licence
 
@@ -61,15 +67,48 @@ def test_only_what_was_chosen_is_in_the_code(app: Flask, holder: Holder, shown: 
     (code,) = shown
     assert len(code) <= offline_pages.LONGEST
     said = read(app, code)
-    assert (said.department, said.type, set(said.fields)) == (licence.issuer_code, SLUG, fields)
+    assert (said.department, said.type, set(said.fields)) == (licence.issuer_code, SLUG, {*fields, "licence_identifier"})
     assert said.status is not None
     assert code not in page.text, "the code is in the picture alone"
+    assert "证照标识" in page.text, "what goes along is said"
 
 
 def test_the_code_is_fresh_for_a_day(app: Flask, holder: Holder, shown: list[str]) -> None:
     make(*holder, preset="validity")
     with shifted(offline_pages.FRESH_FOR), pytest.raises(NotCompact):
         read(app, shown[0])
+
+
+def test_whoever_is_online_is_told_of_the_code_how_the_licence_stands(app: Flask, holder: Holder, shown: list[str]) -> None:
+    """By the API, and on the page that anyone may ask: in force, and then revoked."""
+    client, licence = holder
+    make(client, licence, preset="validity")
+    with app.app_context():
+        department = new_department(verify=[SLUG])
+        token = new_token(new_browser(app), department)
+
+    def judged() -> tuple[str, str]:
+        asked = {"presented": shown[0], "binding": "none", "cause": {"text": "办理车辆年检"}}
+        answer = new_browser(app).post("/api/v1/verifications", json=asked, headers=bearer(token)).get_json()
+        page = post_form(new_browser(app), "/check", {"shown": shown[0]}, form_at="/check").text
+        return answer["conclusion"], next(word for word in ("属实，现行有效", "已撤销或吊销", "无法查明") if word in page)
+
+    assert judged() == ("valid", "属实，现行有效")
+    with app.app_context(), transaction() as session:
+        revoke_licence(session, licence, department=licence.issuer_code, reason="伪造材料", legal_basis="行政许可法", now=now())
+    assert judged() == ("revoked", "已撤销或吊销")
+
+
+def test_the_code_of_one_who_acts_ends_with_their_right_and_with_the_licence(
+    holder: Holder, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = now()
+    content, hour, long = SimpleNamespace(expires_at=moment + timedelta(hours=2)), timedelta(hours=1), timedelta(days=300)
+    for right, ends in ((None, content.expires_at), (moment + hour, moment + hour), (moment + long, content.expires_at)):
+        monkeypatch.setattr(offline_pages, "g", SimpleNamespace(signed_in=SimpleNamespace(mandate=SimpleNamespace(valid_until=right))))
+        assert offline_pages._until(content, moment) == ends  # type: ignore[arg-type]
+    monkeypatch.setattr(offline_pages, "g", SimpleNamespace(signed_in=SimpleNamespace(mandate=None)))
+    assert offline_pages._until(SimpleNamespace(expires_at=None), moment) == moment + offline_pages.FRESH_FOR  # type: ignore[arg-type]
 
 
 def test_what_fits_no_picture_is_told(holder: Holder, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
