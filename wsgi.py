@@ -51,6 +51,7 @@ def _built(settings: "Settings | None") -> "Flask":
     cache.init_app(app, settings)
     languages.init_app(app)
     problems.init_app(app)
+    seats.init_app(app)
     rough_input.init_app(app)
     cross_origin.init_app(app)
     guard.init_app(app)
@@ -61,7 +62,6 @@ def _built(settings: "Settings | None") -> "Flask":
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=settings.trusted_proxies)  # type: ignore[method-assign]
     app.wsgi_app = ClientCertificates(app.wsgi_app, settings)  # type: ignore[method-assign]
-    seats.init_app(app, settings)
     if settings.threads:
         _settle()
     return app

@@ -1,37 +1,98 @@
-"""Who may work in a process at the same time: as many ordinary requests as `kabao serve --threads` says, and beside them one long one.
+"""Which threads of a process answer: as many as `kabao serve --threads` says, usually one, and beside them those whose requests take long.
 
-A long request would keep a process from all others for minutes; so it has a thread of its own, which no ordinary request takes. Of two long ones
-at the same door the second is told to come again.
+Threads that take turns at the interpreter's lock make each request half as dear again, and the server hands a request to any thread that is free.
+So a thread that is too many waits here, once its answer is out, until another goes away with what takes long (a batch, a receiver that polls), or
+is held up by whatever it may be: whoever has answered nothing for half a second is not counted. Of two batches at the same door the second is told
+to come again.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 
 from runtime.problems import TooManyRequests
-from runtime.settings import Settings
 
 LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch", "/api/v1/receipts:bundle")
-LONG_AT_ONCE = len(LONG)
+TAKES_LONG = (*LONG, "/desk/receipts/archive", "/account/download", "/signals/polls/", "/api/docs/assets/")
+LONG_AT_ONCE = 6
+HELD_UP = 0.5  # seconds without an answer
 RETRY_AFTER = 15
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+NO_SEAT = "kabao.no_seat"
+Environ = dict[str, Any]
+Run = Callable[[Any, Environ], Any]
 
 
 class Seats:
-    """Lets ordinary requests in as far as there are seats; threads beyond those are for long ones."""
+    """What a worker of Granian runs for each request: `run`, on no more than `wanted` threads while these keep up."""
 
-    def __init__(self, inner: Wsgi, *, seats: int) -> None:
-        self.inner = inner
-        self.free = threading.Lock() if seats == 1 else threading.Semaphore(seats)  # a lock costs a tenth of a semaphore, which is Python's own
+    def __init__(self, run: Run, *, wanted: int) -> None:
+        self.run, self.wanted = run, wanted
+        self.answered: dict[int, float] = {}  # when a thread answered last, of those that may be free
+        self.waiting = self.away = 0
+        self._lock, self._bell = threading.Lock(), threading.Semaphore(0)
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer a request, once there is a seat for it."""
-        if environ.get("PATH_INFO") in LONG:
-            return self.inner(environ, start_response)
-        with self.free:
-            return self.inner(environ, start_response)
+    def __call__(self, protocol: Any, environ: Environ) -> None:
+        """Answer a request on the thread that brought it; the answer is out when `run` returns."""
+        if environ["PATH_INFO"].startswith(TAKES_LONG):
+            self._go_away(protocol, environ)
+            return
+        is_crowded = len(self.answered) > self.wanted
+        body = environ["wsgi.input"] = Counted(environ["wsgi.input"]) if is_crowded else environ["wsgi.input"]
+        self.run(protocol, environ)
+        self.answered[threading.get_ident()] = time.monotonic()
+        if is_crowded and body.count >= int(environ.get("CONTENT_LENGTH") or 0):  # one not read to its end keeps the connection until this returns
+            self._wait()
+
+    def _go_away(self, protocol: Any, environ: Environ) -> None:
+        with self._lock:
+            environ[NO_SEAT] = self.away >= LONG_AT_ONCE
+            self.away += 1
+            self.answered.pop(threading.get_ident(), None)
+            if self.waiting and self._count() < self.wanted:
+                self.waiting -= 1
+                self._bell.release()
+        try:
+            self.run(protocol, environ)
+        finally:
+            with self._lock:
+                self.away -= 1
+
+    def _wait(self) -> None:
+        with self._lock:
+            if self._count() <= self.wanted:
+                return
+            self.answered.pop(threading.get_ident(), None)
+            self.waiting += 1
+        while not self._bell.acquire(timeout=HELD_UP):
+            with self._lock:
+                if self._count() < self.wanted:
+                    self.waiting -= not self._bell.acquire(blocking=False)
+                    return
+
+    def _count(self) -> int:
+        """Return how many keep up, and forget the others."""
+        since = time.monotonic() - HELD_UP
+        self.answered = {thread: at for thread, at in self.answered.copy().items() if at > since}
+        return len(self.answered)
+
+
+class Counted:
+    """A request's body that counts what was read of it."""
+
+    def __init__(self, body: Any) -> None:
+        self._body, self.count = body, 0
+
+    def read(self, *size: int) -> bytes:
+        """Return the next bytes."""
+        piece: bytes = self._body.read(*size)
+        self.count += len(piece)
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
 
 
 class LongSeat:
@@ -66,8 +127,12 @@ def take_long_seat(door: str = "") -> LongSeat:
     return LongSeat(free)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask) -> None:
     """Give the application its seats."""
     app.extensions["kabao_long_seats"] = {path: threading.Semaphore(1) for path in LONG}
-    if settings.threads:
-        app.wsgi_app = Seats(app.wsgi_app, seats=settings.threads)  # type: ignore[method-assign]
+    app.before_request(_check_seat)
+
+
+def _check_seat() -> None:
+    if request.environ.get(NO_SEAT):
+        raise TooManyRequests("too many long requests in this process", retry_after=RETRY_AFTER)

@@ -17,8 +17,9 @@ from flask.cli import ScriptInfo
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server import mp as granian_workers
 
-from runtime.seats import LONG_AT_ONCE
+from runtime import seats
 from runtime.settings import Settings
 
 THREADS = "KABAO_THREADS"
@@ -46,19 +47,26 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
     with _shared_counters(workers):
         application = context.ensure_object(ScriptInfo).load_app()
         multiprocessing.set_start_method("fork", force=True)
+        _seat(threads)
         server = Granian(
             "wsgi:create_app",
             address=host,
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
-            blocking_threads=threads + LONG_AT_ONCE,
+            blocking_threads=threads + seats.LONG_AT_ONCE,
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=10,
             log_level=LogLevels.warning,
         )
         server.serve(target_loader=lambda: application, wrap_loader=False)
+
+
+def _seat(threads: int) -> None:
+    """Put the seats between Granian and the application, where alone an answer can be out before its thread is given back."""
+    wrap = granian_workers._wsgi_call_wrap  # type: ignore[attr-defined]
+    granian_workers._wsgi_call_wrap = lambda *args: seats.Seats(wrap(*args), wanted=threads)  # type: ignore[attr-defined]
 
 
 def _check_is_free(host: str, port: int) -> None:

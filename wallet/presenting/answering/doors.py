@@ -90,7 +90,7 @@ def _ask(url: str, form: Mapping[str, str] | None, settings: Settings, *, within
 
 
 def _ask_ourselves(app: Flask, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
-    """Answer by our own views; not through the seats, one of which the person's own request already has."""
+    """Answer by our own views, past what stands before them for requests from outside."""
     parts = urlsplit(url)
     builder = EnvironBuilder(path=parts.path, query_string=parts.query, base_url=f"{parts.scheme}://{parts.netloc}/", **_sent(body, headers))
     try:

@@ -1,0 +1,101 @@
+"""Who keeps up answers, no more threads than wanted take turns at that, and whoever goes away or is held up is stood in for."""
+
+import io
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from runtime import seats
+
+
+def environ(path: str, **more: str) -> dict[str, Any]:
+    return {"PATH_INFO": path, "wsgi.input": io.BytesIO(b"{}"), **more}
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Worker:
+    """Seats for one, and threads that bring them requests as a server's do."""
+
+    def __init__(self) -> None:
+        self.standing = seats.Seats(self._run, wanted=1)
+        self.answered: queue.Queue[str] = queue.Queue()
+        self.is_over = threading.Event()
+
+    def _run(self, protocol: Any, environ: dict[str, Any]) -> None:
+        environ["wsgi.input"].read()
+        if environ["PATH_INFO"] in ("/slow", *seats.LONG):
+            assert self.is_over.wait(30)
+        self.answered.put(environ["PATH_INFO"])
+
+    def bring(self, path: str, **more: str) -> threading.Thread:
+        """Begin a request on a thread of its own."""
+        thread = threading.Thread(target=self.standing, args=(None, environ(path, **more)), daemon=True)
+        thread.start()
+        return thread
+
+    def crowd(self) -> threading.Thread:
+        """Let this thread be the one that keeps up, and return another that waits since it is too many."""
+        self.standing.answered = {threading.get_ident(): time.monotonic() + 3600, 0: time.monotonic() + 3600}
+        waiting = self.bring("/token", CONTENT_LENGTH="2")
+        assert self.answered.get(timeout=30) == "/token", "its answer is out"
+        until(lambda: self.standing.waiting == 1)
+        del self.standing.answered[0]
+        assert waiting.is_alive()
+        return waiting
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.is_over.set()
+
+
+def test_a_thread_that_is_too_many_waits_and_is_called_once_another_goes_away(worker: Worker) -> None:
+    waiting = worker.crowd()
+    away = worker.bring(seats.LONG[0])
+    until(lambda: worker.standing.away == 1)
+    assert worker.standing.waiting == 1, "one keeps up, so nobody is called"
+    worker.standing.answered = {}
+    worker.bring("/signals/polls/1")
+    waiting.join(30)
+    assert not waiting.is_alive()
+    worker.is_over.set()
+    away.join(30)
+    until(lambda: worker.standing.away == 0)
+
+
+def test_a_thread_that_is_too_many_comes_back_once_the_others_answer_nothing(worker: Worker) -> None:
+    waiting = worker.crowd()
+    worker.standing.answered = {threading.get_ident(): time.monotonic()}
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert worker.standing.waiting == 0
+
+
+def test_a_thread_does_not_wait_where_a_body_was_not_read_to_its_end() -> None:
+    standing = seats.Seats(lambda protocol, environ: environ["wsgi.input"].read(1), wanted=0)
+    for _ in range(2):
+        standing(None, environ("/token", CONTENT_LENGTH="2"))
+    assert standing.waiting == 0
+
+
+def test_no_more_than_so_many_may_take_long_at_once(app: Flask) -> None:
+    told: list[bool] = []
+    standing = seats.Seats(lambda protocol, environ: told.append(environ[seats.NO_SEAT]), wanted=1)
+    for standing.away in (0, seats.LONG_AT_ONCE - 1, seats.LONG_AT_ONCE):
+        standing(None, environ("/signals/polls/1"))
+    assert told == [False, False, True]
+    answer = app.test_client().get("/healthz", environ_overrides={seats.NO_SEAT: True, "HTTP_COOKIE": "x=y"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, str(seats.RETRY_AFTER))
