@@ -40,12 +40,13 @@ WORDS = {
     Conclusion.NOT_YET_VALID: Text("尚未生效", "Not valid yet"),
     Conclusion.NOT_IN_FORCE: Text("不再有效", "No longer in force"),
     Conclusion.UNTRUSTED_ISSUER: Text("签发部门不受信任", "The issuer is not trusted"),
-    Conclusion.NOT_SHOWN_BY_HOLDER: Text("不属实", "Not genuine"),
+    Conclusion.NOT_SHOWN_BY_HOLDER: Text("出示给他人的内容，只有对方能核验", "It was shown to somebody else, who alone can check it"),
     Conclusion.OTHER_TYPE: Text("不是证照", "Not a licence"),
     Conclusion.UNREADABLE: Text("不是可识别的证照", "Not a licence that can be read"),
     Conclusion.UNKNOWN: Text("无法查明", "It cannot be told"),
     Conclusion.SOURCE_UNAVAILABLE: Text("暂时无法查明，请稍后再试", "It cannot be told now; try again later"),
 }
+NOT_TOLD_HERE = CANNOT_TELL | {Conclusion.NOT_SHOWN_BY_HOLDER}
 check_pages = Blueprint("check_pages", __name__, template_folder="templates")
 
 
@@ -108,8 +109,8 @@ def _found(form: CheckForm) -> Found:
     return Found(text)
 
 
-def _told(found: Found) -> Told:
-    """Look at it without attesting anything: what a code stands for is spent in a transaction that is undone."""
+def _told(found: Found) -> list[Told]:
+    """Look at it without attesting anything: what a code stands for is spent in a transaction that is undone. A code may stand for several."""
     settings: Settings = current_app.extensions["kabao_settings"]
     answer: dict[str, Any] = {}
     try:
@@ -118,8 +119,12 @@ def _told(found: Found) -> Told:
             raise _Undone
     except _Undone:
         pass
+    return [_told_of(one) for one in (answer, *answer.get("further", ()))]
+
+
+def _told_of(answer: dict[str, Any]) -> Told:
     conclusion, licence = Conclusion(answer["conclusion"]), answer["licence"]
-    mark = "valid" if conclusion is Conclusion.VALID else "unknown" if conclusion in CANNOT_TELL else "invalid"
+    mark = "valid" if conclusion is Conclusion.VALID else "unknown" if conclusion in NOT_TOLD_HERE else "invalid"
     if licence is None:
         return Told(WORDS[conclusion], mark, None, None, None)
     state = licence["state"]

@@ -5,12 +5,20 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from keys import holder_keys
+from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.verifying.test_one_door import made, picture_of
 from tests.world_people import BROWSER, csrf_token
 from tests.world_verifying import Counter
+from tests.world_wallet import new_department, new_licence
 from wallet.holding.uses import uses_of
+from wallet.issuing import credentials
+from wallet.issuing.credentials import credential_of
+from wallet.issuing.life import revoke_licence
+from wallet.presenting import qr_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 
@@ -47,3 +55,27 @@ def test_files_and_forged_ones_are_told_apart(counter: Counter) -> None:
 @pytest.mark.parametrize(("text", "status"), [("", 422), ("nothing of ours", 404), ("x" * 300, 422)], ids=["nothing", "no code", "no form"])
 def test_what_is_no_licence_is_said_to_be_none(counter: Counter, text: str, status: int) -> None:
     assert ask(counter, text).status_code == status
+
+
+def test_each_licence_that_a_code_stands_for_is_told(app: Flask, counter: Counter) -> None:
+    with transaction() as session:
+        other = new_licence(session, type="degree-certificate", department=new_department(issue=["degree-certificate"]), number=counter.person.number)
+        also = {other.id: ["major"]}
+        code = qr_codes.create(session, holder_id=counter.holder_id, licence_id=counter.licence.id, fields=[], also=also, now=now()).content
+    with transaction() as session:
+        revoke_licence(session, other, department=other.issuer_code, reason="伪造材料", legal_basis="行政许可法", now=now())
+    page = ask(counter, code).text
+    told = [one.split("</h2>")[0].rsplit(">", 1)[1] for one in page.split('class="verdict__word"')[1:]]
+    assert told == ["属实，现行有效", "已撤销或吊销"]
+    assert page.count('role="status"') == 2
+
+
+def test_what_was_shown_to_somebody_else_is_not_called_false(counter: Counter) -> None:
+    """With the holder's binding to another it is genuine, but not for whoever asks here."""
+    with transaction() as session:
+        credential = credential_of(session, counter.licence)
+        text = credentials.text_of(credential)
+        bound = holder_keys.sign(credential.holder_key_sealed, {"aud": "https://x.example"}, credential_id=credential.id, typ="kb+jwt")
+    page = ask(counter, text + bound).text
+    assert "出示给他人的内容" in page
+    assert "不属实" not in page.split('id="verdict"')[1].split("</section>")[0]
