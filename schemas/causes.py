@@ -5,11 +5,11 @@ import re
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 LONGEST = 200
-UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_readable(text: str) -> bool:
-    """Tell whether a text is free of control characters, and of halves of surrogate pairs, which nothing can store."""
+    """Tell whether a text is free of control characters, of what turns a line about or ends it, and of halves of surrogate pairs."""
     return UNREADABLE.search(text) is None
 
 

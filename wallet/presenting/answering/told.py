@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.languages import Text
+from schemas.causes import is_readable
 from wallet.presenting.answering.request_objects import RequestObject
 
 LONGEST = 300
@@ -38,4 +39,4 @@ def said(name: str) -> Text:
 
 
 def _plain(unverified: Any) -> str | None:
-    return unverified if isinstance(unverified, str) and 1 <= len(unverified) <= LONGEST and unverified.isprintable() else None
+    return unverified if isinstance(unverified, str) and 1 <= len(unverified) <= LONGEST and is_readable(unverified) else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from runtime.languages import Text, text_of
+from schemas.causes import is_readable
 from wallet.issuing import sd_jwt
 from wallet.presenting.answering.refusals import INVALID_TRANSACTION, UNSUPPORTED, RequestRefused
 from wallet.presenting.dcql import Query
@@ -84,7 +85,7 @@ def _text(unverified: Any) -> Text:
     forms = {"zh": unverified, "en": unverified} if isinstance(unverified, str) else unverified
     if not isinstance(forms, dict) or set(forms) != {"zh", "en"}:
         _refuse("text")
-    if not all(isinstance(one, str) and 1 <= len(one) <= LONGEST_TEXT and one.isprintable() for one in forms.values()):
+    if not all(isinstance(one, str) and 1 <= len(one) <= LONGEST_TEXT and is_readable(one) for one in forms.values()):
         _refuse("text")
     return text_of(forms)
 

@@ -33,7 +33,7 @@ csrf.exempt(requests_api)
 SCOPE = "verifications"
 HOLDER_GIVEN = Text("使用本人令牌时不得另写持证主体。", "With a person's own token no other holder may be named.")
 NOT_BY_CONSENT = Text("使用本人令牌时只能以本人同意为依据。", "With a person's own token the basis is their consent.")
-NOT_HTTPS = Text("返回地址须为https。", "The address to return to must be https.")
+NOT_HTTPS = Text("返回地址须为https，且不含用户名。", "The address to return to must be https, and name no user.")
 
 
 @requests_api.route("/requests", methods=["POST"])
@@ -108,8 +108,9 @@ def _check(body: dict[str, Any], by: By, settings: Settings) -> None:
         raise InvalidBody("a holder beside a person's token", field="holder", shown=HOLDER_GIVEN)
     if by.holder_id is not None and body["basis"] != CONSENT:
         raise InvalidBody("another basis than consent", field="basis", shown=NOT_BY_CONSENT)
-    if "return_to" in body and urlsplit(body["return_to"]).scheme != "https" and not settings.development:
-        raise InvalidBody("not https", field="return_to", shown=NOT_HTTPS)
+    back = urlsplit(body.get("return_to", ""))
+    if back.username is not None or ("return_to" in body and back.scheme != "https" and not settings.development):
+        raise InvalidBody("not https, or a user's", field="return_to", shown=NOT_HTTPS)
 
 
 def _asking(settings: Settings, body: dict[str, Any]) -> Asking:

@@ -64,6 +64,16 @@ def test_a_department_asks_in_the_inbox_and_the_history_shows_the_receipt(counte
     assert history.count("办理车辆年检") == 1, "one use is written once"
 
 
+def test_words_with_the_wide_space_of_chinese_are_shown_and_confirmed_as_they_are(counter: Counter, holder: FlaskClient) -> None:
+    cause, act = "办理　车辆年检", "同意　变更\u00a0住址"
+    at = opened(holder, asked(counter, cause={"text": cause}, confirm=act)["link"])
+    page = page_of(holder, at)
+    assert cause in page
+    assert act in page
+    assert "对方没有说明" not in page
+    assert reply(holder, at, answer="approve", **{f"licence-{query_of(page)}": str(counter.licence.id)}).status_code == 303
+
+
 def test_a_refusal_reaches_the_department(counter: Counter, holder: FlaskClient) -> None:
     made = asked(counter)
     at = opened(holder, made["link"])

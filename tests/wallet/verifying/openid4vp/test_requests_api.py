@@ -46,10 +46,13 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "a host that is no name": ({"client_id_prefix": "x509_san_dns"}, 422, "client_id_prefix"),
     "an act that nothing confirms": ({"credentials": MDOC_ONLY, "confirm": "同意"}, 422, "confirm"),
     "an act of spaces": ({"confirm": "  "}, 422, "confirm"),
+    "an act that turns its line about": ({"confirm": "同意\u202e户过"}, 422, "confirm"),
+    "a cause that turns its line about": ({"cause": {"text": "办理\u2067年检"}}, 422, "cause.text"),
     "a life too long": ({"lifetime": 10**9}, 422, "lifetime"),
     "a life that is a text": ({"lifetime": "300"}, 422, "lifetime"),
     "a number that is none": ({"holder": {"number": "1"}}, 422, "holder.number"),
     "a fragment to return to": ({"return_to": "https://hall.example.gov.cn/#x"}, 422, "return_to"),
+    "somebody's address to return to": ({"return_to": "https://hall@example.gov.cn/"}, 422, "return_to"),
     "a script to return to": ({"return_to": "javascript:alert(1)"}, 422, "return_to"),
 }
 
