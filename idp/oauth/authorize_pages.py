@@ -69,12 +69,13 @@ def authorize_posted() -> Response:
 @authorize_pages.route("/authorize/consent", methods=["POST"])
 @allow(signed_in)
 def consent() -> Response:
-    """Take the person's answer; shown to one person and answered by another, the page is shown again."""
+    """Take the person's answer; where it is none, or the page was shown to another person, the page is shown again."""
+    said = request.form.get("answer")
     with transaction() as session:
         asked = _request(session)
-        if request.form.get("answer") == "refuse":
+        if said == "refuse":
             return _answer(asked, refused=True)
-        return _answer(asked, approved=_is_whom_the_page_was_for(asked))
+        return _answer(asked, approved=said == "approve" and _is_whom_the_page_was_for(asked))
 
 
 def _request(session: Session) -> OAuthRequest:
