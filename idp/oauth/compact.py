@@ -1,7 +1,7 @@
 """A signed token in its compact form, taken apart strictly: whatever two readers could read differently is no token. Pure.
 
 RFC 7515 sections 2, 4 and 5.2, RFC 8725. Nothing that a header carries is ever used as a key or fetched here; extensions (`crit`, `b64`) are
-not understood and so refused. A member that comes twice, a number that is none, an alphabet that is not base64url: refused.
+not understood and so refused. A member that comes twice, a number that is none, half a character, an alphabet that is not base64url: refused.
 """
 
 import base64
@@ -62,6 +62,8 @@ def read_object(document: bytes) -> dict[str, Any]:
     """Read one JSON object; raises NotCompact."""
     try:
         read = DECODER.decode(document.decode("utf-8"))
+        if b"\\u" in document:
+            json.dumps(read, ensure_ascii=False).encode()  # half of a surrogate pair is no character, and breaks whoever reads on (RFC 7493)
     except (ValueError, RecursionError) as error:
         raise NotCompact("not one JSON object") from error
     if not isinstance(read, dict):

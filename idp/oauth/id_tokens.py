@@ -79,7 +79,7 @@ def read_hint(unverified: str, settings: Settings) -> dict[str, Any] | None:
             return None
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "require": ["iss", "sub", "aud", "sid"]}
         claims: dict[str, Any] = jwt.decode(signed, known.key, algorithms=[known.suite], issuer=settings.public_url, options=options)
-    except (jwt.InvalidTokenError, NotDecrypted, UnicodeDecodeError):
+    except (jwt.InvalidTokenError, NotDecrypted, ValueError):
         return None
     return claims
 

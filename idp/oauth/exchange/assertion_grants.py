@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
-import jwt
 from authlib.oauth2.rfc6749 import InvalidGrantError
 
 from idp.oauth import assertions
 from idp.oauth.clients import Client
+from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from idp.oauth.exchange import issuers
 from idp.oauth.exchange.issuers import Trust
 from idp.oauth.key_sets import ClientKey
 from runtime.settings import Settings
 
 LONGEST, LONGEST_TEXT = 8192, 256
+TYPES = ("jwt",)
 LONGEST_LIFE, LEEWAY = timedelta(minutes=10), timedelta(seconds=30)
 
 
@@ -33,12 +34,12 @@ class Vouched:
 def verify(unverified: str, *, client: Client, settings: Settings, now: datetime) -> Vouched:
     """Return what an assertion says, and mark it as used; raises InvalidGrantError (section 3.1)."""
     try:
-        if len(unverified) > LONGEST:
-            raise jwt.InvalidTokenError("too long")
-        trust = _trusted(unverified, client)
-        claims = _signed(unverified, trust)
-    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        assertion = take_apart(unverified, longest=LONGEST)
+    except NotCompact as error:
         raise _refused() from error
+    trust, claims = _trusted(assertion, client), assertion.claims
+    if not _is_of_kind(assertion.header) or not _is_signed(assertion, trust):
+        raise _refused()
     if not _is_text(claims.get("sub")) or not _is_text(claims.get("jti")) or not _names_us(claims.get("aud"), settings):
         raise _refused()
     expires_at = _check_times(claims, now=now)
@@ -47,34 +48,30 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
     return Vouched(claims["sub"], trust.scopes)
 
 
-def _trusted(unverified: str, client: Client) -> Trust:
+def _trusted(assertion: Compact, client: Client) -> Trust:
     """Return the trust in whoever says to be the issuer."""
-    claims = jwt.decode(unverified, options={"verify_signature": False})
-    issuer = claims.get("iss")
+    issuer = assertion.claims.get("iss")
     trust = issuers.find_trust(client.client_id, issuer) if _is_text(issuer) else None
     if trust is None:
-        raise jwt.InvalidIssuerError("not trusted at this client")
+        raise _refused()
     return trust
 
 
-def _signed(unverified: str, trust: Trust) -> dict[str, Any]:
-    """Return the claims once the signature is the issuer's; times, of which we have our own measure, are looked at later."""
-    header = jwt.get_unverified_header(unverified)
-    if "crit" in header or "b64" in header:
-        raise jwt.InvalidTokenError("an extension")
-    key = _key(trust, header.get("kid"))
-    options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_jti": False, "verify_sub": False}
-    claims: dict[str, Any] = jwt.decode(unverified, key.key, algorithms=[key.algorithm], options=options)
-    return claims
+def _is_of_kind(header: dict[str, Any]) -> bool:
+    """Whether this may be an assertion, and is no other kind of token that the issuer signs by the same key (RFC 8725 section 3.11)."""
+    typ = header.get("typ", "JWT")
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") in TYPES
 
 
-def _key(trust: Trust, kid: Any) -> ClientKey:
+def _is_signed(assertion: Compact, trust: Trust) -> bool:
+    """Whether the signature is by the issuer's key, under an algorithm of that key's; a key of RSA may be of two."""
+    key = _key(trust, assertion.header.get("kid"))
+    return key is not None and assertion.algorithm in key.algorithms and assertion.is_signed_by(key.key, assertion.algorithm)
+
+
+def _key(trust: Trust, kid: Any) -> ClientKey | None:
     named = [key for key in trust.keys if kid is not None and key.kid == kid]
-    if named:
-        return named[0]
-    if len(trust.keys) == 1:
-        return trust.keys[0]
-    raise jwt.InvalidKeyError("no such key")
+    return named[0] if named else trust.keys[0] if len(trust.keys) == 1 else None
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
@@ -90,16 +87,12 @@ def _check_times(claims: dict[str, Any], *, now: datetime) -> datetime:
     """Return until when the assertion must be remembered; it is good for ten minutes at most, and was not made in the future."""
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
     expires, begins, made = (claims.get(name, default) for name, default in (("exp", None), ("nbf", 0), ("iat", moment)))
-    if not _is_time(expires) or not _is_time(begins) or not _is_time(made):
+    if not is_moment(expires) or not is_moment(begins) or not is_moment(made):
         raise _refused()
     longest = LONGEST_LIFE.total_seconds() + leeway
     if not moment - leeway < expires <= moment + longest or begins > moment + leeway or not moment - longest < made <= moment + leeway:
         raise _refused()
     return now + LONGEST_LIFE + 3 * LEEWAY
-
-
-def _is_time(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refused() -> InvalidGrantError:

@@ -4,25 +4,22 @@ The issuers and their keys are registered by the operator; the algorithm is the 
 says goes before what the client says itself.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import jwt
 from authlib.oauth2.rfc7591.errors import InvalidSoftwareStatementError, UnapprovedSoftwareStatementError
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from idp.oauth.key_sets import ClientKey, read_key_set
 from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from schemas.clients import ClientSchema
+from schemas.clients import LONGEST_STATEMENT, ClientSchema
 
 LEEWAY = timedelta(seconds=30)
 LONGEST_ISSUER = 500
@@ -51,9 +48,11 @@ def trust(session: Session, issuer: str, *, jwks: dict[str, Any], now: datetime,
     if not issuer or len(issuer) > LONGEST_ISSUER or not issuer.isprintable():
         raise IssuerRefused("issuer: the `iss` of its statements, at most 500 characters", field="issuer")
     try:
-        read_key_set(jwks)
+        is_usable = bool(read_key_set(jwks).signing)
     except ValueError as error:
         raise IssuerRefused(f"jwks: {error}", field="jwks") from error
+    if not is_usable:
+        raise IssuerRefused("jwks: none of its keys can verify a signature here", field="jwks")
     session.merge(StatementIssuer(issuer=issuer, jwks=jwks, added_at=now))
     ledger.record(session, "statement-issuer.trusted", actor=actor, object_id=issuer, now=now)
 
@@ -79,15 +78,15 @@ def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_k
     was registered with it the times are not looked at again. Raises UnapprovedSoftwareStatementError for an issuer that is not believed,
     InvalidSoftwareStatementError for anything else.
     """
-    header, claims = _read(unverified)
-    issuer = claims.get("iss")
+    statement = _read(unverified)
+    claims, issuer = statement.claims, statement.claims.get("iss")
     if not isinstance(issuer, str) or not issuer:
         raise InvalidSoftwareStatementError("software_statement: there is no iss.")
     row = session.get(StatementIssuer, issuer) if len(issuer) <= LONGEST_ISSUER and issuer.isprintable() else None
     if row is None or (approved and issuer not in approved):
         raise UnapprovedSoftwareStatementError("software_statement: its issuer is not approved here.")
-    _check_signature(unverified, header, read_key_set(row.jwks).signing)
-    _check_kind(header, claims, settings)
+    _check_signature(statement, read_key_set(row.jwks).signing)
+    _check_kind(statement.header, claims, settings)
     if not is_kept:
         _check_times(claims, now=now)
     return {name: value for name, value in claims.items() if name not in OF_THE_TOKEN}
@@ -105,39 +104,24 @@ def _check_kind(header: Mapping[str, Any], claims: Mapping[str, Any], settings: 
         raise InvalidSoftwareStatementError("software_statement: it says nothing of a client.")
 
 
-def _read(unverified: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _read(unverified: str) -> Compact:
     try:
-        header, claims, _ = (segment for segment in unverified.encode("ascii").split(b"."))
-        read = [json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))) for part in (header, claims)]
-    except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidSoftwareStatementError("software_statement: it is not a signed JWT.") from error
-    if not all(isinstance(part, dict) for part in read) or "crit" in read[0] or "b64" in read[0]:
-        raise InvalidSoftwareStatementError("software_statement: it is not a JWT that can be read here.")
-    return read[0], read[1]
+        return take_apart(unverified, longest=LONGEST_STATEMENT)
+    except NotCompact as error:
+        raise InvalidSoftwareStatementError("software_statement: it is not a signed JWT that can be read here.") from error
 
 
-def _check_signature(unverified: str, header: Mapping[str, Any], keys: tuple[ClientKey, ...]) -> None:
-    named = [key for key in keys if "kid" not in header or key.kid == header["kid"]] or list(keys)
-    for key in named:
-        if header.get("alg") == key.algorithm and _is_signed_by(unverified, key):
-            return
-    raise InvalidSoftwareStatementError("software_statement: its signature is not its issuer's.")
-
-
-def _is_signed_by(unverified: str, key: ClientKey) -> bool:
-    signed, _, signature = unverified.rpartition(".")
-    try:
-        decoded = base64.b64decode(signature + "=" * (-len(signature) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        return False
-    return jwt.get_algorithm_by_name(key.algorithm).verify(signed.encode(), key.key, decoded)
+def _check_signature(statement: Compact, keys: tuple[ClientKey, ...]) -> None:
+    named = [key for key in keys if "kid" not in statement.header or key.kid == statement.header["kid"]] or list(keys)
+    if not any(statement.algorithm in key.algorithms and statement.is_signed_by(key.key, statement.algorithm) for key in named):
+        raise InvalidSoftwareStatementError("software_statement: its signature is not its issuer's.")
 
 
 def _check_times(claims: Mapping[str, Any], *, now: datetime) -> None:
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
     times = {name: claims[name] for name in ("exp", "nbf", "iat") if claims.get(name) is not None}
     for name, at in times.items():
-        if isinstance(at, bool) or not isinstance(at, int | float):
+        if not is_moment(at):
             raise InvalidSoftwareStatementError(f"software_statement: {name} is no time.")
         if (at <= moment - leeway) if name == "exp" else (at > moment + leeway):
             raise InvalidSoftwareStatementError(f"software_statement: {name} does not hold now.")

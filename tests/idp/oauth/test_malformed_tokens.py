@@ -17,13 +17,21 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from idp.oauth.client_authentication import ASSERTION_TYPE
+from idp.oauth.clients import CIBA, JWT_BEARER, TOKEN_EXCHANGE
+from idp.oauth.exchange import issuers
+from idp.oauth.exchange.subject_tokens import ACCESS_TOKEN
+from idp.oauth.registration import software_statements
 from keys import suites
+from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey
+from tests.idp.oauth.registration.world import new_token, portal_document
 from tests.malformed_tokens import BAD_KEYS, BAD_TIMES, TOKENS, Make, Material, encoded
-from tests.world_clients import ISSUER, System, new_portal, new_system, token_of
+from tests.world_clients import ISSUER, System, bearer, jwks_of, new_portal, new_system, token_of
+from tests.world_people import Person, new_person
 
-EVENTS = "/api/v1/events"
+EVENTS, BYE = "/api/v1/events", "https://portal.example.gov.cn/bye"
+DIRECTORY, ISSUER_KEY = "https://directory.malformed.example.gov.cn", suites.ES256.generate()
 
 
 @dataclass
@@ -34,6 +42,9 @@ class Doors:
     system: System
     portal: System
     token: str
+    counter: System
+    person: Person
+    leave: str
 
     def assertion(self, token: str) -> TestResponse:
         """Prove a client."""
@@ -60,13 +71,45 @@ class Doors:
         """Push a signed request."""
         return self.client.post("/par", data={"client_id": self.portal.client_id, "request": token, **self.portal.proof()})
 
+    def back_channel(self, token: str) -> TestResponse:
+        """Ask for somebody by a signed request."""
+        return self.client.post("/backchannel-authentication", data={"request": token, **self.counter.proof()})
+
+    def vouched(self, token: str) -> TestResponse:
+        """Bring the word of a trusted issuer."""
+        return self.client.post("/token", data={"grant_type": JWT_BEARER, "assertion": token, **self.counter.proof()})
+
+    def statement(self, token: str) -> TestResponse:
+        """Register with a software statement."""
+        return self.client.post("/register", json=portal_document(software_statement=token), headers=bearer(self.leave))
+
+    def exchanged(self, token: str) -> TestResponse:
+        """Exchange an access token."""
+        form = {"grant_type": TOKEN_EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+        return self.client.post("/token", data={**form, **self.counter.proof()})
+
+    def farewell(self, token: str) -> TestResponse:
+        """Sign out by a hint, and go back to where only the hint's client may send anybody."""
+        return self.client.get("/logout", query_string={"id_token_hint": token, "post_logout_redirect_uri": BYE})
+
+    def asked_about(self, token: str) -> TestResponse:
+        """Ask whether a token is good."""
+        return self.client.post("/introspect", data={"token": token, **self.system.proof()})
+
 
 @pytest.fixture(scope="module")
 def doors(app: Flask) -> Doors:
     with app.app_context(), transaction() as session:
-        system, portal = new_system(session, scopes=["events"]), new_portal(session)
+        system, person, leave = new_system(session, scopes=["events"]), new_person(session), new_token(session)
+        portal = new_portal(session, post_logout_redirect_uris=[BYE])
+        signing = {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "ES256"}
+        scopes, grants = ["openid", "draws"], [CIBA, JWT_BEARER, TOKEN_EXCHANGE]
+        counter = new_portal(session, scopes=scopes, redirect_uris=[], grant_types=grants, metadata=signing)
+        software_statements.trust(session, DIRECTORY, jwks=jwks_of(ISSUER_KEY), now=now())
+    with app.app_context(), transaction() as session:
+        issuers.trust(session, issuer=DIRECTORY, client_id=counter.client_id, jwks=jwks_of(ISSUER_KEY), asked=["draws"], now=now())
     client = app.test_client()
-    return Doors(client, system, portal, token_of(client, system, "events"))
+    return Doors(client, system, portal, token_of(client, system, "events"), counter, person, leave)
 
 
 def for_assertions(doors: Doors) -> Material:
@@ -92,6 +135,22 @@ def for_requests(doors: Doors) -> Material:
     return Material({"alg": "ES256", "typ": "oauth-authz-req+jwt"}, {**Journey(doors.portal).parameters(), **times}, ec_key(doors.portal.private_key))
 
 
+def for_the_back_channel(doors: Doors) -> Material:
+    moment, client_id = int(time.time()), doors.counter.client_id
+    about = {"iss": client_id, "aud": ISSUER, "iat": moment, "nbf": moment, "exp": moment + 60, "jti": secrets.token_urlsafe(12)}
+    return Material({"alg": "ES256"}, {**about, "scope": "openid", "login_hint": doors.person.number}, ec_key(doors.counter.private_key))
+
+
+def for_vouching(doors: Doors) -> Material:
+    moment, sub = int(time.time()), doors.counter.client_id
+    claims = {"iss": DIRECTORY, "sub": sub, "aud": ISSUER, "iat": moment, "exp": moment + 60, "jti": secrets.token_urlsafe(12)}
+    return Material({"alg": "ES256"}, claims, ec_key(ISSUER_KEY))
+
+
+def for_statements(_: Doors) -> Material:
+    return Material({"alg": "ES256"}, {"iss": DIRECTORY, "software_id": "example", "exp": int(time.time()) + 60}, ec_key(ISSUER_KEY))
+
+
 def ec_key(key: suites.PrivateKey) -> EllipticCurvePrivateKey:
     assert isinstance(key, EllipticCurvePrivateKey)
     return key
@@ -106,17 +165,26 @@ DOORS: dict[str, tuple[Callable[[Doors], Material], Open]] = {
     "userinfo": (for_tokens, Doors.userinfo),
     "hint": (for_tokens, Doors.hint),
     "pushed": (for_requests, Doors.pushed),
+    "back channel": (for_the_back_channel, Doors.back_channel),
+    "vouched": (for_vouching, Doors.vouched),
+    "statement": (for_statements, Doors.statement),
+    "exchanged": (for_tokens, Doors.exchanged),
+    "farewell": (for_tokens, Doors.farewell),
+    "asked about": (for_tokens, Doors.asked_about),
 }
+OF_OTHERS = ("assertion", "proof", "pushed", "back channel", "vouched", "statement")
 
 
 def is_taken(response: TestResponse) -> bool:
-    """Whether a door opened; a redirect with an error in it is none."""
+    """Whether a door opened; a redirect with an error in it is none, and neither is the word that a token is not good."""
     if response.status_code in (302, 303):
-        return "code=" in urlsplit(response.location).query
+        return "code=" in urlsplit(response.location).query or response.location == BYE
+    if response.is_json and response.json.get("active") is False:
+        return False
     return response.status_code < 300
 
 
-@pytest.mark.parametrize("door", ["assertion", "proof", "pushed"])
+@pytest.mark.parametrize("door", OF_OTHERS)
 def test_the_good_token_is_taken(doors: Doors, door: str) -> None:
     material_of, send = DOORS[door]
     response = send(doors, material_of(doors).good())
@@ -139,7 +207,14 @@ def test_a_malformed_token_is_refused(doors: Doors, door: str, make: Make) -> No
     assert not is_taken(response)
 
 
-TIMES = {"assertion": ("exp", "nbf", "iat"), "proof": ("iat",), "pushed": ("exp", "nbf")}
+TIMES = {
+    "assertion": ("exp", "nbf", "iat"),
+    "proof": ("iat",),
+    "pushed": ("exp", "nbf"),
+    "back channel": ("exp", "nbf", "iat"),
+    "vouched": ("exp", "nbf", "iat"),
+    "statement": ("exp", "nbf", "iat"),
+}
 
 
 @pytest.mark.parametrize(("door", "claim"), [(door, claim) for door, claims in TIMES.items() for claim in claims])
@@ -147,6 +222,8 @@ TIMES = {"assertion": ("exp", "nbf", "iat"), "proof": ("iat",), "pushed": ("exp"
 def test_a_time_that_is_none_is_refused(doors: Doors, door: str, claim: str, time: bytes) -> None:
     if claim in ("nbf", "iat") and door != "proof" and time == b"-1":
         pytest.skip("long ago is no fault of these two")
+    if door == "statement" and time == b"null":
+        pytest.skip("a statement needs no times, and null says nothing")
     material_of, send = DOORS[door]
     material = material_of(doors)
     without = {name: value for name, value in material.claims.items() if name != claim}
@@ -157,7 +234,7 @@ def test_a_time_that_is_none_is_refused(doors: Doors, door: str, claim: str, tim
 
 
 @pytest.mark.parametrize("claim", ["jti", "htu", "sub", "iss", "exp"])
-@pytest.mark.parametrize("door", ["assertion", "proof"])
+@pytest.mark.parametrize("door", OF_OTHERS)
 def test_a_claim_twice_is_refused(doors: Doors, door: str, claim: str) -> None:
     material_of, send = DOORS[door]
     material = material_of(doors)

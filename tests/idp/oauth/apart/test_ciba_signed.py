@@ -95,6 +95,13 @@ def test_wrong_claims_are_refused(signer: Counter, person: Person, changes: dict
     assert not any(secret in str(said) for secret in (signed, person.number, "somebody-else", "elsewhere.example"))
 
 
+@pytest.mark.parametrize("name", ["id_token_hint", "login_hint", "login_hint_token", "binding_message", "scope", "acr_values", "resource", "odd"])
+def test_half_a_character_in_a_claim_is_refused(signer: Counter, person: Person, name: str) -> None:
+    for text in ("\ud800", "\ud800.a.b", "a.b.\udfff", "\udfff.a.b.c.d"):
+        signed = request_of(signer, person, **{"login_hint": None, name: text})
+        assert error_of(send(signer, signed)) == "invalid_request", text
+
+
 def test_another_key_does_not_sign_for_the_client(signer: Counter, person: Person) -> None:
     assert error_of(send(signer, request_of(signer, person, key=suites.ES256.generate()))) == "invalid_request"
 

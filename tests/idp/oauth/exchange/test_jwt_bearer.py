@@ -111,6 +111,16 @@ def test_the_audience_is_the_issuer_or_the_token_endpoint(client: FlaskClient, s
     assert bring(client, system, assertion(issuer, sub, aud=aud)).status_code == 200
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_an_issuer_whose_key_of_rsa_names_no_algorithm_signs_by_either(app: Flask, client: FlaskClient, system: System, algorithm: str) -> None:
+    issuer, key = f"https://id-{secrets.token_hex(6)}.example.gov.cn", suites.RS256.generate()
+    jwks = {"keys": [{**suites.public_jwk(key.public_key()), "kid": KID}]}
+    with app.app_context(), transaction() as session:
+        issuers.trust(session, issuer=issuer, client_id=system.client_id, jwks=jwks, asked=["draws"], now=now())
+    signed = assertion(issuer, system.client_id, key=key, algorithm=algorithm)
+    assert bring(client, system, signed).json["scope"] == "draws"
+
+
 def test_the_system_s_own_account_gets_its_own_scopes(client: FlaskClient, system: System, issuer: str) -> None:
     response = bring(client, system, assertion(issuer, system.client_id))
     assert response.json["scope"] == "draws"
@@ -165,13 +175,22 @@ REFUSED: dict[str, Callable[[str, str], str]] = {
     "alg none": unsigned,
     "a secret's alg": lambda issuer, sub: assertion(issuer, sub, key="s" * 32, algorithm="HS256"),
     "an extension": lambda issuer, sub: assertion(issuer, sub, headers={"crit": ["b64"], "b64": True}),
+    "no time to begin": lambda issuer, sub: _raw(issuer, sub, nbf=float("nan")),
+    "a subject twice": lambda issuer, sub: _raw(issuer, sub, twice=f'"sub": "{sub}"'),
+    "half a character": lambda issuer, sub: _raw(issuer, sub, other="\ud800"),
+    "an access token": lambda issuer, sub: assertion(issuer, sub, headers={"typ": "at+jwt"}),
+    "a logout token": lambda issuer, sub: assertion(issuer, sub, headers={"typ": "logout+jwt"}),
+    "the proof of a client": lambda issuer, sub: assertion(issuer, sub, headers={"typ": "client-authentication+jwt"}),
+    "a kind that is no text": lambda issuer, sub: assertion(issuer, sub, headers={"typ": 7}),
 }
 
 
 def _raw(issuer: str, sub: str, **changes: Any) -> str:
     """Return an assertion with claims that PyJWT would not write."""
+    twice = changes.pop("twice", "")
     claims = {**jwt.decode(assertion(issuer, sub), options={"verify_signature": False}), **changes}
-    return jwt.PyJWS().encode(json.dumps(claims).encode(), KEY, algorithm="ES256", headers={"kid": KID})
+    document = json.dumps(claims)[:-1] + (f", {twice}}}" if twice else "}")
+    return jwt.PyJWS().encode(document.encode(), KEY, algorithm="ES256", headers={"kid": KID})
 
 
 @pytest.mark.parametrize("wrong", REFUSED.values(), ids=REFUSED)

@@ -62,6 +62,23 @@ def test_a_statement_may_be_for_us(client: FlaskClient, tokens: dict[str, str]) 
         assert register(client, tokens["required"], portal_document(software_statement=statement(aud=audience))).status_code == 201
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_an_issuer_whose_key_of_rsa_names_no_algorithm_signs_by_either(
+    app: Flask, client: FlaskClient, tokens: dict[str, str], algorithm: str
+) -> None:
+    issuer, key = "https://rsa.example.gov.cn", suites.RS256.generate()
+    with app.app_context(), transaction() as session:
+        software_statements.trust(session, issuer, jwks={"keys": [suites.public_jwk(key.public_key())]}, now=now())
+    signed = statement(key, algorithm, iss=issuer)
+    assert register(client, tokens["required"], portal_document(software_statement=signed)).status_code == 201
+
+
+def test_whoever_has_no_key_to_sign_with_is_not_believed(app: Flask) -> None:
+    jwks = {"keys": [{**suites.public_jwk(suites.ECDH_ES.generate().public_key()), "use": "enc"}]}
+    with app.app_context(), transaction() as session, pytest.raises(software_statements.IssuerRefused):
+        software_statements.trust(session, "https://mute.example.gov.cn", jwks=jwks, now=now())
+
+
 def test_what_a_statement_says_is_held_to_the_policy(client: FlaskClient, tokens: dict[str, str]) -> None:
     document = portal_document(software_statement=statement(redirect_uris=["https://elsewhere.example/cb"]))
     assert register(client, tokens["allowed"], document).json["error"] == "invalid_redirect_uri"
@@ -87,6 +104,7 @@ BAD = {
     "signed by a secret": (lambda: jwt.encode({"iss": ISSUER}, "x" * 64, algorithm="HS256"), "invalid_software_statement"),
     "a changed signature": (lambda: statement()[:-8] + "AAAAAAAA", "invalid_software_statement"),
     "no claims": (lambda: "e30.W10.x", "invalid_software_statement"),
+    "half a character": (lambda: statement(other="\ud800"), "invalid_software_statement"),
     "another kind of token": (lambda: statement_of_kind("at+jwt"), "invalid_software_statement"),
     "for somebody else": (lambda: statement(aud="https://elsewhere.example.gov.cn"), "invalid_software_statement"),
     "for nobody": (lambda: statement(aud=[None, 1]), "invalid_software_statement"),
