@@ -129,8 +129,11 @@ def small_stand(server: postgres.PostgresServer) -> Iterator[Stand]:
 
 
 def things(standing: Stand) -> dict[str, Thing]:
-    """Return what is measured: by HTTP where a licence is real, else the statement alone."""
-    return {**_by_http(standing), **_holder(standing), **_questions(standing), **_changes(standing)}
+    """Return what is measured: by HTTP where a licence is real, else the statement alone.
+
+    A holder's pages come after the desk's looks, which fill the history that they show from the first size on.
+    """
+    return {**_by_http(standing), **_questions(standing), **_holder(standing), **_changes(standing)}
 
 
 def _by_http(standing: Stand) -> dict[str, Thing]:
