@@ -10,7 +10,7 @@ class InvalidRequest(OAuth2Error):
 
 
 class RequestOver(OAuth2Error):
-    """The request is over, was fetched a while ago, or was answered; whoever asks is not told which."""
+    """The request is over, was fetched by another, or was answered; whoever asks is not told which."""
 
     error = "invalid_request"
     description = "The request is over, or was used before."

@@ -1,4 +1,4 @@
-"""The signed request object that a wallet fetches. OpenID4VP 1.0 sections 5 and 8.3, RFC 9101, HAIP 1.0.
+"""The signed request object that a wallet fetches, once. OpenID4VP 1.0 sections 5 and 8.3, RFC 9101, HAIP 1.0.
 
 Signed by the department that asks, whose certificate travels along, without the root. Cause and basis are told in `verifier_info`, for wallets
 that show them.
@@ -44,9 +44,9 @@ class Wallet:
 
 
 def fetch(session: Session, settings: Settings, unverified_reference: str, wallet: Wallet, *, now: datetime) -> str:
-    """Return the request object to whoever asks for it first, or a moment later; raises RequestNotFound, RequestOver, InvalidRequest, KeyNotReady.
+    """Return the request object to the first who asks for it; raises RequestNotFound, RequestOver, InvalidRequest, KeyNotReady.
 
-    It is marked fetched before it is signed. A wallet that tries again at once has it again (`FETCHED_AGAIN`); who comes later is given nothing.
+    It is marked fetched before it is signed: who comes second, or too late, is given nothing.
     """
     request_id = references.find_id(settings, unverified_reference)
     if request_id is None:

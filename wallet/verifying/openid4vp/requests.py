@@ -1,7 +1,7 @@
 """A request to a wallet, as it rests here: who asks, for what and why, the secrets that belong to it alone, and what came of it.
 
-A request waits, is fetched, for a moment more than once, and is answered once; each is one statement. Its terms, its key and its result rest
-sealed. The key by which an answer is encrypted is made for it, and is forgotten with its answer or its end.
+A request waits, is fetched once, and is answered once; each is one statement. Its terms, its key and its result rest sealed. The key by which an
+answer is encrypted is made for it, and is forgotten with its answer or its end.
 """
 
 import base64
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, func, or_, select, update
+from sqlalchemy import Index, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing, suites
@@ -26,7 +26,6 @@ TABLE = "presentation_requests"
 DIRECT_POST, DIRECT_POST_JWT = "direct_post", "direct_post.jwt"
 SAN_DNS, HASH = "x509_san_dns", "x509_hash"
 KEPT_AFTER_EXPIRY = timedelta(days=2)
-FETCHED_AGAIN = timedelta(seconds=30)
 END_BATCH = 500
 CODE_BYTES = 24
 
@@ -156,15 +155,9 @@ def get_request(session: Session, request_id: UUID) -> PresentationRequest:
 
 
 def take(session: Session, request_id: UUID, *, now: datetime) -> PresentationRequest | None:
-    """Mark a request fetched, in one statement, and return it; None if that was more than `FETCHED_AGAIN` ago, or it is over.
-
-    A wallet whose answer from here was lost, or that was put away by its phone, has that long to come again.
-    """
-    fetched_at = PresentationRequest.fetched_at
-    is_fresh = or_(fetched_at.is_(None), fetched_at > now - FETCHED_AGAIN)
-    free = (is_fresh, PresentationRequest.answered_at.is_(None), PresentationRequest.expires_at > now)
-    first = func.coalesce(fetched_at, now)
-    taken = update(PresentationRequest).where(PresentationRequest.id == request_id, *free).values(fetched_at=first).returning(PresentationRequest)
+    """Mark a request fetched, in one statement, and return it; None if it was before, or is over."""
+    free = (PresentationRequest.fetched_at.is_(None), PresentationRequest.answered_at.is_(None), PresentationRequest.expires_at > now)
+    taken = update(PresentationRequest).where(PresentationRequest.id == request_id, *free).values(fetched_at=now).returning(PresentationRequest)
     return session.scalars(taken.execution_options(populate_existing=True)).one_or_none()
 
 

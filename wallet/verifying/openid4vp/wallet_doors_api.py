@@ -22,7 +22,7 @@ oauth_errors.init_blueprint(wallet_doors)
 @wallet_doors.route("/requests/<reference>", methods=["GET", "POST"])
 @allow(anyone)
 def fetch(reference: str) -> Response:
-    """Give the request object to whoever asks first, and for a moment again, by GET or by POST with what the wallet can do (section 5.10)."""
+    """Give the request object to the first who asks, by GET or by POST with what the wallet can do (section 5.10)."""
     if request.method == "HEAD":
         raise MethodNotAllowed(["GET", "POST"])  # whoever only looks must not use it up
     wallet = Wallet(_once("wallet_nonce"), _once("wallet_metadata")) if request.method == "POST" else Wallet()
