@@ -72,7 +72,7 @@ def read_object(raw: bytes | None, *, longest: int) -> dict[str, Any]:
         raise LineTooLong("too long", shown=Text("每行最多{0}字节。", "A line has at most {0} bytes.").format(longest))
     try:
         document = read_json(raw)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise LineUnreadable("not JSON") from error
     if not isinstance(document, dict):
         raise LineUnreadable("not an object")

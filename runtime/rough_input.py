@@ -3,20 +3,20 @@
 PostgreSQL stores no NUL, UTF-8 carries no lone surrogate, and nothing of ours is nested deeply; so no view ever meets one.
 """
 
-import json
-import re
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, Request, current_app, g, request
 from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from runtime import strict_json
+
 NUL = "\0"
 MAX_DEPTH = 32
 View = TypeVar("View", bound=Callable[..., Any])
-SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE | re.ASCII)  # NUL and surrogates as JSON escapes them
+ESCAPED_NUL = rb"\u0000"
 LATE, WAITING = "reads_its_form", "checks_of_the_form"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -41,36 +41,24 @@ def read_body(body: bytes, *, is_json: bool) -> Any:
         raise UnsupportedMediaType
     try:
         return read_json(body)
-    except (NotReadable, RecursionError, ValueError) as error:
+    except ValueError as error:
         raise BadRequest from error
 
 
 def read_json(body: bytes) -> Any:
-    """Read a JSON text of UTF-8; raises NotReadable, ValueError or RecursionError.
+    """Read a JSON text; raises NotReadable, or ValueError for what `strict_json` refuses.
 
-    Refused beyond RFC 8259: NaN and Infinity, a member that stands twice, NUL and lone surrogates in texts, more than 32 levels.
+    Refused beyond that: NUL in texts, and more than 32 levels.
     """
-    text = body.decode()
-    content = DECODER.decode(text)
-    if SUSPECT.search(text) or text.count("[") + text.count("{") >= MAX_DEPTH:  # only so could there be what is refused
+    content = strict_json.read(body)
+    if ESCAPED_NUL in body or body.count(b"[") + body.count(b"{") >= MAX_DEPTH:  # only so could there be what is refused
         _check(content, 0)
     return content
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise NotReadable("a member stands twice")
-    return members
-
-
-def _refuse(_: str) -> NoReturn:
-    raise NotReadable("not a number")
-
-
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
-        if NUL in value or not _is_unicode(value):
+        if NUL in value:
             raise NotReadable("a text holds what no text holds")
     elif isinstance(value, dict | list):
         if depth == MAX_DEPTH:
@@ -79,14 +67,6 @@ def _check(value: Any, depth: int) -> None:
             _check(inner, depth + 1)
         for inner in value.values() if isinstance(value, dict) else ():
             _check(inner, depth + 1)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def reads_its_form(view: View) -> View:
@@ -123,9 +103,6 @@ def _refuse_nul() -> None:
 def _form_holds_nul() -> bool:
     """Look at forms alone: another body is not touched here, for a view may take a longer one than others do, and read it as it comes."""
     return request.mimetype in FORMS and any(NUL in text for pair in request.form.items(multi=True) for text in pair)
-
-
-DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_members)
 
 
 def init_app(app: Flask) -> None:

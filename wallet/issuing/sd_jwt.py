@@ -4,16 +4,13 @@ Pure: no signature is made or checked here, and nothing is trusted. Whoever call
 JWT's signature before `reveal` says anything of worth. Texts that others sent are bounded in size, number and depth.
 """
 
-import base64
-import binascii
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from runtime import compact_json
+from runtime import base64url, compact_json, strict_json
 
 HASH = "sha-256"
 NEVER_HIDDEN = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
@@ -22,8 +19,6 @@ SALT_BYTES = 16
 MAX_TEXT = 128 * 1024
 MAX_DISCLOSURES = 256
 MAX_DEPTH = 16
-URLSAFE = bytes.maketrans(b"+/", b"-_")
-BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class MalformedSdJwt(ValueError):
@@ -45,7 +40,7 @@ class Disclosure:
     @classmethod
     def of(cls, name: str, value: Any) -> "Disclosure":
         """Make the disclosure of a claim, with 128 bits of fresh salt. Section 4.2.1."""
-        encoded = _encode(compact_json.write([_encode(os.urandom(SALT_BYTES)), name, value]))
+        encoded = base64url.write(compact_json.write([base64url.write(os.urandom(SALT_BYTES)), name, value]))
         return cls(encoded, name, value, _digest(encoded))
 
     @classmethod
@@ -134,13 +129,7 @@ def sd_hash(text_without_key_binding: str) -> str:
 
 def is_compact_jws(unverified: str) -> bool:
     """Tell whether a text is three parts of base64url with points between, none of them empty."""
-    parts = unverified.split(".")
-    return len(parts) == 3 and all(map(is_base64url, parts))
-
-
-def is_base64url(unverified: str) -> bool:
-    """Tell whether a text has letters of base64url and no others; in a text of thousands of letters, ten times as fast as by a pattern."""
-    return unverified != "" and unverified.isascii() and not unverified.encode().translate(None, BASE64URL)
+    return unverified.isascii() and unverified.encode().translate(None, base64url.LETTERS) == b".." and all(unverified.split("."))
 
 
 def read_json(unverified: str) -> Any:
@@ -148,16 +137,10 @@ def read_json(unverified: str) -> Any:
 
     Raises MalformedSdJwt.
     """
-    if not is_base64url(unverified):
-        raise MalformedSdJwt("a part is not base64url")
     try:
-        text = base64.urlsafe_b64decode(unverified + "=" * (-len(unverified) % 4)).decode()
-        content = DECODER.decode(text)
-        if "\\ud" in text.lower():
-            json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise MalformedSdJwt("a part is not JSON") from error
-    return content
+        return strict_json.read(base64url.read(unverified))
+    except ValueError as error:
+        raise MalformedSdJwt("a part is not JSON in base64url") from error
 
 
 class _Opening:
@@ -208,24 +191,12 @@ class _Opening:
 
 def _decoy() -> str:
     """Return a digest of nothing, which none can tell from another."""
-    return _encode(hashlib.sha256(os.urandom(SALT_BYTES)).digest())
-
-
-def _encode(raw: bytes) -> str:
-    return binascii.b2a_base64(raw, newline=False).translate(URLSAFE, b"=").decode()
+    return base64url.write(hashlib.sha256(os.urandom(SALT_BYTES)).digest())
 
 
 def _digest(text: str) -> str:
-    return _encode(hashlib.sha256(text.encode("ascii")).digest())
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    return members if len(members) == len(pairs) else _malformed("a member stands twice")
+    return base64url.write(hashlib.sha256(text.encode("ascii")).digest())
 
 
 def _malformed(why: str) -> NoReturn:
     raise MalformedSdJwt(why)
-
-
-DECODER = json.JSONDecoder(parse_constant=_malformed, object_pairs_hook=_members)

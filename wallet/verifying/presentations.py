@@ -5,7 +5,6 @@ raises ValueError for what cannot be read, which fails that check. Claims have t
 `status`, `licence_identifier`), so that the checks, and whoever keeps the status, need to know one vocabulary.
 """
 
-import base64
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from keys import suites
+from runtime import base64url
 from wallet.issuing import sd_jwt
 from wallet.issuing.copy_marks import Marking
 
@@ -162,7 +162,7 @@ def is_signed(compact: str, header: dict[str, Any], key: suites.PublicKey) -> bo
         return False
     signed, _, encoded = compact.rpartition(".")
     try:
-        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        raw = base64url.read(encoded)
     except ValueError:
         return False
     return suites.verify(key, signed.encode(), raw, suite=suite.name)

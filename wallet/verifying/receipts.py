@@ -5,7 +5,6 @@ holds the digest of the receipt, so that its signature is not all that vouches f
 sealed for as long as a retry may ask for it again, then forgotten.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Collection
@@ -17,7 +16,7 @@ from sqlalchemy import CursorResult, Index, select, update
 from sqlalchemy.orm import Mapped, Session, defer, load_only, mapped_column
 
 from keys import sealed_tables, sealing
-from runtime import idempotency
+from runtime import base64url, idempotency
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -62,7 +61,7 @@ class Receipt(Base):
     @property
     def claims(self) -> dict[str, Any]:
         """What the receipt says; it is our own, so its signature is not checked again."""
-        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(self.jws.split(".")[1] + "=="))
+        claims: dict[str, Any] = json.loads(base64url.read(self.jws.split(".")[1]))
         return claims
 
     @property
@@ -116,4 +115,4 @@ def forget_answers(session: Session, *, now: datetime) -> int:
 
 def digest_of(text: str) -> str:
     """Return the SHA-256 digest of a text, base64url."""
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return base64url.write(hashlib.sha256(text.encode()).digest())

@@ -4,7 +4,6 @@ What cannot be read is refused before the request is spent, so that who knows on
 """
 
 import hmac
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, NoReturn
 
 from keys import jwe
 from keys.jwe import NotDecrypted
-from wallet.issuing import sd_jwt
+from runtime import strict_json
 from wallet.presenting.dcql import Query
 from wallet.presenting.dcql_reading import MOST_EACH
 from wallet.verifying.openid4vp.errors import InvalidRequest
@@ -92,13 +91,11 @@ def _presentations(unverified: Any, query: Query) -> dict[str, tuple[str, ...]]:
 
 
 def _json(text: str) -> Any:
-    """Read JSON strictly: no member twice, no NaN, nothing that UTF-8 cannot carry."""
+    """Read JSON strictly."""
     try:
-        content = sd_jwt.DECODER.decode(text)
-        json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        return strict_json.read(text.encode())
+    except ValueError:
         _refuse()
-    return content
 
 
 def _refuse() -> NoReturn:
