@@ -54,7 +54,7 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
-            blocking_threads=threads + seats.LONG_AT_ONCE,
+            blocking_threads=threads + seats.LONG_AT_ONCE + seats.STALLED_AT_ONCE,
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=10,
