@@ -86,6 +86,16 @@ def show_code(licence_id: UUID, code_id: UUID) -> str | AnyResponse:
     return _code_page(card, shown, content or "", next((use for use in uses if use.at == shown.spent_at), None), also)
 
 
+@show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>/withdrawal", methods=["POST"])
+@allow(matched)
+def withdraw(licence_id: UUID, code_id: UUID) -> AnyResponse:
+    """Let a code that nobody used yet end now; one that was used says so on its page."""
+    with transaction() as session:
+        cards.get_card(session, licence_id, g.signed_in, now=now())
+        qr_codes.withdraw(session, code_id, holder_id=g.signed_in.holder_id, now=now())
+    return redirect(f"/wallet/cards/{licence_id}/codes/{code_id}", 303)
+
+
 @show.route("/wallet/cards/<uuid:licence_id>/codes/<uuid:code_id>/state")
 @allow(matched)
 def tell_state(licence_id: UUID, code_id: UUID) -> Response:

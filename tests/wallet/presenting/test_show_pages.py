@@ -149,6 +149,25 @@ def test_a_new_code_ends_the_one_before(app: Flask, holder: Holder) -> None:
     assert client.get(f"{first}/state").json["state"] == "expired"
 
 
+def test_a_code_that_its_holder_withdraws_shows_nothing(app: Flask, holder: Holder) -> None:
+    client, licence = holder
+    address = make(client, licence, preset="usual").headers["Location"]
+    code = code_of(get(client, address))
+    assert post_form(client, f"{address}/withdrawal", {}).headers["Location"] == address
+    page = get(client, address)
+    assert "此码已失效" in page
+    assert "spoken-code" not in page
+    with writing(app) as session, pytest.raises(qr_codes.CodeExpired):
+        qr_codes.redeem(session, code, now=now())
+
+
+def test_nobody_withdraws_the_code_of_another(app: Flask, holder: Holder) -> None:
+    client, licence = holder
+    address = make(client, licence, preset="usual").headers["Location"]
+    assert post_form(signed_in(app, someone(app)), f"{address}/withdrawal", {}).status_code == 404
+    assert client.get(f"{address}/state").json["state"] == "waiting"
+
+
 def test_a_waiting_code_is_seen_in_its_own_browser_alone(app: Flask) -> None:
     person = someone(app)
     licence = licensed(app, person.number, SLUG)[0]
