@@ -25,5 +25,5 @@ def department_of(code: str) -> Text | None:
         return None
 
 
-history.namers |= dict.fromkeys(("licence", "act-request", "credential", "draw", "verification"), licence_of)
+history.namers |= dict.fromkeys(("licence", "act-request", "code", "credential", "document", "draw", "verification"), licence_of)
 history.actor_namers["department"] = department_of

@@ -59,8 +59,8 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         if len(code) > LONGEST:
             form.form_errors.append(TOO_MUCH)
             return _form_page(card, form, {}, 422)
-        actor = f"subject:{g.signed_in.subject_id}"
-        ledger.record(session, "code.made", actor=actor, object_id=licence_id, subject_id=card.holder_id, now=moment, fields=wanted)
+        about = {"object_id": licence_id, "subject_id": card.holder_id, "now": moment}
+        ledger.record(session, "code.made", actor=f"subject:{g.signed_in.subject_id}", **about, type=card.type.code, fields=wanted)
     return render_template(
         "presenting/offline.html",
         card=card,

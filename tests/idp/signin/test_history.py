@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from idp.signin import history
-from idp.signin.acts import ACTS
+from idp.signin.acts import ACTS, SOMETHING
 from idp.subjects import appointments, directory, mandates
 from idp.subjects.numbers import parse_number
 from idp.subjects.rights import Right
@@ -114,6 +114,11 @@ def test_a_sentence_says_the_same_in_both_languages(act: str) -> None:
     assert sentence.zh
     assert sentence.en
     assert ("{what}" in sentence.zh) == ("{what}" in sentence.en)
+
+
+def test_no_sentence_is_about_something_without_a_name() -> None:
+    kinds = {act.partition(".")[0] for act, sentence in ACTS.items() if "{what}" in sentence.zh}
+    assert kinds - SOMETHING.keys() - history.namers.keys() == set()
 
 
 def subject_of(person: Person) -> UUID:

@@ -13,6 +13,7 @@ from runtime.clock import now
 from runtime.ledger import LedgerEntry
 from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone, writing
 from tests.world_people import BROWSER, Person, post_form
+from tests.world_wallet import DEFINITIONS
 from wallet.holding.uses import uses_of
 from wallet.issuing import status_lists
 from wallet.issuing.documents import pades
@@ -58,6 +59,7 @@ def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
     page = browser.get(f"/wallet/cards/{licence.id}").text
     assert "您取得了盖章文件" in page
     assert "您本人" in page
+    assert f"制作了“{DEFINITIONS[SLUG].name.zh}”的盖章文件" in browser.get("/account/history").text
     (made,) = documents_of(app, licence)
     with writing(app) as session:
         (use,) = uses_of(session, holder_id=licence.holder_id, licence_id=licence.id)
