@@ -10,7 +10,9 @@ from typing import Any
 from marshmallow import ValidationError
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired
 
+from idp.oauth.registration.fault_words import in_words
 from runtime.forms import PostedForm
 from runtime.languages import Text
 from runtime.problems import Refusal, flatten
@@ -22,6 +24,7 @@ PREFIX = "f_"
 LONG_TEXT = 100
 LARGEST_DIGITS = 15
 CHOOSE = Text("请选择", "Choose")
+NEEDED = InputRequired(Text("请填写。", "Fill this in."))
 CONTROLS = {"holder.number": "holder_number", "holder.name": "holder_name", "cause.text": "cause"}
 
 
@@ -49,8 +52,8 @@ class DeskForm(PostedForm):
 class WhyForm(DeskForm):
     """An act with its reason and what it rests on."""
 
-    reason = TextAreaField(Text("理由", "Reason"))
-    legal_basis = StringField(Text("法律依据", "Legal basis"))
+    reason = TextAreaField(Text("理由", "Reason"), [NEEDED])
+    legal_basis = StringField(Text("法律依据", "Legal basis"), [NEEDED])
 
 
 class StateForm(WhyForm):
@@ -62,18 +65,18 @@ class StateForm(WhyForm):
 class TransferForm(StateForm):
     """A licence that another department takes over."""
 
-    to = SelectField(Text("转往部门", "To which department"), validate_choice=False)
+    to = SelectField(Text("转往部门", "To which department"), validators=[NEEDED], validate_choice=False)
 
 
 def issue_form(licence_type: LicenceType) -> type[DeskForm]:
     """Return the form by which a licence of a type is issued."""
     controls: dict[str, Any] = {
-        "holder_number": StringField(Text("持证主体号码", "Holder's number")),
+        "holder_number": StringField(Text("持证主体号码", "Holder's number"), [NEEDED]),
         "holder_name": StringField(Text("持证主体名称", "Holder's name")),
-        "valid_from": StringField(Text("有效期自", "Valid from")),
+        "valid_from": StringField(Text("有效期自", "Valid from"), [NEEDED]),
     }
     if licence_type.validity.rule != "permanent":
-        controls["valid_until"] = StringField(Text("有效期至", "Valid until"))
+        controls["valid_until"] = StringField(Text("有效期至", "Valid until"), [NEEDED] if licence_type.validity.rule == "dated" else [])
     if licence_type.most_holders > 1:
         controls["co_holders"] = TextAreaField(Text("共同持证人号码", "Numbers of the other holders"))
     if licence_type.number_rule == "issuer":
@@ -149,12 +152,13 @@ def _controls(fields: Iterable[Field]) -> dict[str, Any]:
 
 
 def _control(one: Field) -> Any:
+    needed = [NEEDED] if one.required else []
     if one.type == "choice":
         choices = [SelectChoice("", CHOOSE), *(SelectChoice(code, text) for code, text in one.choices.items())]
-        return SelectField(one.label, choices=choices, validate_choice=False)
+        return SelectField(one.label, choices=choices, validators=needed, validate_choice=False)
     if one.type == "string" and (one.max_length or 0) > LONG_TEXT:
-        return TextAreaField(one.label)
-    return StringField(one.label)
+        return TextAreaField(one.label, needed)
+    return StringField(one.label, needed)
 
 
 def _made(name: str, base: type[DeskForm], controls: dict[str, Any]) -> type[DeskForm]:
@@ -163,7 +167,7 @@ def _made(name: str, base: type[DeskForm], controls: dict[str, Any]) -> type[Des
 
 def _faults(error: Refusal | ValidationError) -> Iterable[tuple[str, Any]]:
     if isinstance(error, ValidationError):
-        return [(row["field"], row["detail"]) for row in flatten(error.messages)]
+        return [(row["field"], in_words(row["detail"])) for row in flatten(error.messages)]
     listed = error.more.get("errors")
     if listed:
         return [(row["field"], row["detail"]) for row in listed]

@@ -80,6 +80,13 @@ def test_what_is_wrong_is_said_beside_its_control_and_nothing_is_issued(
     assert count(app, officer.department) == 0
 
 
+def test_all_that_a_blank_form_lacks_is_said_at_once_in_the_readers_language(officer: Officer, person: Person) -> None:
+    answer = officer.issue(person, **dict.fromkeys(form_for(person, "driving-licence"), ""))
+    needed = [f"f_{one.name}" for one in DEFINITIONS["driving-licence"].fields if one.required]
+    assert [name for name in ["holder_number", "valid_from", *needed] if f'id="{name}-error">请填写。<' not in answer.text] == []
+    assert "应为1至64个字符" in officer.issue(person, holder_number="3" * 65).text
+
+
 def test_markup_in_a_field_stays_text(app: Flask, officer: Officer, person: Person) -> None:
     page = officer.issued(person, f_address="<script>alert(1)</script>")
     shown = officer.post(page, page).text
