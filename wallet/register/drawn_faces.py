@@ -12,10 +12,9 @@ from typing import Any
 from runtime.languages import Text
 from wallet.register.definitions import LicenceType
 from wallet.register.faces import ON_EVERY_FACE
-from wallet.register.fields import Field
+from wallet.register.fields import Field, written_day
 
 LONG = 28
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 OF_HOLDERS = {
     "person": {"holder_name": Text("姓名", "Name"), "holder_number": Text("公民身份号码", "Citizen number")},
     "organisation": {"holder_name": Text("名称", "Name"), "holder_number": Text("统一社会信用代码", "Unified social credit code")},
@@ -88,16 +87,12 @@ def label_on_face(licence_type: LicenceType, name: str) -> Text:
 
 def written(field: Field | None, value: Any) -> Text:
     """Return a field's value as it is written on paper."""
-    if field is not None and isinstance(value, str) and value in field.choices:
-        return field.choices[value]
-    if field is not None and field.type == "date":
-        return written_date(date.fromisoformat(value))
-    return Text(str(value), str(value))
+    return field.written(value) if field is not None else Text(str(value), str(value))
 
 
 def written_date(day: date | None) -> Text:
     """Return a day as it is written on paper, or that there is no end."""
-    return Text(f"{day.year}年{day.month}月{day.day}日", f"{day.day} {MONTHS[day.month - 1]} {day.year}") if day else NO_END
+    return written_day(day) if day else NO_END
 
 
 def dates_on_face(*, issued_on: date, valid_from: date, valid_until: date | None) -> dict[str, Text]:

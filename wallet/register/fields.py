@@ -17,6 +17,7 @@ from runtime.problems import InvalidBody
 
 FieldType = Literal["string", "date", "integer", "decimal", "choice"]
 UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
 LARGEST = 10**15
@@ -44,9 +45,21 @@ class Field:
     choices: dict[str, Text] = field(default_factory=dict)
 
     def shown(self, value: Any) -> str:
-        """Return a value as a person reads it: a choice by its name in the caller's language."""
-        chosen = self.choices.get(value) if isinstance(value, str) else None
-        return str(chosen or value)
+        """Return a value as a person reads it: a choice by its name, a day as it is written on paper, in the caller's language."""
+        return str(self.written(value))
+
+    def written(self, value: Any) -> Text:
+        """Return a value as it is written on paper; one that does not fit the field, as it is."""
+        if isinstance(value, str) and value in self.choices:
+            return self.choices[value]
+        if self.type == "date" and _date(self, value) is None:
+            return written_day(date.fromisoformat(value))
+        return Text(str(value), str(value))
+
+
+def written_day(day: date) -> Text:
+    """Return a day as it is written on paper."""
+    return Text(f"{day.year}年{day.month}月{day.day}日", f"{day.day} {MONTHS[day.month - 1]} {day.year}")
 
 
 def check_values(fields: tuple[Field, ...], unverified: dict[str, Any]) -> dict[str, Any]:
