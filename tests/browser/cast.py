@@ -36,6 +36,7 @@ from tests.idp.oauth.registration.world import new_token
 from tests.idp.signin.proofs_at_hand import enrol, reach
 from tests.idp.signin.recovering import begun, cancel_link
 from tests.idp.subjects.firms import Firm, new_firm
+from tests.wallet.holding.test_paging import more_like
 from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import new_browser
@@ -308,6 +309,8 @@ def issue_something(cast: Cast, department: str) -> None:
             new_licence(session, type=kind, valid_until=until, **number)
             for kind, until in (("driving-licence", soon), ("driving-licence", date(2034, 1, 31)), ("birth-certificate", None))
         )
+        number["number"] = cast.people["second officer"].number
+        more_like(session, new_licence(session, type="driving-licence", valid_until=date(2034, 1, 31), **number), 30)
         document = {"reason": "The hospital told a wrong day", "legal_basis": "Example rules, article 3"}
         doer = act_requests.Doer(department, person_id=cast.ids["second officer"])
         order = order_of(Act.ANNUL, document, licence_id=born.id)

@@ -141,6 +141,7 @@ def _list_page(form: FindForm, status: int) -> Response:
         rows=rows,
         arriving=arriving,
         following=following,
+        is_first=wanted.after is None,
         wanted=wanted,
         types=[one for one in all_types() if one.code in mine],
         states=STATE_TEXTS,

@@ -1,5 +1,6 @@
 """Licences are found by number and cause, which the holder can read; what ends soon shows its light; numbers are counted."""
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -176,6 +177,18 @@ def test_the_list_is_narrowed_and_hostile_filters_are_left_out(officer: Officer,
     assert second not in officer.get("/desk/licences?state=suspended").text
     assert first in officer.get("/desk/licences?type=%3Cx%3E&state=eaten&due=9").text
     assert officer.get("/desk/licences?after=nonsense").status_code in (200, 422)
+
+
+def test_the_list_goes_on_page_by_page_as_it_was_narrowed_and_leads_back(app: Flask, officer: Officer, person: Person) -> None:
+    one = at(app, officer.issued(person))
+    with app.app_context(), transaction() as session:
+        more_like(session, one, 40)
+    first = officer.get("/desk/licences?state=valid").text
+    assert 'id="start"' not in first
+    second = officer.get(html.unescape(re.search(r'id="more" href="([^"]+)"', first)[1])).text  # type: ignore[index]
+    assert (len(licence_ids(first)), len(licence_ids(second))) == (30, 11)
+    assert 'id="start" href="/desk/licences?state=valid"' in second
+    assert 'id="more"' not in second
 
 
 def test_only_officers_see_the_desk(app: Flask) -> None:
