@@ -39,8 +39,9 @@ for (const button of document.querySelectorAll(".js-reveal")) {
 }
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
+    const button = event.submitter?.id || "form"; // another button of the same form asks for something else
+    if (form.dataset.sent === button) event.preventDefault();
+    form.dataset.sent = button;
     setTimeout(() => delete form.dataset.sent, 3000);
   });
 }

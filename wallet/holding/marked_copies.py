@@ -24,7 +24,7 @@ from idp.subjects.records import ACTIVE
 from keys import sealed_tables, sealing
 from runtime import ledger
 from runtime.database import Base
-from runtime.languages import Text
+from runtime.languages import HAN, Text
 from runtime.problems import Refusal
 from wallet.holding.cards import HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER
 from wallet.holding.uses import Way, record_use
@@ -237,7 +237,7 @@ def _record_use(session: Session, row: MarkedCopy, marking: Marking, way: Way, *
         holder_id=row.holder_id,
         licence_id=row.licence_id,
         department=department,
-        cause=f"{marking.made_for}: {marking.cause}",
+        cause=f"{marking.made_for}{'：' if HAN.search(marking.made_for) else ': '}{marking.cause}",
         fields=fields,
         way=way,
         verdict="valid",
