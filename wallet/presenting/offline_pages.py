@@ -6,6 +6,7 @@ POST and answered with the code at once, so that no address leads to it.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, current_app, g, render_template
@@ -59,7 +60,7 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         if len(code) > LONGEST:
             form.form_errors.append(TOO_MUCH)
             return _form_page(card, form, {}, 422)
-        about = {"object_id": licence_id, "subject_id": card.holder_id, "now": moment}
+        about: dict[str, Any] = {"object_id": licence_id, "subject_id": card.holder_id, "now": moment}
         ledger.record(session, "code.made", actor=f"subject:{g.signed_in.subject_id}", **about, type=card.type.code, fields=wanted)
     return render_template(
         "presenting/offline.html",
