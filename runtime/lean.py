@@ -118,6 +118,24 @@ class _InnerContext(AppContext):
         self.g = app.app_ctx_globals_class()
 
 
+class Sent(EnvironHeaders):
+    """The headers of a request, in which to miss one costs no exception: most of those that are asked for are not there."""
+
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]  # noqa: A002 (werkzeug's own name)
+        """Return a header, read as its name is written in the code."""
+        return self.environ.get(_variable(key), default) if type is None else super().get(key, default, type)
+
+    def __contains__(self, key: object) -> bool:
+        return _variable(str(key)) in self.environ
+
+
+@functools.cache
+def _variable(header: str) -> str:
+    """Return what WSGI calls a header; names come from the code alone."""
+    name = header.upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+
+
 class Lean:
     """The layer in front of Flask."""
 
@@ -142,7 +160,7 @@ class Lean:
             context.inner.g.correlation_id, context.inner.g.began = correlation_id, began
             try:
                 route.caller.admit()
-                answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], EnvironHeaders(environ), route.rule.rule))
+                answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], Sent(environ), route.rule.rule))
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
             is_long = len(answer.body) >= ONE_PACKET

@@ -4,19 +4,18 @@ RFC 7515 sections 2, 4 and 5.2, RFC 8725. Nothing that a header carries is ever 
 not understood and so refused. A member that comes twice, a number that is none, half a character, an alphabet that is not base64url: refused.
 """
 
-import base64
-import binascii
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, TypeGuard
 
 import jwt
 
 from keys import suites
+from runtime import base64url, strict_json
 
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 HMAC = {"HS256": jwt.get_algorithm_by_name("HS256")}
+LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}  # of so many letters beyond fours, those that hold no bits to throw away
 
 
 class NotCompact(ValueError):
@@ -51,20 +50,18 @@ def take_apart(unverified: str, *, longest: int) -> Compact:
     """Return the parts of a token; raises NotCompact."""
     if len(unverified) > longest or not FORM.fullmatch(unverified):
         raise NotCompact("not three parts of base64url, or too long")
-    signed, _, signature = unverified.encode("ascii").rpartition(b".")
-    header, claims = (read_object(_decode(segment)) for segment in signed.split(b"."))
+    signed, _, signature = unverified.rpartition(".")
+    header, claims = (read_object(_decode(segment)) for segment in signed.split("."))
     if "crit" in header or "b64" in header:
         raise NotCompact("an extension that is not understood")
-    return Compact(header, claims, signed, _decode(signature))
+    return Compact(header, claims, signed.encode(), _decode(signature))
 
 
 def read_object(document: bytes) -> dict[str, Any]:
     """Read one JSON object; raises NotCompact."""
     try:
-        read = DECODER.decode(document.decode("utf-8"))
-        if b"\\u" in document:
-            json.dumps(read, ensure_ascii=False).encode()  # half of a surrogate pair is no character, and breaks whoever reads on (RFC 7493)
-    except (ValueError, RecursionError) as error:
+        read = strict_json.read(document)
+    except strict_json.NotStrict as error:
         raise NotCompact("not one JSON object") from error
     if not isinstance(read, dict):
         raise NotCompact("not a JSON object")
@@ -76,26 +73,12 @@ def is_moment(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
 
 
-def _decode(segment: bytes) -> bytes:
+def _decode(segment: str) -> bytes:
     """Decode base64url whose last character holds no bits that are thrown away: each value has one spelling."""
-    try:
-        decoded = base64.b64decode(segment + b"=" * (-len(segment) % 4), altchars=b"-_")
-    except binascii.Error as error:
-        raise NotCompact("not base64url") from error
-    if len(segment) % 4 and base64.urlsafe_b64encode(decoded[-(len(decoded) % 3) :]).rstrip(b"=") != segment[-(len(segment) % 4) :]:
+    beyond = len(segment) % 4
+    if beyond in LAST and segment[-1] not in LAST[beyond]:
         raise NotCompact("not base64url")
-    return decoded
-
-
-def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        raise NotCompact("a member twice")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise NotCompact(f"{constant} is no JSON")
-
-
-DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
+    try:
+        return base64url.read(segment)
+    except ValueError as error:
+        raise NotCompact("not base64url") from error

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from werkzeug.test import Client, TestResponse
 
 from idp.oauth import clients
-from runtime import lean, quick, telemetry
+from runtime import lean, quick, seats, telemetry
 from runtime.clock import now
 from runtime.database import engine, transaction
 from runtime.guard import allow, anyone
@@ -32,6 +32,7 @@ SECRET = "a-secret-of-many-letters-0123456789-0123456789"
 HOOKS = {
     "runtime.telemetry._begin": "the same correlation id and clock, in the same places",
     "runtime.hosts._check": "another's name is handed on",
+    "runtime.seats._check_seat": "of what takes long nothing goes this way",
     "runtime.rough_input._refuse_nul": "NUL is handed on",
     "idp.oauth.cross_origin._preflight": "OPTIONS is handed on",
     "runtime.guard._admit": "the same caller is asked",
@@ -272,6 +273,10 @@ def test_every_hook_of_the_application_was_thought_of(app: Flask) -> None:
     assert own.isdisjoint({*app.before_request_funcs, *app.after_request_funcs, *app.url_value_preprocessors})
     assert not app.teardown_appcontext_funcs
     assert not app.teardown_request_funcs
+
+
+def test_nothing_that_takes_long_goes_this_way(layer: Lean) -> None:
+    assert not [path for path in layer.routes if path.startswith(seats.TAKES_LONG)]
 
 
 def test_each_lean_route_names_its_caller(app: Flask, layer: Lean) -> None:
