@@ -60,7 +60,11 @@ class VerificationRequestSchema(Schema):
     binding = fields.String(
         load_default=REQUIRED,
         validate=validate.OneOf([REQUIRED, NONE]),
-        metadata={"description": "Whether the holder must have bound an SD-JWT to this occasion; a QR code always is.", "example": REQUIRED},
+        metadata={
+            "description": "Whether the holder must have bound it to this occasion, which a dynamic QR code always is. `none` for what no holder binds: a "
+            "sealed PDF, a code for offline use, a credential alone. They prove what was issued, not who shows it, and fail where `required`.",
+            "example": REQUIRED,
+        },
     )
     nonce = fields.String(
         validate=[validate.Length(8, 256), readable],
@@ -152,7 +156,7 @@ VERIFICATION_FORM = {
         "cause.matter": {"type": "string"},
         "cause.matter_name": {"type": "string"},
         "cause.system": {"type": "string"},
-        "binding": {"type": "string", "enum": [REQUIRED, NONE]},
+        "binding": {"type": "string", "enum": [REQUIRED, NONE], "description": "`none` for a sealed PDF, or a picture of a code for offline use."},
         "nonce": {"type": "string"},
         "audience": {"type": "string"},
         "at": {"type": "string"},
