@@ -61,8 +61,8 @@ class VerificationRequestSchema(Schema):
         load_default=REQUIRED,
         validate=validate.OneOf([REQUIRED, NONE]),
         metadata={
-            "description": "Whether the holder must have bound it to this occasion, which a dynamic QR code always is. `none` for what no holder binds: a "
-            "sealed PDF, a code for offline use, a credential alone. They prove what was issued, not who shows it, and fail where `required`.",
+            "description": "Whether the holder must have bound it to this occasion, which a dynamic QR code always is. `none` for what nobody "
+            "binds: a sealed PDF, a code for offline use, a credential alone. They prove what was issued, not who shows it.",
             "example": REQUIRED,
         },
     )

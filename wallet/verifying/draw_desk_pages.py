@@ -22,9 +22,11 @@ from wallet.register.callers import strong_officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.definitions import LicenceType, Matter
 from wallet.register.departments import Action, get_department, types_under
+from wallet.register.licences import LicenceNotFound
+from wallet.verifying import draw_watch
 from wallet.verifying.attesting import Asker
 from wallet.verifying.draw_forms import DrawForm
-from wallet.verifying.draws import DrawRequest, draw_by_authority
+from wallet.verifying.draws import DrawRequest, LicenceNotValid, draw_by_authority
 
 log = structlog.get_logger(__name__)
 draw_desk = Blueprint("draw_desk", __name__, template_folder="templates")
@@ -59,6 +61,8 @@ def draw() -> AnyResponse:
         receipt_id = _draw(form, licence_type, next((one for one in matters if one.code == form.matter.data), None))
     except Refusal as refusal:
         log.info("refused", code=refusal.code, reason=refusal.reason, field=refusal.field)
+        if isinstance(refusal, LicenceNotFound | LicenceNotValid):
+            _note_miss(licence_type, form.number.data)
         form.number.errors = [refusal.shown or refusal.title]
         response = _form_page(form, licence_type, status=refusal.status)
         response.headers.update(refusal.headers)
@@ -82,6 +86,12 @@ def _draw(form: DrawForm, licence_type: LicenceType, matter: Matter | None) -> U
         wanted = DrawRequest(licence_type.code, cause, form.number.data.strip())
         draw_by_authority(session, settings, wanted, asker=asker, receipt_id=receipt_id, now=moment)
     return receipt_id
+
+
+def _note_miss(licence_type: LicenceType, number: str) -> None:
+    who = {"department": g.officer_of, "system": str(g.signed_in.subject_id), "type_code": licence_type.code}
+    with transaction() as session:
+        draw_watch.note_miss(session, **who, number=number, now=now())
 
 
 def _type(slug: str) -> LicenceType | None:

@@ -1,6 +1,7 @@
 """Watching the draws: how many, by which system, of which type, of how many people; and what looks odd is flagged, to be looked at by people.
 
-Nothing is stopped by it. Each draw leaves a line without a cause or a field; odd is what passes a threshold of the settings. A flag goes to the
+Nothing is stopped by it. Each draw leaves a line without a cause or a field, one that found nothing, too, since who tries numbers learns by that; odd
+is what passes a threshold of the settings. A flag goes to the
 departments that supervise the type (an event, and a page) and to the operators (a notice, and the log), once a day for the same thing.
 """
 
@@ -17,6 +18,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import notices, operators
 from idp.signin.notice_texts import NOTICES, NoticeText
+from idp.subjects.numbers import written_plainly
+from keys import sealing
 from runtime import events, ledger
 from runtime.database import Base
 from runtime.ids import new_id
@@ -59,7 +62,8 @@ NOTICES |= {
 
 
 class Drawn(Base):
-    """A draw on authority, as it is watched; `id` is its receipt's."""
+    """A draw on authority, as it is watched; `id` is its receipt's. One that `missed` has no receipt, and for its holder an id that is made of the
+    number and means nobody."""
 
     __tablename__ = "watched_draws"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -68,6 +72,7 @@ class Drawn(Base):
     system: Mapped[str]
     type_code: Mapped[str]
     holder_id: Mapped[UUID]
+    missed: Mapped[bool] = mapped_column(server_default=false())
     __table_args__ = (Index("ix_watched_draws_department", "department", "id"),)
 
 
@@ -109,6 +114,13 @@ def note(session: Session, receipt_id: UUID, *, department: str, system: str, ty
     session.execute(insert(Drawn).values(whole))
 
 
+def note_miss(session: Session, *, department: str, system: str, type_code: str, number: str, now: datetime) -> None:
+    """Leave the line of a draw that found nothing, in a transaction of its own: its own was undone."""
+    nobody = UUID(bytes=sealing.index_of(f"draw:{written_plainly(number)}")[:16])
+    whole = {"id": new_id(), "at": now, "department": department, "system": system, "type_code": type_code, "holder_id": nobody, "missed": True}
+    session.execute(insert(Drawn).values(whole))
+
+
 def watch(session: Session, settings: Settings, *, now: datetime) -> int:
     """Flag whatever is odd now and was not flagged today, and return how many that were."""
     return sum(_flag(session, odd, now=now) for odd in find_odd(session, settings, now=now))
@@ -124,7 +136,7 @@ def find_odd(session: Session, settings: Settings, *, now: datetime) -> list[Odd
         (Pattern.RATE, settings.draws_an_hour, (*who, Drawn.type_code), times, HOUR, ()),
         (Pattern.HOLDERS, settings.draws_of_holders, who, holders, SHORT, ()),
         (Pattern.NIGHT, settings.draws_at_night, who, times, timedelta(hours=10), (night,)),
-        (Pattern.DEPARTMENTS, settings.draws_by_departments, (Drawn.holder_id,), departments, DAY, ()),
+        (Pattern.DEPARTMENTS, settings.draws_by_departments, (Drawn.holder_id,), departments, DAY, (Drawn.missed.is_(False),)),
     )
     found = []
     for pattern, threshold, by, counted, span, also in asked:
@@ -145,7 +157,7 @@ def rates(session: Session, *, types: set[str] | None, now: datetime) -> list[An
 
 def drawn_by(session: Session, departments: list[str]) -> list[Drawn]:
     """Return the last draws of some departments, the newest first."""
-    rows = select(Drawn).where(Drawn.department.in_(departments)).order_by(Drawn.id.desc())
+    rows = select(Drawn).where(Drawn.department.in_(departments), Drawn.missed.is_(False)).order_by(Drawn.id.desc())
     return list(session.scalars(rows.limit(MOST_TOLD)))
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from flask import current_app, g
 
@@ -22,8 +23,10 @@ from schemas.draws import DrawRequestSchema, DrawSchema
 from schemas.verifications import IdempotencyKeySchema
 from wallet.register.catalogue import get_type
 from wallet.register.departments import get_department
+from wallet.register.licences import LicenceNotFound
+from wallet.verifying import draw_watch
 from wallet.verifying.attesting import Asker
-from wallet.verifying.draws import DrawRequest, draw_by_authority, draw_for_holder
+from wallet.verifying.draws import DrawRequest, LicenceNotValid, draw_by_authority, draw_for_holder
 from wallet.verifying.licence_details import limits_of
 from wallet.verifying.receipts import answered_before
 
@@ -51,6 +54,15 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     _check_holder(body)
     _check_mandate(body, moment)
     _check_level(body)
+    try:
+        return _draw(body, headers, settings, receipt_id, moment)
+    except (LicenceNotFound, LicenceNotValid):
+        if g.token.holder_id is None:
+            _note_miss(body, moment)
+        raise
+
+
+def _draw(body: dict[str, Any], headers: dict[str, Any], settings: Settings, receipt_id: UUID, moment: datetime) -> dict[str, Any]:
     limits = limits_of(g.token.terms.authorization_details, get_type(body["type"]).code)
     digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
@@ -64,6 +76,12 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
         acted_by = g.token.grantee.person_id if g.token.grantee else None
         about = {"holder_id": holder_id, "acted_by": acted_by, "asker": asker, "receipt_id": receipt_id}
         return draw_for_holder(session, settings, request, **about, now=moment)
+
+
+def _note_miss(body: dict[str, Any], moment: datetime) -> None:
+    who = {"department": g.token.department, "system": g.token.client_id, "type_code": get_type(body["type"]).code}
+    with transaction() as session:
+        draw_watch.note_miss(session, **who, number=body["holder"]["number"], now=moment)
 
 
 def _check_holder(body: dict[str, Any]) -> None:

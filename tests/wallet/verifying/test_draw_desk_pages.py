@@ -44,9 +44,9 @@ def draw(officer: Someone, number: str, **more: str) -> tuple[int, str]:
     return answer.status_code, answer.headers.get("Location", answer.text)
 
 
-def drawn(department: str) -> int:
+def drawn(department: str, *, missed: bool = False) -> int:
     with transaction() as session:
-        return session.scalar(select(func.count()).select_from(Drawn).where(Drawn.department == department)) or 0
+        return session.scalar(select(func.count()).select_from(Drawn).where(Drawn.department == department, Drawn.missed.is_(missed))) or 0
 
 
 def test_an_officer_sees_what_the_matter_needs_and_nothing_else_and_the_holder_sees_the_officer_s_department(
@@ -102,10 +102,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("more", "status"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_drawn_is_said_on_the_page_and_leaves_nothing(counter: Counter, officer: Someone, more: dict[str, str], status: int) -> None:
+def test_what_cannot_be_drawn_is_said_and_no_draw_is_left(counter: Counter, officer: Someone, more: dict[str, str], status: int) -> None:
     answered, page = draw(officer, **{"number": counter.person.number, **more})
     assert answered == status, page
     assert drawn(counter.department) == 0
+    assert drawn(counter.department, missed=True) == (1 if status in (404, 409) else 0)
     with transaction() as session:
         assert list(uses_of(session, holder_id=counter.holder_id)) == []
 

@@ -18,6 +18,7 @@ from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
 from tests.world_people import csrf_token, new_person, open_account, sign_in
 from tests.world_verifying import CAUSE, TYPE, Counter, new_browser, new_token
 from tests.world_wallet import new_department
+from wallet.issuing.life import revoke_licence
 from wallet.register import matter_fields
 from wallet.register.catalogue import get_type
 from wallet.register.matter_fields import MatterRefused
@@ -84,6 +85,25 @@ def test_a_refused_draw_leaves_nothing_and_an_allowed_one_leaves_a_line(counter:
     assert (str(line.id), line.department, line.holder_id) == (receipt_id, counter.department, counter.holder_id)
     assert line.type_code == get_type(TYPE).code
     assert line.system
+
+
+def test_a_draw_that_finds_nothing_leaves_a_line_and_many_of_them_are_flagged(counter: Counter) -> None:
+    """Who tries numbers learns who has which licence, and is watched like who draws one; nobody is named, and it is no draw of theirs."""
+    with transaction() as session:
+        people = [new_person(session) for _ in range(3)]
+    for person in [*people, people[0]]:
+        assert counter.draw(holder={"number": person.number}).json["code"] == "licence-not-found"
+    with transaction() as session:
+        revoke_licence(session, counter.licence, department=counter.issuer, reason="伪造材料", legal_basis="行政许可法", now=now())
+    assert counter.draw().json["code"] == "licence-not-valid"
+    with transaction() as session:
+        lines = session.scalars(select(Drawn)).all()
+        assert [(one.missed, one.department) for one in lines] == [(True, counter.department)] * 5
+        assert len({one.holder_id for one in lines}) == 4, "a number is known again"
+        assert counter.holder_id not in {one.holder_id for one in lines}
+        assert draw_watch.drawn_by(session, [counter.department]) == []
+        settings = replace(current_app.extensions["kabao_settings"], draws_of_holders=3, draws_by_departments=0)
+        assert [one.pattern for one in draw_watch.find_odd(session, settings, now=now()) if one.department == counter.department] == [Pattern.HOLDERS]
 
 
 @pytest.mark.parametrize(
