@@ -18,7 +18,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc9101.errors import InvalidRequestObjectError
 
 from idp.oauth.client_kinds import ATTEST_JWT
-from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, ClientMetadata, read_metadata
+from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, NATIVE, ClientMetadata, read_metadata
 from idp.oauth.key_sets import read_key_set
 from runtime.settings import Settings
 
@@ -38,6 +38,7 @@ class Registration(Protocol):
 
     auth_method: str
     jwks: dict[str, Any] | None
+    redirect_uris: list[str]
     client_metadata: dict[str, Any]
 
 
@@ -142,6 +143,11 @@ def _has_other_keys(registration: Registration, metadata: ClientMetadata) -> boo
     return any(set(ALGORITHMS).isdisjoint(key.algorithms) for key in read_key_set(registration.jwks).signing)
 
 
+def _is_answered_in_plain(registration: Registration, metadata: ClientMetadata) -> bool:
+    """Whether an answer would go over plain http elsewhere than to a program on the person's own machine (Security Profile section 5.3.2.2)."""
+    return metadata.application_type != NATIVE and any(uri.lower().startswith("http:") for uri in registration.redirect_uris)
+
+
 def _cannot_sign(registration: Registration, metadata: ClientMetadata) -> bool:
     return metadata.security_profile == FAPI2_MESSAGE_SIGNING and registration.jwks is None and metadata.jwks_uri is None
 
@@ -175,6 +181,7 @@ RULES = (
         lambda one: one.client_metadata.get("security_profile") == HAIP and not one.client_metadata.get("dpop_bound_access_tokens"),
         "true: a wallet under haip has tokens that are bound by DPoP",
     ),
+    Rule("redirect_uris", _under_profile(_is_answered_in_plain), "https under FAPI 2.0; http to a loopback literal for a native application alone"),
     Rule("jwks", _under_profile(_cannot_sign), "message signing wants jwks or jwks_uri"),
     Rule("jwks", _under_profile(_has_other_keys), "keys for " + ", ".join(ALGORITHMS)),
     Rule("id_token_signed_response_alg", _under_profile(_signs_otherwise), "one of " + ", ".join(ALGORITHMS) + ", and so every other _alg"),

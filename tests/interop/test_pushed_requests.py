@@ -17,7 +17,12 @@ WAYS = {
     "par": {"require_pushed_authorization_requests": True},
     "jar": {"require_signed_request_object": True},
     "par+jar": {"require_pushed_authorization_requests": True, "require_signed_request_object": True},
-    "fapi": {"security_profile": FAPI2_MESSAGE_SIGNING, "dpop_bound_access_tokens": True, "authorization_signed_response_alg": "ES256"},
+    "fapi": {
+        "security_profile": FAPI2_MESSAGE_SIGNING,
+        "dpop_bound_access_tokens": True,
+        "authorization_signed_response_alg": "ES256",
+        "application_type": "native",  # it listens on a loopback address
+    },
 }
 
 

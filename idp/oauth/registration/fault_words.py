@@ -47,6 +47,9 @@ WHOLE = KINDS_OF_ADDRESS | {
     "not the one of all who have public subjects": "不能使用公共标识的分区。",
     "a whole number of seconds": "应为整数，单位为秒。",
     "types that authorization_details_types_supported names": "只能填写元数据 authorization_details_types_supported 中列出的类型。",
+    "https under FAPI 2.0; http to a loopback literal for a native application alone": (
+        "FAPI 2.0 下应为 https 地址；仅原生应用可用本机回环地址（http）。"
+    ),
     "message signing wants jwks or jwks_uri": "消息签名须填写公钥集或公钥集地址。",
     "not a key set of one to ten keys": "应为含1至10个公钥的公钥集。",
     "a key set of public keys is wanted": "公钥集里只能有公钥。",

@@ -217,6 +217,7 @@ REGISTRATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "bearer tokens": ({"metadata": {"security_profile": FAPI2}}, "dpop_bound_access_tokens"),
     "an unknown profile": ({"metadata": {"security_profile": "fapi3"}}, "security_profile"),
     "plain http": ({"redirect_uris": ["http://portal.example.gov.cn/callback"], "metadata": BOUND}, "redirect_uris"),
+    "a web application on a loopback address": ({"redirect_uris": ["http://127.0.0.1:8080/callback"], "metadata": BOUND}, "redirect_uris"),
     "RS256 for ID tokens": ({"metadata": {**BOUND, "id_token_signed_response_alg": "RS256"}}, "id_token_signed_response_alg"),
     "RS256 for requests": ({"metadata": {**BOUND, "request_object_signing_alg": "RS256"}}, "id_token_signed_response_alg"),
     "RS256 for responses": ({"metadata": {**SIGNING, "authorization_signed_response_alg": "RS256"}}, "id_token_signed_response_alg"),
@@ -230,6 +231,12 @@ def test_what_does_not_fit_the_profile_is_not_registered(app: Flask, changes: di
     with app.app_context(), pytest.raises(ClientRefused) as raised, transaction() as session:
         new_portal(session, scopes=SCOPES, **changes)
     assert raised.value.field == field
+
+
+def test_a_native_application_under_the_profile_has_a_loopback_address(app: Flask) -> None:
+    """Section 5.3.2.2: native clients may use loopback interface redirection (RFC 8252 section 7.3)."""
+    with app.app_context(), transaction() as session:
+        new_portal(session, redirect_uris=["http://127.0.0.1/callback"], metadata={**BOUND, "application_type": "native"})
 
 
 def test_message_signing_needs_keys_to_verify_with(app: Flask) -> None:
