@@ -31,6 +31,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LIFETIME = timedelta(minutes=2)
 REMEMBERED = timedelta(days=2)
 TIMEOUT = 8.0
+COME_AGAIN = (408, 425, 429)  # a portal that is too busy to hear is told again, like one that is away
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -128,7 +129,7 @@ def send_logout_token(client_id: str, session_id: str) -> None:
         status = _tell(client.backchannel_logout_uri, token, settings=settings).status
     except outbound.NoAnswer as none:
         raise LogoutNotDelivered(f"{client_id}: {none}") from none
-    if status >= 500:
+    if status >= 500 or status in COME_AGAIN:
         raise LogoutNotDelivered(f"{client_id}: {status}")
     if status >= 300:
         log.warning("logout refused by the portal", client=client_id, status=status)

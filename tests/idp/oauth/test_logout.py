@@ -102,7 +102,9 @@ def test_every_portal_of_the_session_is_told_once_with_its_own_sid(
     assert claims["jti"]
 
 
-@pytest.mark.parametrize(("status", "is_retried"), [(200, False), (204, False), (302, False), (400, False), (500, True), (503, True)])
+@pytest.mark.parametrize(
+    ("status", "is_retried"), [(200, False), (204, False), (302, False), (400, False), (408, True), (429, True), (500, True), (503, True)]
+)
 def test_a_portal_that_fails_is_told_again(
     app: Flask, browser: FlaskClient, logout_portal: System, listener: Listener, status: int, is_retried: bool
 ) -> None:
