@@ -1,4 +1,4 @@
-"""Is this token good, and for what? For the client that it was issued to, and for the resource servers that it is for (RFC 7662).
+"""Is this token good, and for what? For the client that it was issued to, and for the resource servers and systems that it is for (RFC 7662).
 
 Everyone else is told of every token that it is not active. An access token is looked at without a query, so that its cost is that of the
 signature; a refresh token is its client's own affair, and asks its one row. No answer holds more of a person than the pairwise
@@ -16,6 +16,7 @@ from werkzeug.http import parse_accept_header
 from idp.oauth import clients, refresh_tokens, resources, scopes, signed_answers
 from idp.oauth.access_tokens import AccessToken, InvalidToken, read_access_token
 from idp.oauth.clients import Client
+from idp.oauth.exchange import targets
 from idp.oauth.refresh_tokens import RefreshFamily
 from idp.oauth.requests import authorization_details
 from idp.oauth.revocation import is_access_token
@@ -83,15 +84,16 @@ def look_at(unverified: str, request: OAuthRequest, client: Client) -> Answer:
 
 
 def resources_of(client: Client, token: AccessToken, settings: Settings) -> tuple[str, ...]:
-    """Return the resources among those that a token is for whose server asks as this client."""
+    """Return those that a token is for which this client is: the resources whose server asks as it, and itself where a token names it (RFC 8693)."""
     others = [identifier for identifier in token.terms.resources if identifier != resources.own(settings)]
     found = [resource for identifier in others if (resource := resources.find_resource(identifier, settings)) is not None]
-    return tuple(resource.identifier for resource in found if resource.client_id == client.client_id)
+    mine = [resource.identifier for resource in found if resource.client_id == client.client_id]
+    return (*mine, client.client_id) if client.client_id in others else tuple(mine)
 
 
 def _of_access_token(token: AccessToken, told: tuple[str, ...], settings: Settings) -> Answer:
     """Return the members, the scopes and details narrowed to those that concern whoever is told (RFC 9396 section 9.2)."""
-    kept = [scope for scope in token.claims["scope"].split() if scope in resources.scopes_for(told, token.scopes, settings)]
+    kept = targets.scopes_for(told, token.claims["scope"].split(), settings)
     details = authorization_details.given(token.terms.authorization_details, audience=told, settings=settings, own=resources.own(settings))
     return {
         "active": True,

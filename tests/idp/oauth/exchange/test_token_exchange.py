@@ -166,6 +166,18 @@ def test_a_target_that_the_operator_named_is_the_audience_and_ours_does_not_take
     assert claims_of(both["access_token"])["aud"] == ["http://127.0.0.1:8000/api", target.client_id]
 
 
+def test_a_system_that_a_token_names_is_told_of_it_and_no_other(app: Flask, client: FlaskClient, portal: System, token: str) -> None:
+    with app.app_context(), transaction() as session:
+        target, stranger = (new_system(session, scopes=["draws"]) for _ in range(2))
+        metadata = {"may_exchange_from": [portal.client_id], "may_exchange_for": [target.client_id]}
+        system = new_exchanger(session, metadata=metadata)
+    passed = exchange(client, system, token, audience=target.client_id, scope="openid profile").json["access_token"]
+    told, untold = (client.post("/introspect", data={"token": passed, **one.proof()}).json or {} for one in (target, stranger))
+    assert (told["active"], told["aud"], told["scope"]) == (True, target.client_id, "openid profile")
+    assert told["act"] == {"sub": system.client_id, "sub_type": "client"}
+    assert untold == {"active": False}
+
+
 def test_each_system_that_it_goes_through_is_named_and_not_too_many(app: Flask, client: FlaskClient, portal: System, token: str) -> None:
     names = [portal.client_id]
     for _ in range(DEEPEST):
