@@ -4,7 +4,7 @@ WORKERS ?= 2
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour shell test check bench lock clean
+.PHONY: help install demo tour shell test check lint types layers house bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,19 @@ shell: install ## Open a shell in which `kabao` commands work on the demo
 test: install ## Run every test, on a real PostgreSQL, and say at the end which were left out for want of what (WORKERS=4 takes more cores)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -r s
 
-check: install ## Lint, types, layers, and the rules about the tree itself
+check: types lint layers house ## Lint, types, layers, and the rules about the tree itself (-j2 takes two cores)
+
+lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: install
 	@$(BIN)/mypy
+
+layers: install
 	@$(BIN)/lint-imports
+
+house: install
 	@$(BIN)/python -m pytest tests/test_house.py
 
 bench: install ## Measure the hot paths beside their budgets
