@@ -110,9 +110,9 @@ def place_of(table: str, column: str, row: UUID | str) -> bytes:
     return f"{table}.{column}:{row}".encode()
 
 
-def seal(plain: str, *, table: str, column: str, row: UUID | str) -> bytes:
-    """Seal a text for one column of one row."""
-    return _sealer().seal(plain.encode(), place=place_of(table, column, row))
+def seal(plain: str | bytes, *, table: str, column: str, row: UUID | str) -> bytes:
+    """Seal a text, or the UTF-8 of one, for one column of one row."""
+    return _sealer().seal(plain.encode() if isinstance(plain, str) else plain, place=place_of(table, column, row))
 
 
 def unseal(sealed: bytes, *, table: str, column: str, row: UUID | str) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+Fragment = orjson.Fragment
+
 
 def write(document: Any) -> bytes:
     """Return a document as JSON; a text that UTF-8 cannot carry (half of a surrogate pair) is escaped, as the standard library does."""
@@ -12,3 +14,8 @@ def write(document: Any) -> bytes:
         return orjson.dumps(document)
     except TypeError:
         return json.dumps(document, separators=(",", ":")).encode()
+
+
+def written(document: bytes | str) -> Fragment:
+    """Return JSON of our own that was written before, to stand as it is within another document."""
+    return Fragment(document)

@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import ARRAY, TEXT, any_, bindparam, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from runtime import straight
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.straight import Straight
 
 LIFETIME = timedelta(days=2)
 LIMIT = 128
@@ -46,6 +48,14 @@ class IdempotencyKey(Base):
     digest: Mapped[bytes]
     result_id: Mapped[UUID]
     made_at: Mapped[datetime] = mapped_column(index=True)
+
+
+CLAIMED = Straight(
+    "claimed",
+    select(IdempotencyKey.key, IdempotencyKey.digest, IdempotencyKey.result_id).where(
+        IdempotencyKey.caller == bindparam("caller"), IdempotencyKey.key == any_(bindparam("keys", type_=ARRAY(TEXT)))
+    ),
+)
 
 
 def digest_of(body: Any, *, pepper: bytes) -> bytes:
@@ -90,8 +100,7 @@ def hold(session: Session, *, caller: str, key: str) -> None:
 
 def claimed_before(session: Session, *, caller: str, keys: Collection[str]) -> dict[str, tuple[bytes, UUID]]:
     """Return what some keys of a caller made before, each with the digest of what was asked for."""
-    rows = select(IdempotencyKey.key, IdempotencyKey.digest, IdempotencyKey.result_id)
-    found = session.execute(rows.where(IdempotencyKey.caller == caller, IdempotencyKey.key.in_(keys)))
+    found = straight.run(session, CLAIMED, {"caller": caller, "keys": keys})
     return {key: (digest, result_id) for key, digest, result_id in found}
 
 

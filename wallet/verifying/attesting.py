@@ -54,9 +54,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """What is to be answered, and the rows that remain of it; there is no use where nobody's licence was recognised."""
+    """What is to be answered, also as JSON, and the rows that remain of it; there is no use where nobody's licence was recognised."""
 
     answer: dict[str, Any]
+    written: bytes
     entry: dict[str, Any]
     receipt: dict[str, Any]
     uses: tuple[dict[str, Any], ...]
@@ -102,6 +103,7 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
     entry_id = new_id()
     jws = ring.signer(ring.RECEIPT).sign(_claims(settings, finding, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), typ=TYP)
     answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
+    written = compact_json.write(answer)
     receipt = {
         "id": receipt_id,
         "department": asker.department,
@@ -112,11 +114,11 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
         "type_code": finding.type_code,
         "ledger_entry_id": entry_id,
         "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
-        "answer_sealed": sealing.seal(compact_json.write(answer).decode(), table=TABLE, column="answer_sealed", row=receipt_id),
+        "answer_sealed": sealing.seal(written, table=TABLE, column="answer_sealed", row=receipt_id),
     }
     entry = _entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now)
     uses = [_use(one, asker=asker, receipt_id=receipt_id, now=now) for one in (finding, *finding.further)]
-    return Attested(answer, entry, receipt, tuple(one for one in uses if one is not None))
+    return Attested(answer, written, entry, receipt, tuple(one for one in uses if one is not None))
 
 
 def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:

@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Index, select, update
-from sqlalchemy.orm import Mapped, Session, defer, load_only, mapped_column
+from sqlalchemy import ARRAY, CursorResult, Index, Uuid, any_, bindparam, select, update
+from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from keys import sealed_tables, sealing
-from runtime import base64url, idempotency
+from runtime import base64url, compact_json, idempotency, straight
+from runtime.compact_json import Fragment
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.straight import Straight
 
 TABLE, TYP = "receipts", "receipt+jwt"
 MAX_TEXT = 16 * 1024
@@ -73,6 +75,7 @@ class Receipt(Base):
         return answer
 
 
+ANSWERS = Straight("answers", select(Receipt.id, Receipt.answer_sealed).where(Receipt.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 sealed_tables.declare(Receipt, sealed={name: name for name in ("jws_sealed", "answer_sealed")})
 
 
@@ -98,10 +101,9 @@ def answered_before(session: Session, receipt_id: UUID) -> dict[str, Any]:
     return answer
 
 
-def answers_of(session: Session, receipt_ids: Collection[UUID]) -> dict[UUID, dict[str, Any] | None]:
-    """Return the answers that went with some receipts; None for one that is forgotten."""
-    found = session.scalars(select(Receipt).where(Receipt.id.in_(receipt_ids)).options(load_only(Receipt.id, Receipt.answer_sealed)))
-    return {receipt.id: receipt.answer for receipt in found}
+def answers_of(session: Session, receipt_ids: Collection[UUID]) -> dict[UUID, Fragment | None]:
+    """Return the answers that went with some receipts, as they were written; None for one that is forgotten."""
+    return {receipt_id: _unsealed(receipt_id, sealed) for receipt_id, sealed in straight.run(session, ANSWERS, {"ids": receipt_ids})}
 
 
 def forget_answers(session: Session, *, now: datetime) -> int:
@@ -111,6 +113,12 @@ def forget_answers(session: Session, *, now: datetime) -> int:
     done = session.execute(update(Receipt).where(Receipt.id.in_(batch)).values(answer_sealed=None))
     assert isinstance(done, CursorResult)
     return done.rowcount
+
+
+def _unsealed(receipt_id: UUID, answer_sealed: bytes | None) -> Fragment | None:
+    if answer_sealed is None:
+        return None
+    return compact_json.written(sealing.unseal(answer_sealed, table=TABLE, column="answer_sealed", row=receipt_id))
 
 
 def digest_of(text: str) -> str:

@@ -14,6 +14,7 @@ from idp.oauth.callers import bearer
 from runtime import compact_json, idempotency
 from runtime.arriving import Arriving
 from runtime.clock import now
+from runtime.compact_json import Fragment
 from runtime.database import transaction
 from runtime.guard import allow
 from runtime.lines import NDJSON
@@ -105,7 +106,7 @@ class _Answer(Answer[Line, Done]):
         return {"of": "verifications", "lines": self.lines}
 
 
-def _written(done: Done, answer: dict[str, Any] | None) -> bytes:
+def _written(done: Done, answer: Fragment | None) -> bytes:
     named = {"line": done.line, **({"ref": done.ref} if done.ref is not None else {})}
     said = {"status": 201, "verification": answer} if done.problem is None else done.problem
     return compact_json.write({**named, **said}) + b"\n"

@@ -20,7 +20,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from runtime import idempotency
+from runtime import compact_json, idempotency
+from runtime.compact_json import Fragment
 from runtime.copying import Copy
 from runtime.database import transaction
 from runtime.idempotency import IdempotencyKey, KeyReused
@@ -50,12 +51,12 @@ RECEIPTS, USES, KEYS = (Copy(table, table.__table__.columns.keys()) for table in
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a line: an answer with its receipt, or a problem."""
+    """What became of a line: an answer with its receipt, as JSON, or a problem."""
 
     line: int
     ref: str | None = field(default=None, repr=False)
     receipt_id: UUID | None = None
-    answer: dict[str, Any] | None = field(default=None, repr=False)
+    answer: Fragment | None = field(default=None, repr=False)
     problem: dict[str, Any] | None = field(default=None, repr=False)
 
 
@@ -147,7 +148,7 @@ class Group:
         made = attested(self.work.settings, finding, asker=self.work.asker, receipt_id=receipt_id, now=self.now)
         self.made.append(made)
         self.keys.append({"caller": self.work.caller, "key": key, "digest": digest, "result_id": receipt_id, "made_at": self.now})
-        return Done(line.number, line.ref, receipt_id, made.answer)
+        return Done(line.number, line.ref, receipt_id, compact_json.written(made.written))
 
     def write(self) -> None:
         """Write what remains of the lines."""
@@ -165,7 +166,7 @@ class Group:
             check_may_see(finding, asker=self.work.asker, now=self.now)
         return finding
 
-    def _answered(self, key: str, digest: bytes) -> dict[str, Any]:
+    def _answered(self, key: str, digest: bytes) -> Fragment:
         former, receipt_id = self.before[key]
         if not hmac.compare_digest(former, digest):
             raise KeyReused(field="line")
