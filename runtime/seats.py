@@ -36,7 +36,7 @@ class Seats:
         self.run, self.wanted = run, wanted
         self.answered: dict[int, float] = {}  # when a thread answered last, of those that may be free
         self.waiting = self.away = 0
-        self._lock, self._bell = threading.Lock(), threading.Semaphore(0)
+        self._lock, self._watch, self._bell = threading.Lock(), threading.Lock(), threading.Semaphore(0)
 
     def __call__(self, protocol: Any, environ: Environ) -> None:
         """Answer a request on the thread that brought it; the answer is out when `run` returns."""
@@ -70,11 +70,12 @@ class Seats:
                 return
             self.answered.pop(threading.get_ident(), None)
             self.waiting += 1
-        while not self._bell.acquire(timeout=HELD_UP):
-            with self._lock:
-                if self._count() < self.wanted:
-                    self.waiting -= not self._bell.acquire(blocking=False)
-                    return
+        with self._watch:  # of those who wait one looks at a clock, and the others need not be woken for that
+            while not self._bell.acquire(timeout=HELD_UP):
+                with self._lock:
+                    if self.waiting and self._count() < self.wanted:
+                        self._bell.release(self.waiting)  # for all, this one included
+                        self.waiting = 0
 
     def _count(self) -> int:
         """Return how many keep up, and forget the others."""

@@ -4,6 +4,7 @@ So a worker begins, or begins anew after a crash, within milliseconds, and share
 has no thread and no connection; all that takes a state of its own in a process (the queue of ids, the security module, the counters) looks who it is.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -67,6 +68,7 @@ def _seat(threads: int) -> None:
     """Put the seats between Granian and the application, where alone an answer can be out before its thread is given back."""
     wrap = granian_workers._wsgi_call_wrap  # type: ignore[attr-defined]
     granian_workers._wsgi_call_wrap = lambda *args: seats.Seats(wrap(*args), wanted=threads)  # type: ignore[attr-defined]
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())  # that they are many: most of them wait
 
 
 def _check_is_free(host: str, port: int) -> None:
