@@ -27,7 +27,7 @@ class StoppedSending(Refusal):
 class BodyTooLarge(Refusal):
     """The body is larger than a batch may be."""
 
-    code, status, title = "body-too-large", 413, Text("请求内容过大。", "The request is too large.")
+    code, status, title = "body-too-large", 413, Text("提交的内容或文件过大。", "What was sent is too large.")
 
 
 class Stream(Protocol):

@@ -80,7 +80,7 @@ HTTP_TITLES = {
     400: Text("请求格式有误。", "The request is malformed."),
     404: Text("找不到该页面或资源。", "There is nothing at this address."),
     405: Text("不支持该请求方法。", "This method is not supported here."),
-    413: Text("请求内容过大。", "The request is too large."),
+    413: Text("提交的内容或文件过大。", "What was sent is too large."),
     415: Text("请求内容类型不受支持，请使用 JSON。", "This content type is not supported; send JSON."),
 }
 FORM_EXPIRED = Text("页面已过期，请返回并刷新页面后重试。", "This page has expired; go back, reload it, and try again.")

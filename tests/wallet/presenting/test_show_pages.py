@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from runtime.clock import now, shifted
@@ -15,7 +16,7 @@ from tests.world_wallet import DEFINITIONS
 from wallet.holding.uses import Way, record_use
 from wallet.presenting import qr_codes
 from wallet.presenting.qr_codes import Presentation
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, LicenceState
 
 USUAL = [one.name for one in DEFINITIONS[SLUG].fields if not one.hidden_by_default]
 NAMES = [one.name for one in DEFINITIONS[SLUG].fields]
@@ -159,6 +160,17 @@ def test_a_code_that_its_holder_withdraws_shows_nothing(app: Flask, holder: Hold
     assert "spoken-code" not in page
     with writing(app) as session, pytest.raises(qr_codes.CodeExpired):
         qr_codes.redeem(session, code, now=now())
+
+
+def test_a_code_whose_card_was_suspended_meanwhile_is_not_shown(app: Flask, holder: Holder) -> None:
+    client, licence = holder
+    address = make(client, licence, preset="usual").headers["Location"]
+    with writing(app) as session:
+        session.execute(update(Licence).where(Licence.id == licence.id).values(state=LicenceState.SUSPENDED))
+    page = get(client, address)
+    assert "现在不能出示" in page
+    assert "已被暂扣" in page
+    assert "spoken-code" not in page
 
 
 def test_nobody_withdraws_the_code_of_another(app: Flask, holder: Holder) -> None:
