@@ -9,7 +9,7 @@ from typing import NoReturn
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Response, current_app, g, redirect, request, url_for
+from flask import Response, current_app, flash, g, redirect, request, url_for
 from flask import session as form_session
 from werkzeug.exceptions import HTTPException
 
@@ -21,22 +21,28 @@ from idp.signin.sessions import Lifetimes, SignedIn
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import Caller
-from runtime.languages import language
+from runtime.languages import Text, language
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
 KEPT = "kabao.signed_in"
+NOT_DONE = Text(
+    "您的登录已结束，刚才提交的内容没有办理。请登录后重新填写。",
+    "Your sign-in has ended, and what you sent was not done. Sign in and fill it in again.",
+)
+NOT_DONE_YET = Text(
+    "请先验证身份。刚才提交的内容没有办理，验证后请重新填写。", "Prove who you are first. What you sent was not done: fill it in again afterwards."
+)
 
 
 class GoAndSignIn(HTTPException):
-    """Sends a browser to the sign-in page, and back afterwards if it only asked for a page."""
+    """Sends a browser to the sign-in page, and back afterwards to the page that it asked for, or that of the form it sent."""
 
     code = 303
 
     def get_response(self, *_: object, **__: object) -> Response:
         """Return the redirect."""
-        back = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else None
-        return redirect(url_for("signin.signin", next=back), 303)  # type: ignore[return-value]
+        return redirect(url_for("signin.signin", next=_back(NOT_DONE)), 303)  # type: ignore[return-value]
 
 
 class SignedInCaller:
@@ -54,7 +60,7 @@ signed_in = SignedInCaller()
 
 
 class GoAndRaise(HTTPException):
-    """Sends a browser to where the level that it lacks is raised, and back afterwards if it only asked for a page."""
+    """Sends a browser to where the level that it lacks is raised, and back afterwards, as `GoAndSignIn` does."""
 
     code = 303
 
@@ -64,8 +70,27 @@ class GoAndRaise(HTTPException):
 
     def get_response(self, *_: object, **__: object) -> Response:
         """Return the redirect."""
-        back = {"next": request.full_path.rstrip("?")} if request.method in ("GET", "HEAD") else {}
-        return redirect(f"{self.path}&{urlencode(back)}".rstrip("&"), 303)  # type: ignore[return-value]
+        back = _back(NOT_DONE_YET)
+        return redirect(f"{self.path}&{urlencode({'next': back})}" if back else self.path, 303)  # type: ignore[return-value]
+
+
+def _back(not_done: Text) -> str | None:
+    """Return where the browser goes on afterwards: to the page that it asked for, or, with a word that nothing was done, to that of the form it sent.
+
+    A form's page has the form's own address, or one above it.
+    """
+    if request.method in ("GET", "HEAD"):
+        return request.full_path.rstrip("?")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin":  # what another site sends must not put its cookie in the place of ours
+        flash(str(not_done), "warning")
+    if _is_page(request.path):
+        return request.full_path.rstrip("?")
+    above = (request.path.rsplit("/", cut)[0] for cut in range(1, request.path.count("/")))
+    return next((path for path in above if _is_page(path)), None)
+
+
+def _is_page(path: str) -> bool:
+    return current_app.url_map.bind("").test(path, method="GET")
 
 
 class AtLeast:

@@ -5,7 +5,7 @@ Whoever has an authenticator, a passkey or a verified mobile shows it; whoever h
 
 from datetime import timedelta
 
-from flask import g, request
+from flask import g
 
 from idp.signin import second_step
 from idp.signin.assurance import aal_of
@@ -35,8 +35,7 @@ class FreshCaller:
         with transaction() as session:
             demand = second_step.demanded_of(session, g.signed_in.subject_id, g.signed_in.amr)
         if now() - g.signed_in.auth_time > RECENT or aal_of(g.signed_in.amr) < demand:
-            back = "" if request.method in ("GET", "HEAD") else "&next=/account"
-            raise GoAndRaise(f"/signin/step-up?aal={demand}{back}") if wants_page() else NotFresh("a fresh proof is asked for")
+            raise GoAndRaise(f"/signin/step-up?aal={demand}") if wants_page() else NotFresh("a fresh proof is asked for")
 
 
 fresh = FreshCaller()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -322,3 +323,24 @@ def test_a_password_that_is_soon_guessed_is_refused_with_words(client: FlaskClie
     answer = post_form(client, "/account/new", form)
     assert answer.status_code == 422
     assert words in error_beside(answer.text, "password")
+
+
+@pytest.mark.parametrize(
+    ("sent", "back"),
+    [
+        pytest.param("/account/ways/password", "/account/ways/password", id="a form at its own address"),
+        pytest.param("/account/ways/contacts/new?then=1", "/account/ways/contacts/new?then=1", id="with a query"),
+        pytest.param("/account/devices/end", "/account/devices", id="a form that is sent below its page"),
+    ],
+)
+def test_what_is_sent_after_the_session_ended_is_said_to_be_lost_and_its_page_is_next(client: FlaskClient, sent: str, back: str) -> None:
+    answer = client.post(sent, data={"typed": "much"}, headers=BROWSER)
+    going = urlsplit(answer.location)
+    assert (answer.status_code, going.path, parse_qs(going.query)) == (303, "/signin", {"next": [back]})
+    assert "刚才提交的内容没有办理" in client.get(answer.location, headers=BROWSER).text
+
+
+def test_what_another_site_sends_is_not_said_to_be_lost_and_replaces_no_cookie(client: FlaskClient) -> None:
+    answer = client.post("/account/ways/password", headers={**BROWSER, "Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
