@@ -137,17 +137,9 @@ def key_from_jwk(unverified_jwk: Any) -> PublicKey:
     if not all(isinstance(value, str) and len(value) <= LONGEST_MEMBER for value in members.values()):
         raise ValueError("not a usable JWK")
     try:
-        key = READERS[kind](members)
+        return READERS[kind](members)
     except (jwt.InvalidKeyError, KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a usable JWK") from error
-    if not isinstance(key, (EllipticCurvePublicKey, Ed25519PublicKey, RSAPublicKey)):
-        raise ValueError("a key of a kind that is not supported")
-    if isinstance(key, RSAPublicKey):
-        _check_sizes(key)
-    if isinstance(key, Ed25519PublicKey) and _is_of_small_order(key):
-        raise ValueError("an Ed25519 key that anybody can sign for")
-    suite_of(key)
-    return key
 
 
 def _read_p256(members: dict[str, Any]) -> EllipticCurvePublicKey:
@@ -158,7 +150,24 @@ def _read_p256(members: dict[str, Any]) -> EllipticCurvePublicKey:
     return EllipticCurvePublicKey.from_encoded_point(P256, UNCOMPRESSED + x + y)
 
 
-READERS: dict[str, Callable[[Any], Any]] = {"EC": _read_p256, "OKP": OKPAlgorithm.from_jwk, "RSA": RSAAlgorithm.from_jwk}
+def _read_ed25519(members: dict[str, Any]) -> Ed25519PublicKey:
+    key = OKPAlgorithm.from_jwk(members)
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("a key of a kind that is not supported")
+    if _is_of_small_order(key):
+        raise ValueError("an Ed25519 key that anybody can sign for")
+    return key
+
+
+def _read_rsa(members: dict[str, Any]) -> RSAPublicKey:
+    key = RSAAlgorithm.from_jwk(members)
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("a key of a kind that is not supported")
+    _check_sizes(key)
+    return key
+
+
+READERS: dict[str, Callable[[dict[str, Any]], PublicKey]] = {"EC": _read_p256, "OKP": _read_ed25519, "RSA": _read_rsa}
 
 
 def thumbprint(jwk: dict[str, str]) -> str:

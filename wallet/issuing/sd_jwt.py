@@ -19,6 +19,7 @@ SALT_BYTES = 16
 MAX_TEXT = 128 * 1024
 MAX_DISCLOSURES = 256
 MAX_DEPTH = 16
+HOLDS = (dict, list)
 
 
 class MalformedSdJwt(ValueError):
@@ -150,43 +151,45 @@ class _Opening:
         self.by_digest = by_digest
         self.met: set[str] = set()
 
-    def value(self, value: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:
+    def value(self, value: dict[str, Any] | list[Any], depth: int) -> Any:
+        """Open what holds others; whatever does not stands as it is, and is not even asked for."""
+        if depth >= MAX_DEPTH:
             raise MalformedSdJwt("the content is too deep")
-        if isinstance(value, dict):
-            return self.members(value, depth)
-        return self.elements(value, depth) if isinstance(value, list) else value
+        return self.members(value, depth) if isinstance(value, dict) else self.elements(value, depth)
 
     def members(self, members: dict[str, Any], depth: int) -> dict[str, Any]:
         if "..." in members:
             raise MalformedSdJwt("a digest of an element stands outside an array")
-        digests = members.get("_sd", [])
-        if not isinstance(digests, list):
-            raise MalformedSdJwt("the digests are not a list")
-        revealed = {name: self.value(value, depth + 1) for name, value in members.items() if name != "_sd"}
-        for disclosure in filter(None, [self.meet(digest) for digest in digests]):
-            name = disclosure.name
+        revealed = {name: self.value(value, depth + 1) if isinstance(value, HOLDS) else value for name, value in members.items() if name != "_sd"}
+        for disclosure in self.meet(members["_sd"]) if "_sd" in members else ():
+            name, value = disclosure.name, disclosure.value
             if name is None or name in members or name in revealed or (depth == 0 and name in NEVER_HIDDEN):
                 raise MalformedSdJwt("a disclosed claim may not stand where its digest does")
-            revealed[name] = self.value(disclosure.value, depth + 1)
+            revealed[name] = self.value(value, depth + 1) if isinstance(value, HOLDS) else value
         return revealed
 
     def elements(self, elements: list[Any], depth: int) -> list[Any]:
         revealed = []
         for element in elements:
             if not (isinstance(element, dict) and element.keys() == {"..."}):
-                revealed.append(self.value(element, depth + 1))
-            elif (disclosure := self.meet(element["..."])) is not None:
+                revealed.append(self.value(element, depth + 1) if isinstance(element, HOLDS) else element)
+                continue
+            for disclosure in self.meet([element["..."]]):
                 if disclosure.name is not None:
                     raise MalformedSdJwt("a claim is disclosed where an element belongs")
-                revealed.append(self.value(disclosure.value, depth + 1))
+                value = disclosure.value
+                revealed.append(self.value(value, depth + 1) if isinstance(value, HOLDS) else value)
         return revealed
 
-    def meet(self, digest: Any) -> Disclosure | None:
-        if not isinstance(digest, str) or digest in self.met:
-            raise MalformedSdJwt("a digest is no text or stands twice")
-        self.met.add(digest)
-        return self.by_digest.get(digest)
+    def meet(self, digests: Any) -> list[Disclosure]:
+        """Return the disclosures of some digests, in their order."""
+        if not isinstance(digests, list):
+            raise MalformedSdJwt("the digests are not a list")
+        for digest in digests:
+            if not isinstance(digest, str) or digest in self.met:
+                raise MalformedSdJwt("a digest is no text or stands twice")
+            self.met.add(digest)
+        return [self.by_digest[digest] for digest in digests if digest in self.by_digest]
 
 
 def _decoy() -> str:

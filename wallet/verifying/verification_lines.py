@@ -115,7 +115,9 @@ class Lines:
 
 def plain_request(document: dict[str, Any]) -> VerificationRequest | None:
     """Return what the plainest kind of line asks for, just as its schema would read it; None for any other, good or bad."""
-    if document.get("ref") is not None and ref_of(document) is None:
-        return None
-    body = read_plainly({name: value for name, value in document.items() if name != "ref"})
+    if "ref" in document:
+        if document["ref"] is not None and ref_of(document) is None:
+            return None
+        document = {name: value for name, value in document.items() if name != "ref"}
+    body = read_plainly(document)
     return VerificationRequest(body["presented"], body["cause"], nonce=body.get("nonce")) if body is not None else None
