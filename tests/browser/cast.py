@@ -60,7 +60,7 @@ from wallet.verifying.receipts import Receipt, digest_of
 
 LICENCES = ("resident-identity-card", "driving-licence")
 FIRM_LICENCE, DOCUMENT = "business-licence", "resident-identity-card"
-WALK = timedelta(hours=1)
+WALK = timedelta(hours=10)  # longer than any walk takes, and shorter than a session lasts in all
 PASSWORD_ALONE, TWO_STEPS, BY_PASSKEY = ["pwd"], ["pwd", "otp", "mfa"], ["hwk", "user", "mfa"]
 PHONE_BROWSER = "Mozilla/5.0 (Linux; Android 15; 23127PN0CC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
 ELSEWHERE = "203.0.113.9"
@@ -83,7 +83,7 @@ class Cast:
         with self.app.app_context(), transaction() as session:
             about = describe(session, address="127.0.0.1", user_agent=PHONE_BROWSER)
             session_id, token = sessions.begin(session, subject_id=self.ids[who], amr=amr, now=now(), auth_time=now() - ago, about=about)
-            session.execute(update(SigninSession).where(SigninSession.id == session_id).values(acting_for=acting_for))
+            session.execute(update(SigninSession).where(SigninSession.id == session_id).values(acting_for=acting_for, seen_at=now() + WALK))
         self.cookies[viewer] = {"kabao_session": token}
 
     def wait(self, viewer: str, who: str, amr: list[str]) -> None:
