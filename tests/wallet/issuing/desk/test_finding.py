@@ -187,7 +187,7 @@ def test_the_list_goes_on_page_by_page_as_it_was_narrowed_and_leads_back(app: Fl
     assert 'id="start"' not in first
     second = officer.get(html.unescape(re.search(r'id="more" href="([^"]+)"', first)[1])).text  # type: ignore[index]
     assert (len(licence_ids(first)), len(licence_ids(second))) == (30, 11)
-    assert 'id="start" href="/desk/licences?state=valid"' in second
+    assert 'id="start" href="/desk/licences?state=valid#list"' in second
     assert 'id="more"' not in second
 
 
