@@ -47,7 +47,8 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     """Draw the valid licence of a type, with a cause; the holder sees the use.
 
     With a system's token (scope `draws`) the department's own authority counts; with a person's (scope `licences`), the person's consent. A token
-    with authorization details of type `licence` draws just what these say.
+    with authorization details of type `licence` draws just what these say, for the cause that they say; where they let it only look (`read`), it
+    asks for no fields (`"fields": []`) and learns that the licence is in force.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id = now(), new_id()
@@ -63,7 +64,8 @@ def draw(body: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draw(body: dict[str, Any], headers: dict[str, Any], settings: Settings, receipt_id: UUID, moment: datetime) -> dict[str, Any]:
-    limits = limits_of(g.token.terms.authorization_details, get_type(body["type"]).code)
+    asked = {"cause": body["cause"]["text"], "fields": body.get("fields")}
+    limits = limits_of(g.token.terms.authorization_details, get_type(body["type"]).code, **asked)
     digest = digest_of(body, pepper=settings.derived_key("idempotency"))
     with transaction() as session:
         before = claim(session, caller=_caller(), key=headers["key"], digest=digest, result_id=receipt_id, now=moment)

@@ -2,7 +2,8 @@
 
     {"type": "licence", "actions": ["draw"], "licence_types": ["driving-licence"], "datatypes": ["vehicle_class"], "cause": "..."}
 
-A token with such details is good for just these licences; to draw one is to read it, too.
+A token with such details is good for just these licences, and for the cause that the person read. To look at one (`read`) is to learn that it is in
+force, and none of its fields: a draw that asks for none. To draw one is to read it, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from wallet.register.identifiers import MalformedIdentifier, parse_identifier
 
 LICENCE = "licence"
 READ, DRAW = "read", "draw"
-ACTIONS = {READ: Text("查看", "Look at"), DRAW: Text("调用", "Draw")}
+ACTIONS = (READ, DRAW)
 MOST_TYPES, MOST_FIELDS, LONGEST_NAME, LONGEST_CAUSE = 20, 100, 60, 200
 REQUIRED = ("actions", "licence_types", "cause")
 OPTIONAL = ("identifier", "datatypes", "locations")
@@ -66,28 +67,35 @@ class LicenceDetails:
     def words(self, detail: Detail) -> Words:
         """Return which licences, to do what, and why."""
         types = [each for each in map(_find_type, detail["licence_types"]) if each is not None]
-        did = _listed(ACTIONS[each] for each in ACTIONS if each in detail["actions"])
         names = _listed(Text(f"“{each.name.zh}”", each.name.en) for each in types)
         facts = [(Text("用途", "What for"), Text("{}", "{}").format(detail["cause"]))]
         if "datatypes" in detail:
             facts.append((Text("仅限项目", "Only these fields"), _listed(_label(types, name) for name in detail["datatypes"])))
         if "identifier" in detail:
             facts.append((Text("仅限证照标识", "Only the licence"), Text("{}", "{}").format(detail["identifier"])))
-        return Words(Text(f"{did.zh}您的{names.zh}", f"{did.en} your: {names.en}"), tuple(facts))
+        drawn = Text(f"调用您的{names.zh}", f"Draw your: {names.en}")
+        seen = Text(f"查看是否有效（不看内容）：{names.zh}", f"See whether it is in force, and nothing of what it says: {names.en}")
+        return Words(drawn if DRAW in detail["actions"] else seen, tuple(facts))
 
     def enriched(self, detail: Detail, *, holder: Holder | None) -> dict[str, Any]:
         """Return the detail as it was allowed."""
         return dict(detail)
 
 
-def limits_of(details: Iterable[Mapping[str, Any]], type_code: str) -> list[Mapping[str, Any]] | None:
-    """Return the details of a token that let a licence type be drawn, None if it has none of this kind; raises BeyondDetails if it has others."""
+def limits_of(details: Iterable[Mapping[str, Any]], type_code: str, *, cause: str, fields: list[str] | None) -> list[Mapping[str, Any]] | None:
+    """Return the details of a token that let a type be drawn for a cause, None if it has none of this kind; raises BeyondDetails if it has others.
+
+    `fields` are those asked for, None for all; who asks for none looks at the licence, and does not draw it.
+    """
     licences = [one for one in details if one.get("type") == LICENCE]
     if not licences:
         return None
-    found = [one for one in licences if DRAW in one["actions"] and type_code in _codes(one)]
+    of_type = [one for one in licences if type_code in _codes(one)]
+    for_cause = [one for one in of_type if one["cause"].strip() == cause.strip()]
+    found = [one for one in for_cause if DRAW in one["actions"] or fields == []]
     if not found:
-        raise BeyondDetails("another licence type", field="type")
+        field = "type" if not of_type else "cause" if not for_cause else "fields"
+        raise BeyondDetails("another licence type, another cause, or to look at alone", field=field)
     return found
 
 

@@ -40,6 +40,22 @@ def test_what_was_allowed_is_drawn(counter: Counter) -> None:
     assert draw(counter, token_with(counter, named)).status_code == 201
 
 
+def test_to_look_at_a_licence_is_to_learn_that_it_is_in_force_and_nothing_more(counter: Counter) -> None:
+    for actions in (["read"], ["draw"], ["read", "draw"]):
+        told = draw(counter, token_with(counter, {**LICENCE, "actions": actions}), fields=[])
+        assert (told.status_code, told.json["licence"]["state"], told.json["fields"]) == (201, "valid", {})
+    refused = draw(counter, token_with(counter, {**LICENCE, "actions": ["read"]}), fields=["vehicle_class"])
+    assert (refused.status_code, refused.json["field"]) == (403, "fields")
+
+
+def test_the_cause_of_a_draw_is_the_one_that_the_person_read(counter: Counter) -> None:
+    token = token_with(counter, LICENCE, {**LICENCE, "cause": "办理年检"})
+    for cause in (CAUSE["text"], "办理年检", " 办理年检 "):
+        assert draw(counter, token, cause={**CAUSE, "text": cause}).status_code == 201
+    refused = draw(counter, token, cause={**CAUSE, "text": "市场推广"})
+    assert (refused.status_code, refused.json["code"], refused.json["field"]) == (403, "beyond-authorization-details", "cause")
+
+
 BEYOND = {
     "another licence type": {**LICENCE, "licence_types": [OTHER_TYPE]},
     "to look at alone": {**LICENCE, "actions": ["read"]},

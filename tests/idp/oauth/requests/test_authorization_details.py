@@ -111,12 +111,17 @@ def test_a_person_reads_which_licences_to_do_what_and_why(browser: FlaskClient, 
     parameter = details({**WIDER, "cause": "<b>年检</b>"}, CREDENTIAL_CLAIMS)
     journey = Journey(asker, scope=SCOPE)
     chinese = journey.authorize(browser, authorization_details=parameter).text
-    assert "查看、调用您的“机动车驾驶证”、“结婚证”" in chinese
+    assert "调用您的“机动车驾驶证”、“结婚证”" in chinese
     assert "&lt;b&gt;年检&lt;/b&gt;" in chinese
     english = browser.get("/authorize", query_string=journey.parameters(authorization_details=parameter, lang="en"), headers=BROWSER).text
     browser.get("/?lang=zh", headers=BROWSER)
-    assert "Look at, Draw your" in english
+    assert "Draw your" in english
     assert "What for" in english
+
+
+def test_a_person_reads_where_a_licence_is_to_be_looked_at_alone(browser: FlaskClient, asker: System) -> None:
+    page = Journey(asker, scope=SCOPE).authorize(browser, authorization_details=details({**LICENCE, "actions": ["read"]}))
+    assert "查看是否有效（不看内容）：“机动车驾驶证”" in page.text
 
 
 def test_who_refuses_allows_nothing(browser: FlaskClient, asker: System) -> None:
