@@ -25,13 +25,14 @@ class Safeguard:
 def effective_security(row: RegisteredClient) -> list[Safeguard]:
     """Return how each safeguard stands for a client, what its profile brings included."""
     said, signs_in = read_metadata(row.client_metadata), AUTHORIZATION_CODE in row.grant_types
+    is_strict = said.is_fapi2 or said.is_haip
     is_signed = said.require_signed_request_object or said.security_profile == "fapi2-message-signing"
-    is_bound = said.dpop_bound_access_tokens or said.tls_client_certificate_bound_access_tokens or said.is_fapi2
+    is_bound = said.dpop_bound_access_tokens or said.tls_client_certificate_bound_access_tokens or is_strict
     return [
-        Safeguard("profile", Text("安全规范", "Profile"), _profile(said.security_profile), STRONG if said.is_fapi2 else OFF),
+        Safeguard("profile", Text("安全规范", "Profile"), _profile(said.security_profile), STRONG if is_strict else OFF),
         Safeguard("proof", Text("客户端证明", "Proof of the client"), Text(row.auth_method, row.auth_method), _proof(row.auth_method)),
         _pkce(said) if signs_in else Safeguard("pkce", PKCE, NOT_USED, OFF),
-        _safeguard("par", Text("推送授权请求（PAR）", "Pushed requests (PAR)"), said.require_pushed_authorization_requests or said.is_fapi2),
+        _safeguard("par", Text("推送授权请求（PAR）", "Pushed requests (PAR)"), said.require_pushed_authorization_requests or is_strict),
         _safeguard("jar", Text("签名的授权请求（JAR）", "Signed requests (JAR)"), is_signed),
         _safeguard("bound", Text("绑定的令牌（DPoP、mTLS）", "Bound tokens (DPoP, mTLS)"), is_bound),
     ]
