@@ -68,19 +68,24 @@ class DrawRequest:
 
 
 def draw_by_authority(session: Session, settings: Settings, request: DrawRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
-    """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid, BeyondMatter.
+    """Draw on the department's own authority; raises NoAuthority, NumberRefused, LicenceNotFound, LicenceNotValid, FieldUnknown, BeyondMatter.
 
-    Whether a number is known at all is not told apart from its having no such licence. Of someone who has died, and of an organisation that was
+    Whether a number is known at all is not told apart from its having no such licence; and who asks for more than the matter needs learns nothing of
+    either, since that would leave no trace. Of someone who has died, and of an organisation that was
     dissolved, the register keeps what it has: the answer says so.
     """
     licence_type = get_type(request.type)
     check_authority(department=asker.department, type_code=licence_type.code, action=Action.DRAW, now=now)
     number = _number(request.number or "")
     holder = find_subject(session, number)
-    if holder is None:
-        raise LicenceNotFound("no such holder", field="type")  # letter by letter as for a holder without the licence
-    about = {"state": holder.state, "number_changed": is_former(holder, number)}
-    return _draw(session, settings, request, licence_type, holder.id, Way.DRAW, about, asker=asker, receipt_id=receipt_id, now=now)
+    try:
+        if holder is None:
+            raise LicenceNotFound("no such holder", field="type")  # letter by letter as for a holder without the licence
+        about = {"state": holder.state, "number_changed": is_former(holder, number)}
+        return _draw(session, settings, request, licence_type, holder.id, Way.DRAW, about, asker=asker, receipt_id=receipt_id, now=now)
+    except (LicenceNotFound, LicenceNotValid):
+        _within_matter(session, licence_type, request.fields, matter=request.cause.get("matter"), is_asked=request.fields is not None)
+        raise
 
 
 def _number(unverified: str) -> Number:

@@ -15,7 +15,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
-from tests.world_people import csrf_token, new_person, open_account, sign_in
+from tests.world_people import citizen_number, csrf_token, new_person, open_account, sign_in
 from tests.world_verifying import CAUSE, TYPE, Counter, new_browser, new_token
 from tests.world_wallet import new_department
 from wallet.issuing.life import revoke_licence
@@ -104,6 +104,19 @@ def test_a_draw_that_finds_nothing_leaves_a_line_and_many_of_them_are_flagged(co
         assert draw_watch.drawn_by(session, [counter.department]) == []
         settings = replace(current_app.extensions["kabao_settings"], draws_of_holders=3, draws_by_departments=0)
         assert [one.pattern for one in draw_watch.find_odd(session, settings, now=now()) if one.department == counter.department] == [Pattern.HOLDERS]
+
+
+@pytest.mark.parametrize(("fields", "code"), [(["address"], "beyond-matter"), (["shoe_size"], "field-unknown")], ids=["beyond", "unknown"])
+def test_who_asks_for_too_much_learns_of_no_number_whether_there_is_a_licence(counter: Counter, fields: list[str], code: str) -> None:
+    """That refusal leaves no line and tells no holder: were it of those alone who have a licence, numbers could be tried by it unseen."""
+    with transaction() as session:
+        person = new_person(session)
+    numbers = [counter.person.number, person.number, citizen_number()]
+    answers = [counter.draw(holder={"number": number}, fields=fields) for number in numbers]
+    with transaction() as session:
+        revoke_licence(session, counter.licence, department=counter.issuer, reason="伪造材料", legal_basis="行政许可法", now=now())
+    answers.append(counter.draw(fields=fields))
+    assert {(one.status_code, one.json["code"]) for one in answers} == {(answers[0].status_code, code)}
 
 
 @pytest.mark.parametrize(
