@@ -5,7 +5,7 @@ import re
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 LONGEST = 200
-UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_readable(text: str) -> bool:

@@ -48,6 +48,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "an act of spaces": ({"confirm": "  "}, 422, "confirm"),
     "an act that turns its line about": ({"confirm": "同意\u202e户过"}, 422, "confirm"),
     "a cause that turns its line about": ({"cause": {"text": "办理\u2067年检"}}, 422, "cause.text"),
+    "a cause with a mark of direction": ({"cause": {"text": "办理\u200f年检"}}, 422, "cause.text"),
     "a life too long": ({"lifetime": 10**9}, 422, "lifetime"),
     "a life that is a text": ({"lifetime": "300"}, 422, "lifetime"),
     "a number that is none": ({"holder": {"number": "1"}}, 422, "holder.number"),
