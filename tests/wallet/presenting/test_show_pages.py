@@ -180,6 +180,16 @@ def test_nobody_withdraws_the_code_of_another(app: Flask, holder: Holder) -> Non
     assert client.get(f"{address}/state").json["state"] == "waiting"
 
 
+def test_a_code_is_withdrawn_at_its_own_card_alone(app: Flask) -> None:
+    """Who acts for another is let to some cards: by the address of one of these no code of another card ends."""
+    person = someone(app)
+    shown, other = licensed(app, person.number, SLUG, "marriage-certificate")
+    client = signed_in(app, person)
+    address = make(client, shown, preset="usual").headers["Location"]
+    assert post_form(client, f"{address.replace(str(shown.id), str(other.id))}/withdrawal", {}).status_code == 404
+    assert client.get(f"{address}/state").json["state"] == "waiting"
+
+
 def test_a_waiting_code_is_seen_in_its_own_browser_alone(app: Flask) -> None:
     person = someone(app)
     licence = licensed(app, person.number, SLUG)[0]
