@@ -47,7 +47,7 @@ class Seats:
         body = environ["wsgi.input"] = Counted(environ["wsgi.input"]) if is_crowded else environ["wsgi.input"]
         self.run(protocol, environ)
         self.answered[threading.get_ident()] = time.monotonic()
-        if is_crowded and body.count >= int(environ.get("CONTENT_LENGTH") or 0):  # one not read to its end keeps the connection until this returns
+        if is_crowded and _is_read(environ, body.count):
             self._wait()
 
     def _go_away(self, protocol: Any, environ: Environ) -> None:
@@ -82,6 +82,11 @@ class Seats:
         since = time.monotonic() - HELD_UP
         self.answered = {thread: at for thread, at in self.answered.copy().items() if at > since}
         return len(self.answered)
+
+
+def _is_read(environ: Environ, count: int) -> bool:
+    """Whether a body is known to have been read to its end: any other keeps its connection from the next request until its thread returns."""
+    return "HTTP_TRANSFER_ENCODING" not in environ and count >= int(environ.get("CONTENT_LENGTH") or 0)
 
 
 class Counted:

@@ -84,10 +84,11 @@ def test_a_thread_that_is_too_many_comes_back_once_the_others_answer_nothing(wor
     assert worker.standing.waiting == 0
 
 
-def test_a_thread_does_not_wait_where_a_body_was_not_read_to_its_end() -> None:
+@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "2"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["of a length", "in pieces"])
+def test_a_thread_does_not_wait_where_a_body_was_not_read_to_its_end(length: dict[str, str]) -> None:
     standing = seats.Seats(lambda protocol, environ: environ["wsgi.input"].read(1), wanted=0)
     for _ in range(2):
-        standing(None, environ("/token", CONTENT_LENGTH="2"))
+        standing(None, environ("/token", **length))
     assert standing.waiting == 0
 
 
