@@ -94,6 +94,8 @@ def test_a_form_sent_twice_is_one_verification(counter: Counter, desk: FlaskClie
 def test_something_that_is_no_licence_is_not_verified(counter: Counter, desk: FlaskClient) -> None:
     page = verify(desk, "这 不是 证照~")
     assert 'data-verdict="invalid"' in page
+    assert "This check is on file." in page
+    assert "the holder can see" not in page, "nobody knows of whom it is"
     assert "Not verified" in page
     assert "It is not an e-licence that can be read." in page
 
