@@ -199,7 +199,7 @@ def test_a_supervisor_sees_the_flags_of_its_types_alone_and_writes_down_that_it_
     sign_in(supervisor, new_officer(new_department(supervise=[TYPE])))
     sign_in(stranger, new_officer(new_department(supervise=["marriage-certificate"])))
     page = supervisor.get("/desk/draws", headers=BROWSER).text
-    for shown in ("Many draws of one type", "3 times, threshold 1", "3 in the last hour"):
+    for shown in ("Many draws of one type", "3 times, threshold 1", "3 in the last hour", "those that found nothing, too"):
         assert shown in page
     with transaction() as session:
         flag_id = session.scalars(select(DrawFlag.id)).one()
