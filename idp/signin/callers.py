@@ -77,16 +77,15 @@ class GoAndRaise(HTTPException):
 def _back(not_done: Text) -> str | None:
     """Return where the browser goes on afterwards: to the page that it asked for, or, with a word that nothing was done, to that of the form it sent.
 
-    A form's page has the form's own address, or one above it.
+    A form's page has the form's own address, or one above it, and the same query.
     """
     if request.method in ("GET", "HEAD"):
         return request.full_path.rstrip("?")
     if request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin":  # what another site sends must not put its cookie in the place of ours
         flash(str(not_done), "warning")
-    if _is_page(request.path):
-        return request.full_path.rstrip("?")
-    above = (request.path.rsplit("/", cut)[0] for cut in range(1, request.path.count("/")))
-    return next((path for path in above if _is_page(path)), None)
+    paths = (request.path.rsplit("/", cut)[0] if cut else request.path for cut in range(request.path.count("/")))
+    query = request.full_path.removeprefix(request.path).rstrip("?")
+    return next((path + query for path in paths if _is_page(path)), None)
 
 
 def _is_page(path: str) -> bool:

@@ -331,6 +331,7 @@ def test_a_password_that_is_soon_guessed_is_refused_with_words(client: FlaskClie
         pytest.param("/account/ways/password", "/account/ways/password", id="a form at its own address"),
         pytest.param("/account/ways/contacts/new?then=1", "/account/ways/contacts/new?then=1", id="with a query"),
         pytest.param("/account/devices/end", "/account/devices", id="a form that is sent below its page"),
+        pytest.param("/authorize/consent?client_id=x&state=y", "/authorize?client_id=x&state=y", id="a request that stays in the query"),
     ],
 )
 def test_what_is_sent_after_the_session_ended_is_said_to_be_lost_and_its_page_is_next(client: FlaskClient, sent: str, back: str) -> None:
