@@ -30,13 +30,20 @@ from runtime.settings import Settings
 log = structlog.get_logger(__name__)
 SLOWED = Counter("kabao_throttle_total", "Tries that the throttle refused, or would have refused", ["door", "bucket", "outcome"])
 SKEW = timedelta(seconds=30)  # by which clocks may differ; a bucket that is fuller than full by more was filled by a clock that was wrong
+ONE_MINUTE = Text("尝试过于频繁，请在1分钟后再试。", "That was too often; try again in one minute.")
+MINUTES = Text("尝试过于频繁，请在{}分钟后再试。", "That was too often; try again in {} minutes.")
 PAIR_KIND, SHARED_KINDS = "pair", ("address", "everyone")
 
 
 class SlowDown(TooManyRequests):
-    """Too many tries; `Retry-After` says when the next is heard."""
+    """Too many tries; `Retry-After` says when the next is heard, and a sentence says it in minutes."""
 
-    title = Text("尝试次数过多，请稍后再试。", "Too many attempts; try again a little later.")
+    title = Text("尝试次数过多。", "Too many attempts.")
+
+    def __init__(self, reason: str = "", *, retry_after: int) -> None:
+        super().__init__(reason, retry_after=retry_after)
+        minutes = math.ceil(int(self.headers["Retry-After"]) / 60)
+        self.shown = ONE_MINUTE if minutes == 1 else MINUTES.format(minutes)
 
 
 class ThrottleBucket(Base):

@@ -37,5 +37,5 @@ def waiting(secret: str) -> Response:
 def fetch(secret: str) -> Response:
     """Give the copy, once; raises LinkOver."""
     with transaction() as session:
-        pdf = marked_copies.fetch(session, secret, now=now())
-    return as_file(pdf)
+        pdf, licence = marked_copies.fetch(session, secret, now=now())
+    return as_file(pdf, licence)

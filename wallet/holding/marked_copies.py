@@ -32,7 +32,7 @@ from wallet.issuing import copy_marks
 from wallet.issuing.copy_marks import Marking
 from wallet.issuing.documents import kept
 from wallet.issuing.documents.kept import Draft
-from wallet.register.licences import LicenceState, fields_of, find_held
+from wallet.register.licences import Licence, LicenceState, fields_of, find_held
 
 TABLE = "marked_copies"
 LIFETIME = timedelta(minutes=10)
@@ -145,8 +145,8 @@ def keep(session: Session, drafted: Draft, pdf: bytes, marking: Marking, *, pers
     return Link(copy_id, secret)
 
 
-def fetch(session: Session, unverified_secret: str, *, now: datetime) -> bytes:
-    """Give the document for a link's secret, once; raises LinkOver.
+def fetch(session: Session, unverified_secret: str, *, now: datetime) -> tuple[bytes, Licence]:
+    """Give the document for a link's secret, once, and the licence that it is of; raises LinkOver.
 
     The row is marked in one statement, so that of any number who race one gets it; whoever then refuses undoes it. The document is forgotten here.
     """
@@ -160,7 +160,7 @@ def fetch(session: Session, unverified_secret: str, *, now: datetime) -> bytes:
     seen = [HOLDER_NAME, HOLDER_NUMBER, LICENCE_NUMBER, *fields_of(licence)]
     _record_use(session, row, row.marking, Way.COPY_FETCHED, department=licence.issuer_code, fields=seen, now=now)
     ledger.record(session, "copy.fetched", actor="link", object_id=row.id, subject_id=row.holder_id, now=now)
-    return pdf
+    return pdf, licence
 
 
 def find_waiting(session: Session, unverified_secret: str, *, now: datetime) -> MarkedCopy | None:

@@ -15,11 +15,10 @@ from runtime.pages import csrf
 from schemas.documents import DocumentQuerySchema
 from wallet.issuing.documents import kept
 from wallet.issuing.documents.kept import MEDIA_TYPE
-from wallet.register.licences import LicenceNotFound, get_licence
+from wallet.register.licences import Licence, LicenceNotFound, get_licence, type_of
 
 documents = ApiBlueprint("documents", __name__, description="Sealed documents of licences, for the departments that issue them.")
 csrf.exempt(documents)
-FILE = "licence.pdf"
 
 
 @documents.route("/licences/<uuid:licence_id>/document", methods=["GET"])
@@ -40,10 +39,10 @@ def document(query: dict[str, Any], licence_id: UUID) -> Response:
     made = draft.seal(settings)
     with transaction() as session:
         kept.keep(session, draft, actor=f"department:{g.token.department}", now=now())
-    return as_file(made)
+    return as_file(made, licence)
 
 
-def as_file(made: bytes) -> Response:
-    """Return a document as a file to keep, under a name that says nothing of anybody."""
-    headers = {"Content-Disposition": f'attachment; filename="{FILE}"', "Cache-Control": "no-store"}
+def as_file(made: bytes, licence: Licence) -> Response:
+    """Return a document as a file to keep, named by the licence's type and by nothing of its holder."""
+    headers = {"Content-Disposition": f'attachment; filename="{type_of(licence).slug}.pdf"', "Cache-Control": "no-store"}
     return Response(made, content_type=MEDIA_TYPE, headers=headers)

@@ -63,7 +63,7 @@ def entered() -> Response | tuple[str, int]:
         with transaction() as session:
             throttle.count(session, attempt, now=present)
     except throttle.SlowDown as slow:
-        form.form_errors.append(slow.title)
+        form.form_errors.append(slow.shown or slow.title)
         return render_template("apart/device.html", form=form), slow.status
     with transaction() as session:
         row = device.find_by_code(session, code, now=present) if code else None

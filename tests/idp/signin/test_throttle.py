@@ -11,6 +11,7 @@ from idp.signin.doors import ACCOUNT, ADDRESS, PAIR
 from idp.signin.throttle import SlowDown, Try
 from runtime.clock import now, shifted, stopped
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.idp.signin.conftest import fresh_address
 from tests.world_people import Person, citizen_number, post_form, sign_in
 
@@ -133,11 +134,25 @@ def test_a_party_is_the_network_that_it_holds(address: str, network: str) -> Non
     assert throttle.network_of(address) == network
 
 
+@pytest.mark.parametrize(
+    ("seconds", "zh", "en"),
+    [
+        (0, "尝试过于频繁，请在1分钟后再试。", "That was too often; try again in one minute."),
+        (60, "尝试过于频繁，请在1分钟后再试。", "That was too often; try again in one minute."),
+        (61, "尝试过于频繁，请在2分钟后再试。", "That was too often; try again in 2 minutes."),
+        (3600, "尝试过于频繁，请在60分钟后再试。", "That was too often; try again in 60 minutes."),
+    ],
+)
+def test_how_long_to_wait_is_said_in_minutes_rounded_up(seconds: int, zh: str, en: str) -> None:
+    slow = SlowDown(retry_after=seconds)
+    assert slow.shown == Text(zh, en)
+
+
 def test_the_page_answers_429_and_says_when_to_try_again(client: FlaskClient, person: Person) -> None:
     answers = [sign_in(client, person, password="not this one") for _ in range(PAIR.size + 1)]
     assert [answer.status_code for answer in answers] == [422] * PAIR.size + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 30
-    assert "尝试次数过多" in answers[-1].text
+    assert "尝试过于频繁，请在1分钟后再试。" in answers[-1].text
     assert sign_in(client, person).status_code == 429
     with shifted(PAIR.leak):
         assert sign_in(client, person).status_code == 303

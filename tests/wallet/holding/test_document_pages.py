@@ -53,7 +53,7 @@ def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
     answer = asked(browser, licence, kind)
     assert answer.status_code == 200, answer.text
     assert answer.mimetype == "application/pdf"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="licence.pdf"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{SLUG}.pdf"'
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(PdfFileReader(BytesIO(answer.data)).embedded_signatures) == 1
     page = browser.get(f"/wallet/cards/{licence.id}").text
