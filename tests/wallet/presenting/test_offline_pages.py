@@ -73,6 +73,14 @@ def test_only_what_was_chosen_is_in_the_code(app: Flask, holder: Holder, shown: 
     assert "证照标识" in page.text, "what goes along is said"
 
 
+def test_the_form_says_that_it_makes_a_code_without_a_network(holder: Holder) -> None:
+    client, licence = holder
+    page = client.get(f"/wallet/cards/{licence.id}/offline").text
+    assert "<title>选择离线码的内容" in page
+    assert "让对方看到什么？" not in page
+    assert "只答" not in page
+
+
 def test_the_code_is_fresh_for_a_day(app: Flask, holder: Holder, shown: list[str]) -> None:
     make(*holder, preset="validity")
     with shifted(offline_pages.FRESH_FOR), pytest.raises(NotCompact):

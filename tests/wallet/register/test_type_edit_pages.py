@@ -236,6 +236,14 @@ def test_only_the_department_that_defines_a_type_and_operators_may_change_it(wor
     assert world.type.proves_identity
 
 
+def test_the_desks_menu_stays_where_an_officer_looks_at_types_and_an_operator_has_none(world: World) -> None:
+    officer, operator = Editor(world.app, world.own), Editor(world.app, world.officer(None))
+    for path in ("/desk/types", f"/desk/types/{world.slug}", world.path, "/desk/types/new", "/desk/types/upload"):
+        assert 'id="room-types" href="/desk/types" aria-current="page"' in officer.get(path).text, path
+    assert 'id="room-types"' not in operator.get("/desk/types").text
+    assert 'id="room-types"' not in officer.get("/licence-types").text
+
+
 def test_a_department_cannot_let_its_type_prove_who_people_are_nor_change_its_address(world: World) -> None:
     editor = Editor(world.app, world.own)
     form = editor.form(world.path)

@@ -30,6 +30,14 @@ def test_the_types_that_the_department_may_issue_are_offered(officer: Officer) -
     assert 'id="type-business-licence"' not in page
 
 
+def test_a_department_that_may_issue_nothing_is_not_offered_to(app: Flask, officer: Officer) -> None:
+    with app.app_context():
+        department = new_department(verify=["driving-licence"])
+    bare = new_officer(app, department)
+    assert 'href="/desk/licences/new"' in officer.get("/desk/licences").text
+    assert 'href="/desk/licences/new"' not in bare.get("/desk/licences").text
+
+
 @pytest.mark.parametrize("slug", ["driving-licence", "birth-certificate", "practising-physician"])
 def test_a_filled_form_issues_what_it_says(app: Flask, officer: Officer, person: Person, slug: str) -> None:
     page = officer.issued(person, slug)
