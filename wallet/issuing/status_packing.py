@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JWT_TYPE, JWT_MEDIA_TYPE, CWT_MEDIA_TYPE = "statuslist+jwt", "application/statuslist+jwt", "application/statuslist+cwt"
-SUBJECT, EXPIRES, ISSUED, STATUS_LIST, TIME_TO_LIVE = 2, 4, 6, 65533, 65534  # claims of a CWT
+SUBJECT, AUDIENCE, EXPIRES, NOT_BEFORE, ISSUED, STATUS_LIST, TIME_TO_LIVE = 2, 3, 4, 5, 6, 65533, 65534  # claims of a CWT
 SIZE = 2**20
 WIDTHS = (1, 2, 4, 8)
 THOROUGH = 9

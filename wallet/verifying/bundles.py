@@ -16,10 +16,10 @@ from cryptography import x509
 from keys import paths, suites
 from keys.paths import Revoked
 from wallet.verifying import chains
-from wallet.verifying.checks import IN_FORCE, SourceUnavailable, StatusOf, StatusUnknown, Trust
+from wallet.verifying.checks import IN_FORCE, SourceUnavailable, StatusUnknown, Trust
 from wallet.verifying.listed import Listed
 from wallet.verifying.presentations import chain_of, is_signed, read_object
-from wallet.verifying.status_files import BadStatusFile, read_status_file
+from wallet.verifying.status_files import BadStatusFile, StatusFile, read_status_file
 from wallet.verifying.trust_list_reading import ListRefused, Source, read_list
 
 TYPE, MEDIA_TYPE, SIGNER = "trust-bundle+jwt", "application/trust-bundle+jwt", "/jwks/trust-list"
@@ -47,7 +47,7 @@ class Bundle:
     certificates: Mapping[str, list[list[str]]] = field(repr=False)
     names: Mapping[str, Mapping[str, str]] = field(repr=False)
     status_lists: Mapping[str, str] = field(repr=False)
-    opened: dict[str, StatusOf] = field(default_factory=dict, repr=False)
+    opened: dict[str, StatusFile] = field(default_factory=dict, repr=False)
 
     def age_at(self, now: datetime) -> float:
         """Return how old it is, in seconds."""
@@ -76,6 +76,8 @@ class Bundle:
                 self.opened[uri] = read_status_file(token.encode(), roots=self.trust.roots, now=now)
             except BadStatusFile as error:
                 raise SourceUnavailable from error
+        if self.opened[uri].is_over(now):
+            raise SourceUnavailable
         return self.opened[uri](claims)
 
 

@@ -16,7 +16,7 @@ from runtime.settings import Settings
 from wallet.issuing.status_tokens import CWT_MEDIA_TYPE, JWT_MEDIA_TYPE
 from wallet.verifying.checks import SourceUnavailable, StatusOf, StatusUnknown
 from wallet.verifying.listed import Listed
-from wallet.verifying.status_files import BadStatusFile, read_status_file
+from wallet.verifying.status_files import BadStatusFile, StatusFile, read_status_file
 
 TOPIC = "trust_lists"
 TIMEOUT, MOST_BYTES = 3.0, 4 * 1024 * 1024
@@ -32,7 +32,10 @@ def status_of(settings: Settings, listed: Listed, claims: Mapping[str, Any], *, 
     uri = reference.get("uri") if isinstance(reference, dict) else None
     if not isinstance(uri, str) or len(uri) > LONGEST_ADDRESS or not _is_same_origin(uri, listed.uri):
         raise StatusUnknown
-    found = cache.get(TOPIC, ("status", uri), lambda: _load(settings, listed, uri, now=now))
+    kept = ("status", uri, listed.roots)
+    found = cache.get(TOPIC, kept, lambda: _load(settings, listed, uri, now=now))
+    if isinstance(found, StatusFile) and found.is_over(now):
+        found = cache.get(TOPIC, (*kept, found.ends_at), lambda: _load(settings, listed, uri, now=now))
     if found is None:
         raise SourceUnavailable
     return found(claims)
@@ -47,7 +50,7 @@ def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> Sta
         return None
     if answer.status >= SERVER_ERROR:
         return None
-    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip() not in MEDIA_TYPES:
+    if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
         return _unknown
     try:
         return read_status_file(answer.body, roots=listed.roots, now=now)

@@ -7,6 +7,7 @@ credential only if it was signed by whom the list's own address stands for, or b
 import base64
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeGuard
 
@@ -16,11 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from keys import cose, paths
 from wallet.issuing import sd_jwt
 from wallet.issuing.status_packing import (
+    AUDIENCE,
     CWT_MEDIA_TYPE,
     EXPIRES,
     ISSUED,
     JWT_TYPE,
     MOST_COMPRESSED,
+    NOT_BEFORE,
     STATUS_LIST,
     SUBJECT,
     TIME_TO_LIVE,
@@ -28,11 +31,19 @@ from wallet.issuing.status_packing import (
     read_status_list,
 )
 from wallet.verifying import chains
-from wallet.verifying.checks import StatusOf, StatusUnknown, is_signed
+from wallet.verifying.checks import StatusUnknown, is_signed
 
 MAX_FILE = 2 * MOST_COMPRESSED
 STATES = {0: "valid", 1: "revoked", 2: "suspended"}
-CLAIMS = {SUBJECT: "sub", ISSUED: "iat", EXPIRES: "exp", TIME_TO_LIVE: "ttl", STATUS_LIST: "status_list"}
+CLAIMS = {
+    SUBJECT: "sub",
+    AUDIENCE: "aud",
+    NOT_BEFORE: "nbf",
+    ISSUED: "iat",
+    EXPIRES: "exp",
+    TIME_TO_LIVE: "ttl",
+    STATUS_LIST: "status_list",
+}
 SIGN1_TAGGED = b"\xd2"
 CLOCK_SECONDS = 60
 Read = tuple[dict[str, Any], frozenset[str]]
@@ -42,19 +53,46 @@ class BadStatusFile(ValueError):
     """The file is not a status list token that a trusted root vouches for, or it is past its time."""
 
 
-def read_status_file(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> StatusOf:
+@dataclass(frozen=True, slots=True)
+class StatusFile:
+    """A status list token that was checked: called with a credential's claims it returns the state, until it is over; raises StatusUnknown.
+
+    Whoever keeps one asks again whether it is over: nothing may rely on a list after its end.
+    """
+
+    uri: str
+    found: StatusBits = field(repr=False)
+    signers: frozenset[str]
+    ends_at: float
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its own end is past."""
+        return now.timestamp() >= self.ends_at
+
+    def __call__(self, claims: Mapping[str, Any]) -> str:
+        """Return the state of a credential by its claims."""
+        if not self.signers & {f"{self.uri.rpartition('/status/')[0]}/jwks/status", claims.get("iss")}:
+            raise StatusUnknown
+        reference = claims["status"].get("status_list")
+        at = reference.get("idx") if isinstance(reference, Mapping) and reference.get("uri") == self.uri else None
+        level = self.found.status_at(at) if type(at) is int else None
+        if level is None:
+            raise StatusUnknown
+        return STATES.get(level, "unknown")
+
+
+def read_status_file(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> StatusFile:
     """Check a status list token and return what tells the status by it; raises BadStatusFile."""
     if len(unverified) > MAX_FILE:
         raise BadStatusFile("the file is too large for a status list")
     read = _read_cwt if unverified.startswith(SIGN1_TAGGED) else _read_jwt
     try:
         claims, signers = read(unverified, roots=roots, now=now)
-        uri, found = _checked(claims, now=now), read_status_list(claims.get("status_list"))
+        return StatusFile(_checked(claims, now=now), read_status_list(claims.get("status_list")), signers, claims.get("exp") or math.inf)
     except BadStatusFile:
         raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadStatusFile("not a status list token under a trusted root") from error
-    return lambda claims: _status_of(claims, uri=uri, found=found, signers=signers)
 
 
 def _read_jwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> Read:
@@ -81,12 +119,14 @@ def _read_cwt(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: da
 
 def _checked(claims: Mapping[str, Any], *, now: datetime) -> str:
     """Return the address of the list that the claims are of; the required ones are there, and the others mean what they must."""
-    uri, issued, expires, ttl = (claims.get(name) for name in ("sub", "iat", "exp", "ttl"))
-    if not isinstance(uri, str) or not _is_number(issued) or not all(value is None or _is_number(value) for value in (expires, ttl)):
+    uri, issued, expires, begins, ttl = (claims.get(name) for name in ("sub", "iat", "exp", "nbf", "ttl"))
+    if not isinstance(uri, str) or not _is_number(issued) or not all(value is None or _is_number(value) for value in (expires, begins, ttl)):
         raise BadStatusFile("a claim is missing, or is not what it must be")
     if ttl is not None and ttl <= 0:
         raise BadStatusFile("a time to live that is not positive")
-    if issued > now.timestamp() + CLOCK_SECONDS:
+    if "aud" in claims:
+        raise BadStatusFile("the status list is for somebody in particular")
+    if max(issued, begins or issued) > now.timestamp() + CLOCK_SECONDS:
         raise BadStatusFile("the status list is from the future")
     if expires is not None and now.timestamp() >= expires:
         raise BadStatusFile("the status list is past its time; fetch a newer one")
@@ -95,14 +135,3 @@ def _checked(claims: Mapping[str, Any], *, now: datetime) -> str:
 
 def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) is int or (type(value) is float and math.isfinite(value))
-
-
-def _status_of(claims: Mapping[str, Any], *, uri: str, found: StatusBits, signers: frozenset[str]) -> str:
-    if not signers & {f"{uri.rpartition('/status/')[0]}/jwks/status", claims.get("iss")}:
-        raise StatusUnknown
-    reference = claims["status"].get("status_list")
-    at = reference.get("idx") if isinstance(reference, Mapping) and reference.get("uri") == uri else None
-    level = found.status_at(at) if type(at) is int else None
-    if level is None:
-        raise StatusUnknown
-    return STATES.get(level, "unknown")

@@ -25,7 +25,7 @@ def status_cwt(levels: dict[int, int], *, typ: str = "application/statuslist+cwt
     """Return a CWT; `changes` are claims by their names in JSON."""
     lst = compress(pack(levels.items(), bits=2, size=256))
     claims = {"sub": URI, "iat": PRESENT, "exp": PRESENT + 1000, "ttl": 60, "status_list": {"bits": 2, "lst": lst}, **changes}
-    labels = {"sub": 2, "iat": 6, "exp": 4, "ttl": 65534, "status_list": 65533}
+    labels = {"sub": 2, "aud": 3, "exp": 4, "nbf": 5, "iat": 6, "ttl": 65534, "status_list": 65533}
     payload = cbor2.dumps({labels[name]: value for name, value in claims.items() if value is not None})
     message = cose.sign1(cose.KeySigner(key(by), chain=[encode(leaf())]), payload, protected={cose.TYPE: typ})
     return cose.to_bytes(message) if tag else cbor2.dumps(message)

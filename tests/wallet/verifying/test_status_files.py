@@ -1,6 +1,7 @@
 """A status list in a file comes from anyone: it is bounded, and nothing in it is believed before its signature is checked."""
 
 import zlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from tests.wallet.verifying.presented import ISSUER, NOW, root
 from tests.wallet.verifying.status_tokens import PRESENT, URI, status_cwt, status_token
 from wallet.issuing.status_packing import MOST_PACKED, to_base64url
-from wallet.verifying.checks import StatusUnknown
+from wallet.verifying.bundles import Bundle
+from wallet.verifying.checks import SourceUnavailable, StatusUnknown, Trust
 from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
 
 BOMB = zlib.compress(bytes(80_000_000), 9)
@@ -44,6 +46,13 @@ def test_a_token_without_end_is_good() -> None:
     assert read_status_file(status_token({}, exp=None, ttl=None), roots=(root(),), now=NOW)(claims()) == "valid"
 
 
+def test_a_list_that_was_opened_from_a_bundle_is_not_believed_after_its_end() -> None:
+    bundle = Bundle("https://kabao.example", NOW, NOW + timedelta(days=1), Trust((root(),)), {}, {}, {URI: status_token({}, ends=1000).decode()})
+    assert bundle.status_of(claims(), now=NOW) == "valid"
+    with pytest.raises(SourceUnavailable):
+        bundle.status_of(claims(), now=NOW + timedelta(seconds=1000))
+
+
 CHANGES: dict[str, dict[str, Any]] = {
     "another type": {"typ": "JWT"},
     "another key": {"by": "holder"},
@@ -55,6 +64,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "past its time": {"exp": PRESENT},
     "an end that is a text": {"exp": "later"},
     "an end that is true": {"exp": True},
+    "a beginning to come": {"nbf": PRESENT + 3600},
+    "a beginning that is a text": {"nbf": "now"},
+    "for somebody else": {"aud": "https://other.example"},
     "a time to live of nothing": {"ttl": 0},
     "a negative time to live": {"ttl": -1},
     "no list": {"status_list": None},

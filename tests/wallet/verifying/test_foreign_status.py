@@ -1,0 +1,66 @@
+"""What another province's status list says is kept for a while, but never past its own end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from runtime.outbound import Answer
+from runtime.settings import Settings
+from tests.wallet.verifying.presented import ISSUER, NOW, root
+from tests.wallet.verifying.status_tokens import URI, status_token
+from wallet.issuing.status_packing import JWT_MEDIA_TYPE
+from wallet.verifying import foreign_status
+from wallet.verifying.checks import StatusUnknown
+from wallet.verifying.listed import Listed
+
+CLAIMS = {"iss": ISSUER, "status": {"status_list": {"idx": 7, "uri": URI}}}
+LISTED = Listed(ISSUER, "11379999MB1A0001X0", {}, "虚构省", 0.0, 0.0, 0.0, roots=(root(),))
+SECOND = timedelta(seconds=1)
+
+
+class Elsewhere:
+    """The other house, which is asked as often as `asked` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+        self.settings, self.asked, self.media_type = settings, 0, JWT_MEDIA_TYPE
+        self.token = status_token({}, ends=1000)
+        self.kept: dict[Any, Any] = {}
+        monkeypatch.setattr(foreign_status.cache, "get", self.keep)
+        monkeypatch.setattr(foreign_status, "fetch", self.answer)
+
+    def keep(self, _: str, key: Any, load: Any) -> Any:
+        if key not in self.kept:
+            self.kept[key] = load()
+        return self.kept[key]
+
+    def answer(self, *_: Any, **__: Any) -> Answer:
+        self.asked += 1
+        return Answer(200, {"content-type": self.media_type}, self.token)
+
+    def status_at(self, moment: datetime) -> str:
+        return foreign_status.status_of(self.settings, LISTED, CLAIMS, now=moment)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Elsewhere:
+    return Elsewhere(monkeypatch, settings)
+
+
+def test_a_list_is_kept_until_its_end_and_asked_for_anew_after(elsewhere: Elsewhere) -> None:
+    assert [elsewhere.status_at(NOW), elsewhere.status_at(NOW + 999 * SECOND)] == ["valid", "valid"]
+    assert elsewhere.asked == 1
+    elsewhere.token = status_token({7: 1}, ends=2000)
+    assert [elsewhere.status_at(NOW + 1000 * SECOND), elsewhere.status_at(NOW + 1001 * SECOND)] == ["revoked", "revoked"]
+    assert elsewhere.asked == 2
+
+
+def test_a_list_that_was_over_when_it_came_says_nothing(elsewhere: Elsewhere) -> None:
+    elsewhere.status_at(NOW)
+    with pytest.raises(StatusUnknown):
+        elsewhere.status_at(NOW + 1000 * SECOND)
+
+
+def test_the_name_of_a_media_type_is_read_in_any_case(elsewhere: Elsewhere) -> None:
+    elsewhere.media_type = "Application/StatusList+JWT; charset=utf-8"
+    assert elsewhere.status_at(NOW) == "valid"
