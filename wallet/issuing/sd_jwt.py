@@ -158,8 +158,8 @@ class _Opening:
         return self.members(value, depth) if isinstance(value, dict) else self.elements(value, depth)
 
     def members(self, members: dict[str, Any], depth: int) -> dict[str, Any]:
-        if "..." in members:
-            raise MalformedSdJwt("a digest of an element stands outside an array")
+        if "..." in members or "_sd_alg" in members:
+            raise MalformedSdJwt("a digest of an element stands outside an array, or the hash is named within")
         revealed = {name: self.value(value, depth + 1) if isinstance(value, HOLDS) else value for name, value in members.items() if name != "_sd"}
         for disclosure in self.meet(members["_sd"]) if "_sd" in members else ():
             name, value = disclosure.name, disclosure.value

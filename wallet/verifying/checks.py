@@ -10,7 +10,7 @@
  6. marked_copy     the time is not over for which a copy was made for one purpose (加注件); only of such a copy
  7. validity        `iat` and `nbf` are past, `exp` is to come
  8. holder_binding  the holder's key signed, lately, over just these disclosures; or no binding was asked for and none came
- 9. audience        the binding was made for whom we expect
+ 9. audience        the binding was made for whom we expect, and the credential for nobody else
 10. nonce           and for this occasion
 11. transaction     and over the act that its holder was to confirm; only where there was one (OpenID4VP 1.0 appendix B.3.3)
 12. status          the licence is in force now, says whoever keeps its status; or it lives too briefly for anyone to keep one (`short_lives`)
@@ -270,7 +270,8 @@ def holder_binding(case: Case) -> Result:
 
 
 def audience(case: Case) -> Result:
-    """Check for whom the binding was made."""
+    """Check for whom the binding was made; and the credential, where its issuer says that it is for somebody in particular (RFC 7519 4.1.3)."""
+    _require(_is_for_us(case.claims.get("aud"), case.expected.audience), Reason.WRONG_AUDIENCE)
     if not case.expected.binding:
         return Result.NOT_ASKED
     _require(case.shown.is_for(case.expected.audience), Reason.WRONG_AUDIENCE)
@@ -337,6 +338,11 @@ def _check_issuer(case: Case, leaf: chains.Leaf, chain: list[str]) -> None:
     _read(lambda: path.check_not_revoked(case.trust.revoked, signed_at), Reason.CERTIFICATE_REVOKED)
     _require(isinstance(iss, str) and iss in leaf.uris, Reason.WRONG_ISSUER)
     _require(case.trust.granted is None or case.shown.type in case.trust.granted.get(str(iss), frozenset()), Reason.NOT_GRANTED)
+
+
+def _is_for_us(named: Any, audience: str | None) -> bool:
+    """Whether an `aud` is absent, or names us, by itself or among others."""
+    return named is None or any(is_same(one, audience) for one in (named if isinstance(named, list) else [named]))
 
 
 def _require_subject(case: Case) -> None:

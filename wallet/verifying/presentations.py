@@ -112,7 +112,7 @@ class Presentation(ABC):
         return False
 
     def is_over(self, present: float) -> bool:
-        """Whether the holder's proof says of itself that its time is past; False of a form that never says so."""
+        """Whether the holder's proof says of itself that its time is past, or to come; False of a form that never says so."""
         return False
 
     def is_for(self, audience: str | None) -> bool:

@@ -10,6 +10,7 @@ from wallet.verifying.presentations import Presentation, chain_of, is_same, is_s
 
 TYPES = ("dc+sd-jwt", "vc+sd-jwt")  # today's and the older drafts' spelling
 BINDING_TYPE, HASH = "kb+jwt", "sha-256"
+SKEW_SECONDS = 60
 
 
 class SdJwtPresentation(Presentation):
@@ -87,6 +88,11 @@ class SdJwtPresentation(Presentation):
         """Whether its `iat` is in that time."""
         made_at = self.binding.get("iat")
         return is_time(made_at) and oldest <= made_at <= newest
+
+    def is_over(self, present: float) -> bool:
+        """Whether a time that it sets itself is past, or to come: it must be good as a JWT in all other respects, too (section 7.3)."""
+        begins_at, ends_at = self.binding.get("nbf", present), self.binding.get("exp", present + 1)
+        return not (is_time(begins_at) and begins_at <= present + SKEW_SECONDS and is_time(ends_at) and present < ends_at)
 
     def is_for(self, audience: str | None) -> bool:
         """Whether its `aud` is just that."""
