@@ -14,7 +14,6 @@ import structlog
 from flask import Response, request, stream_with_context
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import UnsupportedMediaType
 
 from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_ended
 from runtime import compact_json
@@ -34,6 +33,13 @@ class Unavailable(Refusal):
     """The database is away; what was answered stands."""
 
     code, status, title = "unavailable", 503, UNAVAILABLE
+
+
+class NotLines(Refusal):
+    """The body does not say that it is lines, or is packed."""
+
+    code, status = "unsupported-media-type", 415
+    title = Text("请求内容须为未压缩的 NDJSON（{0}）。", "The body must be lines of JSON as they are: send {0}, not compressed.").format(NDJSON[0])
 
 
 class TookTooLong(Refusal):
@@ -138,9 +144,9 @@ class Answer(ABC, Generic[AnyLine, AnyDone]):
 
 
 def check_is_lines(*, longest: int) -> None:
-    """Check that the request's body is lines as they are, and let it be so long; raises UnsupportedMediaType."""
+    """Check that the request's body is lines as they are, and let it be so long; raises NotLines."""
     if request.mimetype not in NDJSON or request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType
+        raise NotLines("not lines")
     request.max_content_length = longest
 
 

@@ -196,6 +196,21 @@ def redeemed(code_hash: bytes, row: tuple[Any, ...]) -> Redeemed:
     return Redeemed(presented, _nonce(code_hash), holder_id, licence_id, also, person_id)
 
 
+def refusals_of(session: Session, contents: Iterable[str], *, now: datetime) -> dict[str, Refusal]:
+    """Return which of some codes are plainly not to be redeemed, and why, by one query; `redeem` may refuse others all the same."""
+    hashes: dict[str, bytes] = {}
+    refused: dict[str, Refusal] = {}
+    for content in contents:
+        try:
+            hashes[content] = hash_of(content)
+        except CodeUnknown as refusal:
+            refused[content] = refusal
+    asked = select(Presentation.code_hash, Presentation.spent_at, Presentation.expires_at).where(Presentation.code_hash.in_(set(hashes.values())))
+    found = {code_hash: _refusal(spent_at, expires_at, now) for code_hash, spent_at, expires_at in session.execute(asked)} if hashes else {}
+    known = {content: found.get(code_hash, CodeUnknown(field="presented")) for content, code_hash in hashes.items()}
+    return refused | {content: refusal for content, refusal in known.items() if refusal is not None}
+
+
 def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:
     """Let a holder's code expire now, if it still waits."""
     _expire(session, Presentation.holder_id == holder_id, Presentation.id == presentation_id, now=now)
@@ -298,6 +313,13 @@ def _refuse(session: Session, code_hash: bytes) -> NoReturn:
     if row is None:
         raise CodeUnknown(field="presented")
     raise (CodeSpent if row.spent_at is not None else CodeExpired)(field="presented")
+
+
+def _refusal(spent_at: datetime | None, expires_at: datetime, now: datetime) -> Refusal | None:
+    """Return why a code that there is cannot be redeemed, or None if it waits."""
+    if spent_at is not None:
+        return CodeSpent(field="presented")
+    return CodeExpired(field="presented") if expires_at <= now else None
 
 
 def _hash(secret: str) -> bytes:

@@ -250,7 +250,7 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
     if request.named is not None:
         found = NamedLicence(session, settings, request.named, now=now)
         return Shown(request.named.identifier, found, Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=lifetime))
-    if brought.is_dynamic(request.presented) and request.seal is None:
+    if is_code(request):
         return _shown_by(settings, qr_codes.redeem(session, request.presented, now=now))
     return read_shown(settings, request)
 
@@ -264,12 +264,17 @@ def _shown_by(settings: Settings, redeemed: Redeemed) -> Shown:
 
 def is_looked_at_only(request: VerificationRequest) -> bool:
     """Whether a request shows all that is to be looked at, so that nothing is spent, and nothing asked of the register but how a licence stands."""
-    return request.named is None and request.at is None and (request.seal is not None or not brought.is_dynamic(request.presented))
+    return request.named is None and request.at is None and not is_code(request)
+
+
+def is_code(request: VerificationRequest) -> bool:
+    """Whether a request shows a dynamic code, which is spent by it."""
+    return request.named is None and request.seal is None and brought.is_dynamic(request.presented)
 
 
 def is_code_alone(request: VerificationRequest) -> bool:
     """Whether a request shows a dynamic code, and nothing is asked of the register but how a licence stands."""
-    return request.named is None and request.at is None and request.seal is None and brought.is_dynamic(request.presented)
+    return request.at is None and is_code(request)
 
 
 def read_shown(settings: Settings, request: VerificationRequest) -> Shown:

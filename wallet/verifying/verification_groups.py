@@ -2,7 +2,8 @@
 
 What many lines need is asked and written together: how the licences stand, what was answered before, and the rows that remain. The checks are those
 of a single verification, one presentation after the other. A line that does more than look, since a QR code is spent by it, has a savepoint of its
-own. If a group as a whole fails, each of its lines is tried in a transaction of its own.
+own; but not one whose code is unknown, spent or over as the group begins, since after a savepoint that is undone every statement is prepared again.
+If a group as a whole fails, each of its lines is tried in a transaction of its own.
 """
 
 import base64
@@ -32,13 +33,14 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.holding.uses import Use
 from wallet.issuing.batch_trying import LineFailed, try_together
+from wallet.presenting import qr_codes
 from wallet.verifying import receipts
 from wallet.verifying.attesting import Asker, Attested, Finding, attested
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import Receipt, ReceiptNotFound
 from wallet.verifying.standings import Entry, entry_of, know
 from wallet.verifying.trusting import current_trust
-from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, find, is_looked_at_only, look, read_shown
+from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, find, is_code, is_looked_at_only, look, read_shown
 from wallet.verifying.verification_lines import Line
 
 log = structlog.get_logger(__name__)
@@ -127,6 +129,8 @@ class Group:
         keys = [work.key_of(one.line.number) for one in opened if one.line.request]
         self.before = idempotency.claimed_before(session, caller=work.caller, keys=keys)
         self.answers = receipts.answers_of(session, [result_id for _, result_id in self.before.values()]) if self.before else {}
+        codes = [one.line.request.presented for one in opened if one.line.request and is_code(one.line.request)]
+        self.refusals = qr_codes.refusals_of(session, codes, now=now)
         self.known = know(session, {one.entry for one in opened if one.entry}, trust=current_trust())
         self.made: list[Attested] = []
         self.keys: list[dict[str, Any]] = []
@@ -158,6 +162,8 @@ class Group:
         KEYS.write(self.session, self.keys)
 
     def _find(self, one: Opened, request: VerificationRequest) -> Finding:
+        if is_code(request) and request.presented in self.refusals:
+            raise self.refusals[request.presented]
         with nullcontext() if one.shown else self.session.begin_nested():
             if one.shown is None:
                 finding = find(self.session, self.work.settings, request, now=self.now)

@@ -2,11 +2,12 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
 from idp.oauth.access_tokens import InvalidToken
 from runtime.clock import now
@@ -21,6 +22,7 @@ from tests.world_verifying import CAUSE, OTHER_TYPE, Counter, new_browser, new_c
 from wallet.holding.uses import uses_of
 from wallet.issuing import batch_answers
 from wallet.issuing.life import revoke_licence
+from wallet.presenting.qr_codes import Presentation, hash_of
 from wallet.verifying import verification_batches_api, verification_groups, verification_lines
 from wallet.verifying.asked import request_of
 from wallet.verifying.judging import judge
@@ -221,6 +223,31 @@ def test_a_hundred_lines_cost_few_statements(counter: Counter) -> None:
     assert len(ours) == 6, ours
 
 
+def test_codes_that_nobody_can_redeem_cost_a_group_one_question(app: Flask, counter: Counter) -> None:
+    with app.app_context():
+        spent, waiting = counter.code(), counter.code()
+        with transaction() as session:
+            session.execute(update(Presentation).where(Presentation.code_hash == hash_of(spent)).values(spent_at=now()))
+            session.execute(update(Presentation).where(Presentation.code_hash == hash_of(waiting)).values(expires_at=now() + timedelta(minutes=5)))
+    unknown = [f"KABAO1:{at:0>32}".replace("0", "A").replace("1", "B").replace("8", "C").replace("9", "D") for at in range(50)]
+    sent: list[str] = []
+
+    def hear(*about: Any) -> None:
+        sent.append(about[2])
+
+    def hear_savepoint(*_: Any) -> None:
+        sent.append("SAVEPOINT")
+
+    event.listen(engine(), "before_cursor_execute", hear)
+    event.listen(engine(), "savepoint", hear_savepoint)
+    results = send(counter, [{"cause": CAUSE}, *({"presented": one} for one in [*unknown, "这不是证照", spent, waiting, waiting])], key="nobody")
+    event.remove(engine(), "before_cursor_execute", hear)
+    event.remove(engine(), "savepoint", hear_savepoint)
+    assert [one.get("type", "").rpartition(":")[2] for one in results] == ["code-unknown"] * 51 + ["code-spent", "", "code-spent"]
+    assert sent.count("SAVEPOINT") == 2
+    assert sum("presentations" in one for one in sent) <= 4, "one for all, two that spend, one that says why the second could not"
+
+
 def test_the_same_batch_sent_twice_at_once_is_done_once(app: Flask, counter: Counter) -> None:
     lines = [{"cause": CAUSE}, *[{"presented": counter.code()} for _ in range(1)], *[bound(counter) for _ in range(30)]]
     answers: dict[int, list[dict[str, Any]]] = {}
@@ -300,7 +327,8 @@ def test_the_door_refuses_what_is_no_batch(counter: Counter) -> None:
     line = json.dumps({**bound(counter), "cause": CAUSE}).encode()
     assert post(counter, line, key=None).json["code"] == "idempotency-key-required"
     assert post(counter, line, key="x" * 129).json["code"] == "idempotency-key-malformed"
-    assert post(counter, line, key="a", **{"Content-Type": "application/json"}).status_code == 415
+    other = post(counter, line, key="a", **{"Content-Type": "application/json", "Accept-Language": "en"})
+    assert (other.status_code, other.json["code"], NDJSON in other.json["title"]) == (415, "unsupported-media-type", True)
     assert post(counter, line, key="a", **{"Content-Encoding": "gzip"}).status_code == 415
     assert post(counter, line, key="a", query="?first_line=10001").status_code == 422
     assert post(counter, line, key="a", Authorization="Bearer x").status_code == 401
