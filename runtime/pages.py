@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Request, Response, request, url_for
+from flask import Flask, Request, Response, current_app, request, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
@@ -79,15 +79,23 @@ def name_desk(app: Flask, find_department: Callable[[], Any], mark_form: Callabl
 
 
 def in_language(choice: str, going_to: str | None = None) -> str:
-    """Return the address of the present page in another language; the home page where this one cannot be asked for again.
+    """Return the address of the present page in another language, or the nearest above it where this one cannot be asked for again.
 
     What the address says is kept; `going_to` is the `next` of a form, so that a person on the way somewhere gets there.
     """
     rule = request.url_rule
-    if rule is not None and "GET" not in (rule.methods or ()):
-        return f"/?{urlencode({'lang': choice})}"
+    if rule is not None and "GET" not in (rule.methods or ()) and (above := _nearest_page(request.path)) != request.path:
+        return f"{above}?{urlencode({'lang': choice})}"
     kept = request.args.to_dict(flat=False) | ({"next": [going_to]} if going_to else {})
     return f"?{urlencode({**kept, 'lang': choice}, doseq=True)}"
+
+
+def _nearest_page(path: str) -> str:
+    """Return the longest beginning of a path, in whole steps, that can be asked for by GET."""
+    address = current_app.create_url_adapter(request)
+    while path and not (address and address.test(path, method="GET")):
+        path = path.rpartition("/")[0]
+    return path or "/"
 
 
 def form_may_lead_to(response: Response, *origins: str) -> Response:

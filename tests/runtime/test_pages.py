@@ -6,7 +6,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from runtime import problems
-from runtime.pages import Visitor, greet
+from runtime.pages import Visitor, greet, in_language
 from runtime.settings import Settings
 from tests.world_people import post_form
 from wsgi import create_app
@@ -62,6 +62,21 @@ def test_the_language_link_keeps_the_page(client: FlaskClient, path: str, link: 
 def test_the_language_link_of_a_refused_form_keeps_where_it_leads(client: FlaskClient) -> None:
     page = post_form(client, "/signin", {"number": "1", "password": "x", "next": "/authorize?client_id=a&state=b"}).text
     assert 'href="?next=%2Fauthorize%3Fclient_id%3Da%26state%3Db&amp;lang=en"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        pytest.param("/desk", "?lang=en", id="a form that stands where it is sent"),
+        pytest.param("/desk/licences/found", "/desk/licences?lang=en", id="what can only be sent"),
+        pytest.param("/desk/ratings/018f3b3e-0000-7000-8000-000000000001", "/desk/ratings?lang=en", id="an answer"),
+        pytest.param("/signout", "/?lang=en", id="nothing above it but the home page"),
+        pytest.param("/nothing/here", "?lang=en", id="an address at which there is nothing"),
+    ],
+)
+def test_the_language_link_after_a_form_leads_to_the_nearest_page_that_can_be_asked_for(app: Flask, path: str, link: str) -> None:
+    with app.test_request_context(path, method="POST"):
+        assert in_language("en") == link
 
 
 def test_the_choice_of_language_is_remembered(client: FlaskClient) -> None:

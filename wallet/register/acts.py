@@ -58,6 +58,11 @@ class Turn:
     follows: bool = False
 
     @property
+    def is_final(self) -> bool:
+        """Whether no act makes the licence valid again, nor puts another in its place."""
+        return self.credentials == "invalid" and not self.succeeds
+
+    @property
     def gb_code(self) -> str:
         """The state that it leads to in the national exchange of licences."""
         return self.state.gb_code

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms.fields.choices import SelectChoice
 
+from idp.subjects.directory import get_subjects, number_of
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
@@ -24,11 +25,11 @@ from wallet.issuing.desk.forms import DeskForm
 from wallet.issuing.desk.issue_pages import WAITS
 from wallet.issuing.orders import order_of
 from wallet.issuing.pending import Doer
-from wallet.register.acts import ACT_TEXTS, PLAIN_ACTS, Act
+from wallet.register.acts import ACT_TEXTS, PLAIN_ACTS, TURNS, Act
 from wallet.register.callers import strong_officer
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, all_departments, types_under
-from wallet.register.licences import Licence, fields_of, hold_licence, type_of
+from wallet.register.licences import Licence, fields_of, hold_licence, holder_ids_of, type_of
 from wallet.register.turns import WrongState
 
 act_desk = Blueprint("act_desk", __name__, template_folder="templates")
@@ -130,6 +131,8 @@ def _receivers(session: Session, licence_type: LicenceType) -> list[SelectChoice
 def _page(form: DeskForm, licence: Licence, act: Act, status: int) -> Response:
     form.request_id.data = str(new_id())
     licence_type = type_of(licence)
+    with transaction() as session:
+        holders = get_subjects(session, set(holder_ids_of(session, licence)))
     page = render_template(
         "issuing/act.html",
         form=form,
@@ -138,6 +141,8 @@ def _page(form: DeskForm, licence: Licence, act: Act, status: int) -> Response:
         act=act,
         title=ACT_TEXTS[act],
         prefix=forms.PREFIX,
+        holders=[number_of(one).masked() for one in holders.values()],
+        is_final=TURNS[act].is_final,
         state=licence.state_at(now()),
         is_checked=act.permission in licence_type.checked_acts,
     )

@@ -31,6 +31,14 @@ def test_an_act_changes_the_state_and_is_in_the_history(app: Flask, officer: Off
     assert f'id="act-{act}"' not in shown
 
 
+def test_the_form_says_whose_licence_it_is_and_whether_the_act_is_the_last(officer: Officer, person: Person) -> None:
+    page = officer.issued(person)
+    forms = {act: officer.get(f"{page}/{act}").text for act in ("suspend", "change", "transfer-out", "annul", "revoke", "cancel", "lapse")}
+    masked = f"{person.number[:3]}***********{person.number[-4:]}"
+    assert all(masked in form and person.number not in form for form in forms.values())
+    assert {act for act, form in forms.items() if 'id="final"' in form} == {"annul", "revoke", "cancel", "lapse"}
+
+
 def test_only_what_the_state_allows_is_offered_and_done(app: Flask, officer: Officer, person: Person) -> None:
     page = officer.issued(person)
     assert 'id="act-resume"' not in officer.get(page).text
