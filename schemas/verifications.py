@@ -243,6 +243,12 @@ class FindingSchema(Schema):
 class VerificationSchema(FindingSchema):
     """What a verification found."""
 
+    verdict_of_all = fields.String(
+        metadata={
+            "description": "`valid` only if each licence is for which the code stands: `verdict`, unless there are `further`. Decide by this.",
+            "example": "valid",
+        }
+    )
     further = fields.List(
         fields.Nested(FindingSchema),
         metadata={"description": "What was found of the other licences for which a QR code stands; left out where it stands for one."},

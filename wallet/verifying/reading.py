@@ -21,6 +21,7 @@ from wallet.verifying.receipts import VALID, Receipt
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
 YES_NO = {True: Text("是", "Yes"), False: Text("否", "No")}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
+NOT_ALL = Text("部分证照核验未通过", "Not all verified")
 STATES = {
     "deceased": Text("登记库显示，持证人已去世。", "The registry says that the holder has died."),
     "dissolved": Text("登记库显示，持证单位已终止。", "The registry says that the organisation was dissolved."),
@@ -82,6 +83,11 @@ class Reading:
     of_holder: Text | None = None
     form: Text | None = None
 
+    @property
+    def all_valid(self) -> bool:
+        """Whether each licence under the code was valid."""
+        return self.is_valid and all(one.is_valid for one in self.also)
+
 
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""
@@ -100,7 +106,13 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     """
     licence, is_valid = claims["licence"], claims["verdict"] == VALID
     licence_type = _type_of(licence)
-    verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else VERIFIED
+    also = tuple(
+        read_claims({**claims, "reasons": {}, **one, "also": ()}, values=shown)
+        for one, shown in zip_longest(claims.get("also", ()), further, fillvalue=None)
+        if one
+    )
+    passed = VERIFIED if all(one.is_valid for one in also) else NOT_ALL
+    verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else passed
     state = licence["state"] if licence else None
     reasons = {name: wording.REASONS[Reason(reason)] for name, reason in claims.get("reasons", {}).items()}
     reason = next(iter(reasons.values()), None)
@@ -124,11 +136,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
         fields=[_field(licence_type, name, (values or {}).get(name)) for name in in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
-        also=tuple(
-            read_claims({**claims, "reasons": {}, **one, "also": ()}, values=shown)
-            for one, shown in zip_longest(claims.get("also", ()), further, fillvalue=None)
-            if one
-        ),
+        also=also,
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
         form=formats.WORDS.get(claims.get("format", "")),

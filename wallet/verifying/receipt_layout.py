@@ -121,7 +121,7 @@ def _head(flow: _Flow, paper: Paper) -> None:
     with canvas.tagged("H1"):
         canvas.text(MARGIN, flow.y + 20, TITLE.zh, size=20, weight="bold")
         canvas.text(MARGIN, flow.y + 34, TITLE.en, size=10, colour=GREY)
-    colour = GOOD if paper.reading.is_valid else BAD
+    colour = GOOD if paper.reading.all_valid else BAD
     with canvas.decoration():
         canvas.rectangle(MARGIN, flow.y + 17 * MM, A4[0] - 2 * MARGIN - side - 8 * MM, 19 * MM, line=colour, thick=1.5)
     with canvas.tagged("P"):

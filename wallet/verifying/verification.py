@@ -41,6 +41,7 @@ from wallet.verifying.standings import Entry, Known, Standing, entry_of, find_st
 from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
 from wallet.verifying.waiting import find_waiting
 
+OF_ALL = "verdict_of_all"
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
 
 
@@ -129,7 +130,9 @@ def find(session: Session, settings: Settings, request: VerificationRequest, *, 
     if not shown.further:
         return finding
     further = tuple(look(Register(session, settings, now), one, request) for one in shown.further)
-    return replace(finding, answer={**finding.answer, "further": [one.answer for one in further]}, further=further)
+    of_all = VALID if all(one.verdict == VALID for one in (finding, *further)) else INVALID
+    answers = [{name: said for name, said in one.answer.items() if name != OF_ALL} for one in further]
+    return replace(finding, answer={**finding.answer, OF_ALL: of_all, "further": answers}, further=further)
 
 
 def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
@@ -302,6 +305,7 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
     known = register.licence or named
     answer = {
         "verdict": verdict,
+        OF_ALL: verdict,
         "checks": wording.as_rows(outcome.outcomes),
         "licence": _summary(register, licence_type, claims, known),
         "fields": fields,

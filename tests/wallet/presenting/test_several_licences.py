@@ -19,6 +19,8 @@ from tests.world_people import post_form, sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import DEFINITIONS, make_officer, new_department, new_licence
 from wallet.holding.uses import uses_of
+from wallet.issuing import status_lists
+from wallet.issuing.credentials import credential_of
 from wallet.presenting import qr_codes
 from wallet.presenting.choosing import MATTER
 from wallet.presenting.qr_codes import CodeExpired, QrCode, TooManyLicences
@@ -56,6 +58,7 @@ def test_one_scan_verifies_each_with_one_receipt_that_names_all(two: Two) -> Non
     content = code_for(two).content
     answer = counter.verify(content).get_json()
     assert (answer["verdict"], answer["fields"]) == ("valid", {"vehicle_class": "C1"})
+    assert (answer["verdict_of_all"], "verdict_of_all" in answer["further"][0]) == ("valid", False)
     (further,) = answer["further"]
     assert (further["verdict"], further["licence"]["identifier"], list(further["fields"])) == ("valid", other.identifier, ["major"])
     claims = ring.verify(answer["receipt"]["jws"], use=ring.RECEIPT, typ=TYP, audience=None)
@@ -140,6 +143,26 @@ def test_a_matter_shows_what_it_needs_and_is_remembered_and_of_a_licence_that_it
     assert radio is not None
     assert "checked" in radio[0]
     assert make(client, first, preset=f"{MATTER}NO-SUCH-1").status_code == 422
+
+
+def test_one_that_was_revoked_meanwhile_is_seen_in_the_verdict_of_all_and_large_on_the_desk(app: Flask, two: Two) -> None:
+    counter, other = two
+    officer = someone(app)
+    with writing(app) as session:
+        make_officer(session, department=counter.department, person=officer)
+    with app.app_context():
+        first = code_for(two)
+        with transaction() as session:
+            status_lists.set_status(session, credential_of(session, other).place, status_lists.INVALID)
+        answer = counter.verify(first.content).get_json()
+        content = code_for(two).content
+    assert (answer["verdict"], answer["verdict_of_all"], answer["further"][0]["conclusion"]) == ("valid", "invalid", "revoked")
+    desk = new_browser(app)
+    assert sign_in(desk, officer).status_code == 303
+    verified = post_form(desk, "/desk", {"presented": content, "cause": "核对", "request_id": ""})
+    page = get(desk, verified.headers["Location"])
+    assert 'id="verdict" role="status" data-verdict="invalid"' in page
+    assert "部分证照核验未通过" in page
 
 
 def test_the_officers_receipt_shows_each(app: Flask, two: Two) -> None:
