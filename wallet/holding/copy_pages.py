@@ -94,7 +94,8 @@ def _make(licence_id: UUID, form: MarkForm) -> Link:
     marking = form.marking(card, made_by=made_by, now=moment)
     pdf = drafted.seal(_settings(), marking)
     with transaction() as session:
-        return marked_copies.keep(session, drafted, pdf, marking, person_id=person_id, now=moment)
+        until = g.signed_in.mandate.valid_until if g.signed_in.mandate else None
+        return marked_copies.keep(session, drafted, pdf, marking, person_id=person_id, now=moment, until=until)
 
 
 def _list_page(licence_id: UUID, form: MarkForm, *, status: int = 200) -> Response:

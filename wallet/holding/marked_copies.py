@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -38,6 +38,7 @@ TABLE = "marked_copies"
 LIFETIME = timedelta(minutes=10)
 SECRET_BYTES, SECRET = 32, re.compile(r"[A-Za-z0-9_-]{43}")
 FORGET_BATCH = 200
+LAST = datetime.max.replace(tzinfo=UTC)
 UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -118,8 +119,10 @@ class Link:
     secret: str = field(repr=False)
 
 
-def keep(session: Session, drafted: Draft, pdf: bytes, marking: Marking, *, person_id: UUID, now: datetime) -> Link:
+def keep(session: Session, drafted: Draft, pdf: bytes, marking: Marking, *, person_id: UUID, now: datetime, until: datetime | None = None) -> Link:
     """Write down a copy that was made, tell the holder's history, and return its link; raises NotInForce.
+
+    Where it is one who acts for the holder who makes it, their mandate ends by itself at `until`, and the link with it.
 
     The PDF was made before this transaction: what it takes to make one holds no row.
     """
@@ -135,7 +138,7 @@ def keep(session: Session, drafted: Draft, pdf: bytes, marking: Marking, *, pers
         pdf_sealed=sealing.seal(base64.b64encode(pdf).decode(), table=TABLE, column="pdf_sealed", row=copy_id),
         link_hash=_hash(secret),
         made_at=now,
-        link_ends_at=now + LIFETIME,
+        link_ends_at=min(now + LIFETIME, until or LAST),
         ends_at=marking.ends_at,
         fetched_at=None,
         withdrawn_at=None,
@@ -151,9 +154,8 @@ def fetch(session: Session, unverified_secret: str, *, now: datetime) -> tuple[b
     The row is marked in one statement, so that of any number who race one gets it; whoever then refuses undoes it. The document is forgotten here.
     """
     row = _take(session, unverified_secret, now=now)
-    licence = find_held(session, row.licence_id, holder_id=row.holder_id)
-    holder = directory.get_subject(session, row.holder_id)
-    if licence is None or row.pdf_sealed is None or licence.state_at(now) is not LicenceState.VALID or holder.state != ACTIVE:
+    licence = _find_in_force(session, row, now=now)
+    if licence is None or row.pdf_sealed is None:
         raise LinkOver("the licence or its holder has ended")
     pdf = base64.b64decode(sealing.unseal(row.pdf_sealed, table=TABLE, column="pdf_sealed", row=row.id))
     row.pdf_sealed = None
@@ -164,11 +166,12 @@ def fetch(session: Session, unverified_secret: str, *, now: datetime) -> tuple[b
 
 
 def find_waiting(session: Session, unverified_secret: str, *, now: datetime) -> MarkedCopy | None:
-    """Return the copy behind a link that still works, without its document; nothing is spent."""
+    """Return the copy that `fetch` would give for a link, without its document; nothing is spent."""
     if not SECRET.fullmatch(unverified_secret):
         return None
     waiting = select(MarkedCopy).where(MarkedCopy.link_hash == _hash(unverified_secret), *_waits(now))
-    return session.scalars(waiting.options(defer(MarkedCopy.pdf_sealed))).one_or_none()
+    found = session.scalars(waiting.options(defer(MarkedCopy.pdf_sealed))).one_or_none()
+    return found if found is not None and _find_in_force(session, found, now=now) else None
 
 
 def copies_of(session: Session, *, holder_id: UUID, licence_id: UUID | None = None, limit: int = 50) -> list[MarkedCopy]:
@@ -220,6 +223,13 @@ def _take(session: Session, unverified_secret: str, *, now: datetime) -> MarkedC
     if row is None:
         raise LinkOver
     return row
+
+
+def _find_in_force(session: Session, row: MarkedCopy, *, now: datetime) -> Licence | None:
+    """Return the licence that a copy is of, if it is in force and its holder has not ended."""
+    licence = find_held(session, row.licence_id, holder_id=row.holder_id)
+    is_active = directory.get_subject(session, row.holder_id).state == ACTIVE
+    return licence if licence is not None and is_active and licence.state_at(now) is LicenceState.VALID else None
 
 
 def _withdraw(session: Session, *which: ColumnElement[bool], now: datetime) -> int:

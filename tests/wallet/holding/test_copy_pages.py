@@ -295,6 +295,28 @@ def test_who_acts_for_an_organisation_makes_copies_within_the_mandate(app: Flask
     assert told["/JZJZZZ"] == firm.organisation.name
 
 
+def test_a_link_is_over_as_soon_as_the_mandate_ends_by_itself_that_it_was_made_under(app: Flask) -> None:
+    ends = now() + timedelta(minutes=3)
+    with writing(app) as session:
+        firm = new_firm(session)
+        issuer = new_department(issue=["business-licence"])
+        licence = new_licence(session, type="business-licence", department=issuer, number=firm.organisation.number)
+        handler_id, _ = firm.appoint(session, ends=ends)
+    handler = signed_in(app, firm.people[handler_id])
+    act_for(handler, firm.id)
+    made(handler, licence)
+    (row,) = copies(app, licence)
+    assert row.link_ends_at == ends
+
+
+def test_the_page_of_a_link_offers_nothing_that_cannot_be_fetched(app: Flask, browser: FlaskClient, licence: Licence) -> None:
+    link, visitor = made(browser, licence), new_browser(app)
+    assert visitor.get(link, headers=BROWSER).status_code == 200
+    revoke(app, licence)
+    assert visitor.get(link, headers=BROWSER).status_code == 410
+    assert visitor.post(link).status_code == 410
+
+
 def test_a_form_without_its_token_makes_nothing(app: Flask, browser: FlaskClient, licence: Licence) -> None:
     assert browser.post(f"/wallet/cards/{licence.id}/copies", data=WANTED, headers=BROWSER).status_code in (400, 403)
     assert copies(app, licence) == []
