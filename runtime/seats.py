@@ -2,8 +2,8 @@
 
 Threads that take turns at the interpreter's lock make each request half as dear again, and the server hands a request to any thread that is free.
 So a thread that is too many waits here, once its answer is out, until another goes away with what takes long (a batch, a receiver that polls), or
-is held up by whatever it may be: whoever has answered nothing for half a second is not counted. Of two batches at the same door the second is told
-to come again.
+is held up by whatever it may be: whoever has answered nothing for a quarter of a second is not counted. Of two batches at the same door the second
+is told to come again.
 
 A body that stands still holds its thread until the connection ends, for Granian has no limit of its own. There are threads enough for what is clumsy;
 whoever means it is held off by a proxy that takes requests whole before it hands them on.
@@ -22,7 +22,7 @@ LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch", "/api/v1/receip
 TAKES_LONG = (*LONG, "/desk/receipts/archive", "/account/download", "/signals/polls/", "/api/docs/assets/")
 LONG_AT_ONCE = 6
 STALLED_AT_ONCE = 57  # threads for requests whose bodies do not come; the server starts one only where all others are taken
-HELD_UP = 0.5  # seconds without an answer
+HELD_UP = 0.25  # seconds without an answer
 RETRY_AFTER = 15
 NO_SEAT = "kabao.no_seat"
 Environ = dict[str, Any]
