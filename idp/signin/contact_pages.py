@@ -8,7 +8,7 @@ from wtforms import HiddenField, StringField, SubmitField
 
 from idp.signin import callers, contacts, notices, one_time_codes, second_step, senders, throttle
 from idp.signin.contacts import Contact, ContactRefused
-from idp.signin.destinations import HOME, local_path
+from idp.signin.destinations import HOME, local_path, origins_of
 from idp.signin.forms import add_refusal, filled
 from idp.signin.freshness import fresh
 from idp.signin.one_time_codes import VERIFYING
@@ -20,6 +20,7 @@ from runtime.database import transaction
 from runtime.forms import PostedForm
 from runtime.guard import allow
 from runtime.languages import Text
+from runtime.pages import form_may_lead_to
 from runtime.problems import Refusal
 
 contact_pages = Blueprint("contacts", __name__, template_folder="templates")
@@ -163,4 +164,5 @@ def _refused(template: str, form: AddressForm | CodeForm, goal: str, refusal: Re
 def _page(template: str, form: AddressForm | CodeForm, goal: str, *, status: int = 200, **shown: object) -> Response:
     form.next.data = goal
     offered = senders.offered(current_app.extensions["kabao_settings"])
-    return make_response(render_template(template, form=form, goal=goal, offered=offered, **shown), status)
+    response = make_response(render_template(template, form=form, goal=goal, offered=offered, **shown), status)
+    return form_may_lead_to(response, *origins_of(goal))

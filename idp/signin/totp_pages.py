@@ -7,7 +7,7 @@ from flask import Blueprint, Response, flash, g, make_response, render_template,
 from wtforms import HiddenField, StringField, SubmitField
 
 from idp.signin import callers, notices, second_step, throttle, totp
-from idp.signin.destinations import HOME, local_path
+from idp.signin.destinations import HOME, local_path, origins_of
 from idp.signin.forms import add_refusal, filled
 from idp.signin.freshness import fresh
 from idp.signin.proof_forms import LONGEST_CODE, ProofRefused
@@ -20,6 +20,7 @@ from runtime.database import transaction
 from runtime.forms import PostedForm
 from runtime.guard import allow
 from runtime.languages import Text
+from runtime.pages import form_may_lead_to
 from runtime.problems import Refusal
 
 totp_pages = Blueprint("totp", __name__, template_folder="templates")
@@ -122,4 +123,5 @@ def _page(authenticator: TotpAuthenticator, form: FirstCodeForm, *, status: int)
     secret = authenticator.secret
     spelled = " ".join(secret[begin : begin + 4] for begin in range(0, len(secret), 4))
     form.code.data = ""
-    return make_response(render_template("signin/totp_confirm.html", form=form, picture=picture, secret=spelled, name=authenticator.name), status)
+    page = render_template("signin/totp_confirm.html", form=form, picture=picture, secret=spelled, name=authenticator.name)
+    return form_may_lead_to(make_response(page, status), *origins_of(form.next.data))

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask.testing import FlaskClient as Client
 
-from idp.signin import notices, recovery_codes
+from idp.signin import destinations, notices, recovery_codes
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
@@ -49,6 +49,22 @@ def test_an_authenticator_is_enrolled_by_its_first_code_and_raises_the_session(a
     assert strength(client) == "强"
     assert "我的手机" in client.get(WAYS, headers=BROWSER).text
     assert client.get(at, headers=BROWSER).location == WAYS
+
+
+def test_a_form_that_adds_a_way_may_lead_on_to_the_portal_that_asked_for_it(client: FlaskClient, person: Person) -> None:
+    def beyond(path: str) -> list[str]:
+        return ["https://portal.example"] if path.startswith("/authorize?") else []
+
+    sign_in(client, person)
+    goal = "/authorize?client_id=a"
+    destinations.origins_beyond.append(beyond)
+    try:
+        for path, form in (("/totp/new", {"name": "手机"}), ("/contacts/new", {"address": "13800138000"})):
+            at = post_form(client, WAYS + path, {**form, "next": goal}).location
+            page = client.get(at, headers=BROWSER)
+            assert "form-action 'self' https://portal.example;" in page.headers["Content-Security-Policy"], path
+    finally:
+        destinations.origins_beyond.remove(beyond)
 
 
 def test_who_was_led_here_for_a_second_way_goes_on_once_it_is_added(app: Flask, client: FlaskClient, person: Person) -> None:
