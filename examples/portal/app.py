@@ -28,6 +28,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import make_server
 
 NUMBER = re.compile(r"(?<![0-9A-Za-z])(?:[0-9]{17}[0-9X]|[0-9A-Z]{18})(?![0-9A-Za-z])")
+LEVELS = re.compile(r'acr_values="([^"]+)"')
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 ALGORITHMS = ["ES256", "EdDSA"]
 TIMEOUT = (3, 10)
@@ -154,9 +155,10 @@ def connect(app: Flask, config: Config) -> FlaskOAuth2App:
 
 @portal.get("/login")
 def login() -> Response:
-    """Send the browser to Kabao, and remember where it wanted to go."""
+    """Send the browser to Kabao, and remember where it wanted to go; ask for as strong a sign-in as a draw was refused for (RFC 9470)."""
     session["next"] = request.args.get("next", "")
-    response: Response = kabao().authorize_redirect(my().home + "/callback")
+    level = session.pop("level", None)
+    response: Response = kabao().authorize_redirect(my().home + "/callback", **({"acr_values": level} if level else {}))
     return response
 
 
@@ -246,6 +248,8 @@ def apply_now(slug: str) -> str | Response | tuple[str, int]:
         return see(url_for("portal.login", next=slug))
     answer = draw(slug, someone)
     if answer.status_code == requests.codes.unauthorized:
+        wanted = LEVELS.search(answer.headers.get("WWW-Authenticate", ""))
+        session["level"] = wanted[1] if wanted else None
         return see(url_for("portal.login", next=slug))
     if answer.status_code == requests.codes.created:
         return render_template("done.html", slug=slug, kind=kind_of(slug), drawn=answer.json())

@@ -35,6 +35,7 @@ from tests.world_wallet import new_department, new_licence
 from wsgi import create_app
 
 SLUG = "marriage-certificate"
+IDENTITY = "resident-identity-card"
 
 
 def serve(app: Flask, port: int) -> BaseWSGIServer:
@@ -153,7 +154,7 @@ def build(module: ModuleType, kind: str, client: System, kabao: str, port: int, 
         "PORTAL_PORT": str(port),
         "PORTAL_CLIENT_ID": client.client_id,
         "PORTAL_KEY_FILE": str(key_file),
-        "PORTAL_LICENCES": f"{SLUG},business-licence",
+        "PORTAL_LICENCES": f"{SLUG},business-licence,{IDENTITY}",
         "KABAO_URL": kabao,
     }
     built: Flask = module.create_app(module.Config.from_environ(environ))
@@ -221,6 +222,15 @@ def test_a_licence_is_drawn_instead_of_uploaded(town: Town, person: Person) -> N
     assert str(licence.identifier) in page
     assert not re.search(r"(?<![0-9A-Za-z.])[0-9]{17}[0-9X](?![0-9A-Za-z.])", page), "numbers are masked"
     assert "申请住房公积金提取" in browser.open(town.kabao + "/wallet/history")
+
+
+def test_a_licence_that_proves_identity_leads_to_the_second_factor_it_asks_for(town: Town, person: Person) -> None:
+    browser = Browser()
+    sign_in(browser, town.citizen, person)
+    browser.open(f"{town.citizen}/apply/{IDENTITY}")
+    browser.submit("draw")
+    assert browser.page.url.startswith(f"{town.kabao}/account/ways?next=%2Fauthorize"), browser.page.url
+    assert "acr_values" in browser.page.url
 
 
 def test_a_licence_that_is_not_there_is_said_kindly(town: Town, person: Person) -> None:
