@@ -8,6 +8,8 @@ from idp.subjects.mandates import ROLES
 from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 
+A_CHILD = Text("未成年子女", "a child")
+
 
 def role_of(session: Session, row: LedgerEntry) -> Text | None:
     """Return the role that a mandate was for, and at which organisation."""
@@ -24,4 +26,10 @@ def holder_of(session: Session, row: LedgerEntry) -> Text | None:
     return Text(name, name)
 
 
-history.namers.update(mandate=role_of, acting=holder_of)
+def acted_for(session: Session, row: LedgerEntry) -> Text | None:
+    """Return the organisation's name, or that it was a child: nobody else is acted for."""
+    subject = session.get(directory.Subject, row.subject_id) if row.subject_id else None
+    return A_CHILD if subject is not None and subject.kind == directory.PERSON else holder_of(session, row)
+
+
+history.namers.update(mandate=role_of, acting=acted_for)

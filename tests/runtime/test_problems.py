@@ -83,9 +83,11 @@ def test_the_unexpected_is_bare_and_its_log_holds_no_number(strange_app: Flask, 
 def test_a_lost_database_is_said_to_be_unavailable(settings: Settings) -> None:
     app = create_app(Settings(database_url="postgresql://nobody@127.0.0.1:1/none", master_key=settings.master_key, development=True))
     app.add_url_rule("/api/sql", "sql", allow(anyone)(bad_sql))
+    app.add_url_rule("/sql", "sql page", allow(anyone)(bad_sql))
     answer = app.test_client().get("/api/sql")
     assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "unavailable", "2")
     assert app.test_client().get("/readyz").status_code == 503
+    assert 'id="again" href=""' in app.test_client().get("/sql", headers={"Accept": "text/html"}).text
 
 
 def test_nested_validation_messages_are_flattened_to_paths() -> None:

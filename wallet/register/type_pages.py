@@ -78,7 +78,9 @@ def _list(path: str, *, desk: bool) -> str:
     families = type_details.by_family(all_types(), search=search)
     count = sum(len(family.types) for family in families)
     own = {one.code for family in families for one in family.types if desk and may_edit(one)}
-    return render_template("register/types.html", families=families, search=search, count=count, path=path, desk=desk, own=own)
+    return render_template(
+        "register/types.html", families=families, search=search, count=count, path=path, desk=desk, own=own, runs_it=desk and g.runs_it
+    )
 
 
 def _page(licence_type: LicenceType, *, desk: bool, **more: Any) -> str:

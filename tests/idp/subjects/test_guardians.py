@@ -119,6 +119,7 @@ def test_a_guardian_acts_on_the_pages_and_a_child_of_14_sees_it(app: Flask, clie
     assert post_form(client, "/account/children", {"number": child.number, "name": child.name}).status_code == 303
     assert post_form(client, "/account/children", {"number": child.number, "name": "别人"}).status_code == 422
     assert act_for(client, child_id).status_code == 303
+    assert "开始代表未成年子女办理" in client.get("/account/history", headers=BROWSER).text
     assert "您正在代表" in client.get("/wallet", headers=BROWSER).text
     theirs = app.test_client()
     assert sign_in(theirs, child).status_code == 303

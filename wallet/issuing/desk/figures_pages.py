@@ -11,7 +11,7 @@ from wallet.issuing.desk.watch import Light
 from wallet.register.acts import ACT_TEXTS, Act
 from wallet.register.callers import officer
 from wallet.register.catalogue import get_type
-from wallet.register.departments import get_department
+from wallet.register.departments import Action, get_department, types_under
 from wallet.register.licences import STATE_TEXTS, type_of
 
 figures_desk = Blueprint("figures_desk", __name__, template_folder="templates")
@@ -61,6 +61,7 @@ def figures() -> str:
         months=months,
         acts=[(act, ACT_TEXTS[act]) for act in acts],
         total=sum(one.total for one in standings),
+        may_issue=bool(types_under(department=g.officer_of, action=Action.ISSUE, now=moment)),
         department=get_department(g.officer_of).name,
         moment=moment,
     )
