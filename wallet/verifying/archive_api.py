@@ -45,7 +45,7 @@ def give(period: Period, *, actor: str, account: str) -> Response:
     with transaction() as session:
         throttle.count(session, throttle.Try("archive", account, request.remote_addr or ""), now=moment)
     with transaction() as session:
-        archiving.begin(session, period, actor=actor, now=moment)
+        period = archiving.begin(session, period, actor=actor, now=moment)
     headers = {"Content-Disposition": f'attachment; filename="{_file_name(period)}"', "Cache-Control": "no-store"}
     seat = take_long_seat(DOOR)
     pieces: Iterator[bytes] = stream_with_context(seat.leave_after(archiving.write(settings, period, now=moment)))

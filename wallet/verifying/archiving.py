@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -67,24 +67,33 @@ class Period:
         return Receipt.department == self.department, Receipt.issued_at >= self.since, Receipt.issued_at < self.until
 
 
-def begin(session: Session, period: Period, *, actor: str, now: datetime) -> None:
-    """Check that the period can be archived, and write down that it is; raises NothingToArchive, ArchiveTooLarge, NotSealedYet, KeyNotReady."""
+def begin(session: Session, period: Period, *, actor: str, now: datetime) -> Period:
+    """Check that the period can be archived, write down that it is, and return it, for `write`.
+
+    One that is not over ends where the sealed ledger does: what is verified while the archive is written would have no proof. Raises
+    NothingToArchive, ArchiveTooLarge, NotSealedYet, KeyNotReady.
+    """
+    unsealed = select(func.min(Receipt.issued_at)).join(LedgerEntry, LedgerEntry.id == Receipt.ledger_entry_id)
+    waiting = session.scalar(unsealed.where(*period.covers(), LedgerEntry.position.is_(None)))
+    if waiting is not None and (period.until <= now or waiting <= period.since):
+        raise NotSealedYet("a row has no place yet", headers={"Retry-After": "5"})
+    period = replace(period, until=min(period.until, now, waiting or now))
     within = select(Receipt.id).where(*period.covers()).limit(archives.MOST_RECEIPTS + 1).subquery()
     count = session.scalar(select(func.count()).select_from(within)) or 0
+    if count == 0 and waiting is not None:
+        raise NotSealedYet("none has a place yet", headers={"Retry-After": "5"})
     if count == 0:
         raise NothingToArchive(field="from")
     if count > archives.MOST_RECEIPTS:
         raise ArchiveTooLarge("too many receipts", field="until", most=archives.MOST_RECEIPTS)
-    waiting = select(Receipt.id).join(LedgerEntry, LedgerEntry.id == Receipt.ledger_entry_id)
-    if session.scalars(waiting.where(*period.covers(), LedgerEntry.position.is_(None)).limit(1)).first() is not None:
-        raise NotSealedYet("a row has no place yet", headers={"Retry-After": "5"})
     ring.signer(ring.RECEIPT)
     told: dict[str, Any] = {"receipts": count, "since": period.since.isoformat(), "until": period.until.isoformat()}
     ledger.record(session, "receipts.archived", actor=actor, object_id=period.department, now=now, **told)
+    return period
 
 
 def write(settings: Settings, period: Period, *, now: datetime) -> Iterator[bytes]:
-    """Yield the archive piece by piece; `begin` was called before."""
+    """Yield the archive of a period that `begin` returned, piece by piece."""
     writing = _Writing(now)
     yield from writing.add(archives.README, README.encode())
     yield from writing.add(archives.ANCHORS, certificates.root_pem())

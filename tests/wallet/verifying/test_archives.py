@@ -28,6 +28,7 @@ from tests.world_verifying import Counter, new_browser, new_counter, new_token
 from wallet.verifying import archives, archiving
 from wallet.verifying.archive_commands import verify as verify_command
 from wallet.verifying.archives import Found, NotAnArchive, NotVouchedFor, verify_archive
+from wallet.verifying.archiving import NotSealedYet, Period
 from wallet.verifying.ledger_jobs import seal_now
 from wallet.verifying.presentations import read_object
 
@@ -101,6 +102,20 @@ def test_an_archive_holds_every_receipt_of_the_department_with_all_that_proves_i
     assert counter.person.number not in everything
     found = looked_at(archive)
     assert (found.receipts, found.department, found.faults) == (4, counter.department, [])
+
+
+def test_what_is_verified_while_it_is_written_is_left_to_the_next_one(counter: Counter) -> None:
+    made = counter.verify(counter.code()).json["receipt"]
+    seal_now()
+    for _ in range(2):
+        with transaction() as session:
+            period = archiving.begin(session, Period(counter.department, now() - HOUR, now() + HOUR), actor="test", now=now())
+        counter.verify(counter.code())
+        archive = b"".join(archiving.write(current_app.extensions["kabao_settings"], period, now=now()))
+        with zipfile.ZipFile(io.BytesIO(archive)) as file:
+            assert [name for name in file.namelist() if name.startswith("receipts/")] == [f"receipts/{made['id']}.jws"]
+    with transaction() as session, pytest.raises(NotSealedYet):
+        archiving.begin(session, Period(counter.department, now() - HOUR, now()), actor="test", now=now())
 
 
 def test_it_is_as_good_ten_years_later_and_after_every_key_was_rotated(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
