@@ -85,6 +85,11 @@ class Question:
     is_answer: bool
     has_more: bool = False
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the wallet has nothing for it; the same licence, asked for in several forms, is then missed once."""
+        return not self.choices and not self.has_more
+
 
 @answer_pages.route("/wallet/requests", methods=["GET"])
 @allow(matched)
@@ -240,7 +245,9 @@ def _picked() -> list[UUID]:
 def _questions(session: Session, found: RequestObject, offer: Offer, with_more: Set[str], *, now: datetime) -> list[Question]:
     licence_ids = {fit.what for one in offer.wanted for fit in one.fits if isinstance(fit.what, UUID)}
     shown = {card.id: card for card in cards.get_cards(session, licence_ids, g.signed_in, now=now)}
-    return [_question(found, one, shown, has_more=one.id in with_more) for one in offer.wanted]
+    questions = [_question(found, one, shown, has_more=one.id in with_more) for one in offer.wanted]
+    missing = {one.name: one for one in reversed(questions) if one.is_missing}
+    return [one for one in questions if not one.is_missing or one is missing[one.name]]
 
 
 def _question(found: RequestObject, wanted: Wanted, shown: Mapping[UUID, Card], *, has_more: bool) -> Question:

@@ -231,9 +231,12 @@ def test_another_person_finds_no_such_request(app: Flask, holder: Holder, signin
 
 def test_a_wallet_without_the_licence_can_only_refuse(app: Flask, holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
     client = signed_in(app, someone(app))
-    at = opened(client, verifier.link(signing, sd_jwt_query(vct, FIELD)))
+    (asked,) = sd_jwt_query(vct, FIELD)["credentials"]
+    either = {"credentials": [asked, {**asked, "id": "again"}], "credential_sets": [{"options": [["licence"], ["again"]]}]}
+    at = opened(client, verifier.link(signing, either))
     page = page_of(client, at)
     assert 'id="unmet"' in page
+    assert page.count("卡包里没有符合的证照。") == 1, "one licence is missed once, in however many forms it was asked for"
     assert 'id="approve"' not in page
     assert reply(client, at, answer="approve").status_code == 422
     assert verifier.received == []
