@@ -64,7 +64,10 @@ def document(use_id: UUID) -> Response:
 
 
 def _receipt(session: Session, use_id: UUID) -> Receipt:
-    """Return the receipt of a use of this wallet; raises ReceiptNotFound, for another's use and for one without a receipt alike."""
+    """Return the receipt of a use of this wallet; raises ReceiptNotFound, for another's use and for one without a receipt alike.
+
+    One code may have stood for several licences: who acts for another within some types is given no receipt that names one of another type.
+    """
     try:
         use = get_use(session, use_id, g.signed_in)
     except UseNotFound as error:
@@ -72,4 +75,7 @@ def _receipt(session: Session, use_id: UUID) -> Receipt:
     receipt = session.get(Receipt, use.receipt_id) if use.receipt_id is not None else None
     if receipt is None:
         raise ReceiptNotFound("a use without one")
+    further = [one["licence"]["type"] for one in receipt.claims.get("also", ()) if one["licence"]]
+    if not all(map(g.signed_in.allows_type, further)):
+        raise ReceiptNotFound("beyond the mandate")
     return receipt

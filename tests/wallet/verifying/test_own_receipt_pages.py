@@ -12,12 +12,14 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
+from tests.idp.subjects.firms import new_firm
 from tests.wallet.holding.test_wallet_pages import get, signed_in, someone
 from tests.wallet.issuing.documents.test_sealed import run, validated
-from tests.world_people import BROWSER, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, act_for, new_person, open_account, post_form, sign_in
 from tests.world_verifying import Counter, new_browser
-from tests.world_wallet import make_officer
+from tests.world_wallet import make_officer, new_department, new_licence
 from wallet.holding.uses import Way, record_use, uses_of
+from wallet.presenting import qr_codes
 from wallet.register.departments import get_department
 from wallet.verifying.attesting import Asker
 from wallet.verifying.ledger_jobs import seal_now
@@ -98,3 +100,29 @@ def test_a_receipt_is_nobody_else_s_and_a_use_may_have_none(app: Flask, counter:
     history = get(holder, "/wallet/history")
     assert f"/wallet/history/{document.id}/receipt" not in history
     assert f"/wallet/history/{answer.id}/receipt" not in history
+
+
+def test_who_acts_within_one_type_is_given_no_receipt_that_names_a_licence_of_another(app: Flask) -> None:
+    slugs = ("business-licence", "food-business-licence")
+    with app.app_context():
+        issuer, office = new_department(issue=slugs), new_department(verify=slugs)
+        with transaction() as session:
+            firm = new_firm(session)
+            first, other = (new_licence(session, type=one, department=issuer, number=firm.organisation.number) for one in slugs)
+            limited_id, _ = firm.appoint(session, types={first.type_code})
+            whole_id, _ = firm.appoint(session)
+        with transaction() as session:
+            code = qr_codes.create(session, holder_id=firm.id, licence_id=first.id, fields=(), also={other.id: ()}, now=now()).content
+        with transaction() as session:
+            asker, settings = Asker(office, get_department(office).name), app.extensions["kabao_settings"]
+            verify_presented(session, settings, VerificationRequest(code, CAUSE), asker=asker, receipt_id=new_id(), now=now())
+        with transaction() as session:
+            use = next(one for one in uses_of(session, holder_id=firm.id) if one.licence_id == first.id)
+    told = {}
+    for person_id in (limited_id, whole_id):
+        client = signed_in(app, firm.people[person_id])
+        act_for(client, firm.id)
+        told[person_id] = [client.get(f"/wallet/history/{use.id}/receipt{suffix}", headers=BROWSER) for suffix in ("", "/signed")]
+    assert [one.status_code for one in told[limited_id]] == [404, 404]
+    assert [one.status_code for one in told[whole_id]] == [200, 200]
+    assert other.identifier in told[whole_id][0].text or "食品经营许可" in told[whole_id][0].text
