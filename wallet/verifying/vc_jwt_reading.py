@@ -15,7 +15,7 @@ from wallet.verifying.presentations import Presentation, chain_of, is_signed, re
 
 TYPE, TYPE_1_1 = "vc+jwt", "JWT"
 SCHEMA = "/schema"
-REGISTERED = frozenset({"iss", "vct", "iat", "nbf", "exp", "cnf", "status"})
+REGISTERED = frozenset({"iss", "aud", "vct", "iat", "nbf", "exp", "cnf", "status"})
 ALWAYS = frozenset({"licence_identifier", "licence_valid_from", "licence_valid_until"})
 
 

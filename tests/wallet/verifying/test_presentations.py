@@ -137,6 +137,7 @@ FORMATS: dict[str, tuple[Any, list[Any]]] = {
         wrong("validity", Reason.NOT_YET_VALID, vc(claims={"nbf": TIME + 100}), what="credential not valid yet"),
         wrong("validity", Reason.MALFORMED, vc(claims={"exp": "tomorrow"}), what="credential whose end is no time"),
         wrong("holder_binding", Reason.NOT_BOUND, vc(), what="credential where a holder's proof is asked for", expected=EXPECTED),
+        wrong("audience", Reason.WRONG_AUDIENCE, vc(claims={"aud": "https://other.example"}), what="credential for somebody else"),
         wrong("status", Reason.NO_STATUS, vc(claims={"status": None}), what="credential whose status nobody keeps"),
     ]),
     "compact": (small(), [
@@ -166,7 +167,7 @@ FORMATS: dict[str, tuple[Any, list[Any]]] = {
 CASES = [case for _, cases in FORMATS.values() for case in cases]
 CANNOT_FAIL = {
     "mso_mdoc": {"marked_copy", "audience", "nonce"},  # both stand in the session transcript, which the device's proof is over
-    "vc+jwt": {"audience", "nonce"},  # it brings no proof of its holder
+    "vc+jwt": {"nonce"},  # it brings no proof of its holder
     "compact": {"disclosures", "audience", "nonce"},  # nothing in it is hidden, nobody is bound
 }
 
