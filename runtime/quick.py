@@ -4,7 +4,6 @@ For what must be known to every process at once and may be forgotten if the data
 transaction of the general kind costs four times as much, most of it on this side of the wire.
 """
 
-import queue
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +14,11 @@ from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runtime.settings import Settings
 
 OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c synchronous_commit=off"
 BINARY = 1
-PATIENCE = 10.0
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -34,30 +31,17 @@ class Statement:
 
 
 class Quick:
-    """The connections of one application in one process: as many as there were statements at the same moment, but no more than `most`."""
+    """The connections of one application in one process: as many as there were statements at the same moment."""
 
-    def __init__(self, database_url: str, *, most: int = 8) -> None:
+    def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(most):
-            self._turns.put(None)
         self._free: deque[tuple[psycopg.Connection, set[Statement]]] = deque()
 
     def run(self, statement: Statement, *values: bytes) -> int:
-        """Run a statement and return how many rows it wrote; raises DBAPIError, and PoolTimeout where others kept every connection.
+        """Run a statement and return how many rows it wrote; raises DBAPIError.
 
         Where the server was away since the connection was made, the statement is run once more, on a fresh one.
         """
-        try:
-            self._turns.get(timeout=PATIENCE)
-        except queue.Empty:
-            raise PoolTimeout("no turn came") from None
-        try:
-            return self._run_on_one(statement, values)
-        finally:
-            self._turns.put(None)
-
-    def _run_on_one(self, statement: Statement, values: tuple[bytes, ...]) -> int:
         try:
             connection, prepared = self._free.pop()
         except IndexError:
@@ -110,7 +94,7 @@ def moment(when: datetime) -> bytes:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give the application its quick connections, which are closed when its engine is disposed of."""
-    quick = app.extensions["kabao_quick"] = Quick(settings.database_url, most=settings.pool_size)
+    quick = app.extensions["kabao_quick"] = Quick(settings.database_url)
     engine: Engine = app.extensions["kabao_engine"]
     event.listen(engine, "engine_disposed", lambda _: quick.close())
 

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runtime import quick
 from runtime.quick import Quick, Statement
@@ -46,23 +45,6 @@ def test_of_many_at_once_one_writes(lines: Quick) -> None:
     with ThreadPoolExecutor(20) as threads:
         wrote = list(threads.map(lambda _: lines.run(KEEP, b"at once", quick.moment(MOMENT)), range(200)))
     assert sorted(wrote) == [0] * 199 + [1]
-
-
-def test_however_many_come_at_once_there_are_no_more_connections_than_may_be(app: Flask, database_url: str) -> None:
-    lines, slow = Quick(database_url, most=2), Statement("slow", "SELECT pg_sleep(0.05) WHERE $1::bytea IS NOT NULL")
-    with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(lambda _: lines.run(slow, b"x"), range(8))) == [1] * 8
-    with psycopg.connect(database_url) as connection:
-        held = [line.info.backend_pid for line, _ in lines._free]
-        found = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", (held,)).fetchone()
-    lines.close()
-    assert found == (2,)
-
-
-def test_who_finds_no_turn_is_told_so(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
-    monkeypatch.setattr(quick, "PATIENCE", 0.01)
-    with pytest.raises(PoolTimeout):
-        Quick(database_url, most=0).run(KEEP, b"never", quick.moment(MOMENT))
 
 
 def test_a_server_that_was_away_is_found_again(lines: Quick, database_url: str) -> None:
