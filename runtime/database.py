@@ -17,7 +17,6 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from runtime import straight
 from runtime.settings import Settings
-from runtime.turns import THREE, QueuedPool
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -52,9 +51,8 @@ def build_engine(settings: Settings) -> Engine:
     """Make the engine of one process; it connects on first use."""
     engine = create_engine(
         driver_url(settings.database_url),
-        poolclass=QueuedPool if settings.threads else None,  # a server starts far more threads than there are connections
         pool_size=settings.pool_size,
-        max_overflow=(THREE - 1) * settings.pool_size,
+        max_overflow=2 * settings.pool_size,  # a request holds up to three at once: its own, the session's, and a cache's that loads
         pool_timeout=10,
         hide_parameters=True,
         connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},

@@ -2,14 +2,13 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
-from threading import Barrier, Condition
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner
 from flask import Flask
-from sqlalchemy import and_, insert, literal, select, text
+from sqlalchemy import and_, insert, select, text
 
 from runtime import database
 from runtime.clock import now
@@ -34,26 +33,6 @@ def test_every_thread_may_hold_three_connections_at_once(app: Flask, settings: S
     with ThreadPoolExecutor(settings.pool_size) as threads:
         for held in [threads.submit(hold, 3) for _ in range(settings.pool_size)]:
             held.result()
-
-
-def test_many_more_threads_than_connections_all_come_to_their_end(settings: Settings) -> None:
-    engine = database.build_engine(replace(settings, pool_size=1, threads=1))
-    holding, changed = set[int](), Condition()
-
-    def hold(number: int) -> int:
-        with engine.connect() as first:
-            first.execute(text("SELECT 1"))
-            with changed:
-                holding.add(number)
-                changed.notify_all()
-                changed.wait_for(lambda: len(holding) >= 3, timeout=0.1)  # as many as there are connections, if they can come so far
-            with engine.connect() as second, engine.connect() as third:
-                return int(second.scalar(select(literal(1))) or 0) + int(third.scalar(select(literal(1))) or 0)
-
-    with ThreadPoolExecutor(12) as threads:
-        assert list(threads.map(hold, range(12))) == [2] * 12
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    engine.dispose()
 
 
 @pytest.mark.parametrize(("batch", "seconds", "left"), [(2, 9.0, 0), (2, -1.0, 3), (5, 9.0, 0), (9, -1.0, 0)])
