@@ -48,7 +48,7 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
     with _shared_counters(workers):
         application = context.ensure_object(ScriptInfo).load_app()
         multiprocessing.set_start_method("fork", force=True)
-        _seat(threads)
+        _seat(threads, at_once=pool_size)
         server = Granian(
             "wsgi:create_app",
             address=host,
@@ -64,10 +64,10 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
         server.serve(target_loader=lambda: application, wrap_loader=False)
 
 
-def _seat(threads: int) -> None:
+def _seat(threads: int, *, at_once: int) -> None:
     """Put the seats between Granian and the application, where alone an answer can be out before its thread is given back."""
     wrap = granian_workers._wsgi_call_wrap  # type: ignore[attr-defined]
-    granian_workers._wsgi_call_wrap = lambda *args: seats.Seats(wrap(*args), wanted=threads)  # type: ignore[attr-defined]
+    granian_workers._wsgi_call_wrap = lambda *args: seats.Seats(wrap(*args), wanted=threads, at_once=at_once)  # type: ignore[attr-defined]
     logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())  # that they are many: most of them wait
 
 

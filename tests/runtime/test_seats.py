@@ -28,7 +28,7 @@ class Worker:
     """Seats for one, and threads that bring them requests as a server's do."""
 
     def __init__(self) -> None:
-        self.standing = seats.Seats(self._run, wanted=1)
+        self.standing = seats.Seats(self._run, wanted=1, at_once=2)
         self.answered: queue.Queue[str] = queue.Queue()
         self.is_over = threading.Event()
 
@@ -84,17 +84,61 @@ def test_a_thread_that_is_too_many_comes_back_once_the_others_answer_nothing(wor
     assert worker.standing.waiting == 0
 
 
-@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "2"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["of a length", "in pieces"])
-def test_a_thread_does_not_wait_where_a_body_was_not_read_to_its_end(length: dict[str, str]) -> None:
-    standing = seats.Seats(lambda protocol, environ: environ["wsgi.input"].read(1), wanted=0)
+@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "100000"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["long", "in pieces"])
+def test_a_thread_does_not_wait_where_something_of_its_request_may_be_to_come(length: dict[str, str]) -> None:
+    standing = seats.Seats(lambda protocol, environ: environ["wsgi.input"].read(1), wanted=0, at_once=1)
     for _ in range(2):
         standing(None, environ("/token", **length))
     assert standing.waiting == 0
 
 
+def test_no_more_than_so_many_work_at_once_and_the_others_come_after_them(worker: Worker) -> None:
+    first = [worker.bring("/slow") for _ in range(2)]
+    until(lambda: worker.standing._turns.empty())
+    third = worker.bring("/token")
+    third.join(0.2)
+    assert third.is_alive()
+    assert worker.answered.empty()
+    worker.is_over.set()
+    assert sorted(worker.answered.get(timeout=30) for _ in range(3)) == ["/slow", "/slow", "/token"]
+    for thread in (*first, third):
+        thread.join(30)
+
+
+def test_a_short_body_that_does_not_come_takes_no_turn(worker: Worker) -> None:
+    is_asked, is_sent = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, *size: int | None) -> bytes:
+            is_asked.set()
+            assert is_sent.wait(30)
+            return b"{}"
+
+    slow = [threading.Thread(target=worker.standing, args=(None, environ("/token", CONTENT_LENGTH="2") | {"wsgi.input": Slow()})) for _ in range(3)]
+    for thread in slow:
+        thread.start()
+    assert is_asked.wait(30)
+    worker.bring("/quick")
+    assert worker.answered.get(timeout=30) == "/quick"
+    is_sent.set()
+    assert [worker.answered.get(timeout=30) for _ in slow] == ["/token"] * 3
+    for thread in slow:
+        thread.join(30)
+
+
+def test_a_failure_gives_the_turn_back() -> None:
+    def run(protocol: Any, environ: dict[str, Any]) -> None:
+        raise RuntimeError("a fault of ours")
+
+    standing = seats.Seats(run, wanted=1, at_once=1)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            standing(None, environ("/token"))
+
+
 def test_no_more_than_so_many_may_take_long_at_once(app: Flask) -> None:
     told: list[bool] = []
-    standing = seats.Seats(lambda protocol, environ: told.append(environ[seats.NO_SEAT]), wanted=1)
+    standing = seats.Seats(lambda protocol, environ: told.append(environ[seats.NO_SEAT]), wanted=1, at_once=1)
     for standing.away in (0, seats.LONG_AT_ONCE - 1, seats.LONG_AT_ONCE):
         standing(None, environ("/signals/polls/1"))
     assert told == [False, False, True]
