@@ -51,7 +51,10 @@ REASONS = MappingProxyType(
         Reason.NOT_CONFIRMED: Text("持证人未确认所请求的事项。", "The holder did not confirm the act that was asked."),
         Reason.COPY_EXPIRED: Text("加注件已过有效期，不能再用于所注事由。", "The marked copy has expired; it no longer serves what it was made for."),
         Reason.NOT_YET_VALID: Text("证照尚未生效。", "The licence is not valid yet."),
-        Reason.EXPIRED: Text("证照已过有效期。", "The licence has expired."),
+        Reason.EXPIRED: Text(
+            "出示的内容已过有效期：证照到期，或离线码超过24小时，须由持证人重新生成。",
+            "What was shown has expired: the licence ended, or its offline code is over a day old and must be made anew.",
+        ),
         Reason.NOT_BOUND: Text("缺少持证人本人的确认。", "The holder's own confirmation is missing."),
         Reason.UNEXPECTED_BINDING: Text("附有未要求的持证人确认。", "It has a holder's confirmation that was not asked for."),
         Reason.BAD_BINDING: Text("持证人确认无效。", "The holder's confirmation is not right."),

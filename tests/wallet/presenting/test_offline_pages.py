@@ -87,6 +87,18 @@ def test_the_code_is_fresh_for_a_day(app: Flask, holder: Holder, shown: list[str
         read(app, shown[0])
 
 
+def test_a_code_that_is_over_a_day_old_is_not_called_a_licence_that_expired(app: Flask, holder: Holder, shown: list[str]) -> None:
+    make(*holder, preset="validity")
+    with app.app_context():
+        department = new_department(verify=[SLUG])
+        with shifted(offline_pages.FRESH_FOR):
+            token = new_token(new_browser(app), department)
+            asked = {"presented": shown[0], "binding": "none", "cause": {"text": "办理车辆年检"}}
+            answer = new_browser(app).post("/api/v1/verifications", json=asked, headers=bearer(token)).get_json()
+    (said,) = [row["detail"] for row in answer["checks"] if row["reason"] == "expired"]
+    assert "离线码超过24小时" in said
+
+
 def test_whoever_is_online_is_told_of_the_code_how_the_licence_stands(app: Flask, holder: Holder, shown: list[str]) -> None:
     """By the API, and on the page that anyone may ask: in force, and then revoked."""
     client, licence = holder
