@@ -35,7 +35,7 @@ ACTS = MappingProxyType(
         "credential.offered": Text("准备了领取“{what}”的邀请", "Made an offer to fetch the {what} into a wallet"),
         "credential.taken-back": Text("从一个卡包应用收回了电子凭证", "Took credentials back from a wallet"),
         "document.made": Text("制作了“{what}”的盖章文件", "Made a sealed document of the {what}"),
-        "draw.made": Text("依职权调用了“{what}”", "Drew the {what} on statutory authority or with consent"),
+        "draw.made": Text("依职权或经同意调用了“{what}”", "Drew the {what} on statutory authority or with consent"),
         "guardianship.ended": Text("监护关系结束", "A guardianship ended"),
         "identity.proven": Text("实名等级得到证明：{what}", "Real-name level proven: {what}"),
         "identity.withdrawn": Text("一项实名证明被撤回", "A proof of the real-name level was withdrawn"),
