@@ -96,11 +96,6 @@ class Seats:
         return len(self.answered)
 
 
-def _is_read(environ: Environ, count: int) -> bool:
-    """Whether a body is known to have been read to its end: any other keeps its connection from the next request until its thread returns."""
-    return "HTTP_TRANSFER_ENCODING" not in environ and count >= int(environ.get("CONTENT_LENGTH") or 0)
-
-
 def _read_ahead(environ: Environ) -> bool:
     """Read a short body, and say whether nothing of the request is still to come."""
     length = environ.get("CONTENT_LENGTH")
