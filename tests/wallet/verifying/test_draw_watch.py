@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import current_app
+from flask import Flask, current_app
 from sqlalchemy import delete, select
 
 from idp.signin import notices, operators
@@ -14,6 +14,7 @@ from runtime import events
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
+from tests.wallet.issuing.outbox import wait_until_readable
 from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
 from tests.world_people import citizen_number, csrf_token, new_person, open_account, sign_in
 from tests.world_verifying import CAUSE, TYPE, Counter, new_browser, new_token
@@ -169,7 +170,7 @@ def test_the_same_is_flagged_once_a_day_and_again_on_the_next(counter: Counter) 
     assert len(flagged(NOON + timedelta(days=1), draws_an_hour=1)) == 2
 
 
-def test_supervisors_hear_by_an_event_and_operators_by_a_notice(counter: Counter) -> None:
+def test_supervisors_hear_by_an_event_and_operators_by_a_notice(app: Flask, counter: Counter) -> None:
     supervisor = new_department(supervise=[TYPE])
     with transaction() as session:
         person = new_person(session)
@@ -177,6 +178,7 @@ def test_supervisors_hear_by_an_event_and_operators_by_a_notice(counter: Counter
         operators.add_operator(session, person_id, now=now())
     drawn(3, at=NOON)
     flagged(NOON, draws_an_hour=1)
+    wait_until_readable(app)
     token = new_token(counter.client, supervisor, scopes=("events",))
     found: list[Any] = []
     after = "0-0"
