@@ -35,7 +35,7 @@ Run = Callable[[Any, Environ], Any]
 class Seats:
     """What a worker of Granian runs for each request: `run`, on no more than `wanted` threads while these keep up, and never on more than `at_once`.
 
-    A short body is read before: whoever does not send it holds a thread and nothing else.
+    A short body is read before: whoever does not send it holds a thread and nothing else. With a longer one a request counts as one that takes long.
     """
 
     def __init__(self, run: Run, *, wanted: int, at_once: int) -> None:
@@ -49,17 +49,16 @@ class Seats:
 
     def __call__(self, protocol: Any, environ: Environ) -> None:
         """Answer a request on the thread that brought it; the answer is out when `run` returns."""
-        if environ["PATH_INFO"].startswith(TAKES_LONG):
+        if environ["PATH_INFO"].startswith(TAKES_LONG) or not _read_ahead(environ):
             self._go_away(protocol, environ)
             return
-        is_whole = _read_ahead(environ)
         self._turns.get()
         try:
             self.run(protocol, environ)
         finally:
             self._turns.put(None)
         self.answered[threading.get_ident()] = time.monotonic()
-        if len(self.answered) > self.wanted and is_whole:  # a body not read to its end keeps the connection until this returns
+        if len(self.answered) > self.wanted:
             self._wait()
 
     def _go_away(self, protocol: Any, environ: Environ) -> None:
@@ -97,7 +96,7 @@ class Seats:
 
 
 def _read_ahead(environ: Environ) -> bool:
-    """Read a short body, and say whether nothing of the request is still to come."""
+    """Read a short body, and say whether nothing of the request is still to come: what is keeps its connection until its thread returns."""
     length = environ.get("CONTENT_LENGTH")
     if length and len(length) <= SHORT_DIGITS:
         environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))

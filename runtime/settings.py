@@ -64,7 +64,7 @@ class Settings:
     `key_retired`. Keys may live in a security module (`pkcs11`): KABAO_PKCS11_MODULE is its library, KABAO_PKCS11_TOKEN the label of the token for
     new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
     A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
-    A process that serves answers `threads` short requests at a time (`kabao serve` says how many; 0: it does not serve).
+    A process that serves answers short requests on `threads` threads while these keep up (`kabao serve` says how many; 0: it does not serve).
     Sealed documents have their time stamps of `time_stamp_url` (RFC 3161), if there is one, believed by `time_stamp_roots` (PEM, the file
     KABAO_TIME_STAMP_ROOTS); where that gives none, of our own key, unless KABAO_TIME_STAMP_FALLBACK is `none`.
     What status lists said is told for `status_history` back (0: not at all; whoever asks often learns when licences were revoked).
