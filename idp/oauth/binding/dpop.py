@@ -74,6 +74,7 @@ def check(unverified: str, *, expected: Expected, settings: Settings, now: datet
     had_nonce = _check_nonce(proof.claims, settings, needs_nonce=expected.needs_nonce, now=now)  # (10)
     if not had_nonce:
         _check_time(proof.claims["iat"], now=now)  # (11): a nonce tells the time by our own clock, whatever the client's says
+    _check_own_times(proof.claims, now=now)
     _check_token(proof.claims, expected)  # (12)
     if not assertions.use_once(
         f"dpop:{jkt}", proof.claims["jti"], expires_at=now + (nonces.LONGEST if had_nonce else OLDEST + 2 * AHEAD)
@@ -155,6 +156,16 @@ def _check_time(issued_at: float, *, now: datetime) -> None:
     moment = now.timestamp()
     if not moment - OLDEST.total_seconds() <= issued_at <= moment + AHEAD.total_seconds():
         raise InvalidProof("iat is too long ago, or in the future.")
+
+
+def _check_own_times(claims: dict[str, Any], *, now: datetime) -> None:
+    """Check `exp` and `nbf`, which a proof need not have: one that has them is good then alone (RFC 7519 sections 4.1.4 and 4.1.5)."""
+    moment, leeway = now.timestamp(), AHEAD.total_seconds()
+    expires, begins = claims.get("exp", moment), claims.get("nbf", moment)
+    if not (is_moment(expires) and is_moment(begins)):
+        raise InvalidProof("exp or nbf is no time.")
+    if expires <= moment - leeway or begins > moment + leeway:
+        raise InvalidProof("exp has passed, or nbf has not come.")
 
 
 def _check_token(claims: dict[str, Any], expected: Expected) -> None:

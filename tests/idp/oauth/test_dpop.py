@@ -165,6 +165,9 @@ BAD_PROOFS: dict[str, Bad] = {
     "9 in capitals": lambda p: p.proof(url=f"{ISSUER}/TOKEN"),
     "11 too old": lambda p: p.proof(iat=int(time.time() - dpop.OLDEST.total_seconds() - 5)),
     "11 in the future": lambda p: p.proof(iat=int(time.time() + dpop.AHEAD.total_seconds() + 5)),
+    "its own end has passed": lambda p: p.proof(exp=int(time.time() - dpop.AHEAD.total_seconds() - 5)),
+    "its own beginning is to come": lambda p: p.proof(nbf=int(time.time() + dpop.AHEAD.total_seconds() + 5)),
+    "its own end is text": lambda p: p.proof(exp="never"),
     "an extension that is critical": lambda p: p.proof(header={"crit": ["b64"], "b64": True}),
     "huge": lambda p: p.proof(padding="x" * 5000),
 }
