@@ -2,7 +2,7 @@
 
 One way a client, the one that it was registered with; two proofs in one request are refused. The algorithm of an assertion is its key's, never
 the one that its header names. Whatever is wrong with a proof, the answer is the same as for a client that is not known; why it was refused stands
-in the log, for the operator.
+in the log, for the operator. Who has signed rightly, and at another time, is told to look at their clock: that tells no stranger anything.
 """
 
 import base64
@@ -40,12 +40,15 @@ LONGEST_LIFE = timedelta(hours=1)
 LEEWAY = timedelta(seconds=30)
 LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
-TYPES = ("jwt", "client-authentication+jwt")
+PLAIN, TYPED = "jwt", "client-authentication+jwt"
+TYPES = (PLAIN, TYPED)
 FAPI_ALGORITHMS = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
 BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
 INTROSPECTION = "introspection"
 ENDPOINTS = ("token", "revocation", INTROSPECTION)
 NO_HEADERS: dict[str, str] = {}
+NOT_PROVEN = "The client is not known by this proof."
+NOT_NOW = "The assertion is not good at this time: exp is to be within the hour, nbf and iat past. Compare your clock with the Date of this answer."
 
 
 def authenticate(
@@ -126,7 +129,7 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
     claims, jti = assertion.claims, assertion.claims.get("jti")
     if claims.get("sub") != client.client_id:
         raise _refused("sub is not the client", client)
-    if not _names_us(claims.get("aud"), client, path=path, settings=settings):
+    if not _names_us(assertion, client, path=path, settings=settings):
         raise _refused("aud is not this service", client)
     expires_at = _check_times(claims, client, now=now)
     if not _is_id(jti):
@@ -139,9 +142,14 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
 
 def _check_kind(header: dict[str, Any]) -> None:
     """Check that this is not another kind of token that the client signed by the same key (RFC 8725 section 3.11); raises LookupError."""
-    typ = header.get("typ", "JWT")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TYPES:
+    if _kind_of(header) not in TYPES:
         raise LookupError("another kind of token")
+
+
+def _kind_of(header: dict[str, Any]) -> str:
+    """Return the media type that a header names, in small letters and without what may be left out (RFC 7515 section 4.1.9)."""
+    typ = header.get("typ", PLAIN)
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else ""
 
 
 def _claimed_client(claims: dict[str, Any]) -> Client:
@@ -161,7 +169,7 @@ def _check_signature(client: Client, assertion: Compact) -> None:
         if named != "HS256" or not any(assertion.is_authenticated_by(secret) for secret in client.hmac_secrets):
             raise LookupError("another secret")
         return
-    key = client_keys.key_of(client, assertion.header.get("kid"))
+    key = client_keys.key_of(client, assertion.header.get("kid"), named)
     if named not in key.algorithms or not assertion.is_signed_by(key.key, named):
         raise LookupError("another's signature")
 
@@ -171,13 +179,20 @@ def _is_id(jti: Any) -> TypeGuard[str]:
     return isinstance(jti, str) and 0 < len(jti) <= LONGEST_JTI and jti.isprintable()
 
 
-def _names_us(audience: Any, client: Client, *, path: str, settings: Settings) -> bool:
-    """Whether the assertion is for us: our issuer, the token endpoint, or where it was sent; under FAPI 2.0 our issuer and nothing else."""
+def _names_us(assertion: Compact, client: Client, *, path: str, settings: Settings) -> bool:
+    """Whether the assertion is for us and nobody besides: our issuer, the token endpoint, or where it was sent.
+
+    One that is typed is of the newer kind (RFC 7523 as updated in 2025) and names our issuer alone; so does one under FAPI 2.0, as a string.
+    """
+    audience = assertion.claims.get("aud")
     if client.metadata.is_fapi2:
         return bool(audience == settings.public_url)
+    named = audience if isinstance(audience, list) else [audience]
+    if _kind_of(assertion.header) == TYPED:
+        return named == [settings.public_url]
     bases = (settings.public_url, *([settings.mtls_url] if settings.mtls_url else []))
     ours = {settings.public_url, *(f"{base}{at}" for base in bases for at in ("/token", path))}
-    return any(isinstance(one, str) and one in ours for one in (audience if isinstance(audience, list) else [audience]))
+    return bool(named) and all(isinstance(one, str) and one in ours for one in named)
 
 
 def _check_times(claims: dict[str, Any], client: Client, *, now: datetime) -> datetime:
@@ -187,7 +202,7 @@ def _check_times(claims: dict[str, Any], client: Client, *, now: datetime) -> da
     if not (is_moment(expires) and is_moment(begins) and is_moment(issued)):
         raise _refused("exp, nbf or iat is no time", client)
     if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway or max(begins, issued) > moment + leeway:
-        raise _refused("expired, not yet good, or good for more than an hour", client)
+        raise _refused("expired, not yet good, or good for more than an hour", client, said=NOT_NOW)
     return now + timedelta(seconds=expires - moment) + 2 * LEEWAY
 
 
@@ -229,7 +244,10 @@ def _by_name(client_id: str, *, headers: Headers, settings: Settings) -> Client:
     return client
 
 
-def _refused(why: str, client: Client | None = None) -> InvalidClientError:
-    """Return the one answer to every proof that is not good; the log alone says why, and of which client where there is such a one."""
+def _refused(why: str, client: Client | None = None, *, said: str = NOT_PROVEN) -> InvalidClientError:
+    """Return the one answer to every proof that is not good; the log alone says why, and of which client where there is such a one.
+
+    What else is `said` is for the ears of whoever has the key.
+    """
     log.info("client not proven", why=why, client_id=client.client_id if client else None)
-    return InvalidClientError(description="The client is not known by this proof.", status_code=401)
+    return InvalidClientError(description=said, status_code=401)

@@ -88,14 +88,15 @@ def keys_of(client: Client) -> tuple[ClientKey, ...]:
     return _set_of(client).signing
 
 
-def key_of(client: Client, kid: object) -> ClientKey:
+def key_of(client: Client, kid: object, algorithm: str) -> ClientKey:
     """Return the client's key of an id, or its only one; raises LookupError if there is none.
 
+    Of several of one id it is the one that `algorithm` fits (FAPI 2.0 Security Profile section 5.4.3); that it fits at all is left to the caller.
     Where the client's keys are fetched, they are fetched again for an id that is not known: that is how a client changes its key.
     """
-    found = _find(keys_of(client), kid)
+    found = _find(keys_of(client), kid, algorithm)
     if found is None and client.metadata.jwks_uri is not None:
-        found = _find(_set_of(client, lacking=True).signing, kid)
+        found = _find(_set_of(client, lacking=True).signing, kid, algorithm)
     if found is None:
         raise LookupError("no such key")
     return found
@@ -120,10 +121,10 @@ def _fitting(key_set: KeySet, alg: str) -> list[EncryptionKey]:
     return [key for key in key_set.encryption if key.fits(alg)]
 
 
-def _find(keys: tuple[ClientKey, ...], kid: object) -> ClientKey | None:
+def _find(keys: tuple[ClientKey, ...], kid: object, algorithm: str) -> ClientKey | None:
     named = [key for key in keys if kid is not None and key.kid == kid]
     if named:
-        return named[0]
+        return next((key for key in named if algorithm in key.algorithms), named[0])
     return keys[0] if len(keys) == 1 and None in (kid, keys[0].kid) else None
 
 

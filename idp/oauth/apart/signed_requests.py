@@ -44,7 +44,7 @@ def parameters_of(request: OAuthRequest, client: Client) -> dict[str, str]:
 def _verify(unverified: str, client: Client, algorithm: str, *, issuer: str) -> dict[str, Any]:
     try:
         request = take_apart(unverified, longest=LONGEST)
-        key = client_keys.key_of(client, request.header.get("kid"))
+        key = client_keys.key_of(client, request.header.get("kid"), request.algorithm)
     except (LookupError, ValueError) as error:
         raise _refused("no signed token, or no key of the client's", client) from error
     is_as_registered = request.algorithm == algorithm and algorithm in key.algorithms  # a key may be of several (RS256 and PS256)

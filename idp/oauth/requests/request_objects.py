@@ -123,7 +123,8 @@ def _claims(unverified: str, client: Client) -> dict[str, Any]:
         unverified = jwe.decrypt(unverified).decode("ascii")
     unverified_object = take_apart(unverified, longest=LONGEST)
     _check_kind(unverified_object.header)
-    key, algorithm = client_keys.key_of(client, unverified_object.header.get("kid")), unverified_object.algorithm
+    algorithm = unverified_object.algorithm
+    key = client_keys.key_of(client, unverified_object.header.get("kid"), algorithm)
     if algorithm not in key.algorithms or client.metadata.request_object_signing_alg not in (None, algorithm):
         raise ValueError("another algorithm")
     profiles.check_algorithm(client, algorithm)

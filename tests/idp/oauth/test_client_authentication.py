@@ -70,9 +70,7 @@ def test_a_secret_comes_in_the_body_where_it_was_registered_so(app: Flask, clien
     assert client.post("/token", data={**GRANT, "client_secret": SECRET}).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "audience", [ISSUER, f"{ISSUER}/token", [f"{ISSUER}/token", "https://elsewhere.example"]], ids=["issuer", "endpoint", "list"]
-)
+@pytest.mark.parametrize("audience", [ISSUER, f"{ISSUER}/token", [f"{ISSUER}/token", ISSUER]], ids=["issuer", "endpoint", "list"])
 def test_a_secret_is_the_key_of_an_assertion_where_it_was_registered_so(app: Flask, client: FlaskClient, audience: Any) -> None:
     secret = 2 * clients.new_secret()
     client_id = register(app, "client_secret_jwt", secret)
@@ -137,7 +135,7 @@ def test_no_answer_tells_an_unknown_client_from_a_wrong_proof(app: Flask, client
         impostor.proof(),
         unknown.proof(),
         system.proof(aud="https://elsewhere.example"),
-        system.proof(exp=1),
+        impostor.proof(exp=1),
     ]
     answers = [client.post("/token", data={**GRANT, **form}) for form in forms]
     assert {(answer.status_code, answer.text) for answer in answers} == {(401, answers[0].text)}
@@ -200,6 +198,49 @@ def test_an_assertion_is_for_us_or_for_where_it_is_sent(client: FlaskClient, sys
     signed = jwt.api_jws.encode(json.dumps(claims).encode(), system.private_key, algorithm="ES256")
     form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed, "token": "x"}
     assert client.post("/revoke", data=form).status_code == status
+
+
+AUDIENCES: dict[str, tuple[Any, bool, bool]] = {
+    "the issuer": (ISSUER, True, True),
+    "the issuer in a list": ([ISSUER], True, True),
+    "the endpoint": (f"{ISSUER}/token", True, False),
+    "the issuer and the endpoint": ([ISSUER, f"{ISSUER}/token"], True, False),
+    "the issuer and another server": ([ISSUER, "https://elsewhere.example"], False, False),
+    "the endpoint and no text": ([f"{ISSUER}/token", 7], False, False),
+}
+
+
+@pytest.mark.parametrize(("audience", "is_taken", "is_taken_of_its_type"), AUDIENCES.values(), ids=AUDIENCES)
+def test_an_assertion_is_for_nobody_besides_and_one_that_is_typed_for_the_issuer_alone(
+    client: FlaskClient, system: System, audience: Any, is_taken: bool, is_taken_of_its_type: bool
+) -> None:
+    """RFC 7523 section 3 as updated in 2025: our issuer as the sole audience, of all that are typed `client-authentication+jwt`."""
+    for typ, expected in (("JWT", is_taken), ("client-authentication+jwt", is_taken_of_its_type)):
+        claims = {"iss": system.client_id, "sub": system.client_id, "aud": audience, "exp": int(time.time()) + 60, "jti": secrets.token_urlsafe(12)}
+        header = {"typ": typ, "alg": "ES256"}
+        signed = jwt.api_jws.encode(json.dumps(claims).encode(), system.private_key, algorithm="ES256", headers=header)
+        form = {**GRANT, "client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
+        assert (client.post("/token", data=form).status_code == 200) is expected, typ
+
+
+@pytest.mark.parametrize("changes", [{"iat": 120, "exp": 180}, {"nbf": 120, "exp": 180}, {"iat": -180, "exp": -120}], ids=["ahead", "nbf", "behind"])
+def test_who_signs_rightly_by_a_clock_that_is_two_minutes_off_is_told_so(client: FlaskClient, system: System, changes: dict[str, int]) -> None:
+    moved = {name: int(time.time()) + seconds for name, seconds in changes.items()}
+    answers = [client.post("/token", data={**GRANT, **one.proof(**moved)}) for one in (system, replace(system, private_key=suites.ES256.generate()))]
+    assert [(answer.status_code, answer.json["error"]) for answer in answers] == [(401, "invalid_client")] * 2
+    assert ["clock" in answer.json["error_description"] for answer in answers] == [True, False], "and nobody without the key is"
+
+
+def test_of_two_keys_of_one_id_the_one_that_the_algorithm_fits_is_taken(app: Flask, client: FlaskClient) -> None:
+    """FAPI 2.0 Security Profile section 5.4.3: a verifier considers kty, use and alg where several keys have one kid."""
+    keys = (suites.PS256.generate(), suites.ES256.generate(), suites.EDDSA.generate())
+    jwks = {"keys": [{**jwks_of(key)["keys"][0], "kid": "one"} for key in keys]}
+    system = System(register(app, "private_key_jwt", jwks=jwks), keys[0])
+    for key in keys:
+        claims = jwt.decode(system.assertion(), options={"verify_signature": False})
+        signed = jwt.encode(claims, key, algorithm=suites.suite_of(key).name, headers={"kid": "one"})
+        form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
+        assert client.post("/token", data={**GRANT, **form}).status_code == 200, suites.suite_of(key).name
 
 
 def test_under_fapi_an_assertion_is_for_the_issuer_alone(app: Flask, client: FlaskClient, system: System) -> None:

@@ -106,13 +106,13 @@ def test_a_key_of_another_id_has_them_fetched_again_at_most_once_a_minute(
         assert known is not None
         for _ in range(3):
             with pytest.raises(LookupError):
-                client_keys.key_of(known, "another")
+                client_keys.key_of(known, "another", "ES256")
         assert house.asked == 1, "asked for a moment ago"
         fresh = suites.EDDSA.generate()
         house.document = jwks_of(fresh)
         clock[0] += client_keys.AGAIN + 1
         kid = jwks_of(fresh)["keys"][0]["kid"]
-        assert client_keys.key_of(known, kid).algorithm == "EdDSA"
+        assert client_keys.key_of(known, kid, "EdDSA").algorithm == "EdDSA"
     assert house.asked == 2
 
 
