@@ -36,6 +36,7 @@ class Seats:
     """What a worker of Granian runs for each request: `run`, on no more than `wanted` threads while these keep up, and never on more than `at_once`.
 
     A short body is read before: whoever does not send it holds a thread and nothing else. With a longer one a request counts as one that takes long.
+    Nothing is done for whoever sent half of a body and went: Granian gives the half as though it were all.
     """
 
     def __init__(self, run: Run, *, wanted: int, at_once: int) -> None:
@@ -49,8 +50,11 @@ class Seats:
 
     def __call__(self, protocol: Any, environ: Environ) -> None:
         """Answer a request on the thread that brought it; the answer is out when `run` returns."""
-        if environ["PATH_INFO"].startswith(TAKES_LONG) or not _read_ahead(environ):
+        if environ["PATH_INFO"].startswith(TAKES_LONG) or not _is_short(environ):
             self._go_away(protocol, environ)
+            return
+        if not _read_ahead(environ):
+            protocol.response_bytes(400, [], b"")
             return
         self._turns.get()
         try:
@@ -62,6 +66,8 @@ class Seats:
             self._wait()
 
     def _go_away(self, protocol: Any, environ: Environ) -> None:
+        if length := environ.get("CONTENT_LENGTH"):
+            environ["wsgi.input"] = Measured(environ["wsgi.input"], int(length))
         with self._lock:
             environ[NO_SEAT] = self.away >= LONG_AT_ONCE
             self.away += 1
@@ -95,13 +101,35 @@ class Seats:
         return len(self.answered)
 
 
-def _read_ahead(environ: Environ) -> bool:
-    """Read a short body, and say whether nothing of the request is still to come: what is keeps its connection until its thread returns."""
+def _is_short(environ: Environ) -> bool:
+    """Whether a body has an end that is near, or there is none: what is still to come keeps its connection until its thread returns."""
     length = environ.get("CONTENT_LENGTH")
-    if length and len(length) <= SHORT_DIGITS:
-        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))
+    return len(length) <= SHORT_DIGITS if length else "HTTP_TRANSFER_ENCODING" not in environ
+
+
+def _read_ahead(environ: Environ) -> bool:
+    """Read a short body, and say whether it came to its end."""
+    if not (length := int(environ.get("CONTENT_LENGTH") or 0)):
         return True
-    return not length and "HTTP_TRANSFER_ENCODING" not in environ
+    body = environ["wsgi.input"].read(length)
+    environ["wsgi.input"] = BytesIO(body)
+    return len(body) == length
+
+
+class Measured:
+    """A body of a length that is known, whose reader is told if it breaks off."""
+
+    def __init__(self, body: Any, length: int) -> None:
+        self._body, self._left = body, length
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, none at the end; raises ConnectionError if there should be more."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        piece: bytes = self._body.read(wanted)
+        if wanted and not piece:
+            raise ConnectionError("cut off")
+        self._left -= len(piece)
+        return piece
 
 
 class LongSeat:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import click
 from flask.cli import ScriptInfo
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import mp as granian_workers
 
@@ -54,6 +54,7 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
             address=host,
             port=port,
             interface=Interfaces.WSGI,
+            http=HTTPModes.http1,  # where a body that is still to come says so
             workers=workers,
             blocking_threads=threads + seats.LONG_AT_ONCE + seats.STALLED_AT_ONCE,
             websockets=False,

@@ -126,6 +126,40 @@ def test_a_short_body_that_does_not_come_takes_no_turn(worker: Worker) -> None:
         thread.join(30)
 
 
+class Protocol:
+    """Keeps what a server would answer."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, list[tuple[str, str]], bytes]] = []
+
+    def response_bytes(self, *answer: Any) -> None:
+        self.answers.append(answer)
+
+
+def test_half_of_a_short_body_is_no_body_and_takes_no_turn() -> None:
+    protocol = Protocol()
+    seats.Seats(lambda protocol, environ: pytest.fail("half a form is another form"), wanted=1, at_once=0)(
+        protocol, environ("/token", CONTENT_LENGTH="3")
+    )
+    assert protocol.answers == [(400, [], b"")]
+
+
+@pytest.mark.parametrize("path", ["/desk/upload", seats.LONG[0]])
+@pytest.mark.parametrize("size", [(), (2,), (7,)], ids=["all", "pieces", "a piece that is longer"])
+def test_whoever_reads_half_of_a_long_body_is_told_that_more_should_come(path: str, size: tuple[int, ...]) -> None:
+    def run(protocol: Any, environ: dict[str, Any]) -> None:
+        assert environ["wsgi.input"].read(*size) == b"{}"
+        with pytest.raises(OSError, match="cut off"):
+            environ["wsgi.input"].read(*size)
+
+    seats.Seats(run, wanted=1, at_once=1)(None, environ(path, CONTENT_LENGTH="100000"))
+
+
+def test_a_body_of_a_known_length_is_read_to_its_end_and_no_further() -> None:
+    body = seats.Measured(io.BytesIO(b"abcdef"), 5)
+    assert [body.read(2), body.read(9), body.read(2), body.read()] == [b"ab", b"cde", b"", b""]
+
+
 def test_a_failure_gives_the_turn_back() -> None:
     def run(protocol: Any, environ: dict[str, Any]) -> None:
         raise RuntimeError("a fault of ours")
