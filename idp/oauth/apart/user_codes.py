@@ -5,6 +5,7 @@ Twenty consonants, so that no word comes of them and none is taken for another; 
 
 import re
 import secrets
+import unicodedata
 
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 LETTERS = 8
@@ -24,6 +25,6 @@ def shown(letters: str) -> str:
 
 
 def read(unverified: str) -> str | None:
-    """Return the code that somebody typed, whatever its case, spaces and dashes, or None if it can be none."""
-    letters = APART.sub("", unverified[:LONGEST]).upper()
+    """Return the code that somebody typed, whatever its case, width, spaces and dashes, or None if it can be none."""
+    letters = APART.sub("", unicodedata.normalize("NFKC", unverified[:LONGEST])).upper()
     return shown(letters) if WHOLE.fullmatch(letters) else None

@@ -86,13 +86,14 @@ def test_offline_access_begins_a_refresh_family(terminal: Terminal, browser: Fla
 
 @pytest.mark.parametrize(
     "typed",
-    ["{}", " {} ", "{lower}", "{plain}", "{plain_lower}", "{spaced}", "{dashed}"],
-    ids=["as shown", "blanks around", "small letters", "no dash", "small, no dash", "spaces between", "another dash"],
+    ["{}", " {} ", "{lower}", "{plain}", "{plain_lower}", "{spaced}", "{dashed}", "{wide}"],
+    ids=["as shown", "blanks around", "small letters", "no dash", "small, no dash", "spaces between", "another dash", "full width"],
 )
 def test_the_code_may_be_typed_in_any_manner(terminal: Terminal, browser: FlaskClient, typed: str) -> None:
     code = terminal.codes()["user_code"]
     plain = code.replace("-", "")
     forms = {"lower": code.lower(), "plain": plain, "plain_lower": plain.lower(), "spaced": " ".join(plain), "dashed": code.replace("-", "—")}
+    forms["wide"] = "".join(chr(ord(one) + 0xFEE0) for one in code)
     assert type_code(browser, typed.format(code, **forms)).status_code == 303
 
 
