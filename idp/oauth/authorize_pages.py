@@ -22,6 +22,7 @@ from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.oauth.prompts import Step
 from idp.oauth.requests import claims, resolving
+from idp.oauth.requests.pushed import NotKept
 from idp.oauth.server import OAuthRequest, as_query, describe, once, server
 from idp.signin.assurance import LEAST, Level, aal_of
 from idp.signin.callers import find_signed_in, signed_in
@@ -236,7 +237,9 @@ def _refuse(asked: OAuthRequest, error: OAuth2Error) -> Response:
     raise _refusal(error)
 
 
-def _refusal(error: OAuth2Error) -> AuthorizationRefused:
+def _refusal(error: OAuth2Error) -> Refusal:
+    if isinstance(error, NotKept):
+        return error.refusal(describe(error))
     shown = Text("如需联系门户，请提供这句说明：{}", "If you write to the portal, quote this: {}").format(describe(error))
     return AuthorizationRefused(str(error.error), shown=shown)
 

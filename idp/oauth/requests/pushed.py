@@ -14,7 +14,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc9101.errors import InvalidRequestUriError
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
@@ -31,6 +30,7 @@ REFERENCE = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 REFERENCE_BYTES = 32
 ANSWERED_WITHIN = timedelta(hours=1)
 PARAMETERS = "parameters"
+UNKNOWN = "The request_uri is not known, or has expired."
 
 
 class RequestAnswered(Refusal):
@@ -38,6 +38,21 @@ class RequestAnswered(Refusal):
 
     code, status = "request-answered", 400
     title = Text("这次登录请求已经处理过了，请返回门户重新发起。", "This request to sign in was answered already; start again at the portal.")
+
+
+class RequestExpired(Refusal):
+    """There is no such request here, or its time is over: the link to it was kept, or came late (section 4)."""
+
+    code, status = "request-expired", 400
+    title = Text("这次登录请求已过期或无效，请返回门户重新发起。", "This request to sign in has expired, or is none; start again at the portal.")
+
+
+class NotKept(InvalidRequestUriError):
+    """The `request_uri` stands for no request that can be answered; `refusal` tells a person so."""
+
+    def __init__(self, description: str, refusal: type[Refusal] = RequestExpired) -> None:
+        super().__init__(description=description)
+        self.refusal = refusal
 
 
 class KeptRequest(Base):
@@ -97,9 +112,9 @@ def get(session: Session, reference: Reference, *, client_id: str, now: datetime
     """Return the client's request of a reference; raises InvalidRequestUriError if it is unknown, another's, expired or answered."""
     found = session.get(KeptRequest, _hash(reference.name))
     if found is None or found.client_id != client_id or (found.ends_at if reference.is_carried else found.expires_at) <= now:
-        raise _invalid("The request_uri is not known, or has expired.")
+        raise NotKept(UNKNOWN)
     if found.spent_at is not None:
-        raise _invalid("The request of this request_uri was answered already.")
+        raise NotKept("The request of this request_uri was answered already.", RequestAnswered)
     return found
 
 
@@ -124,10 +139,10 @@ def read(unverified_uri: str, *, client_id: str, settings: Settings) -> Referenc
     """Read a `request_uri` of ours; raises InvalidRequestUriError if it is not one."""
     found = REFERENCE.fullmatch(unverified_uri.removeprefix(PREFIX))
     if found is None:
-        raise _invalid("The request_uri is not known, or has expired.")
+        raise NotKept(UNKNOWN)
     name, proof = found.groups()
     if proof is not None and not hmac.compare_digest(proof, _proof(name, client_id, settings)):
-        raise _invalid("The request_uri is not known, or has expired.")
+        raise NotKept(UNKNOWN)
     return Reference(name, is_carried=proof is not None)
 
 
@@ -139,10 +154,6 @@ def name_of(client_id: str, request_object: str, *, settings: Settings) -> str:
 def forget(*, now: datetime) -> None:
     """Forget the requests that nobody can answer any more."""
     prune(KeptRequest, KeptRequest.ends_at < now)
-
-
-def _invalid(description: str) -> OAuth2Error:
-    return InvalidRequestUriError(description=description)
 
 
 def _proof(name: str, client_id: str, settings: Settings) -> str:

@@ -99,6 +99,7 @@ def test_a_reference_is_good_for_one_answer(browser: FlaskClient, portal: System
     again = bring(browser, portal, uri)
     assert again.status_code == 400
     assert "Location" not in again.headers
+    assert "这次登录请求已经处理过了" in again.text, "who goes back is not told that the portal made a mistake"
 
 
 def test_a_refusal_is_an_answer_too(browser: FlaskClient, portal: System) -> None:
@@ -125,6 +126,7 @@ def test_an_expired_reference_is_refused_and_a_person_who_came_in_time_may_take_
     late = browser.get("/authorize", query_string={"client_id": portal.client_id, "request_uri": uri}, headers=BROWSER)
     assert late.status_code == 400
     assert "Location" not in late.headers
+    assert "这次登录请求已过期" in late.text
     assert "code" in answer_of(answer_consent(browser, page))
 
 
