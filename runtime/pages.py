@@ -98,6 +98,19 @@ def _nearest_page(path: str) -> str:
     return path or "/"
 
 
+def page_of_form() -> str | None:
+    """Return the address of the page that a form which was sent stands on, or None: the form's own or one above it, with its query.
+
+    Where the form itself carries whereto its person is going (`next`), that goes along.
+    """
+    page = _nearest_page(request.path)
+    if page == "/" != request.path:
+        return None
+    query, goal = request.full_path.removeprefix(request.path).strip("?"), request.form.get("next", "")
+    going = urlencode({"next": goal}) if goal.startswith("/") and "next" not in request.args else ""
+    return "?".join(filter(None, (page, "&".join(filter(None, (query, going))))))
+
+
 def form_may_lead_to(response: Response, *origins: str) -> Response:
     """Let this page's form be redirected to other origins as well (browsers check the whole chain of redirects)."""
     response.headers["Content-Security-Policy"] = POLICY.format(form_action=" ".join(["'self'", *origins]))
@@ -169,6 +182,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals.update(
         asset=lambda name: url_for("static", filename=name, v=_version(app, name)),
         in_language=in_language,
+        page_of_form=page_of_form,
         person=lambda: None,
         desk_department=lambda: None,
     )

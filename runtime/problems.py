@@ -109,6 +109,11 @@ def respond(code: str, status: int, title: Text, *, headers: dict[str, str] | No
     return response
 
 
+def form_expired() -> Response:
+    """Answer a form without the token that our page gave it; the page says where the form is to be had anew."""
+    return respond("form-expired", 400, FORM_EXPIRED)
+
+
 def flatten(messages: Any, path: str = "") -> list[dict[str, str]]:
     """Turn marshmallow's nested messages into a list of `{"field", "detail"}`, with dotted paths."""
     if isinstance(messages, dict):
@@ -149,7 +154,7 @@ def _http(error: HTTPException) -> Response:
     if isinstance(error, UnprocessableEntity) and hasattr(error, "data"):
         return _invalid(error.data["messages"])
     if isinstance(error, CSRFError):
-        return respond("form-expired", 400, FORM_EXPIRED)
+        return form_expired()
     status = error.code or 500
     if status < 400:
         return make_response(error.get_response())

@@ -22,6 +22,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import Caller
 from runtime.languages import Text, language
+from runtime.pages import page_of_form
 from runtime.problems import NotSignedIn, wants_page
 from runtime.settings import Settings
 
@@ -75,21 +76,17 @@ class GoAndRaise(HTTPException):
 
 
 def _back(not_done: Text) -> str | None:
-    """Return where the browser goes on afterwards: to the page that it asked for, or, with a word that nothing was done, to that of the form it sent.
-
-    A form's page has the form's own address, or one above it, and the same query.
-    """
+    """Return where the browser goes on afterwards: to the page that it asked for, or to that of the form it sent, with a word about it."""
     if request.method in ("GET", "HEAD"):
         return request.full_path.rstrip("?")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin":  # what another site sends must not put its cookie in the place of ours
+    if is_from_here():
         flash(str(not_done), "warning")
-    paths = (request.path.rsplit("/", cut)[0] if cut else request.path for cut in range(request.path.count("/")))
-    query = request.full_path.removeprefix(request.path).rstrip("?")
-    return next((path + query for path in paths if _is_page(path)), None)
+    return page_of_form()
 
 
-def _is_page(path: str) -> bool:
-    return current_app.url_map.bind("").test(path, method="GET")
+def is_from_here() -> bool:
+    """Whether a form may have been sent by a page of ours: what another site sends must not put its cookie in the place of ours."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
 
 
 class AtLeast:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
 from sqlalchemy.orm import Session
 
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
@@ -22,7 +23,7 @@ from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.pages import form_may_lead_to
-from runtime.problems import Refusal
+from runtime.problems import Refusal, form_expired
 
 log = structlog.get_logger(__name__)
 signin_pages = Blueprint("signin", __name__, template_folder="templates")
@@ -34,6 +35,9 @@ NUMBER_CHANGED = Text(
     "您登录时用的是原号码。登记库记载您的号码已经变更，下次请用现在的号码登录。",
     "You signed in with a former number. The registry says that yours has changed; next time, use the present one.",
 )
+
+
+EXPIRED = Text("页面已过期，刚才没有登录，请重新填写密码。", "This page had expired, and nobody was signed in: give the password again.")
 
 
 class SigninRefused(Refusal):
@@ -62,6 +66,16 @@ def signin() -> Response:
         return _sign_in(parse_number(form.number.data), form.password.data, goal)
     except Refusal as refusal:
         return _refused("signin/signin.html", form, goal, refusal)
+
+
+@signin_pages.errorhandler(CSRFError)
+def expired(_: CSRFError) -> Response:
+    """Show the form anew, and whereto it leads, where it has expired: another tab signed in meanwhile, or the browser was closed."""
+    if request.endpoint != "signin.signin" or not callers.is_from_here():
+        return form_expired()
+    form = SigninForm()
+    form.form_errors.append(EXPIRED)
+    return _page("signin/signin.html", form, local_path(form.next.data), status=400)
 
 
 @signin_pages.route("/account/new", methods=["GET", "POST"])

@@ -140,6 +140,7 @@ def test_an_answer_from_another_site_is_refused(browser: FlaskClient, portal: Sy
     response = browser.post("/authorize/consent", query_string=Journey(portal).parameters(), data={"answer": "approve"}, headers=BROWSER)
     assert response.status_code == 400
     assert "Location" not in response.headers
+    assert f'id="again" href="/authorize?response_type=code&amp;client_id={portal.client_id}' in response.text, "whose page has expired gets another"
 
 
 def test_an_answer_without_a_session_goes_to_the_sign_in(client: FlaskClient, portal: System) -> None:

@@ -345,3 +345,41 @@ def test_what_another_site_sends_is_not_said_to_be_lost_and_replaces_no_cookie(c
     answer = client.post("/account/ways/password", headers={**BROWSER, "Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 303
     assert "Set-Cookie" not in answer.headers
+
+
+def test_a_form_that_has_expired_is_shown_anew_and_still_leads_on(app: Flask, client: FlaskClient, person: Person) -> None:
+    """Two tabs wait at the form, and one signs in: the other is told so, and goes on from there; so is whose browser was closed overnight."""
+    goal, tabs = "/authorize?client_id=a&state=b", [client.get("/signin", headers=BROWSER) for _ in range(2)]
+    form = {"number": person.number, "password": PASSWORD, "next": goal}
+    first, second = (client.post("/signin", data={**form, "csrf_token": csrf_token(tab.text)}, headers=BROWSER) for tab in tabs)
+    assert (first.status_code, first.location) == (303, goal)
+    assert second.status_code == 400
+    assert '<a id="go-on" href="/authorize?client_id=a&amp;state=b">' in second.text
+    assert f'value="{person.number}"' in second.text
+    assert PASSWORD not in second.text
+    overnight = app.test_client()
+    anew = overnight.post("/signin", data={**form, "csrf_token": csrf_token(tabs[0].text)}, headers=BROWSER)
+    assert (anew.status_code, "go-on" in anew.text) == (400, False)
+    again = overnight.post("/signin", data={**form, "csrf_token": csrf_token(anew.text)}, headers=BROWSER)
+    assert (again.status_code, again.location) == (303, goal)
+
+
+def test_an_expired_form_from_another_site_replaces_no_cookie(client: FlaskClient) -> None:
+    answer = client.post("/signin", data={"next": "/wallet"}, headers={**BROWSER, "Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 400
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "goal", "page"),
+    [
+        ("/account/new?lang=en", "/wallet?a=1", "/account/new?lang=en&amp;next=%2Fwallet%3Fa%3D1"),
+        ("/account/new?next=/wallet", "/account", "/account/new?next=/wallet"),
+        ("/account/new", "https://elsewhere.example/", "/account/new"),
+    ],
+    ids=["with its query, and where it leads", "that is in the query", "nowhere else"],
+)
+def test_a_form_that_has_expired_leads_to_its_page(client: FlaskClient, path: str, goal: str, page: str) -> None:
+    answer = client.post(path, data={"next": goal}, headers=BROWSER)
+    assert answer.status_code == 400
+    assert f'id="again" href="{page}"' in answer.text
