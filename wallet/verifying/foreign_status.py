@@ -6,6 +6,7 @@ unknown, and a credential whose status is unknown is not believed.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,10 +33,10 @@ def status_of(settings: Settings, listed: Listed, claims: Mapping[str, Any], *, 
     uri = reference.get("uri") if isinstance(reference, dict) else None
     if not isinstance(uri, str) or len(uri) > LONGEST_ADDRESS or not _is_same_origin(uri, listed.uri):
         raise StatusUnknown
-    kept = ("status", uri, listed.roots)
-    found = cache.get(TOPIC, kept, lambda: _load(settings, listed, uri, now=now))
-    if isinstance(found, StatusFile) and found.is_over(now):
-        found = cache.get(TOPIC, (*kept, found.ends_at), lambda: _load(settings, listed, uri, now=now))
+    load = partial(_load, settings, listed, uri, now=now)
+    found = cache.get(TOPIC, ("status", uri, listed.roots), load)
+    while isinstance(found, StatusFile) and found.is_over(now):  # what is kept in its place may be over by now, too
+        found = cache.get(TOPIC, ("status", uri, listed.roots, found.ends_at), load)
     if found is None:
         raise SourceUnavailable
     return found(claims)

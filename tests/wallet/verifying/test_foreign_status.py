@@ -53,6 +53,8 @@ def test_a_list_is_kept_until_its_end_and_asked_for_anew_after(elsewhere: Elsewh
     elsewhere.token = status_token({7: 1}, ends=2000)
     assert [elsewhere.status_at(NOW + 1000 * SECOND), elsewhere.status_at(NOW + 1001 * SECOND)] == ["revoked", "revoked"]
     assert elsewhere.asked == 2
+    elsewhere.token = status_token({7: 2}, ends=3000)
+    assert elsewhere.status_at(NOW + 2000 * SECOND) == "suspended"
 
 
 def test_a_list_that_was_over_when_it_came_says_nothing(elsewhere: Elsewhere) -> None:
