@@ -1,7 +1,9 @@
-"""JSON as others send it, read by one strict reader for every door: UTF-8, no member twice at any depth, no NaN and no Infinity, no half of a
-surrogate pair, some two hundred levels at most, and nothing after it. Pure. What we write ourselves is written by `compact_json`.
+"""JSON as others send it, read by one strict reader for every door: UTF-8, no member twice at any depth, no NaN and no Infinity, not even one that is
+written as a number (1e999), no half of a surrogate pair, some two hundred levels at most, and nothing after it. Pure. What we write ourselves is
+written by `compact_json`.
 """
 
+from math import isfinite
 from typing import Any
 
 import jiter
@@ -14,6 +16,16 @@ class NotStrict(ValueError):
 def read(unverified: bytes) -> Any:
     """Return what a text says; raises NotStrict. Of its texts none stays in the process but names of members."""
     try:
-        return jiter.from_json(unverified, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+        content = jiter.from_json(unverified, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
     except ValueError:
         raise NotStrict("not JSON") from None  # the reader's own words would tell which member stands twice
+    if not _is_finite(content):
+        raise NotStrict("a number beyond all measure")
+    return content
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_finite(one) for one in within if not isinstance(one, str))

@@ -18,6 +18,9 @@ REFUSED = {
     "NaN": b"[NaN]",
     "Infinity": b'{"a":Infinity}',
     "minus Infinity": b"-Infinity",
+    "a number that only Infinity is": b'{"exp":1e999}',
+    "minus such a number, deep within": b'[{"a":[0,-1E+400]}]',
+    "such a number in digits": b"1" * 400 + b".0",
     "the first half of a pair": b'"\\ud83d"',
     "the second half of a pair": b'"\\uDE00"',
     "halves with something between": b'"\\ud83dx\\ude00"',
@@ -67,7 +70,7 @@ def test_a_refusal_says_nothing_of_what_was_sent() -> None:
 def test_what_is_great_but_proper_is_read() -> None:
     assert strict_json.read(b"9" * 4300) == 10**4300 - 1
     assert strict_json.read(b" \t\r\n" + b"[" * 201 + b"]" * 201 + b"\n")
-    assert strict_json.read(b'["\\ud83d\\ude00", "\\u0000", -0, 1E5, 5e-324]') == ["😀", "\0", 0, 1e5, 5e-324]
+    assert strict_json.read(b'["\\ud83d\\ude00", "\\u0000", -0, 1E5, 5e-324, 1e308]') == ["😀", "\0", 0, 1e5, 5e-324, 1e308]
 
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
@@ -93,7 +96,7 @@ def outcome(read: Any, text: bytes) -> str:
 def read_slowly(text: bytes) -> Any:
     """Read JSON strictly by the standard library alone."""
     content = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once).decode(text.decode())
-    json.dumps(content, ensure_ascii=False).encode()
+    json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     return content
 
 

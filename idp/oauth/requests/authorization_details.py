@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from idp.oauth import scopes
 from idp.oauth.clients import Client
 from idp.oauth.requests import detail_scopes
+from runtime import strict_json
 from runtime.languages import Text
 from runtime.settings import Settings
 
@@ -130,8 +131,8 @@ def read(unverified: str, *, settings: Settings) -> Details:
     if len(unverified) > LONGEST:
         raise InvalidAuthorizationDetails("authorization_details is too long.")
     try:
-        document = json.loads(unverified, object_pairs_hook=_once, parse_constant=_never)
-    except (ValueError, RecursionError) as error:
+        document = strict_json.read(unverified.encode())
+    except ValueError as error:
         raise InvalidAuthorizationDetails("authorization_details is not JSON.") from error
     if not isinstance(document, list) or not 0 < len(document) <= MOST:
         raise InvalidAuthorizationDetails(f"authorization_details is not an array of one to {MOST} objects.")
@@ -219,14 +220,3 @@ def _read(unverified: Any, settings: Settings) -> Detail:
     except Faulty as fault:
         raise InvalidAuthorizationDetails(str(fault)) from fault
     return dict(unverified)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a member stands twice")
-    return found
-
-
-def _never(_: str) -> Any:
-    raise ValueError("not a number of JSON")

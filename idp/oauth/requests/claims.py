@@ -21,6 +21,7 @@ from idp.oauth.assured import asking
 from idp.oauth.clients import Client
 from idp.oauth.terms import Terms
 from idp.signin.assurance import read_acr
+from runtime import strict_json
 from runtime.languages import Text
 from runtime.settings import Settings
 
@@ -128,8 +129,8 @@ def _parse(unverified: str) -> dict[str, Any]:
     if len(unverified) > LONGEST:
         raise InvalidRequestError("The claims parameter is too long.")
     try:
-        document = json.loads(unverified, object_pairs_hook=_once, parse_constant=_never)
-    except (ValueError, RecursionError) as error:
+        document = strict_json.read(unverified.encode())
+    except ValueError as error:
         raise InvalidRequestError("The claims parameter is not JSON.") from error
     if not isinstance(document, dict):
         raise InvalidRequestError("The claims parameter is not a JSON object.")
@@ -201,14 +202,3 @@ def _texts(values: list[Any], name: str) -> list[str]:
     ):
         raise InvalidRequestError(f"A value for {name} in the claims parameter is no text that it can have.")
     return values
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a member stands twice")
-    return found
-
-
-def _never(_: str) -> Any:
-    raise ValueError("not a number of JSON")
