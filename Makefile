@@ -22,7 +22,7 @@ shell: install ## Open a shell in which `kabao` commands work on the demo
 	@$(BIN)/kabao demo --shell --port $(PORT)
 
 test: install ## Run every test, on a real PostgreSQL, and say at the end which were left out for want of what (WORKERS=4 takes more cores)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -r s
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -r s
 
 check: types lint layers house ## Lint, types, layers, and the rules about the tree itself (-j2 takes two cores)
 

@@ -16,9 +16,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from demo import postgres
+from idp.signals import streams
 from idp.signin import passwords
 from keys.init import init_keys
 from runtime.clock import now
@@ -32,21 +34,28 @@ MASTER_KEY = bytes(range(7, 39))
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # the algorithm is the same, and a hash says by what it was made
 hypothesis_settings.register_profile("kabao", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 hypothesis_settings.load_profile("kabao")
+APP = pytest.StashKey[Flask]()
+DEAR = ("slow", "browser", "interop")
 COMPETING = re.compile(r"\b(Barrier|ThreadPoolExecutor|at_once|race)\(")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage while tests are collected: there are many thousands, all of them stay, and a third of the time would go into that."""
+    """Look for no garbage while tests are collected, nor among them later: there are many thousands, all stay, and each look takes a second."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give no second chance where many compete, not even if the command line gives one to what merely waits: a race lost once is a finding."""
+    """Put files that take long first, so that no worker is left alone with one at the end.
+
+    And give no second chance where many compete, not even if the command line gives one to what merely waits: a race lost once is a finding.
+    """
+    items.sort(key=lambda item: not any(map(item.parent.get_closest_marker, DEAR)))
     for item in items:
         if _is_race(item.path) and not item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=0))
@@ -92,15 +101,27 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The whole application, with its first keys made."""
-    app = create_app(settings)
+    app = request.config.stash[APP] = create_app(settings)
     app.config["TESTING"] = True
     with app.app_context(), transaction() as session:
         init_keys(session, settings, now=now())
     yield app
     app.extensions["kabao_cache"].stop()
     app.extensions["kabao_engine"].dispose()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def streams_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no receiver of one file's tests hear of another's people: each act of theirs would first look every receiver up."""
+    yield
+    app = request.config.stash.get(APP, None)
+    if app is None:
+        return
+    with app.app_context(), transaction() as session:
+        session.execute(delete(streams.SignalStream))
+        streams.changed(session)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ The table is the application's own map of routes, so a new route is thrown at fr
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
+from werkzeug.wsgi import get_current_url
 
 from idp.signin import sessions
 from idp.subjects.directory import ensure_subject
@@ -38,6 +40,7 @@ UNASKED_BODIES = ("no body", "odd content type", "multipart cut short", "half of
 SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
 TWO_FACTORS = ["pwd", "otp", "mfa"]  # what asks for them is a door as well
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+pytestmark = pytest.mark.slow
 
 
 def routes() -> list[tuple[str, Rule]]:
@@ -119,6 +122,12 @@ class Town:
     person: Person
     licence_id: str
     token: str
+
+
+@pytest.fixture(autouse=True)
+def no_queries_for_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the client from reading each address twice to choose its cookies: they hang on the path, and queries are long here."""
+    monkeypatch.setattr("werkzeug.test.get_current_url", partial(get_current_url, strip_querystring=True))
 
 
 @pytest.fixture(scope="module")

@@ -55,9 +55,9 @@ def node() -> Program:
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kabao(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AddressedKabao]:
-    """A Kabao that listens where its public address says."""
+    """A Kabao that listens where its public address says, and stops with these tests: its worker looks for work every second."""
     name = "interop_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
     with kabao_at_address(server, name=name, folder=tmp_path_factory.mktemp("interop")) as kabao:
         yield kabao
