@@ -1,3 +1,4 @@
+import contextlib
 import zlib
 from collections.abc import Callable
 from datetime import timedelta
@@ -137,11 +138,14 @@ def test_another_key_is_not_the_departments(make: Callable[..., str]) -> None:
 
 
 def test_one_changed_letter_anywhere_fails(make: Callable[..., str], keys_of: compact.KeysOf) -> None:
-    text = make()
+    """Or changes nothing of what is read: between what is packed and its checksum there may be a few bits that say nothing."""
+    text, moment, read = make(), some_days_on(), []
+    told = compact.read(text, keys_of=keys_of, now=moment)
     for at in range(len(text)):
         spoilt = text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
-        with pytest.raises(NotCompact):
-            compact.read(spoilt, keys_of=keys_of, now=some_days_on())
+        with contextlib.suppress(NotCompact):
+            read.append(compact.read(spoilt, keys_of=keys_of, now=moment))
+    assert read in ([], [told])
 
 
 @pytest.mark.parametrize(
