@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, literal, select, text
+from sqlalchemy import CTE, ColumnElement, DateTime, ForeignKey, Index, Select, bindparam, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
@@ -224,19 +224,31 @@ def _named_by_registry(session: Session, person: Subject, *, now: datetime) -> d
 
 def _chains(person_id: UUID, holder_id: UUID | None) -> Any:
     """Return the statement that reads a person's mandates, each followed upwards to the head of its chain, with the holders' subjects."""
-    begins = select(GivenMandate.holder_id, GivenMandate.id, GivenMandate.granted_by, GivenMandate.id.label("end_id"), literal(0).label("depth"))
-    begins = begins.where(GivenMandate.person_id == person_id, GivenMandate.ended_at.is_(None))
-    if holder_id is not None:
-        begins = begins.where(GivenMandate.holder_id == holder_id)
-    chain = begins.cte("chain", recursive=True)
-    above = aliased(GivenMandate)
-    step = select(above.holder_id, above.id, above.granted_by, chain.c.end_id, chain.c.depth + 1)
-    step = step.where(above.holder_id == chain.c.holder_id, above.id == chain.c.granted_by, chain.c.depth < DEEPEST)
-    chain = chain.union_all(step)
+    chain = _chain(GivenMandate.person_id == person_id, *([GivenMandate.holder_id == holder_id] if holder_id is not None else []))
     whole = select(GivenMandate, Subject, chain.c.end_id)
     whole = whole.join(chain, (GivenMandate.holder_id == chain.c.holder_id) & (GivenMandate.id == chain.c.id))
     whole = whole.join(Subject, Subject.id == GivenMandate.holder_id)
     return whole.order_by(chain.c.end_id, chain.c.depth).execution_options(populate_existing=True)
+
+
+def _chain(*whose: ColumnElement[bool]) -> CTE:
+    """Return the mandates of a person that have not ended, each followed upwards."""
+    begins = select(GivenMandate.holder_id, GivenMandate.id, GivenMandate.granted_by, GivenMandate.id.label("end_id"), literal(0).label("depth"))
+    chain = begins.where(*whose, GivenMandate.ended_at.is_(None)).cte("chain", recursive=True)
+    above = aliased(GivenMandate)
+    step = select(above.holder_id, above.id, above.granted_by, chain.c.end_id, chain.c.depth + 1)
+    step = step.where(above.holder_id == chain.c.holder_id, above.id == chain.c.granted_by, chain.c.depth < DEEPEST)
+    return chain.union_all(step)
+
+
+def reach(person_id: ColumnElement[UUID]) -> Select[Any]:
+    """Return a select of whom a person may act for at `now`, a bound value, with the portals of each mandate of the chain; for use in a statement."""
+    chain, now = _chain(GivenMandate.person_id == person_id), bindparam("now", type_=DateTime(timezone=True))
+    is_in_time = (GivenMandate.valid_from <= now) & or_(GivenMandate.valid_until.is_(None), GivenMandate.valid_until > now)
+    stands = func.bool_and(GivenMandate.ended_at.is_(None) & is_in_time) & func.bool_or(GivenMandate.granted_by.is_(None))
+    each = select(chain.c.holder_id, func.jsonb_agg(GivenMandate.portals).label("portals"))
+    each = each.join(chain, (GivenMandate.holder_id == chain.c.holder_id) & (GivenMandate.id == chain.c.id))
+    return each.group_by(chain.c.holder_id, chain.c.end_id).having(stands)
 
 
 def _standing(rows: Sequence[Any], now: datetime) -> list[Mandate]:

@@ -12,7 +12,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
 from runtime.problems import InvalidBody
-from wallet.holding import cards, favourites, history, sifting
+from wallet.holding import awaiting, cards, favourites, history, sifting
 from wallet.holding.piles import Place, sums_of
 from wallet.holding.shelf import numbered_shelf, shelf_of
 from wallet.holding.sifting import FAVOURITE, Sieve
@@ -62,6 +62,7 @@ def _cards_page(sieve: Sieve, after: Place | None) -> str:
     viewer, moment = g.signed_in, now()
     with transaction() as session:
         holder = directory.get_subject(session, viewer.holder_id)  # held: the cards of both shelves ask for it again
+        waits = awaiting.awaiting(session, viewer, now=moment)
         sums = sums_of(session, viewer, now=moment)
         page = numbered_shelf(session, viewer, sieve.words, now=moment) if sieve.words and after is None else None
         if page is None or not page.cards:
@@ -84,6 +85,8 @@ def _cards_page(sieve: Sieve, after: Place | None) -> str:
         counts=sums.shows,
         own_families=sums.families,
         count=sums.count,
+        waits=waits,
+        most_others=awaiting.MOST_OTHERS,
         holder=cards.shown_name(holder),
         acting=g.signed_in.acting_for is not None,
         for_child=g.signed_in.mandate is not None and g.signed_in.mandate.is_for_child,

@@ -4,9 +4,10 @@ A muted client is not told: its requests wait until they are over, like those fo
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, DateTime, Select, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -40,6 +41,15 @@ def pending(session: Session, person_id: UUID, *, now: datetime) -> list[ApartRe
     muted = select(MutedClient.client_id).where(MutedClient.person_id == person_id)
     found = session.scalars(select(table).where(*waits, table.client_id.not_in(muted)).order_by(table.at).limit(MOST))
     return [row for row in found if find_client(row.client_id) and _may_answer(row, person_id, rights)]
+
+
+def waiting_of(holders: Select[Any], person_id: ColumnElement[UUID]) -> Select[Any]:
+    """Return a select of what waits at `now`, a bound value, for some holders, a row a request; which client a person may answer is asked of each."""
+    table, now = ApartRequest, bindparam("now", type_=DateTime(timezone=True))
+    muted = select(MutedClient.client_id).where(MutedClient.person_id == person_id)
+    unanswered = (table.kind == Kind.BACKCHANNEL.value, table.answered_at.is_(None), table.expires_at > now)
+    rows = select(table.meant_for.label("holder_id"), table.client_id.label("client_id"))
+    return rows.where(*unanswered, table.meant_for.is_not(None), table.meant_for.in_(holders), table.client_id.not_in(muted))
 
 
 def count(session: Session, person_id: UUID, now: datetime) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import CursorResult, Index, delete, select, tuple_, update
+from sqlalchemy import CTE, CursorResult, DateTime, Index, Select, String, bindparam, cast, delete, null, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -26,6 +26,7 @@ from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
+from wallet.holding import awaiting
 from wallet.presenting.answering import request_objects, verifiers
 from wallet.presenting.answering.request_objects import Expected, RequestObject
 from wallet.presenting.answering.verifiers import Verifier
@@ -137,6 +138,13 @@ def latest_of(session: Session, viewer: SignedIn) -> list[AskedRequest]:
     return list(session.scalars(select(AskedRequest).where(*mine).order_by(AskedRequest.id.desc()).limit(LATEST)))
 
 
+def unanswered(whose: CTE) -> Select[Any]:
+    """Return a select of what the person opened for some holders and left unanswered, a row a request."""
+    table, now = AskedRequest, bindparam("now", type_=DateTime(timezone=True))
+    mine = (table.holder_id.in_(select(whose.c.holder_id)), table.person_id == awaiting.PERSON)
+    return select(table.holder_id, cast(null(), String).label("client_id")).where(*mine, table.answered_at.is_(None), table.expires_at > now)
+
+
 def spend(session: Session, row: AskedRequest, outcome: Outcome, *, now: datetime) -> None:
     """Mark a request answered, in one statement; raises RequestOver if it was, or is over."""
     mine = (AskedRequest.holder_id == row.holder_id, AskedRequest.id == row.id)
@@ -187,5 +195,6 @@ def _end(session: Session, *which: Any, now: datetime) -> None:
     session.execute(update(AskedRequest).where(*which, *waiting).values(expires_at=now), execution_options={"synchronize_session": False})
 
 
+awaiting.arms.append(unanswered)
 mandates.on_mandate_end.append(_withdraw_opened_under)
 directory.on_subject_end.append(_withdraw_all)

@@ -1,0 +1,80 @@
+"""What waits for an answer, for the wallet's first page: counted for the person and for all whom they may act for, by one statement.
+
+Whoever keeps requests adds an arm; it counts only what its own page would show. A request that was answered, or is over, is not counted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Select, Uuid, bindparam, cast, func, null, select, union_all
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from idp.oauth.apart import inbox
+from idp.oauth.clients import find_client
+from idp.signin.sessions import SignedIn
+from idp.subjects import mandates
+from idp.subjects.directory import Subject
+from wallet.holding.cards import shown_name
+
+MOST_OTHERS = 5
+PERSON = bindparam("person", type_=Uuid())
+
+# Each returns a select of `holder_id` and `client_id`, None for a request to show, a row a request; `whose` has a `holder_id` for each who matters.
+arms: list[Callable[[CTE], Select[Any]]] = [lambda whose: inbox.waiting_of(select(whose.c.holder_id), PERSON)]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Requests to show that wait in another wallet; `holder_id` None if it is the person's own, while they act for another."""
+
+    holder_id: UUID | None
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """How many requests to show wait in this wallet, how many sign-ins wait for this person, and what waits in their other wallets."""
+
+    shown: int
+    signins: int
+    others: tuple[Other, ...]
+
+    @property
+    def others_left(self) -> int:
+        """How many wallets with something in them are not named."""
+        return max(len(self.others) - MOST_OTHERS, 0)
+
+
+def awaiting(session: Session, viewer: SignedIn, *, now: datetime) -> Awaiting:
+    """Return what waits for whoever looks at a wallet."""
+    rows = session.execute(_counts(), {"person": viewer.subject_id, "now": now}).all()
+    shown = [(holder, count) for holder, client_id, _, count in rows if client_id is None]
+    signins = sum(count for _, client_id, portals, count in rows if client_id is not None and _may_answer(client_id, portals))
+    here = sum(count for holder, count in shown if holder.id == viewer.holder_id)
+    return Awaiting(here, signins, _others([(holder, count) for holder, count in shown if holder.id != viewer.holder_id], viewer))
+
+
+def _others(rows: Sequence[tuple[Subject, int]], viewer: SignedIn) -> tuple[Other, ...]:
+    found = (Other(None if holder.id == viewer.subject_id else holder.id, shown_name(holder), count) for holder, count in rows)
+    return tuple(sorted(found, key=lambda one: (one.holder_id is not None, one.name)))
+
+
+def _may_answer(client_id: str, portals: Sequence[list[str] | None] | None) -> bool:
+    return find_client(client_id) is not None and all(each is None or client_id in each for each in portals or ())
+
+
+@cache
+def _counts() -> Select[*tuple[Any, ...]]:
+    """Return the statement; made once, when every part has added its arm."""
+    oneself = select(PERSON.label("holder_id"), cast(null(), JSONB).label("portals"))
+    whose = union_all(oneself, mandates.reach(PERSON)).cte("whose")
+    each = union_all(*(arm(whose) for arm in arms)).subquery("each_one")
+    counted = select(each.c.holder_id, each.c.client_id, func.count().label("count")).group_by(each.c.holder_id, each.c.client_id).subquery("counted")
+    joined = select(Subject, counted.c.client_id, whose.c.portals, counted.c.count)
+    return joined.join(counted, counted.c.holder_id == Subject.id).join(whose, whose.c.holder_id == Subject.id)
