@@ -6,6 +6,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 
 from schemas.causes import readable
 
+OF_ALL = "`valid` or `invalid`; of a code for several licences `valid` only if each of them was."
+
 
 class IssuedReceiptSchema(Schema):
     """A receipt as it goes with an answer."""
@@ -21,7 +23,7 @@ class ReceiptSchema(IssuedReceiptSchema):
 
     issued_at = fields.DateTime(metadata={"description": "When.", "example": "2026-05-04T08:30:00+00:00"})
     way = fields.String(metadata={"description": "`verification` or `draw`.", "example": "verification"})
-    verdict = fields.String(metadata={"description": "`valid` or `invalid`.", "example": "valid"})
+    verdict = fields.String(metadata={"description": OF_ALL, "example": "valid"})
     claims = fields.Dict(metadata={"description": "What the receipt says.", "example": {"verdict": "valid"}})
     sealed = fields.Boolean(metadata={"description": "Whether the ledger has sealed it; it does within seconds.", "example": True})
     ledger = fields.Dict(
@@ -45,11 +47,16 @@ class ListedReceiptSchema(Schema):
     id = fields.UUID(metadata={"description": "The receipt's number.", "example": "01985c1f-8a3e-7b1c-9f4e-2d5a6b7c8d9e"})
     issued_at = fields.DateTime(metadata={"description": "When.", "example": "2026-05-04T08:30:00+00:00"})
     way = fields.String(metadata={"description": "`verification` or `draw`.", "example": "verification"})
-    verdict = fields.String(metadata={"description": "`valid` or `invalid`.", "example": "valid"})
+    verdict = fields.String(metadata={"description": OF_ALL, "example": "valid"})
     type = fields.String(
         attribute="type_code",
         allow_none=True,
         metadata={"description": "The licence type's code, null where none was recognised.", "example": "11100000000013127D011"},
+    )
+    further_types = fields.List(
+        fields.String(),
+        allow_none=True,
+        metadata={"description": "The types of the other licences under the same code, null if there was one alone.", "example": None},
     )
 
 
@@ -64,9 +71,13 @@ class ReceiptsQuerySchema(Schema):
     way = fields.String(
         validate=validate.OneOf(("verification", "draw")), metadata={"description": "`verification` or `draw`.", "example": "verification"}
     )
-    verdict = fields.String(validate=validate.OneOf(("valid", "invalid")), metadata={"description": "`valid` or `invalid`.", "example": "valid"})
+    verdict = fields.String(validate=validate.OneOf(("valid", "invalid")), metadata={"description": OF_ALL, "example": "valid"})
     type = fields.String(
-        validate=[validate.Length(1, 60), readable], metadata={"description": "The licence type's code or short name.", "example": "driving-licence"}
+        validate=[validate.Length(1, 60), readable],
+        metadata={
+            "description": "The code or short name of a licence type; receipts that name a licence of it, alone or among others.",
+            "example": "driving-licence",
+        },
     )
     before = fields.UUID(metadata={"description": "The `next` of the page before.", "example": "01985c1f-8a3e-7b1c-9f4e-2d5a6b7c8d9e"})
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200), metadata={"description": "At most so many.", "example": 50})

@@ -83,6 +83,7 @@ ACTS = MappingProxyType(
         "portal.signed_in": Text("登录门户“{what}”", "Signed in to {what}"),
         "portal.signed_out": Text("退出门户“{what}”", "Signed out of {what}"),
         "presentation.made": Text("生成亮码，准备出示证照", "Made a code to show licences with"),
+        "presentation.withdrawn": Text("收回了一个未使用的亮码", "Took back a code that nobody had used"),
         "presentation.asked": Text("有部门请求出示证照", "A department asked to be shown licences"),
         "presentation.declined": Text("未向部门出示证照", "A department was shown no licence"),
         "rating.answered": Text("部门答复了一份评价", "A department answered a rating"),

@@ -241,7 +241,7 @@ def _chain(*whose: ColumnElement[bool]) -> CTE:
     return chain.union_all(step)
 
 
-def reach(person_id: ColumnElement[UUID]) -> Select[Any]:
+def reach(person_id: ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
     """Return a select of whom a person may act for at `now`, a bound value, with the portals of each mandate of the chain; for use in a statement."""
     chain, now = _chain(GivenMandate.person_id == person_id), bindparam("now", type_=DateTime(timezone=True))
     is_in_time = (GivenMandate.valid_from <= now) & or_(GivenMandate.valid_until.is_(None), GivenMandate.valid_until > now)

@@ -25,7 +25,7 @@ MOST_OTHERS = 5
 PERSON = bindparam("person", type_=Uuid())
 
 # Each returns a select of `holder_id` and `client_id`, None for a request to show, a row a request; `whose` has a `holder_id` for each who matters.
-arms: list[Callable[[CTE], Select[Any]]] = [lambda whose: inbox.waiting_of(select(whose.c.holder_id), PERSON)]
+arms: list[Callable[[CTE], Select[*tuple[Any, ...]]]] = [lambda whose: inbox.waiting_of(select(whose.c.holder_id), PERSON)]
 
 
 @dataclass(frozen=True, slots=True)

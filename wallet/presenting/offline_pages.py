@@ -56,18 +56,19 @@ def show(licence_id: UUID) -> tuple[str, int] | str:
         content = content_of(session, settings, card.licence, holder_id=card.holder_id)
         place = credential_of(session, card.licence, holder_id=card.holder_id).place
         until = _until(content, moment)
-        code = compact.make(settings, content, fields=dict.fromkeys((*wanted, IDENTIFIER)), fresh_for=until - moment, now=moment, place=place)
+        shown = list(dict.fromkeys((*wanted, IDENTIFIER)))
+        code = compact.make(settings, content, fields=shown, fresh_for=until - moment, now=moment, place=place)
         if len(code) > LONGEST:
             form.form_errors.append(TOO_MUCH)
             return _form_page(card, form, {}, 422)
         about: dict[str, Any] = {"object_id": licence_id, "subject_id": card.holder_id, "now": moment}
-        ledger.record(session, "code.made", actor=f"subject:{g.signed_in.subject_id}", **about, type=card.type.code, fields=wanted)
+        ledger.record(session, "code.made", actor=f"subject:{g.signed_in.subject_id}", **about, type=card.type.code, fields=shown)
     return render_template(
         "presenting/offline.html",
         card=card,
         picture=showing.picture_of(code),
         until=until,
-        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, list(dict.fromkeys((*wanted, IDENTIFIER))))],
+        labels=[cards.label_of(card.type, name) for name in cards.in_order(card.type, shown)],
     )
 
 

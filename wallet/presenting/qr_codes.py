@@ -211,9 +211,11 @@ def refusals_of(session: Session, contents: Iterable[str], *, now: datetime) -> 
     return refused | {content: refusal for content, refusal in known.items() if refusal is not None}
 
 
-def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, now: datetime) -> None:
-    """Let a holder's code expire now, if it still waits."""
-    _expire(session, Presentation.holder_id == holder_id, Presentation.id == presentation_id, now=now)
+def withdraw(session: Session, presentation_id: UUID, *, holder_id: UUID, person_id: UUID, now: datetime) -> None:
+    """Let a holder's code expire now, if it still waits; `person_id` is who wants that, for the ledger."""
+    if _expire(session, Presentation.holder_id == holder_id, Presentation.id == presentation_id, now=now):
+        about: dict[str, Any] = {"object_id": presentation_id, "subject_id": holder_id, "now": now}
+        ledger.record(session, "presentation.withdrawn", actor=f"subject:{person_id}", **about)
 
 
 def withdraw_made_under(session: Session, given: GivenMandate, now: datetime) -> None:
@@ -258,9 +260,12 @@ def _stands_for(licence_ids: Iterable[UUID]) -> ColumnElement[bool]:
     return or_(Presentation.licence_id.in_(ids), *(Presentation.also.has_key(str(one)) for one in ids))
 
 
-def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> None:
+def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> int:
+    """Let what waits expire, and return how many did."""
     waiting = (Presentation.spent_at.is_(None), Presentation.expires_at > now)
-    session.execute(update(Presentation).where(*which, *waiting).values(expires_at=now), execution_options=UNSYNCHRONIZED)
+    done = session.execute(update(Presentation).where(*which, *waiting).values(expires_at=now), execution_options=UNSYNCHRONIZED)
+    assert isinstance(done, CursorResult)
+    return done.rowcount
 
 
 def _present(

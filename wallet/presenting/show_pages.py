@@ -93,7 +93,7 @@ def withdraw(licence_id: UUID, code_id: UUID) -> AnyResponse:
     with transaction() as session:
         cards.get_card(session, licence_id, g.signed_in, now=now())
         showing.get_shown(session, code_id, holder_id=g.signed_in.holder_id, licence_id=licence_id, now=now())
-        qr_codes.withdraw(session, code_id, holder_id=g.signed_in.holder_id, now=now())
+        qr_codes.withdraw(session, code_id, holder_id=g.signed_in.holder_id, person_id=g.signed_in.subject_id, now=now())
     return redirect(f"/wallet/cards/{licence_id}/codes/{code_id}", 303)
 
 

@@ -16,7 +16,7 @@ from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.holding.uses import Use, Way, row_of_use
 from wallet.verifying import records
-from wallet.verifying.receipts import TABLE, TYP, digest_of
+from wallet.verifying.receipts import INVALID, TABLE, TYP, VALID, digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Finding:
     more: Mapping[str, Any] = field(default_factory=dict)
     further: "tuple[Finding, ...]" = ()
     acted_by: UUID | None = None
+
+    @property
+    def verdict_of_all(self) -> str:
+        """Whether each licence under the code is valid."""
+        return VALID if all(one.verdict == VALID for one in (self, *self.further)) else INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,9 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
         "officer_id": asker.officer_id,
         "issued_at": now,
         "way": finding.act,
-        "verdict": finding.verdict,
+        "verdict": finding.verdict_of_all,
         "type_code": finding.type_code,
+        "further_types": [one.type_code for one in finding.further if one.type_code] or None,
         "ledger_entry_id": entry_id,
         "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
         "answer_sealed": sealing.seal(written, table=TABLE, column="answer_sealed", row=receipt_id),
@@ -159,7 +165,7 @@ def _entry(finding: Finding, jws: str, *, asker: Asker, receipt_id: UUID, entry_
         subject_id=finding.holder_id,
         entry_id=entry_id,
         now=now,
-        verdict=finding.verdict,
+        verdict=finding.verdict_of_all,
         type=finding.type_code,
         receipt=digest_of(jws),
     )

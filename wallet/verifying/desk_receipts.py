@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, defer
 
 from runtime.ids import first_of
 from wallet.register.licences import beginning_of, china_date
-from wallet.verifying.receipts import VALID, Receipt
+from wallet.verifying.receipts import VALID, Receipt, names_type
 
 DAYS = 30
 PAGE = 30
@@ -47,7 +47,10 @@ class Day:
 
 @dataclass(slots=True)
 class Figures:
-    """The last thirty days of an officer, today last, and the same by licence type; None stands for what was not recognised."""
+    """The last thirty days of an officer, today last, and the same by licence type; None stands for what was not recognised.
+
+    A code for several licences is counted once a day, and once with each type.
+    """
 
     days: list[Day]
     types: dict[str | None, Day] = field(default_factory=dict)
@@ -67,7 +70,7 @@ def find_own(session: Session, sought: Sought, officer_id: UUID, *, department: 
     """Return a page of an officer's own receipts for a department, the newest first, and what the next page is asked for by."""
     rows = select(Receipt).where(*_own(officer_id, department), *_between(sought.since, sought.until))
     if sought.type_code is not None:
-        rows = rows.where(Receipt.type_code == sought.type_code)
+        rows = rows.where(names_type(sought.type_code))
     if sought.verdict is not None:
         rows = rows.where(Receipt.verdict == sought.verdict)
     if sought.after is not None:
@@ -79,8 +82,8 @@ def find_own(session: Session, sought: Sought, officer_id: UUID, *, department: 
 def types_met(session: Session, officer_id: UUID, *, department: str, now: datetime) -> list[str]:
     """Return the codes of the types that an officer has met in the last thirty days."""
     since = china_date(now) - timedelta(days=DAYS - 1)
-    rows = select(Receipt.type_code).where(*_own(officer_id, department), *_between(since, None), Receipt.type_code.is_not(None)).distinct()
-    return sorted(code for code in session.scalars(rows) if code is not None)
+    rows = select(Receipt.type_code, Receipt.further_types).where(*_own(officer_id, department), *_between(since, None)).distinct()
+    return sorted({code for first, further in session.execute(rows) for code in (first, *(further or ())) if code is not None})
 
 
 def count_own(session: Session, officer_id: UUID, *, department: str, now: datetime) -> Figures:
@@ -88,12 +91,14 @@ def count_own(session: Session, officer_id: UUID, *, department: str, now: datet
     today = china_date(now)
     figures = Figures([Day(today - timedelta(days=back)) for back in range(DAYS - 1, -1, -1)])
     by_day = {one.day: one for one in figures.days}
-    rows = select(DAY, Receipt.type_code, Receipt.verdict, func.count()).where(*_own(officer_id, department), *_between(figures.days[0].day, None))
-    for moment, type_code, verdict, count in session.execute(rows.group_by(DAY, Receipt.type_code, Receipt.verdict)):
+    kinds = (DAY, Receipt.type_code, Receipt.further_types, Receipt.verdict)
+    rows = select(*kinds, func.count()).where(*_own(officer_id, department), *_between(figures.days[0].day, None)).group_by(*kinds)
+    for moment, type_code, further, verdict, count in session.execute(rows):
         day = by_day.get(china_date(moment))
         if day is not None:
             _add(day, verdict, count)
-            _add(figures.types.setdefault(type_code, Day(today)), verdict, count)
+            for code in dict.fromkeys((type_code, *(further or ()))):
+                _add(figures.types.setdefault(code, Day(today)), verdict, count)
     return figures
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from wallet.register.catalogue import get_type
-from wallet.verifying.receipts import Receipt
+from wallet.verifying.receipts import Receipt, names_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def list_receipts(session: Session, wanted: Wanted, *, department: str, limit: i
     """Return a page of a department's receipts and what the next is asked for by, None at the end; raises LicenceTypeNotFound."""
     rows = select(Receipt).where(Receipt.department == department)
     if wanted.type is not None:
-        rows = rows.where(Receipt.type_code == get_type(wanted.type).code)
+        rows = rows.where(names_type(get_type(wanted.type).code))
     for column, value in ((Receipt.way, wanted.way), (Receipt.verdict, wanted.verdict)):
         rows = rows.where(column == value) if value is not None else rows
     if wanted.since is not None:

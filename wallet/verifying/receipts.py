@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CursorResult, Index, Uuid, any_, bindparam, select, update
+from sqlalchemy import ARRAY, ColumnElement, CursorResult, Index, Uuid, any_, bindparam, or_, select, update
+from sqlalchemy import Text as TextType
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from keys import sealed_tables, sealing
@@ -36,7 +37,10 @@ class ReceiptNotFound(Refusal):
 
 
 class Receipt(Base):
-    """A receipt. `jws_sealed` is the signed text; `answer_sealed` what was answered, until it is forgotten."""
+    """A receipt. `jws_sealed` is the signed text; `answer_sealed` what was answered, until it is forgotten.
+
+    `verdict` is that of all the licences under a code, `further_types` are the types of those besides the first, None where there is one alone.
+    """
 
     __tablename__ = TABLE
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -46,6 +50,7 @@ class Receipt(Base):
     way: Mapped[str]
     verdict: Mapped[str]
     type_code: Mapped[str | None]
+    further_types: Mapped[list[str] | None] = mapped_column(ARRAY(TextType))
     ledger_entry_id: Mapped[UUID]
     jws_sealed: Mapped[bytes]
     answer_sealed: Mapped[bytes | None]
@@ -54,6 +59,11 @@ class Receipt(Base):
         Index("ix_receipts_department", "department", "id"),
         Index("ix_receipts_answered", "issued_at", postgresql_where="answer_sealed IS NOT NULL"),
     )
+
+    @property
+    def types(self) -> list[str | None]:
+        """The types of all licences that it names; None for what was not recognised."""
+        return [self.type_code, *(self.further_types or ())]
 
     @property
     def jws(self) -> str:
@@ -77,6 +87,11 @@ class Receipt(Base):
 
 ANSWERS = Straight("answers", select(Receipt.id, Receipt.answer_sealed).where(Receipt.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 sealed_tables.declare(Receipt, sealed={name: name for name in ("jws_sealed", "answer_sealed")})
+
+
+def names_type(code: str) -> ColumnElement[bool]:
+    """Return the condition that a receipt names a licence of a type, as the first or besides."""
+    return or_(Receipt.type_code == code, any_(Receipt.further_types) == code)
 
 
 def get_receipt(session: Session, receipt_id: UUID, *, department: str) -> Receipt:

@@ -130,9 +130,9 @@ def find(session: Session, settings: Settings, request: VerificationRequest, *, 
     if not shown.further:
         return finding
     further = tuple(look(Register(session, settings, now), one, request) for one in shown.further)
-    of_all = VALID if all(one.verdict == VALID for one in (finding, *further)) else INVALID
+    whole = replace(finding, further=further)
     answers = [{name: said for name, said in one.answer.items() if name != OF_ALL} for one in further]
-    return replace(finding, answer={**finding.answer, OF_ALL: of_all, "further": answers}, further=further)
+    return replace(whole, answer={**finding.answer, OF_ALL: whole.verdict_of_all, "further": answers})
 
 
 def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:

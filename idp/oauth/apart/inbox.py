@@ -43,7 +43,7 @@ def pending(session: Session, person_id: UUID, *, now: datetime) -> list[ApartRe
     return [row for row in found if find_client(row.client_id) and _may_answer(row, person_id, rights)]
 
 
-def waiting_of(holders: Select[Any], person_id: ColumnElement[UUID]) -> Select[Any]:
+def waiting_of(holders: Select[Any], person_id: ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
     """Return a select of what waits at `now`, a bound value, for some holders, a row a request; which client a person may answer is asked of each."""
     table, now = ApartRequest, bindparam("now", type_=DateTime(timezone=True))
     muted = select(MutedClient.client_id).where(MutedClient.person_id == person_id)

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from keys import certificates, ring
 from runtime.clock import now, shifted
 from runtime.database import transaction
+from runtime.ledger import LedgerEntry
 from tests.wallet.holding.test_wallet_pages import SLUG, licensed, signed_in, someone
 from tests.world_clients import bearer
 from tests.world_people import BROWSER, post_form
@@ -71,6 +73,9 @@ def test_only_what_was_chosen_is_in_the_code(app: Flask, holder: Holder, shown: 
     assert said.status is not None
     assert code not in page.text, "the code is in the picture alone"
     assert "证照标识" in page.text, "what goes along is said"
+    with app.app_context(), transaction() as session:
+        (row,) = session.scalars(select(LedgerEntry).where(LedgerEntry.act == "code.made", LedgerEntry.subject_id == licence.holder_id))
+        assert set(row.detail["fields"]) == set(said.fields)
 
 
 def test_the_form_says_that_it_makes_a_code_without_a_network(holder: Holder) -> None:

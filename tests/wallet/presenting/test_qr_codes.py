@@ -84,9 +84,9 @@ def test_codes_of_other_holders_are_left_alone(counter: Counter) -> None:
 def test_a_holder_may_withdraw_a_code_and_nobody_else(counter: Counter) -> None:
     code = create(counter)
     with transaction() as session:
-        qr_codes.withdraw(session, code.id, holder_id=uuid4(), now=now())
+        qr_codes.withdraw(session, code.id, holder_id=uuid4(), person_id=counter.holder_id, now=now())
     with transaction() as session:
-        qr_codes.withdraw(session, create(counter).id, holder_id=counter.holder_id, now=now())
+        qr_codes.withdraw(session, create(counter).id, holder_id=counter.holder_id, person_id=counter.holder_id, now=now())
     with pytest.raises(CodeExpired):
         redeem(code.content)
 
@@ -95,7 +95,7 @@ def test_what_is_withdrawn_after_its_use_stays_used(counter: Counter) -> None:
     code = create(counter)
     redeem(code.content)
     with transaction() as session:
-        qr_codes.withdraw(session, code.id, holder_id=counter.holder_id, now=now())
+        qr_codes.withdraw(session, code.id, holder_id=counter.holder_id, person_id=counter.holder_id, now=now())
     with pytest.raises(CodeSpent):
         redeem(code.content)
 

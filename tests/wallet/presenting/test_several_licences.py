@@ -6,16 +6,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 
 from keys import ring
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.wallet.holding.test_wallet_pages import SLUG, get, licensed, signed_in, someone, writing
 from tests.wallet.issuing.documents.test_sealed import run
 from tests.wallet.presenting.test_show_pages import code_of, make
-from tests.world_people import post_form, sign_in
+from tests.world_people import new_person, post_form, sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import DEFINITIONS, make_officer, new_department, new_licence
 from wallet.holding.uses import uses_of
@@ -24,8 +25,12 @@ from wallet.issuing.credentials import credential_of
 from wallet.presenting import qr_codes
 from wallet.presenting.choosing import MATTER
 from wallet.presenting.qr_codes import CodeExpired, QrCode, TooManyLicences
+from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence, LicenceNotFound
+from wallet.verifying.attesting import Asker
+from wallet.verifying.desk_receipts import count_own, types_met
 from wallet.verifying.receipts import TYP, digest_of
+from wallet.verifying.verification import VerificationRequest, verify_presented
 
 OTHER = "degree-certificate"
 Two = tuple[Counter, Licence]
@@ -163,6 +168,43 @@ def test_one_that_was_revoked_meanwhile_is_seen_in_the_verdict_of_all_and_large_
     page = get(desk, verified.headers["Location"])
     assert 'id="verdict" role="status" data-verdict="invalid"' in page
     assert "部分证照核验未通过" in page
+    assert 'id="next-step"' in page
+    assert all(told in page for told in ('id="checks-1"', other.identifier))
+    number = verified.headers["Location"].rsplit("/", 1)[1]
+    for query in ({"verdict": "invalid"}, {"type": SLUG}, {"type": OTHER}):
+        found = get(desk, "/desk/receipts", **query)
+        assert f"/desk/receipts/{number}" in found, query
+        assert "机动车驾驶证、学位证书" in found
+    assert f"/desk/receipts/{number}" not in get(desk, "/desk/receipts", verdict="valid")
+
+
+@pytest.mark.usefixtures("context")
+def test_figures_and_lists_count_a_code_for_all_that_it_showed(two: Two) -> None:
+    counter, other = two
+    with transaction() as session:
+        officer_id = make_officer(session, department=counter.department, person=new_person(session))
+    asker = Asker(counter.department, Text("窗口", "Counter"), officer_id)
+    for status in (None, status_lists.INVALID):
+        content = code_for(two).content
+        with transaction() as session:
+            if status is not None:
+                status_lists.set_status(session, credential_of(session, other).place, status)
+            request = VerificationRequest(content, {"text": "核对"})
+            verify_presented(session, current_app.extensions["kabao_settings"], request, asker=asker, receipt_id=uuid4(), now=now())
+    with transaction() as session:
+        figures = count_own(session, officer_id, department=counter.department, now=now())
+        codes = {get_type(slug).code for slug in (SLUG, OTHER)}
+        assert set(types_met(session, officer_id, department=counter.department, now=now())) == codes
+    assert (figures.total, figures.valid, figures.days[-1].invalid) == (2, 1, 1)
+    assert {code: (day.valid, day.invalid) for code, day in figures.types.items()} == dict.fromkeys(codes, (1, 1))
+    headers = {"Authorization": f"Bearer {counter.token}"}
+    for query, count in ({"type": OTHER}, 2), ({"type": SLUG}, 2), ({"verdict": "invalid"}, 1), ({"verdict": "valid", "type": OTHER}, 1):
+        listed = counter.client.get("/api/v1/receipts", query_string=query, headers=headers).get_json()["receipts"]
+        assert len(listed) == count, query
+        assert listed[0]["further_types"] == [get_type(OTHER).code]
+    first = counter.client.get("/api/v1/receipts?verdict=invalid", headers=headers).get_json()["receipts"][0]
+    whole = counter.client.get(f"/api/v1/receipts/{first['id']}", headers=headers).get_json()
+    assert (whole["verdict"], whole["claims"]["verdict"], whole["claims"]["also"][0]["verdict"]) == ("invalid", "valid", "invalid")
 
 
 def test_the_officers_receipt_shows_each(app: Flask, two: Two) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from runtime.clock import now, shifted
 from runtime.ids import new_id
+from runtime.ledger import LedgerEntry
 from tests.wallet.holding.test_wallet_pages import INLINE, SLUG, get, licensed, signed_in, someone, writing
 from tests.world_people import BROWSER, post_form
 from tests.world_wallet import DEFINITIONS
@@ -160,6 +161,10 @@ def test_a_code_that_its_holder_withdraws_shows_nothing(app: Flask, holder: Hold
     assert "spoken-code" not in page
     with writing(app) as session, pytest.raises(qr_codes.CodeExpired):
         qr_codes.redeem(session, code, now=now())
+    assert post_form(client, f"{address}/withdrawal", {}, form_at="/account").status_code == 303, "again, which changes nothing"
+    with writing(app) as session:
+        (row,) = session.scalars(select(LedgerEntry).where(LedgerEntry.act == "presentation.withdrawn", LedgerEntry.subject_id == licence.holder_id))
+        assert (row.object_id, row.actor) == (address.rsplit("/", 1)[1], f"subject:{licence.holder_id}")
 
 
 def test_a_code_whose_card_was_suspended_meanwhile_is_not_shown(app: Flask, holder: Holder) -> None:

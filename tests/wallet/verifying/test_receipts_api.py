@@ -163,7 +163,7 @@ def test_a_list_is_of_the_caller_s_own_department_newest_first_page_by_page(coun
     made(new_counter(counter.client))
     first = listed(counter, "limit=2")
     assert [one["id"] for one in first["receipts"]] == ids[:0:-1]
-    assert first["receipts"][0].keys() == {"id", "issued_at", "way", "verdict", "type"}
+    assert first["receipts"][0].keys() == {"id", "issued_at", "way", "verdict", "type", "further_types"}
     second = listed(counter, f"limit=2&before={first['next']}")
     assert ([one["id"] for one in second["receipts"]], second["next"]) == (ids[:1], None)
 

@@ -138,7 +138,7 @@ def latest_of(session: Session, viewer: SignedIn) -> list[AskedRequest]:
     return list(session.scalars(select(AskedRequest).where(*mine).order_by(AskedRequest.id.desc()).limit(LATEST)))
 
 
-def unanswered(whose: CTE) -> Select[Any]:
+def unanswered(whose: CTE) -> Select[*tuple[Any, ...]]:
     """Return a select of what the person opened for some holders and left unanswered, a row a request."""
     table, now = AskedRequest, bindparam("now", type_=DateTime(timezone=True))
     mine = (table.holder_id.in_(select(whose.c.holder_id)), table.person_id == awaiting.PERSON)

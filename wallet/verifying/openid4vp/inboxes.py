@@ -21,7 +21,7 @@ def list_waiting(session: Session, viewer: SignedIn, now: datetime) -> list[Wait
     return [Waiting(one.link, one.department, one.asked_at) for one in found]
 
 
-def unfetched(whose: CTE) -> Select[Any]:
+def unfetched(whose: CTE) -> Select[*tuple[Any, ...]]:
     """Return a select of what `list_waiting` would list for some holders, a row a request."""
     table, now = PresentationRequest, bindparam("now", type_=DateTime(timezone=True))
     waits = (table.holder_id.is_not(None), table.fetched_at.is_(None), table.answered_at.is_(None), table.expires_at > now)
