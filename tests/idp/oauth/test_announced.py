@@ -367,6 +367,13 @@ def test_what_is_announced_answers_and_nothing_else_does(world: World, member: s
     KNOCKS[member](world, member)
 
 
+@pytest.mark.parametrize("path", ["/par", "/device_authorization", "/backchannel-authentication"])
+def test_where_no_methods_of_its_own_are_announced_clients_prove_themselves_as_at_the_token_endpoint(world: World, path: str) -> None:
+    """RFC 9126 section 2, RFC 8628 section 3.1, CIBA section 7.1."""
+    announced = set(world.document["token_endpoint_auth_methods_supported"])
+    assert {method for method in clients.AUTH_METHODS if _is_known_by(world, method, path)} == announced - {"attest_jwt_client_auth"}
+
+
 def test_no_door_of_clients_is_left_unannounced(world: World) -> None:
     doors = set()
     for rule in world.app.url_map.iter_rules():

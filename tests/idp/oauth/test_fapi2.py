@@ -29,7 +29,7 @@ from tests.idp.oauth.details_world import new_resource
 from tests.idp.oauth.journeys import Journey, answer_of
 from tests.idp.oauth.pushing import answered, bring, bring_and_approve, bring_object, push, push_object, pushed_uri, request_object
 from tests.runtime.test_settings import USABLE
-from tests.world_clients import ISSUER, System, new_portal
+from tests.world_clients import ISSUER, System, ask, new_portal, new_system
 from tests.world_proofs import Prover
 
 BOUND = {"security_profile": FAPI2, "dpop_bound_access_tokens": True}
@@ -99,6 +99,15 @@ def test_tokens_are_given_to_a_key_only(browser: FlaskClient, held: System) -> N
     response = exchange(browser, journey, code)
     assert response.status_code == 400
     assert (response.json or {})["error"] in ("invalid_dpop_proof", "invalid_request")
+
+
+def test_tokens_are_given_to_a_key_only_however_the_client_came_under_the_profile(app: Flask, client: FlaskClient) -> None:
+    """The same, of a registration that says nothing of bound tokens."""
+    with app.app_context(), transaction() as session:
+        system = new_system(session, scopes=["events"])
+        session.get_one(clients.RegisteredClient, system.client_id).client_metadata = {"security_profile": FAPI2}
+    refused = ask(client, system, grant_type="client_credentials", scope="events")
+    assert (refused.status_code, refused.json["error"]) == (400, "invalid_request")
 
 
 def test_a_code_is_bound_to_the_key_that_the_request_was_pushed_with(browser: FlaskClient, held: System, prover: Prover) -> None:

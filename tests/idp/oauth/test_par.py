@@ -14,6 +14,7 @@ from idp.oauth import clients
 from idp.oauth.pruning import prune_oauth
 from idp.oauth.requests.pushed import PREFIX, KeptRequest
 from idp.signin import doors
+from runtime import cache
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.oauth.conftest import SCOPES
@@ -128,6 +129,29 @@ def test_an_expired_reference_is_refused_and_a_person_who_came_in_time_may_take_
     assert "Location" not in late.headers
     assert "这次登录请求已过期" in late.text
     assert "code" in answer_of(answer_consent(browser, page))
+
+
+CHANGED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "its address is another": ({"redirect_uris": ["https://elsewhere.example.gov.cn/callback"]}, None),
+    "it was closed": ({"disabled_at": now()}, None),
+    "it may ask for less": ({"scopes": ["openid"]}, "invalid_scope"),
+    "it is to sign its requests": ({"client_metadata": {"require_signed_request_object": True}}, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize(("changes", "error"), CHANGED.values(), ids=CHANGED)
+def test_a_pushed_request_is_checked_again_by_what_its_client_is_by_then(
+    app: Flask, browser: FlaskClient, portal: System, changes: dict[str, Any], error: str | None
+) -> None:
+    """Section 4: validate what was pushed as any other request, where the policy has changed since."""
+    uri = pushed_uri(browser, Journey(portal))
+    with app.app_context(), transaction() as session:
+        for name, value in changes.items():
+            setattr(session.get_one(clients.RegisteredClient, portal.client_id), name, value)
+        cache.changed(session, clients.TOPIC)
+    answer = bring(browser, portal, uri)
+    assert (answer_of(answer)["error"] if answer.status_code == 303 else None) == error
+    assert answer.status_code == (400 if error is None else 303)
 
 
 def test_a_reference_is_its_client_s_own(app: Flask, browser: FlaskClient, portal: System) -> None:
