@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import structlog
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 
 from idp.oauth import demands, id_tokens, profiles, refresh_tokens, scopes
@@ -14,6 +15,8 @@ from idp.oauth.refresh_tokens import Presented, RefreshFamily
 from idp.oauth.requests import detail_scopes
 from idp.oauth.terms import Terms
 from idp.signin.assurance import Level, aal_of
+
+log = structlog.get_logger(__name__)
 
 
 class RefreshGrant(Grant, grants.RefreshTokenGrant):
@@ -37,10 +40,18 @@ class RefreshGrant(Grant, grants.RefreshTokenGrant):
             settings=request.settings,
             now=request.now,
         )
-        if found is None:
+        if found is None or self._has_lost_lasting_use(found.family):
             return None
         self.family, self.presented, self.ial = found
         return self.family
+
+    def _has_lost_lasting_use(self, family: RefreshFamily) -> bool:
+        """Whether a family was begun by a scope that the operator has since taken from its client; the log says so."""
+        client = self.request.client
+        if scopes.OFFLINE_ACCESS not in family.scopes or scopes.OFFLINE_ACCESS in client.scopes:
+            return False
+        log.info("refresh token refused", why="the client has lost offline_access", client_id=client.client_id)
+        return True
 
     def authenticate_user(self, refresh_token: RefreshFamily) -> Grantee:
         """Return whom the family stands for.

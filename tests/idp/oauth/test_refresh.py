@@ -14,7 +14,9 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from idp.oauth import clients
 from idp.oauth.refresh_tokens import RefreshFamily
+from runtime import cache
 from runtime.clock import shifted
 from runtime.database import transaction
 from tests.idp.oauth.conftest import SCOPES
@@ -38,6 +40,17 @@ def tokens(browser: FlaskClient, portal: System) -> dict[str, Any]:
 def test_a_refresh_token_needs_its_scope(browser: FlaskClient, portal: System, tokens: dict[str, Any]) -> None:
     assert "refresh_token" not in Journey(portal, scope="openid").tokens(browser)
     assert "refresh_token" in tokens
+
+
+def test_a_client_that_may_not_go_on_afterwards_any_more_does_not(app: Flask, browser: FlaskClient, portal: System, tokens: dict[str, Any]) -> None:
+    """What people allowed lasts no longer than its client is registered for lasting uses; what else it lost is left out of its tokens."""
+    for kept, status, scope in ((["openid", "offline_access"], 200, "openid offline_access"), (["openid", "profile"], 400, None)):
+        with app.app_context(), transaction() as session:
+            session.get_one(clients.RegisteredClient, portal.client_id).scopes = kept
+            cache.changed(session, clients.TOPIC)
+        answer = refresh(browser, portal, tokens["refresh_token"])
+        assert (answer.status_code, answer.json.get("scope")) == (status, scope)
+    assert answer.json["error"] == "invalid_grant"
 
 
 def test_each_use_gives_a_new_token(browser: FlaskClient, portal: System, tokens: dict[str, Any]) -> None:
