@@ -10,7 +10,6 @@ from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 from schemas.causes import readable
 
 LONGEST_ID, LONGEST_PATH, LONGEST_NAME = 1364, 4096, 50  # an id has up to 1023 bytes
-TRANSPORTS = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")
 
 
 def base64url(longest: int, *, required: bool = True, **more: Any) -> fields.String:

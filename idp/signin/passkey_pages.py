@@ -57,9 +57,7 @@ def rename(passkey_id: UUID) -> Response:
     """Call a passkey something else."""
     form = NameForm()
     if not form.validate() or not is_readable(form.name.data):
-        raise InvalidBody(
-            "no name to keep", field="name", shown=Text(f"名称为1至{LONGEST_NAME}个字符。", f"A name has 1 to {LONGEST_NAME} characters.")
-        )
+        raise InvalidBody("no name to keep", field="name", shown=NAME_RULE)
     with transaction() as session:
         passkeys.rename(session, g.signed_in.subject_id, passkey_id, name=form.name.data, now=now())
     flash(str(Text("已改名。", "Renamed.")), "success")

@@ -26,7 +26,6 @@ CAN_DO = {
     LICENCE_MANAGER: Text("办理全部事项；任免办事人员。", "Handles everything; appoints and removes handlers."),
     HANDLER: Text("在授权范围内办事。", "Handles what the mandate covers."),
 }
-MAY_DELEGATE = Text("可在本人范围内再授权。", "May appoint others within it.")
 ALL_MATTERS, ALL_PORTALS = Text("全部证照类型", "All kinds of licences"), Text("全部门户", "All portals")
 
 

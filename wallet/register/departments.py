@@ -211,11 +211,6 @@ def _authorities(department: str) -> list[Authority]:
     return cache.get(TOPIC, ("authorities", department), lambda: _load_authorities(department)) or []
 
 
-def departments_of_officer(session: Session, subject_id: UUID) -> list[str]:
-    """Return the codes of the departments that a person acts for."""
-    return list(session.scalars(select(Officer.department_code).where(Officer.subject_id == subject_id).order_by(Officer.department_code)))
-
-
 def _changed(session: Session) -> None:
     session.flush()
     cache.changed(session, TOPIC)
