@@ -18,7 +18,7 @@ import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from flask import current_app
-from jwt.utils import base64url_encode, raw_to_der_signature
+from jwt.utils import raw_to_der_signature
 from sqlalchemy import Index, event, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import suites, token_keys
 from keys.sealing import unwrap, wrap
 from keys.token_keys import TokenEllipticKey
-from runtime import cache, compact_json, ledger
+from runtime import base64url, cache, compact_json, ledger
 from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -84,7 +84,7 @@ class Signer:
     suite: str
     key: suites.PrivateKey
     chain: list[str] | None
-    heads: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    heads: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def certificates(self) -> list[x509.Certificate]:
@@ -107,13 +107,13 @@ class Signer:
         head = self._head(typ, headers) if headers else self.heads.get(typ)
         if head is None:
             head = self.heads[typ] = self._head(typ, {})
-        signed = head + b"." + base64url_encode(compact_json.write(payload))
-        return (signed + b"." + base64url_encode(self.sign_bytes(signed))).decode()
+        signed = f"{head}.{base64url.write(compact_json.write(payload))}"
+        return f"{signed}.{base64url.write(self.sign_bytes(signed.encode()))}"
 
-    def _head(self, typ: str, headers: dict[str, Any]) -> bytes:
+    def _head(self, typ: str, headers: dict[str, Any]) -> str:
         """Return the encoded header; without members of one's own it is the same each time."""
         header = {"typ": typ, "alg": self.suite, "kid": self.kid, **({"x5c": self.chain} if self.chain else {}), **headers}
-        return base64url_encode(compact_json.write(header))
+        return base64url.write(compact_json.write(header))
 
 
 @dataclass(frozen=True, slots=True)

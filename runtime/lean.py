@@ -29,9 +29,10 @@ from runtime.settings import Settings
 
 FORM, JSON, FILES = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
 NOTHING, UNCHANGED = "", "identity"
-NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
+NOT_PLAIN = frozenset({"HTTP_ORIGIN", "HTTP_COOKIE", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING"})
 LONGEST = 64 * 1024
 MOST_LEARNED = 64
+URN, LONGEST_URN = "urn%3A", 100
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 Headers = tuple[tuple[str, str], ...]
@@ -180,7 +181,7 @@ class Lean:
             and not environ.get("QUERY_STRING")
             and not environ.get("SCRIPT_NAME")
             and (self._is_short(length) if route.takes else not length)
-            and not any(name in environ for name in NOT_PLAIN)
+            and environ.keys().isdisjoint(NOT_PLAIN)
             and self._is_ours(environ.get("HTTP_HOST", ""))
         )
 
@@ -273,7 +274,19 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    return unquote(text.replace("+", " "), errors="werkzeug.url_quote") if "%" in text or "+" in text else text
+    if "%" not in text and "+" not in text:
+        return text
+    return _decoded_urn(text) if text.startswith(URN) and len(text) < LONGEST_URN else _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="werkzeug.url_quote")
+
+
+@functools.lru_cache(maxsize=64)
+def _decoded_urn(text: str) -> str:
+    """Return the name of a kind of token or proof, of which there are few and each comes with every request."""
+    return _unquoted(text)
 
 
 def _read(environ: Environ, route: Route) -> bytes | None:

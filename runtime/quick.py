@@ -26,8 +26,8 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 class Statement:
     """A statement with `$1`, `$2` … for values in PostgreSQL's binary form."""
 
-    name: str
-    sql: str
+    name: bytes
+    sql: bytes
 
 
 class Quick:
@@ -35,7 +35,7 @@ class Quick:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._free: deque[tuple[psycopg.Connection, set[Statement]]] = deque()
+        self._free: deque[tuple[psycopg.Connection, set[bytes]]] = deque()
 
     def run(self, statement: Statement, *values: bytes) -> int:
         """Run a statement and return how many rows it wrote; raises DBAPIError.
@@ -59,12 +59,12 @@ class Quick:
         while self._free:
             self._free.pop()[0].close()
 
-    def _run(self, connection: psycopg.Connection, prepared: set[Statement], statement: Statement, values: tuple[bytes, ...]) -> int:
-        wire, name = connection.pgconn, statement.name.encode()
+    def _run(self, connection: psycopg.Connection, prepared: set[bytes], statement: Statement, values: tuple[bytes, ...]) -> int:
+        wire, name = connection.pgconn, statement.name
         try:
-            if statement not in prepared:
-                _check(wire, wire.prepare(name, statement.sql.encode()).status)
-                prepared.add(statement)
+            if name not in prepared:
+                _check(wire, wire.prepare(name, statement.sql).status)
+                prepared.add(name)
             result = wire.exec_prepared(name, values, [BINARY] * len(values))
             _check(wire, result.status)
         except psycopg.Error as error:
@@ -74,7 +74,7 @@ class Quick:
         self._free.append((connection, prepared))
         return result.command_tuples or 0
 
-    def _connect(self) -> tuple[psycopg.Connection, set[Statement]]:
+    def _connect(self) -> tuple[psycopg.Connection, set[bytes]]:
         try:
             return psycopg.connect(self._url, autocommit=True, options=OPTIONS, application_name="kabao quick", connect_timeout=5), set()
         except psycopg.Error as error:

@@ -28,7 +28,7 @@ from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.terms import PLAIN, Terms
 from idp.signin.assurance import LEAST, Level, read_acr
 from keys import ring
-from runtime import cache
+from runtime import base64url, cache
 from runtime.languages import Text
 from runtime.problems import NotSignedIn
 from runtime.settings import Settings
@@ -118,7 +118,7 @@ def sign_access_token(
         "scope": scopes,
         "iat": issued,
         "exp": issued + int(settings.access_token_lifetime.total_seconds()),
-        "jti": secrets.token_urlsafe(12),
+        "jti": base64url.write(secrets.token_bytes(12)),
     }
     if grantee is not None:
         claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
@@ -138,7 +138,9 @@ def sign_access_token(
 
 def _suite_for(audience: tuple[str, ...], settings: Settings) -> str | None:
     """Return the suite that a resource server wants its tokens signed by; ours, and several at once, take the usual one."""
-    resource = resources.find_resource(audience[0], settings) if len(audience) == 1 else None
+    if len(audience) > 1 or audience[0] == resources.own(settings):
+        return None
+    resource = resources.find_resource(audience[0], settings)
     return resource.signing_alg if resource is not None else None
 
 

@@ -14,7 +14,7 @@ from runtime import quick
 from runtime.database import Base, prune
 
 USE = quick.Statement(
-    "use_assertion", "INSERT INTO client_assertions (digest, expires_at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING"
+    b"use_assertion", b"INSERT INTO client_assertions (digest, expires_at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING"
 )
 
 

@@ -36,8 +36,7 @@ from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-LONGEST_LIFE = timedelta(hours=1)
-LEEWAY = timedelta(seconds=30)
+LONGEST_LIFE, LEEWAY = 3600.0, 30.0  # seconds
 LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
 PLAIN, TYPED = "jwt", "client-authentication+jwt"
@@ -188,7 +187,7 @@ def _names_us(assertion: Compact, client: Client, *, path: str, settings: Settin
     if client.metadata.is_fapi2:
         return bool(audience == settings.public_url)
     named = audience if isinstance(audience, list) else [audience]
-    if _kind_of(assertion.header) == TYPED:
+    if named == [settings.public_url] or _kind_of(assertion.header) == TYPED:
         return named == [settings.public_url]
     bases = (settings.public_url, *([settings.mtls_url] if settings.mtls_url else []))
     ours = {settings.public_url, *(f"{base}{at}" for base in bases for at in ("/token", path))}
@@ -197,13 +196,13 @@ def _names_us(assertion: Compact, client: Client, *, path: str, settings: Settin
 
 def _check_times(claims: dict[str, Any], client: Client, *, now: datetime) -> datetime:
     """Return until when the assertion must be remembered; it expires at most an hour ahead."""
-    moment, leeway = now.timestamp(), LEEWAY.total_seconds()
+    moment = now.timestamp()
     expires, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
     if not (is_moment(expires) and is_moment(begins) and is_moment(issued)):
         raise _refused("exp, nbf or iat is no time", client)
-    if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway or max(begins, issued) > moment + leeway:
+    if not moment - LEEWAY < expires <= moment + LONGEST_LIFE + LEEWAY or max(begins, issued) > moment + LEEWAY:
         raise _refused("expired, not yet good, or good for more than an hour", client, said=NOT_NOW)
-    return now + timedelta(seconds=expires - moment) + 2 * LEEWAY
+    return now + timedelta(seconds=expires - moment + 2 * LEEWAY)
 
 
 def _by_basic(authorization: str) -> Client:

@@ -1,6 +1,7 @@
 """What our grants share: how a token response is put together."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from idp.oauth.requests import authorization_details, resource_indicators
 from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.server import OAuthRequest
 from idp.oauth.terms import PLAIN, Terms
+
+NARROWING = frozenset({resource_indicators.PARAMETER, authorization_details.PARAMETER})
 
 
 class Grant(BaseGrant):
@@ -52,6 +55,8 @@ class Grant(BaseGrant):
         """
         if self.settled is None:
             request, whole = self.request, self.terms()
+            if not (whole.resources or whole.authorization_details or NARROWING & request.payload.data.keys()):
+                return self._settle_for_own(whole)
             audience = resource_indicators.settle(request, request.client, granted=whole.resources if self.ASKED_SOMEBODY else None)
             details = authorization_details.settle(request, request.client, granted=whole.authorization_details if self.ASKED_SOMEBODY else None)
             if not whole.resources and resource_indicators.PARAMETER not in request.payload.data:
@@ -60,16 +65,21 @@ class Grant(BaseGrant):
             self.settled = replace(whole, resources=audience, authorization_details=details)
         return self.settled
 
+    def _settle_for_own(self, whole: Terms) -> Terms:
+        """Settle for what nothing says more of: a token for our own API."""
+        own = resources.own(self.request.settings)
+        self.settled = _plain_for(own) if whole is PLAIN else replace(whole, resources=(own,))
+        return self.settled
+
     def granted_scopes(self) -> list[str]:
         """Return the scopes that were allowed, where a person allowed them."""
         return []
 
     def _scope(self, asked: str | None) -> str:
         """Return the scopes that the resources of the token take, without those that go only with details that were left out."""
-        terms, request = self.settle(), self.request
-        within = authorization_details.scopes_within(
-            scopes.scopes_of(asked), granted=self.terms().authorization_details, kept=terms.authorization_details
-        )
+        terms, request, within = self.settle(), self.request, scopes.scopes_of(asked)
+        if granted := self.terms().authorization_details:
+            within = authorization_details.scopes_within(within, granted=granted, kept=terms.authorization_details)
         return scopes.scope_from(resources.scopes_for(terms.resources, within, request.settings))
 
     def generate_token(self, user: Grantee | None = None, scope: str | None = None, **_: Any) -> dict[str, Any]:
@@ -104,3 +114,8 @@ class Grant(BaseGrant):
         """
         bound = terms.bound_to(self.request.binding if self.request.client.auth_method == NONE else None)
         return replace(bound, instance=self.request.instance)
+
+
+@lru_cache(maxsize=4)
+def _plain_for(own: str) -> Terms:
+    return Terms(resources=(own,))

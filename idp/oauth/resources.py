@@ -5,7 +5,7 @@ another only where its registration names it. What is kept here changes seldom a
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -107,8 +107,10 @@ def names_of(identifiers: Iterable[str], settings: Settings) -> list[Text]:
     return [resource.name for identifier in others if (resource := find_resource(identifier, settings)) is not None]
 
 
-def scopes_for(audience: Iterable[str], asked: Iterable[str], settings: Settings) -> list[str]:
-    """Return the scopes among those asked for that at least one of the resources takes."""
+def scopes_for(audience: Collection[str], asked: Iterable[str], settings: Settings) -> list[str]:
+    """Return the scopes among those asked for that at least one of the resources takes; our own API takes all."""
+    if own(settings) in audience:
+        return list(asked)
     found = [resource for identifier in audience if (resource := find_resource(identifier, settings)) is not None]
     return [scope for scope in asked if any(resource.takes(scope) for resource in found)]
 

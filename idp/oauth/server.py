@@ -20,6 +20,7 @@ from werkzeug.exceptions import RequestURITooLarge
 from idp.oauth import bindings, client_authentication, terms, waymarks
 from idp.oauth.attested import wallet_attestation
 from idp.oauth.bindings import Binding
+from idp.oauth.client_kinds import ATTEST_JWT
 from idp.oauth.clients import Client, find_client
 from idp.oauth.requests import resource_indicators
 from idp.oauth.requests.arrival import Arrival, in_the_query
@@ -181,7 +182,8 @@ class Server(AuthorizationServer):
             headers=request.headers,
             before_use=lambda client: bindings.check_nonce(request, client),
         )
-        request.instance = wallet_attestation.instance_of(request.headers)
+        if client.auth_method == ATTEST_JWT:
+            request.instance = wallet_attestation.instance_of(request.headers)
         request.binding = bindings.read_binding(request, client)
         return client
 
