@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from runtime import quick
 from runtime.quick import Quick, Statement
 
-KEEP = Statement("keep", "INSERT INTO quick_things (name, at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING")
+KEEP = Statement(b"keep", b"INSERT INTO quick_things (name, at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING")
 MOMENT = datetime(2026, 11, 23, 4, 5, 6, 789012, tzinfo=UTC)
 
 
@@ -58,5 +58,5 @@ def test_a_server_that_was_away_is_found_again(lines: Quick, database_url: str) 
 
 def test_a_statement_that_fails_says_so_and_the_next_goes_on(lines: Quick) -> None:
     with pytest.raises(DBAPIError):
-        lines.run(Statement("wrong", "SELECT 1 / (length($1::text) - length($1::text))"), b"x")
+        lines.run(Statement(b"wrong", b"SELECT 1 / (length($1::text) - length($1::text))"), b"x")
     assert lines.run(KEEP, b"the next", quick.moment(MOMENT)) == 1
