@@ -122,6 +122,9 @@ class _InnerContext(AppContext):
 class Sent(EnvironHeaders):
     """The headers of a request, in which to miss one costs no exception: most of those that are asked for are not there."""
 
+    def __init__(self, environ: Environ) -> None:
+        self.environ = environ
+
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]  # noqa: A002 (werkzeug's own name)
         """Return a header, read as its name is written in the code."""
         return self.environ.get(_variable(key), default) if type is None else super().get(key, default, type)
@@ -158,7 +161,7 @@ class Lean:
         began = time.perf_counter()
         correlation_id = telemetry.correlation_id(environ.get("HTTP_X_REQUEST_ID", ""))
         with Context(self.app, environ, route, body) as context:
-            context.inner.g.correlation_id, context.inner.g.began = correlation_id, began
+            vars(context.inner.g).update(correlation_id=correlation_id, began=began)
             try:
                 route.caller.admit()
                 answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], Sent(environ), route.rule.rule))

@@ -8,6 +8,8 @@ from typing import Any
 
 import jiter
 
+LOOKED_INTO = frozenset({float, dict, list})
+
 
 class NotStrict(ValueError):
     """The text is not JSON that we take. The message holds nothing of the content."""
@@ -25,7 +27,7 @@ def read(unverified: bytes) -> Any:
 
 
 def _is_finite(value: Any) -> bool:
-    if isinstance(value, float):
+    if type(value) is float:
         return isfinite(value)
-    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(_is_finite(one) for one in within if not isinstance(one, str))
+    within = value.values() if type(value) is dict else value if type(value) is list else ()
+    return all(_is_finite(one) for one in within if type(one) in LOOKED_INTO)

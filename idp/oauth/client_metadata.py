@@ -5,6 +5,7 @@ One document a client: what is left out has its default, so that a registration 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 WEB, NATIVE = "web", "native"
@@ -13,7 +14,7 @@ FAPI2, FAPI2_MESSAGE_SIGNING, HAIP = "fapi2", "fapi2-message-signing", "haip"
 RESPONSE_MODES = ("query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClientMetadata:
     """The members, by their registered names; `security_profile`, `pkce_optional` (an old portal may leave PKCE out), `resources`,
     `may_exchange_for` (clients that tokens are exchanged for) and `may_exchange_from` (clients whose tokens are brought) are ours.
@@ -78,12 +79,12 @@ class ClientMetadata:
     software_id: str | None = None
     software_version: str | None = None
 
-    @property
+    @cached_property
     def is_fapi2(self) -> bool:
         """Whether the client is held to the FAPI 2.0 security profile, with or without message signing."""
         return self.security_profile in (FAPI2, FAPI2_MESSAGE_SIGNING)
 
-    @property
+    @cached_property
     def is_haip(self) -> bool:
         """Whether the client is a wallet that is held to the OpenID4VC High Assurance Interoperability Profile."""
         return self.security_profile == HAIP
