@@ -105,7 +105,22 @@ def test_a_page_that_tells_of_a_fault_asks_nobody_who_is_there(app: Flask) -> No
             answer = problems.respond("unavailable", 503, problems.UNAVAILABLE)
     finally:
         app.jinja_env.globals["person"] = asked
-    assert "服务暂时不可用" in answer.get_data(as_text=True)
+    page = answer.get_data(as_text=True)
+    assert "服务暂时不可用" in page
+    assert 'id="nav-signin"' not in page, "nobody knows that they are signed out"
+    assert 'id="nav-wallet"' in page
+
+
+def test_a_source_that_is_away_signs_nobody_out(app: Flask) -> None:
+    asked = app.jinja_env.globals["person"]
+    try:
+        greet(app, lambda: Visitor("王*"))
+        with app.test_request_context("/wallet", headers=HTML):
+            page = problems.respond("registry-unavailable", 503, problems.UNAVAILABLE).get_data(as_text=True)
+    finally:
+        app.jinja_env.globals["person"] = asked
+    assert "王*" in page
+    assert 'id="nav-signout"' in page
 
 
 def test_an_asset_changes_its_address_with_its_content_and_may_be_kept(client: FlaskClient) -> None:

@@ -1,6 +1,6 @@
 """The history of a wallet in words: who looked at what, when, why, and the receipt that they have for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from idp.subjects import directory
 from runtime.languages import Text
 from wallet.holding.cards import A_YES_OR_NO, ANSWERS, NOT_ISSUED_YET, in_order, issuer_name, label_of, shown_name
 from wallet.holding.ratings import is_rated, scores_of
-from wallet.holding.uses import Use, Way, uses_of
+from wallet.holding.uses import Use, Way, receipts_beyond, uses_of
 from wallet.issuing import pending
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
@@ -47,7 +47,7 @@ Seen = tuple[UUID | None, LicenceType | None]
 class Entry:
     """One look at one licence, or at a request for one (then there is no `licence_id` yet); `passed` unless the check failed.
 
-    `acted` says who acted for the holder, where somebody did.
+    `acted` says who acted for the holder, where somebody did; it `has_receipt` if its viewer may see the whole of it.
     """
 
     id: UUID
@@ -62,6 +62,7 @@ class Entry:
     passed: bool
     acted: Text | None = None
     ratable: bool = False
+    has_receipt: bool = False
     score: int | None = None
 
 
@@ -73,7 +74,11 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
     scores = scores_of(session, viewer.holder_id, [use.id for use in found if is_rated(use.way)])
     seen, acted = _what(session, viewer.holder_id, found), _acted(session, found, viewer)
-    return [_entry(use, *seen.get(use.id, NOTHING), acted.get(use.acted_by), scores.get(use.id)) for use in found]
+    entries = [_entry(use, *seen.get(use.id, NOTHING), acted.get(use.acted_by), scores.get(use.id)) for use in found]
+    if viewer.types is None:
+        return entries
+    beyond = receipts_beyond(session, {use.receipt_id for use in found if use.receipt_id}, holder_id=viewer.holder_id, types=viewer.types)
+    return [replace(one, has_receipt=False) if one.receipt_id in beyond else one for one in entries]
 
 
 def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, acted: Text | None, score: int | None) -> Entry:
@@ -90,6 +95,7 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         receipt_id=use.receipt_id,
         passed=use.verdict == "valid",
         ratable=is_rated(use.way),
+        has_receipt=is_rated(use.way) and use.receipt_id is not None,
         score=score,
     )
 

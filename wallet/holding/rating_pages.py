@@ -20,6 +20,7 @@ from schemas.causes import is_readable
 from wallet.holding import ratings
 from wallet.holding.cards import issuer_name
 from wallet.holding.ratings import LONGEST, SCORES
+from wallet.holding.uses import receipts_beyond
 from wallet.register.callers import officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.departments import get_department
@@ -116,9 +117,19 @@ def overview() -> str:
 def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200) -> Response:
     with transaction() as session:
         use = ratings.get_use(session, use_id, g.signed_in)
+        receipt = {use.receipt_id} if use.receipt_id else set()
+        if g.signed_in.types is not None:
+            receipt -= receipts_beyond(session, receipt, holder_id=use.holder_id, types=g.signed_in.types)
         rating, name = ratings.find_rating(session, use), _type_name(ratings.type_of_use(session, use))
     is_over = use.at < now() - ratings.RATED_WITHIN
-    told = {"use": use, "department": issuer_name(use.department), "licence": name, "rating": rating, "is_over": is_over}
+    told = {
+        "use": use,
+        "department": issuer_name(use.department),
+        "licence": name,
+        "rating": rating,
+        "is_over": is_over,
+        "has_receipt": bool(receipt),
+    }
     return make_response(render_template("holding/rating.html", form=form, scores=SCORES, longest=LONGEST, **told), status)
 
 

@@ -123,6 +123,14 @@ def uses_of(
     return list(session.scalars(query.order_by(Use.id.desc()).limit(limit)))
 
 
+def receipts_beyond(session: Session, receipt_ids: Collection[UUID], *, holder_id: UUID, types: Collection[str]) -> set[UUID]:
+    """Return which of some receipts name a licence of the holder's that is of none of some types, too."""
+    of_types = Licence.type_code.in_(types)
+    within = select(Licence.id).where(held_by(holder_id, of_types), of_types)
+    asked = select(Use.receipt_id).where(Use.holder_id == holder_id, Use.receipt_id.in_(receipt_ids), Use.licence_id.not_in(within))
+    return {one for one in session.scalars(asked) if one is not None} if receipt_ids else set()
+
+
 def take_down(session: Session, seen: Seen, now: datetime) -> None:
     """Write that an officer of the issuing department saw a licence, with the cause that they gave."""
     about = {"holder_id": seen.holder_id, "licence_id": seen.licence_id, "department": seen.department, "cause": seen.cause}

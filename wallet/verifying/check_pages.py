@@ -46,6 +46,10 @@ WORDS = {
     Conclusion.UNKNOWN: Text("无法查明", "It cannot be told"),
     Conclusion.SOURCE_UNAVAILABLE: Text("暂时无法查明，请稍后再试", "It cannot be told now; try again later"),
 }
+ENDED = {  # where the register knows which of the two
+    LicenceState.ANNULLED.value: Text("已撤销", "Annulled"),
+    LicenceState.REVOKED.value: Text("已吊销", "Revoked"),
+}
 NOT_TOLD_HERE = CANNOT_TELL | {Conclusion.NOT_SHOWN_BY_HOLDER}
 check_pages = Blueprint("check_pages", __name__, template_folder="templates")
 
@@ -130,8 +134,9 @@ def _told_of(answer: dict[str, Any]) -> Told:
     state = licence["state"]
     named = licence["issuer"]["name"]
     known = LicenceState(state).text if state in set(LicenceState) else None
+    word = ENDED[state] if conclusion is Conclusion.REVOKED and state in ENDED else WORDS[conclusion]
     marking = copy_marks.from_json(answer["marked_copy"]) if "marked_copy" in answer else None
-    return Told(WORDS[conclusion], mark, text_of(licence["name"]), text_of(named) if named else None, known, marking)
+    return Told(word, mark, text_of(licence["name"]), text_of(named) if named else None, known, marking)
 
 
 def _look(session: Session, settings: Settings, found: Found) -> dict[str, Any]:

@@ -5,6 +5,7 @@ unknown, and a credential whose status is unknown is not believed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ TOPIC = "trust_lists"
 TIMEOUT, MOST_BYTES = 3.0, 4 * 1024 * 1024
 MEDIA_TYPES = (JWT_MEDIA_TYPE, CWT_MEDIA_TYPE)
 LONGEST_ADDRESS = 500
+SHORTEST = 5.0  # seconds for which a list is kept, whatever it says
 OK, SERVER_ERROR = 200, 500
 _breakers: dict[str, Breaker] = {}
 
@@ -54,9 +56,14 @@ def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> Sta
     if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
         return _unknown
     try:
-        return read_status_file(answer.body, roots=listed.roots, now=now)
+        return _kept(read_status_file(answer.body, roots=listed.roots, now=now), now)
     except BadStatusFile:
         return _unknown
+
+
+def _kept(found: StatusFile, now: datetime) -> StatusFile:
+    """Return a list that is over here when it is to be asked for anew: by its `ttl`, which nobody can make so short that each check fetches it."""
+    return replace(found, ends_at=min(found.ends_at, now.timestamp() + max(found.lasts, SHORTEST)))
 
 
 def _unknown(_: Mapping[str, Any]) -> str:

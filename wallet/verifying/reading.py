@@ -114,7 +114,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     passed = VERIFIED if all(one.is_valid for one in also) else NOT_ALL
     verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else passed
     state = licence["state"] if licence else None
-    reasons = {name: wording.REASONS[Reason(reason)] for name, reason in claims.get("reasons", {}).items()}
+    reasons = {name: wording.reason_in(Reason(reason), state) for name, reason in claims.get("reasons", {}).items()}
     reason = next(iter(reasons.values()), None)
     return Reading(
         number=claims["jti"],

@@ -64,6 +64,7 @@ class StatusFile:
     found: StatusBits = field(repr=False)
     signers: frozenset[str]
     ends_at: float
+    lasts: float = math.inf  # seconds for which it may be kept before it is asked for anew (`ttl`)
 
     def is_over(self, now: datetime) -> bool:
         """Whether its own end is past."""
@@ -88,7 +89,8 @@ def read_status_file(unverified: bytes, *, roots: tuple[x509.Certificate, ...], 
     read = _read_cwt if unverified.startswith(SIGN1_TAGGED) else _read_jwt
     try:
         claims, signers = read(unverified, roots=roots, now=now)
-        return StatusFile(_checked(claims, now=now), read_status_list(claims.get("status_list")), signers, claims.get("exp") or math.inf)
+        uri, found = _checked(claims, now=now), read_status_list(claims.get("status_list"))
+        return StatusFile(uri, found, signers, claims.get("exp") or math.inf, claims.get("ttl") or math.inf)
     except BadStatusFile:
         raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:

@@ -82,6 +82,17 @@ REASONS = MappingProxyType(
 )
 
 
+ENDED = {
+    "annulled": Text("证照已被撤销。", "The licence has been annulled."),
+    "revoked": Text("证照已被吊销。", "The licence has been revoked."),
+}
+
+
+def reason_in(reason: Reason, state: str | None) -> Text:
+    """Return a reason in words; of a licence that was ended, in which of the two ways, where its state at the time is known."""
+    return ENDED[state] if reason is Reason.REVOKED and state in ENDED else REASONS[reason]
+
+
 def as_rows(outcomes: tuple[Outcome, ...]) -> list[dict[str, str | None]]:
     """Return the outcomes as the API gives them: check, outcome, the reason's code, and the reason in the caller's language."""
     return [

@@ -116,12 +116,12 @@ def test_whoever_is_online_is_told_of_the_code_how_the_licence_stands(app: Flask
         asked = {"presented": shown[0], "binding": "none", "cause": {"text": "办理车辆年检"}}
         answer = new_browser(app).post("/api/v1/verifications", json=asked, headers=bearer(token)).get_json()
         page = post_form(new_browser(app), "/check", {"shown": shown[0]}, form_at="/check").text
-        return answer["conclusion"], next(word for word in ("属实，现行有效", "已撤销或吊销", "无法查明") if word in page)
+        return answer["conclusion"], next(word for word in ("属实，现行有效", "已吊销", "无法查明") if word in page)
 
     assert judged() == ("valid", "属实，现行有效")
     with app.app_context(), transaction() as session:
         revoke_licence(session, licence, department=licence.issuer_code, reason="伪造材料", legal_basis="行政许可法", now=now())
-    assert judged() == ("revoked", "已撤销或吊销")
+    assert judged() == ("revoked", "已吊销")
 
 
 def test_the_code_of_one_who_acts_ends_with_their_right_and_with_the_licence(

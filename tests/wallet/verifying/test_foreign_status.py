@@ -24,7 +24,7 @@ class Elsewhere:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         self.settings, self.asked, self.media_type = settings, 0, JWT_MEDIA_TYPE
-        self.token = status_token({}, ends=1000)
+        self.token = status_token({}, ends=1000, ttl=None)
         self.kept: dict[Any, Any] = {}
         monkeypatch.setattr(foreign_status.cache, "get", self.keep)
         monkeypatch.setattr(foreign_status, "fetch", self.answer)
@@ -50,10 +50,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Elsewhere:
 def test_a_list_is_kept_until_its_end_and_asked_for_anew_after(elsewhere: Elsewhere) -> None:
     assert [elsewhere.status_at(NOW), elsewhere.status_at(NOW + 999 * SECOND)] == ["valid", "valid"]
     assert elsewhere.asked == 1
-    elsewhere.token = status_token({7: 1}, ends=2000)
+    elsewhere.token = status_token({7: 1}, ends=2000, ttl=None)
     assert [elsewhere.status_at(NOW + 1000 * SECOND), elsewhere.status_at(NOW + 1001 * SECOND)] == ["revoked", "revoked"]
     assert elsewhere.asked == 2
-    elsewhere.token = status_token({7: 2}, ends=3000)
+    elsewhere.token = status_token({7: 2}, ends=3000, ttl=None)
     assert elsewhere.status_at(NOW + 2000 * SECOND) == "suspended"
 
 
@@ -66,3 +66,13 @@ def test_a_list_that_was_over_when_it_came_says_nothing(elsewhere: Elsewhere) ->
 def test_the_name_of_a_media_type_is_read_in_any_case(elsewhere: Elsewhere) -> None:
     elsewhere.media_type = "Application/StatusList+JWT; charset=utf-8"
     assert elsewhere.status_at(NOW) == "valid"
+
+
+@pytest.mark.parametrize(("ttl", "asked_after"), [(30, 30), (45.5, 46), (1, 5), (0.001, 5)], ids=["short", "a fraction", "too short", "none"])
+def test_a_list_is_asked_for_anew_when_its_time_to_live_is_over(elsewhere: Elsewhere, ttl: float, asked_after: int) -> None:
+    elsewhere.token = status_token({}, ttl=ttl)
+    assert [elsewhere.status_at(NOW), elsewhere.status_at(NOW + (asked_after - 1) * SECOND)] == ["valid", "valid"]
+    assert elsewhere.asked == 1
+    elsewhere.token = status_token({7: 1}, ttl=ttl)
+    assert elsewhere.status_at(NOW + asked_after * SECOND) == "revoked"
+    assert elsewhere.asked == 2

@@ -118,11 +118,15 @@ def test_who_acts_within_one_type_is_given_no_receipt_that_names_a_licence_of_an
             verify_presented(session, settings, VerificationRequest(code, CAUSE), asker=asker, receipt_id=new_id(), now=now())
         with transaction() as session:
             use = next(one for one in uses_of(session, holder_id=firm.id) if one.licence_id == first.id)
-    told = {}
+    told, histories = {}, {}
     for person_id in (limited_id, whole_id):
         client = signed_in(app, firm.people[person_id])
         act_for(client, firm.id)
         told[person_id] = [client.get(f"/wallet/history/{use.id}/receipt{suffix}", headers=BROWSER) for suffix in ("", "/signed")]
+        histories[person_id] = [get(client, path) for path in ("/wallet/history", f"/wallet/history/{use.id}/rating")]
+    links = {person_id: [f"/wallet/history/{use.id}/receipt" in page for page in pages] for person_id, pages in histories.items()}
+    assert links == {limited_id: [False, False], whole_id: [True, True]}
+    assert all(f"/wallet/history/{use.id}/rating" in pages[0] for pages in histories.values())
     assert [one.status_code for one in told[limited_id]] == [404, 404]
     assert [one.status_code for one in told[whole_id]] == [200, 200]
     assert "食品经营许可" in told[whole_id][0].text

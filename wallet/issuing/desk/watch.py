@@ -31,9 +31,9 @@ class Light(StrEnum):
 
 
 TEXTS = {
-    Light.RED: Text("七天内到期或已到期", "ends within a week, or has ended"),
-    Light.YELLOW: Text("三十天内到期", "ends within a month"),
-    Light.GREEN: Text("九十天内到期", "ends within three months"),
+    Light.RED: Text("七天内到期或已到期", "Ends within a week, or has ended"),
+    Light.YELLOW: Text("三十天内到期", "Ends within a month"),
+    Light.GREEN: Text("九十天内到期", "Ends within three months"),
 }
 UNTIL = {Light.RED: 7, Light.YELLOW: 30, Light.GREEN: 90}
 SEEN_AFTER = 30
