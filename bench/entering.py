@@ -22,7 +22,7 @@ KNOWN = 8
 def password(stand: Stand, seconds: float) -> Callable[[], Outcome]:
     """Let a few citizens sign in with their passwords, again and again, in browsers that know them."""
     requests = [_request(stand, citizen) for citizen in stand.citizens[:KNOWN]]
-    drive(stand.processes.port, requests, seconds=0.5, once=False, connections=2)
+    drive(stand.processes.port, requests, seconds=min(seconds, 0.5), once=False, connections=2)
     return partial(drive, stand.processes.port, requests, seconds=seconds, once=False)
 
 

@@ -28,7 +28,7 @@ def passkey(stand: Stand, seconds: float) -> Callable[[], Outcome]:
     with _clients(stand) as clients:
         supplies = [_sign_ins(client, citizen, many // OWNERS + 1) for client, citizen in zip(clients, stand.citizens, strict=False)]
         requests = [request for together in zip(*supplies, strict=True) for request in together]
-    port = stand.named.port
+    port = stand.at_a_name().port
     drive(port, requests[:FEW], seconds=0.5, once=True, connections=2)
     return partial(drive, port, requests[FEW:], seconds=seconds, once=True, connections=CONNECTIONS)
 

@@ -117,7 +117,7 @@ def _many(name: str, seconds: float) -> int:
 def _sent(stand: Stand, requests: list[bytes], seconds: float, *, once: bool = False, connections: int = CONNECTIONS) -> Load:
     """Warm the path up with a few of the requests, and return the load with the others."""
     port, few = stand.processes.port, requests[:8] if once else requests * 2
-    drive(port, few, seconds=0.5, once=once, connections=2)
+    drive(port, few, seconds=min(seconds, 0.5), once=once, connections=2)
     return partial(drive, port, requests[len(few) :] if once else requests, seconds=seconds, once=once, connections=connections)
 
 

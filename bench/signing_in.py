@@ -20,7 +20,7 @@ BROWSER = {"Accept": "text/html", "Accept-Language": "zh-CN"}
 def sign_in(stand: Stand, seconds: float) -> Callable[[], Outcome]:
     """Let a few citizens come back to a portal again and again."""
     journeys = [_journey(stand, citizen) for citizen in stand.citizens[:TRAVELLERS]]
-    travel(journeys, seconds=0.5)
+    travel(journeys, seconds=min(seconds, 0.5))
     return partial(travel, journeys, seconds=seconds)
 
 

@@ -34,7 +34,7 @@ class Citizen:
 
 @dataclass(frozen=True)
 class Stand:
-    """The processes, and whoever sends them requests. `named` is the service once more, at a name, where passkeys work."""
+    """The processes, and whoever sends them requests. `named` is the service once more, at a name, where passkeys work, once it is asked for."""
 
     kabao: Kabao
     database: postgres.PostgresServer
@@ -57,7 +57,14 @@ class Stand:
 
     def cpu(self) -> tuple[float, float]:
         """Return the seconds of processor time that the service and PostgreSQL have taken so far."""
-        return spent([*self.processes.tree("serve"), *self.named.tree("serve")]), spent(family(self.database.get_pid()))
+        named = self.named.tree("serve") if self.named.running else []
+        return spent([*self.processes.tree("serve"), *named]), spent(family(self.database.get_pid()))
+
+    def at_a_name(self) -> Processes:
+        """Return the service at a name, started by the first who asks."""
+        if not self.named.running:
+            self.named.serve()
+        return self.named
 
 
 @contextmanager
@@ -67,7 +74,6 @@ def stand(*, environ: Mapping[str, str] | None = None) -> Iterator[Stand]:
     with kabao(database, name="bench", folder=FOLDER / "logs", threads=1, environ=environ or {}) as running:
         named = Processes(FOLDER / "logs" / "named", running.processes.database_url, threads=1, public_url=NAMED)
         try:
-            named.serve()
             yield filled(running, database, named, token=running.token)
         finally:
             named.stop()

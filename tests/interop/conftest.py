@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,44 @@ OLDEST = 20
 Program = Callable[..., dict[str, Any]]
 
 
+@dataclass
+class Node:
+    """One process that runs every program, begun anew after one that ended it or took too long."""
+
+    program: str
+    process: subprocess.Popen[str] | None = None
+
+    def __call__(self, name: str, **given: Any) -> dict[str, Any]:
+        if self.process is None or self.process.poll() is not None:
+            environ = {**os.environ, "NODE_NO_WARNINGS": "1"}
+            self.process = subprocess.Popen([self.program, HERE / "all.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
+        asking, told = self.process.stdin, self.process.stdout
+        assert asking is not None
+        assert told is not None
+        print(json.dumps({"program": name, "given": given}), file=asking, flush=True)
+        line = told.readline() if select.select([told], [], [], NODE_SECONDS)[0] else ""
+        if not line:
+            self.stop()
+        found = json.loads(line or '{"failed": "it ended, or took too long"}')
+        assert "failed" not in found, f"{name}.mjs: {found['failed']}"
+        answer: dict[str, Any] = found["answered"]
+        return answer
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+
+
 def major_version(program: str) -> int:
     """Return the first number of a Node's version."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=NODE_SECONDS, check=False).stdout
     return int(said.removeprefix("v").partition(".")[0] or 0)
 
 
-@pytest.fixture(scope="session")
-def node() -> Program:
+@pytest.fixture(scope="package")
+def node() -> Iterator[Program]:
     """Run one of the programs here: one JSON object in, one out."""
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None or major_version(program) < OLDEST:
@@ -43,16 +75,9 @@ def node() -> Program:
             done = subprocess.run(install, cwd=HERE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
             assert done.returncode == 0, f"npm ci failed in {HERE}:\n{done.stderr[-2000:]}"
 
-    def run(name: str, **given: Any) -> dict[str, Any]:
-        environ = {**os.environ, "NODE_NO_WARNINGS": "1"}
-        done = subprocess.run(
-            [program, HERE / f"{name}.mjs"], input=json.dumps(given), capture_output=True, text=True, timeout=NODE_SECONDS, env=environ, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    return run
+    running = Node(program)
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="package")

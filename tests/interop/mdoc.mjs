@@ -48,11 +48,7 @@ async function readResponse() {
   answer({ doctype: document.docType, claims: document.issuerSigned.getPrettyClaims(asked.namespace) });
 }
 
-try {
-  if (asked.response) {
-    await readResponse();
-    process.exit(0);
-  }
+async function readIssued() {
   const signed = IssuerSigned.fromEncodedForOid4Vci(asked.mdoc);
   const failed = [];
   await signed.verify(
@@ -67,6 +63,10 @@ try {
   if (failed.length > 0) throw new Error(failed.join('; '));
   const told = signed.issuerAuth.mobileSecurityObject;
   answer({ doctype: told.docType, claims: signed.getPrettyClaims(asked.namespace), device_key: told.deviceKeyInfo.deviceKey.jwk });
+}
+
+try {
+  await (asked.response ? readResponse() : readIssued());
 } catch (error) {
   answer({ refused: error.message || String(error) });
 }
