@@ -17,6 +17,7 @@ from keys import suites
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
+from tests.idp.oauth.details_world import introspect
 from tests.idp.oauth.journeys import Journey, answer_consent, answer_of
 from tests.idp.oauth.proving import EVENTS, bound_token, claims_of, token_request
 from tests.world_clients import ISSUER, System, ask, bearer, new_portal, new_system
@@ -42,6 +43,12 @@ def test_a_bound_token_is_taken_with_a_proof(client: FlaskClient, system: System
     token = bound_token(client, system, prover)
     assert client.get(EVENTS, headers=prover.show(token, "GET", EVENTS)).status_code == 200
     assert client.get(f"{EVENTS}?limit=1", headers=prover.show(token, "GET", f"{EVENTS}?other=2")).status_code == 200
+
+
+def test_whoever_asks_about_a_bound_token_is_told_to_which_key(client: FlaskClient, system: System, prover: Prover) -> None:
+    """Section 6.2: else a resource server would take it for a bearer's."""
+    told = introspect(client, system, bound_token(client, system, prover)).json
+    assert (told["active"], told["token_type"], told["cnf"]) == (True, "DPoP", {"jkt": prover.jkt})
 
 
 Shown = Callable[[Prover, str, str], dict[str, str]]

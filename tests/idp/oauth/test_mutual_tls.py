@@ -228,6 +228,14 @@ def test_a_token_is_bound_to_the_certificate_and_refused_without_it(stand: Stand
         assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
 
 
+def test_whoever_asks_about_a_token_is_told_to_which_certificate_it_is_bound(stand: Stand, bound: tuple[str, Identity]) -> None:
+    """RFC 8705 section 3.2."""
+    client_id, identity = bound
+    token = stand.token(client_id, identity).json()["access_token"]
+    told = stand.post("/introspect", {"client_id": client_id, "token": token}, identity).json()
+    assert (told["active"], told["token_type"], told["cnf"]) == (True, "Bearer", {"x5t#S256": thumbprint_of(identity)})
+
+
 def test_a_token_bound_to_a_certificate_is_no_dpop_token(stand: Stand, bound: tuple[str, Identity]) -> None:
     client_id, identity = bound
     token = stand.token(client_id, identity).json()["access_token"]
