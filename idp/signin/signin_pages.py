@@ -37,7 +37,7 @@ NUMBER_CHANGED = Text(
 )
 
 
-EXPIRED = Text("页面已过期，刚才没有登录，请重新填写密码。", "This page had expired, and nobody was signed in: give the password again.")
+EXPIRED = Text("页面已过期，刚才的提交没有生效，请重新填写密码。", "This page had expired, and what you sent had no effect: give the password again.")
 
 
 class SigninRefused(Refusal):
