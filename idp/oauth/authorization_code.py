@@ -222,7 +222,7 @@ def check_parameters(request: OAuthRequest, redirect_uri: str) -> None:
     if not request.payload.response_type:
         raise InvalidRequestError("response_type is missing.", redirect_uri=redirect_uri)
     if request.payload.response_type != "code":
-        raise UnsupportedResponseTypeError("this", redirect_uri=redirect_uri)
+        raise UnsupportedResponseTypeError("anything but code", redirect_uri=redirect_uri)
     if "nonce" in parameters and not NONCE.fullmatch(parameters["nonce"]):
         raise InvalidRequestError("nonce is too long, or not printable ASCII.", redirect_uri=redirect_uri)
 

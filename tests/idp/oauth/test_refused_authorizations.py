@@ -117,6 +117,8 @@ def test_other_errors_go_to_the_portal(browser: FlaskClient, portal: System, cha
     assert answer["state"] == (journey.state if "state" not in changes else "a")
     assert_plain(answer.get("error_description", ""))
     assert "code" not in answer
+    if error == "unsupported_response_type":
+        assert answer["error_description"] == "response_type=anything but code is not supported"
 
 
 def test_a_strange_state_comes_back_as_it_was(browser: FlaskClient, portal: System) -> None:
