@@ -87,10 +87,12 @@ def confirm() -> str | tuple[str, int]:
 @device_pages.route("/device/request", methods=["POST"])
 @allow(signed_in)
 def answer() -> Response | str | tuple[str, int]:
-    """Approve, refuse, or refuse and report; shown to one person and answered by another, the page is shown again."""
+    """Approve, refuse, or refuse and report; the page is shown again where it was about another device, or shown to one and answered by another."""
     said, present = request.form.get("answer", ""), now()
     with transaction() as session:
         asked = _question(session)
+        if request.form.get("code") != browser[KEPT]["code"]:
+            return _page(session, asked)
         if said == "approve":
             if not g.signed_in.allows_portal(asked.client.client_id) or request.form.get("holder") != _holder(asked):
                 return _page(session, asked)

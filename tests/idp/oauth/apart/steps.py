@@ -104,7 +104,7 @@ def press(browser: FlaskClient, page: TestResponse, answer: str, **changes: str)
     """Press a button of a page that asks."""
     form = re.search(r'<form class="form-card" method="post"(?: action="([^"]+)")? id="answer">', page.text)
     assert form is not None, page.text
-    hidden = dict(re.findall(r'<input type="hidden" name="(holder)" value="([^"]*)">', page.text))
+    hidden = dict(re.findall(r'<input type="hidden" name="(holder|code)" value="([^"]*)">', page.text))
     goal = html.unescape(form[1]) if form[1] else page.request.path
     data = {"csrf_token": csrf_token(page.text.split('id="answer"')[1]), **hidden, "answer": answer, **changes}
     return browser.post(goal, data=data, headers=BROWSER)

@@ -339,6 +339,21 @@ def test_a_page_shown_to_one_person_is_not_answered_by_another(terminal: Termina
     assert error_of(terminal.poll(codes["device_code"])) == "authorization_pending"
 
 
+@pytest.mark.parametrize("said", ["approve", "refuse", "report"])
+def test_an_answer_is_for_the_device_that_the_page_was_about(terminal: Terminal, browser: FlaskClient, said: str) -> None:
+    """Two codes are typed in two tabs: what is said in the first is never heard of the second's device; its page is shown instead."""
+    first, second = terminal.codes(), terminal.codes()
+    type_code(browser, first["user_code"])
+    tab = browser.get("/device/request", headers=BROWSER)
+    type_code(browser, second["user_code"])
+    page = press(browser, tab, said)
+    assert page.status_code == 200
+    assert f'id="shown-code" aria-describedby="code-label">{second["user_code"]}<' in page.text
+    for codes in (first, second):
+        assert error_of(terminal.poll(codes["device_code"])) == "authorization_pending"
+    assert 'id="approve"' not in press(browser, page, said).text
+
+
 def test_a_forged_answer_is_refused(terminal: Terminal, browser: FlaskClient) -> None:
     codes = terminal.codes()
     type_code(browser, codes["user_code"])
