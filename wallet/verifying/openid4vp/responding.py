@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from runtime import ledger
 from runtime.ids import new_id
 from runtime.settings import Settings
+from wallet.holding.uses import Way
 from wallet.presenting import statements
 from wallet.presenting.answering.asked import find_person
 from wallet.presenting.answering.request_objects import digest_of
@@ -144,7 +145,7 @@ def _as_asked(answer: _Answer, wanted: CredentialQuery, finding: Finding, shown:
     more: dict[str, Any] = {"request": str(answer.row.id), "asked_on": answer.terms.basis, "format": wanted.format}
     if is_valid and confirming:
         more["confirmed"] = [{"text": acts.text_of(one), "sha-256": presented.digest_of(one)} for one in confirming]
-    return replace(finding, answer={**finding.answer, "fields": fields}, more=more)
+    return replace(finding, way=Way.ANSWER, answer={**finding.answer, "fields": fields}, more=more)
 
 
 def _decline(session: Session, settings: Settings, row: PresentationRequest, terms: Terms, error: str, *, now: datetime) -> dict[str, Any]:

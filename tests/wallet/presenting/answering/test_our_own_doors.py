@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -62,6 +63,9 @@ def test_a_department_asks_in_the_inbox_and_the_history_shows_the_receipt(counte
     history = page_of(holder, "/wallet/history")
     assert history.count(one["receipt"]["id"]) == 1
     assert history.count("办理车辆年检") == 1, "one use is written once"
+    assert "您答复了请求" in history
+    assert "您亮码出示" not in history
+    assert jwt.decode(one["receipt"]["jws"], options={"verify_signature": False})["basis"] == "answer"
 
 
 def test_words_with_the_wide_space_of_chinese_are_shown_and_confirmed_as_they_are(counter: Counter, holder: FlaskClient) -> None:
