@@ -98,15 +98,15 @@ def _nearest_page(path: str) -> str:
     return path or "/"
 
 
-def page_of_form() -> str | None:
+def page_of_form(goal: str = "") -> str | None:
     """Return the address of the page that a form which was sent stands on, or None: the form's own or one above it, with its query.
 
-    Where the form itself carries whereto its person is going (`next`), that goes along.
+    Where the form itself carries whereto its person is going (`next`), that goes along as `goal`. What was sent is not read here.
     """
     page = _nearest_page(request.path)
     if page == "/" != request.path:
         return None
-    query, goal = request.full_path.removeprefix(request.path).strip("?"), request.form.get("next", "")
+    query = request.full_path.removeprefix(request.path).strip("?")
     going = urlencode({"next": goal}) if goal.startswith("/") and "next" not in request.args else ""
     return "?".join(filter(None, (page, "&".join(filter(None, (query, going))))))
 
