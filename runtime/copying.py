@@ -8,16 +8,15 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from runtime import straight
+from runtime.binary_forms import Encode, form_of
 from runtime.database import Base
-from runtime.straight import Encode
 
 HEAD, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 
 
 class Copy:
-    """The rows of one table; `columns` are those that are given, of the types that `straight` knows."""
+    """The rows of one table; `columns` are those that are given, of the types that `binary_forms` knows."""
 
     def __init__(self, table: type[Base], columns: Iterable[str]) -> None:
         self.table, self._name, self.columns = table.__table__, table.__tablename__, tuple(columns)
@@ -29,7 +28,7 @@ class Copy:
 
     @cached_property
     def _encoders(self) -> list[tuple[str, Encode]]:
-        return [(name, straight.form_of(self.table.columns[name].type)[0]) for name in self.columns]
+        return [(name, form_of(self.table.columns[name].type)[0]) for name in self.columns]
 
     def write(self, session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows, if there are any; raises DBAPIError."""

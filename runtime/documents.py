@@ -13,6 +13,7 @@ from marshmallow import Schema
 from webargs import core
 
 from runtime import compact_json, form_files, lean, rough_input
+from runtime.compact_json import Fragment
 from runtime.lean import FILES, JSON, Answer, Headers, Posted
 from runtime.openapi import ApiBlueprint
 
@@ -20,9 +21,9 @@ AS_JSON = (("Content-Type", JSON),)
 
 
 class Document(NamedTuple):
-    """What a view answers; `more` are headers of this answer alone, `status` is another than the usual."""
+    """What a view answers, be it as it was written before; `more` are headers of this answer alone, `status` is another than the usual."""
 
-    content: Mapping[str, Any]
+    content: Mapping[str, Any] | Fragment
     more: Headers = ()
     status: int | None = None
 

@@ -5,101 +5,32 @@ A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. 
 Where one statement is all of a transaction, no session is needed for it.
 """
 
+import contextlib
 import itertools
-import json
 import select as polling
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Any
-from uuid import UUID
+from typing import Any, Self, TypeVar
 
 import psycopg
 from flask import current_app
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Connection,
-    Date,
-    DateTime,
-    Engine,
-    Executable,
-    Integer,
-    LargeBinary,
-    SmallInteger,
-    String,
-    Uuid,
-    bindparam,
-    event,
-    insert,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Engine, Executable, bindparam, event, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as numbered
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
 
-from runtime import compact_json
+from runtime.binary_forms import Decode, Encode, form_of
 
 BINARY = 1
-EPOCH, FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC), date(2000, 1, 1).toordinal()
-MICROSECOND = timedelta(microseconds=1)
-VERSION_OF_JSONB = b"\x01"
 PREPARED = "kabao_prepared"
 FORGETTING = ("DROP", "ALTER", "ROLLBACK", "DISCARD", "DEALLOCATE")
 NUMBERS = itertools.count()
 GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
-Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes], Any]
-
-
-def _whole(size: int) -> tuple[Encode, Decode]:
-    return lambda value: value.to_bytes(size, "big", signed=True), lambda raw: int.from_bytes(raw, "big", signed=True)
-
-
-FORMS: tuple[tuple[type[Any], tuple[Encode, Decode]], ...] = (
-    (Uuid, (lambda value: value.bytes, lambda raw: UUID(bytes=bytes(raw)))),
-    (
-        DateTime,
-        (
-            lambda value: ((value - EPOCH) // MICROSECOND).to_bytes(8, "big", signed=True),
-            lambda raw: EPOCH + timedelta(microseconds=int.from_bytes(raw, "big", signed=True)),
-        ),
-    ),
-    (
-        Date,
-        (
-            lambda value: (value.toordinal() - FIRST_DAY).to_bytes(4, "big", signed=True),
-            lambda raw: date.fromordinal(int.from_bytes(raw, "big", signed=True) + FIRST_DAY),
-        ),
-    ),
-    (LargeBinary, (bytes, bytes)),
-    (JSONB, (lambda value: VERSION_OF_JSONB + compact_json.write(value), lambda raw: json.loads(bytes(raw)[1:]))),
-    (String, (str.encode, lambda raw: bytes(raw).decode())),
-    (SmallInteger, _whole(2)),
-    (BigInteger, _whole(8)),
-    (Integer, _whole(4)),
-)
-
-OIDS: tuple[tuple[type[Any], int], ...] = ((Uuid, 2950), (LargeBinary, 17), (String, 25), (Integer, 23))
-
-
-def _array_of(item: Any) -> tuple[Encode, Decode]:
-    """Return how a list of values, none of them null, is written; lists are not read."""
-    encode, oid = form_of(item)[0], next(oid for known, oid in OIDS if isinstance(item, known))
-
-    def write(values: Any) -> bytes:
-        raws = [encode(value) for value in values]
-        head = (1, 0, oid, len(raws), 1) if raws else (0, 0, oid)
-        return b"".join((*(number.to_bytes(4, "big") for number in head), *(len(raw).to_bytes(4, "big") + raw for raw in raws)))
-
-    return write, _unread
-
-
-def _unread(_: bytes) -> Any:
-    raise NotImplementedError("lists are not read")
+Result = TypeVar("Result")
 
 
 class Straight:
@@ -183,25 +114,79 @@ def _is_untouched(session: Session) -> bool:
 
 def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement that is a transaction of its own, and return its rows once what it wrote is durable; raises DBAPIError."""
-    engine: Engine = current_app.extensions["kabao_engine"]
-    try:
-        held = engine.raw_connection()
-    except psycopg.Error as failure:  # a session's engine would say it in SQLAlchemy's words; the pool alone says it in the driver's
-        raise _failure_of(failure, is_lost=False) from None
-    try:
-        dbapi: psycopg.Connection[Any] = held.dbapi_connection  # type: ignore[assignment]
-        for hear in engine.dispatch.before_cursor_execute:
+    with Alone() as alone:
+        return alone.run(statement, values)
+
+
+class Alone:
+    """A connection for statements each of which is a transaction of its own; taken when the first is sent, and given back at the end of the block.
+
+    One that reads may be asked ahead, and is under way while something else is done. Whoever then runs just that one is given its rows; nobody
+    sees any of them before.
+    """
+
+    def __init__(self) -> None:
+        self._engine: Engine = current_app.extensions["kabao_engine"]
+        self._held: PoolProxiedConnection | None = None
+        self._asked: tuple[Straight, Mapping[str, Any]] | None = None
+
+    def __enter__(self) -> Self:
+        """Begin; no connection is taken yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the connection back, with nothing under way on it."""
+        if self._asked is not None:
+            with contextlib.suppress(DBAPIError):  # nobody wanted to know
+                self._awaited()
+        if self._held is not None:
+            self._held.close()
+
+    def ask(self, statement: Straight, values: Mapping[str, Any]) -> None:
+        """Send a statement that only reads, ahead of `run`; raises DBAPIError."""
+        self._heard(statement)
+        self._on_wire(_begin, statement, statement.values(values))
+        self._asked = statement, values
+
+    def run(self, statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement, and return its rows once what it wrote is durable; raises DBAPIError."""
+        if self._asked is not None:
+            is_this, result = self._asked == (statement, values), self._awaited()
+            if is_this and result is not None:
+                return statement.rows(result)
+        self._heard(statement)
+        return statement.rows(self._on_wire(_send_alone, statement, statement.values(values)))
+
+    def _awaited(self) -> PGresult | None:
+        """Wait for what was asked ahead, and return its result; None if it was not prepared any longer. Raises DBAPIError."""
+        self._asked = None
+        return self._on_wire(_end)
+
+    def _heard(self, statement: Straight) -> None:
+        """Let those hear who count statements."""
+        for hear in self._engine.dispatch.before_cursor_execute:
             hear(None, None, statement.sql.decode(), (), None, False)  # noqa: FBT003 - the event's own form
+
+    def _on_wire(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        held = self._held or self._take()
+        wire: PGconn = held.dbapi_connection.pgconn  # type: ignore[union-attr]
         try:
-            return statement.rows(_send_alone(dbapi.pgconn, held.info.setdefault(PREPARED, set()), statement, statement.values(values)))
+            return work(wire, held.info.setdefault(PREPARED, set()), *arguments)
         except psycopg.Error as failure:
-            is_lost = dbapi.pgconn.status != ConnStatus.OK
+            is_lost = wire.status != ConnStatus.OK
             error = psycopg.OperationalError("the connection is lost") if is_lost else failure
             if is_lost:
+                self._held = None
                 held.invalidate(error)
+                held.close()
             raise _failure_of(error, is_lost=is_lost) from None
-    finally:
-        held.close()
+
+    def _take(self) -> PoolProxiedConnection:
+        try:
+            self._held = self._engine.raw_connection()
+        except psycopg.Error as failure:  # a session's engine would say it in SQLAlchemy's words; the pool alone says it in the driver's
+            raise _failure_of(failure, is_lost=False) from None
+        return self._held
 
 
 def _failure_of(error: psycopg.Error, *, is_lost: bool) -> Exception:
@@ -218,11 +203,34 @@ def _send_alone(wire: PGconn, prepared: set[bytes], statement: Straight, values:
 
 
 def _send_prepared(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> PGresult:
+    _prepare(wire, prepared, statement)
+    return _good(wire.exec_prepared(statement.name, values, statement.formats, BINARY))  # type: ignore[arg-type] # null it takes, too
+
+
+def _prepare(wire: PGconn, prepared: set[bytes], statement: Straight) -> None:
     if statement.name not in prepared:
         _good(wire.close_prepared(statement.name))
         _good(wire.prepare(statement.name, statement.sql))
         prepared.add(statement.name)
-    return _good(wire.exec_prepared(statement.name, values, statement.formats, BINARY))  # type: ignore[arg-type] # null it takes, too
+
+
+def _begin(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> None:
+    """Send a statement, and do not wait for its result."""
+    _prepare(wire, prepared, statement)
+    wire.send_query_prepared(statement.name, values, statement.formats, BINARY)
+    _flush(wire)
+
+
+def _end(wire: PGconn, prepared: set[bytes]) -> PGresult | None:
+    """Wait for the result of what was begun; None if it was not prepared any longer."""
+    result = _next_result(wire)
+    while result is not None and wire.get_result() is not None:
+        pass
+    try:
+        return result and _good(result)
+    except InvalidSqlStatementName:
+        prepared.clear()
+        return None
 
 
 def _good(result: PGresult) -> PGresult:
@@ -256,23 +264,36 @@ def _send(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[
 
 
 def _results(wire: PGconn) -> Iterator[PGresult]:
-    """Yield the result of each command, waiting for them without the interpreter's lock."""
-    poll = polling.poll()
-    poll.register(wire.socket, polling.POLLIN | polling.POLLOUT)
-    while wire.flush():
-        poll.poll()
-        wire.consume_input()
-    poll.modify(wire.socket, polling.POLLIN)
+    """Yield the result of each command that was sent in a pipeline."""
+    _flush(wire)
     while True:
-        while wire.is_busy():
-            poll.poll()
-            wire.consume_input()
-        result = wire.get_result()
+        result = _next_result(wire)
         if result is None:
             continue
         if result.status == ExecStatus.PIPELINE_SYNC:
             return
         yield result
+
+
+def _flush(wire: PGconn) -> None:
+    """Hand all that is to be sent to the network."""
+    while wire.flush():
+        _wait(wire, polling.POLLIN | polling.POLLOUT)
+        wire.consume_input()
+
+
+def _next_result(wire: PGconn) -> PGresult | None:
+    """Return the next result, or that there is none, waiting for it without the interpreter's lock."""
+    while wire.is_busy():
+        _wait(wire, polling.POLLIN)
+        wire.consume_input()
+    return wire.get_result()
+
+
+def _wait(wire: PGconn, what: int) -> None:
+    poll = polling.poll()
+    poll.register(wire.socket, what)
+    poll.poll()
 
 
 def insert_one(name: str, table: type[Any], columns: Iterable[str]) -> Straight:
@@ -304,10 +325,3 @@ def _is_idle(dbapi: psycopg.Connection[Any]) -> bool:
 def _forget(connection: Connection) -> None:
     if not connection.invalidated:
         connection.connection.info.pop(PREPARED, None)
-
-
-def form_of(kind: Any) -> tuple[Encode, Decode]:
-    """Return how a value of a type of Core is written to the wire, and read from it."""
-    if isinstance(kind, ARRAY):
-        return _array_of(kind.item_type)
-    return next(form for known, form in FORMS if isinstance(kind, known))

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     create_engine,
+    event,
     func,
     insert,
     literal_column,
@@ -32,11 +34,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from runtime import straight
-from runtime.database import transaction
+from runtime.database import engine, transaction
 from runtime.idempotency import IdempotencyKey
 from runtime.ids import new_id
 from runtime.quick import Statement
-from runtime.straight import Straight
+from runtime.straight import Alone, Straight
 
 MOMENT = datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
 VALUES: list[tuple[Any, Any]] = [
@@ -255,6 +257,67 @@ def test_a_connection_lost_while_nobody_looked_is_told_to_who_sends_one_statemen
     with pytest.raises(OperationalError) as raised:
         met_at_last()
     assert raised.value.connection_invalidated
+    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+
+
+def test_what_was_asked_ahead_is_answered_once_to_who_runs_just_that(context: None) -> None:
+    whose, sent = caller(), []
+    straight.run_alone(KEYS, key(whose))
+    event.listen(engine(), "before_cursor_execute", hear := lambda *about: sent.append(about[2]))
+    with Alone() as alone:
+        alone.ask(COUNT, {"caller": whose})
+        for times in (1, 2):
+            assert alone.run(COUNT, {"caller": whose}) == [(1,)]
+            assert len(sent) == times
+    event.remove(engine(), "before_cursor_execute", hear)
+
+
+@pytest.mark.parametrize("then", ["another value", "another statement", "nothing", "a failure"])
+def test_what_was_asked_ahead_and_nobody_wants_to_know_hinders_nothing(app: Flask, context: None, then: str) -> None:
+    whose = caller()
+
+    def asked() -> None:
+        with Alone() as alone:
+            alone.ask(COUNT, {"caller": whose})
+            if then == "another value":
+                assert alone.run(COUNT, {"caller": f"not-{whose}"}) == [(0,)]
+            elif then == "another statement":
+                assert alone.run(KEYS, key(whose)) == []
+            elif then == "a failure":
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) if then == "a failure" else nullcontext():
+        asked()
+    assert app.extensions["kabao_engine"].pool.checkedout() == 0
+    assert count(whose) == (then == "another statement")
+
+
+def test_what_was_asked_ahead_is_asked_again_where_something_else_forgot_it(app: Flask, context: None) -> None:
+    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+    held = app.extensions["kabao_engine"].raw_connection()
+    held.dbapi_connection.pgconn.exec_(b"DEALLOCATE ALL")
+    held.close()
+    with Alone() as alone:
+        alone.ask(COUNT, {"caller": "nobody"})
+        assert alone.run(COUNT, {"caller": "nobody"}) == [(0,)]
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_connection_lost_with_something_under_way_is_no_one_s_any_more(app: Flask, context: None, *, is_read: bool) -> None:
+    slow = Straight("test_slow", select(literal_column("pg_sleep(30)::text", String)))
+    end = text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()")
+
+    def lost() -> None:
+        with Alone() as alone:
+            alone.ask(slow, {})
+            with transaction() as other:
+                assert other.scalars(end).all() == [True]
+            if is_read:
+                alone.run(slow, {})
+
+    with pytest.raises(OperationalError) if is_read else nullcontext():
+        lost()
+    assert app.extensions["kabao_engine"].pool.checkedout() == 0
     assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
 
 

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from keys import ring, sealing
 from runtime import clock, compact_json, ledger
+from runtime.compact_json import Fragment
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.settings import Settings
+from runtime.straight import Alone
 from wallet.holding.uses import Use, Way, row_of_use
 from wallet.verifying import records
-from wallet.verifying.receipts import INVALID, TABLE, TYP, VALID, digest_of
+from wallet.verifying.receipts import INVALID, TABLE, TYP, VALID, digest_of, with_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """What is to be answered, also as JSON, and the rows that remain of it; there is no use where nobody's licence was recognised."""
+    """What is to be answered, as JSON, the receipt in it, and the rows that remain of it; there is no use where nobody's licence was recognised."""
 
-    answer: dict[str, Any]
-    written: bytes
+    answer: bytes
+    jws: str
     entry: dict[str, Any]
     receipt: dict[str, Any]
     uses: tuple[dict[str, Any], ...]
@@ -79,20 +81,20 @@ def attest(
     for use in made.uses[1:]:
         session.execute(insert(Use).values(use))
     records.write(session, entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None, is_last=is_last)
-    return made.answer
+    return {**finding.answer, "receipt": {"id": str(receipt_id), "jws": made.jws}}
 
 
-def attest_alone(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
-    """Do the same for one licence in a transaction of its own."""
+def attest_alone(alone: Alone, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment:
+    """Do the same for one licence in a transaction of its own, and return the answer as it was written."""
     assert not finding.further
     made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
-    records.write_alone(entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None)
-    return made.answer
+    records.write_alone(alone, entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None)
+    return compact_json.written(made.answer)
 
 
 def attest_spending(
-    code_hash: bytes, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime
-) -> dict[str, Any] | None:
+    alone: Alone, code_hash: bytes, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime
+) -> Fragment | None:
     """Do the same for one licence that a code stood for, and spend the code in it; None, and nothing is kept, if it does not wait any more.
 
     It is spent by the clock, not as of `now`: meanwhile its holder may have withdrawn it.
@@ -100,15 +102,15 @@ def attest_spending(
     assert not finding.further
     made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
     (use,) = made.uses
-    return made.answer if records.write_spending(code_hash, at=clock.now(), entry=made.entry, receipt=made.receipt, use=use) else None
+    is_written = records.write_spending(alone, code_hash, at=clock.now(), entry=made.entry, receipt=made.receipt, use=use)
+    return compact_json.written(made.answer) if is_written else None
 
 
 def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:
     """Sign a receipt, and return the answer with it and the rows to write: nothing is kept yet."""
     entry_id = new_id()
     jws = ring.signer(ring.RECEIPT).sign(_claims(settings, finding, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now), typ=TYP)
-    answer = {**finding.answer, "receipt": {"id": str(receipt_id), "jws": jws}}
-    written = compact_json.write(answer)
+    kept = compact_json.write(finding.answer)
     receipt = {
         "id": receipt_id,
         "department": asker.department,
@@ -120,11 +122,11 @@ def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: 
         "further_types": [one.type_code for one in finding.further if one.type_code] or None,
         "ledger_entry_id": entry_id,
         "jws_sealed": sealing.seal(jws, table=TABLE, column="jws_sealed", row=receipt_id),
-        "answer_sealed": sealing.seal(written, table=TABLE, column="answer_sealed", row=receipt_id),
+        "answer_sealed": sealing.seal(kept, table=TABLE, column="answer_sealed", row=receipt_id),
     }
     entry = _entry(finding, jws, asker=asker, receipt_id=receipt_id, entry_id=entry_id, now=now)
     uses = [_use(one, asker=asker, receipt_id=receipt_id, now=now) for one in (finding, *finding.further)]
-    return Attested(answer, written, entry, receipt, tuple(one for one in uses if one is not None))
+    return Attested(with_receipt(kept, receipt_id, jws), jws, entry, receipt, tuple(one for one in uses if one is not None))
 
 
 def _claims(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, entry_id: UUID, now: datetime) -> dict[str, Any]:

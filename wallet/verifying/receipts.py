@@ -2,7 +2,7 @@
 
 A receipt names the fields that were seen and never their values; it holds the digest of what was seen. The ledger row that it names
 holds the digest of the receipt, so that its signature is not all that vouches for it. The answer that went with a receipt is kept
-sealed for as long as a retry may ask for it again, then forgotten.
+sealed, all but the receipt itself, for as long as a retry may ask for it again, then forgotten.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class ReceiptNotFound(Refusal):
 
 
 class Receipt(Base):
-    """A receipt. `jws_sealed` is the signed text; `answer_sealed` what was answered, until it is forgotten.
+    """A receipt. `jws_sealed` is the signed text; `answer_sealed` what else was answered, until it is forgotten.
 
     `verdict` is that of all the licences under a code, `further_types` are the types of those besides the first, None where there is one alone.
     """
@@ -81,11 +81,12 @@ class Receipt(Base):
         """What was answered, values of fields included, or None once it is forgotten."""
         if self.answer_sealed is None:
             return None
-        answer: dict[str, Any] = json.loads(sealing.unseal(self.answer_sealed, table=TABLE, column="answer_sealed", row=self.id))
+        answer: dict[str, Any] = json.loads(_answered(self.id, self.jws_sealed, self.answer_sealed))
         return answer
 
 
-ANSWERS = Straight("answers", select(Receipt.id, Receipt.answer_sealed).where(Receipt.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
+_KEPT = (Receipt.id, Receipt.jws_sealed, Receipt.answer_sealed)
+ANSWERS = Straight("answers", select(*_KEPT).where(Receipt.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 sealed_tables.declare(Receipt, sealed={name: name for name in ("jws_sealed", "answer_sealed")})
 
 
@@ -118,7 +119,10 @@ def answered_before(session: Session, receipt_id: UUID) -> dict[str, Any]:
 
 def answers_of(session: Session, receipt_ids: Collection[UUID]) -> dict[UUID, Fragment | None]:
     """Return the answers that went with some receipts, as they were written; None for one that is forgotten."""
-    return {receipt_id: _unsealed(receipt_id, sealed) for receipt_id, sealed in straight.run(session, ANSWERS, {"ids": receipt_ids})}
+    return {
+        receipt_id: compact_json.written(_answered(receipt_id, jws_sealed, answer_sealed)) if answer_sealed is not None else None
+        for receipt_id, jws_sealed, answer_sealed in straight.run(session, ANSWERS, {"ids": receipt_ids})
+    }
 
 
 def forget_answers(session: Session, *, now: datetime) -> int:
@@ -130,10 +134,17 @@ def forget_answers(session: Session, *, now: datetime) -> int:
     return done.rowcount
 
 
-def _unsealed(receipt_id: UUID, answer_sealed: bytes | None) -> Fragment | None:
-    if answer_sealed is None:
-        return None
-    return compact_json.written(sealing.unseal(answer_sealed, table=TABLE, column="answer_sealed", row=receipt_id))
+def with_receipt(answer: bytes, receipt_id: UUID, jws: str) -> bytes:
+    """Return an answer, as JSON, with the receipt that goes with it."""
+    return answer[:-1] + b',"receipt":' + compact_json.write({"id": str(receipt_id), "jws": jws}) + b"}"
+
+
+def _answered(receipt_id: UUID, jws_sealed: bytes, answer_sealed: bytes) -> bytes:
+    """Return what was answered; in one that was kept when receipts were kept within, there is one."""
+    answer = sealing.unseal(answer_sealed, table=TABLE, column="answer_sealed", row=receipt_id).encode()
+    if b'"receipt":{"id":"%s"' % str(receipt_id).encode() in answer:
+        return answer
+    return with_receipt(answer, receipt_id, sealing.unseal(jws_sealed, table=TABLE, column="jws_sealed", row=receipt_id))
 
 
 def digest_of(text: str) -> str:

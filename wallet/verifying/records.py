@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from runtime import straight
 from runtime.database import Base
 from runtime.ledger import LedgerEntry
-from runtime.straight import Straight
+from runtime.straight import Alone, Straight
 from wallet.holding.uses import Use
 from wallet.presenting.qr_codes import SPENDING, Presentation
 from wallet.verifying.receipts import Receipt
@@ -25,14 +25,14 @@ def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], u
     straight.run(session, _statement_of(use), _values(entry, receipt, use), is_last=is_last)
 
 
-def write_alone(*, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
+def write_alone(alone: Alone, *, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
     """Write the rows in a transaction of their own."""
-    straight.run_alone(_statement_of(use), _values(entry, receipt, use))
+    alone.run(_statement_of(use), _values(entry, receipt, use))
 
 
-def write_spending(code_hash: bytes, *, at: datetime, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any]) -> bool:
+def write_spending(alone: Alone, code_hash: bytes, *, at: datetime, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any]) -> bool:
     """Spend a code and write the rows in one transaction of their own; False, and nothing is written, if the code does not wait any more."""
-    return bool(straight.run_alone(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at}))
+    return bool(alone.run(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at}))
 
 
 def _statement_of(use: dict[str, Any] | None) -> Straight:

@@ -14,15 +14,17 @@ from sqlalchemy.orm import Session
 from idp.subjects.directory import Subject
 from runtime import straight
 from runtime.settings import Settings
-from runtime.straight import Straight
+from runtime.straight import Alone, Straight
 from wallet.issuing import status_lists
 from wallet.issuing.status_lists import StatusEntry
 from wallet.register.catalogue import get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import Licence, LicenceState, seen_by_calendar
 from wallet.verifying.checks import Trust
+from wallet.verifying.presentations import Presentation
 
 Entry = tuple[str, str, int]
+LONGEST_NAME = 128
 OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
 STANDING = Straight(
     "standing",
@@ -70,11 +72,20 @@ class Standing:
         return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
 
 
-def find_standing(session: Session | None, entry: Entry) -> Standing | None:
-    """Return how a licence stands that is named together with its status entry; without a session in a transaction of its own."""
-    asked = {"identifier": entry[0], "list_id": entry[1], "index": entry[2]}
-    rows = straight.run(session, STANDING, asked) if session is not None else straight.run_alone(STANDING, asked)
+def find_standing(session: Session | Alone, entry: Entry) -> Standing | None:
+    """Return how a licence stands that is named together with its status entry."""
+    named = _named(entry)
+    rows = session.run(STANDING, named) if isinstance(session, Alone) else straight.run(session, STANDING, named)
     return Standing(*rows[0]) if rows else None
+
+
+def ask_ahead(alone: Alone, entry: Entry) -> None:
+    """Have `find_standing` find the answer there already, if it asks for just this."""
+    alone.ask(STANDING, _named(entry))
+
+
+def _named(entry: Entry) -> dict[str, Any]:
+    return dict(zip(("identifier", "list_id", "index"), entry, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,15 @@ def know(session: Session, entries: Collection[Entry], *, trust: Trust) -> Known
         for identifier, list_id, index, *row in straight.run(session, STANDINGS, {"identifiers": identifiers, "lists": lists, "indexes": indexes}):
             standings[identifier, list_id, index] = Standing(*row)
     return Known(trust, standings)
+
+
+def unverified_entry_of(settings: Settings, unverified: Presentation | str) -> Entry | None:
+    """Return the licence and the status entry that a presentation names, before any of it is believed: to ask the register for them ahead."""
+    try:
+        entry = entry_of(settings, unverified.payload) if isinstance(unverified, Presentation) else None
+    except ValueError:
+        return None
+    return entry if entry and all(len(text) <= LONGEST_NAME and text.isascii() and text.isprintable() for text in entry[:2]) else None
 
 
 def entry_of(settings: Settings, claims: Mapping[str, Any]) -> Entry | None:

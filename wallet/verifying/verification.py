@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 
 from idp.subjects.records import ACTIVE
 from keys import certificates
+from runtime.compact_json import Fragment
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
+from runtime.straight import Alone
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
@@ -37,7 +39,7 @@ from wallet.verifying.listed import Listed
 from wallet.verifying.named import Named, NamedLicence
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
-from wallet.verifying.standings import Entry, Known, Standing, entry_of, find_standing
+from wallet.verifying.standings import Entry, Known, Standing, ask_ahead, entry_of, find_standing, unverified_entry_of
 from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
 from wallet.verifying.waiting import find_waiting
 
@@ -99,28 +101,35 @@ def verify_presented(
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
 
 
-def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any]:
+def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment:
     """Verify what a request only shows (`is_looked_at_only`), just as `verify_presented` does, by two statements that each stand alone.
 
-    Nothing is spent, so nothing must be undone, and what is written is written by the last. Raises NotReadable, NoAuthority.
+    Nothing is spent, so nothing must be undone, and what is written is written by the last. The first is under way while the signatures are
+    checked, and what it says is looked at after them. Raises NotReadable, NoAuthority.
     """
-    finding = look(Register(None, settings, now), read_shown(settings, request), request)
-    check_may_see(finding, asker=asker, now=now)
-    return attest_alone(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    shown = read_shown(settings, request)
+    entry = unverified_entry_of(settings, shown.presentation)
+    with Alone() as alone:
+        if entry is not None:
+            ask_ahead(alone, entry)
+        finding = look(Register(alone, settings, now), shown, request)
+        check_may_see(finding, asker=asker, now=now)
+        return attest_alone(alone, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
-def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> dict[str, Any] | None:
+def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment | None:
     """Verify what a dynamic code stands for (`is_code_alone`), as `verify_presented` does, by two statements that each stand alone.
 
     The second spends the code and writes what remains, or neither: of two who race only one can win, and a code that is refused stays unspent.
     None, and nothing is spent, if nothing waits under the code, or several licences do. Raises CodeUnknown for what is no code; NoAuthority.
     """
-    waiting = find_waiting(request.presented, now=now)
-    if waiting is None or waiting.redeemed.also:
-        return None
-    finding = look(Register(None, settings, now, waiting.known), _shown_by(settings, waiting.redeemed), request)
-    check_may_see(finding, asker=asker, now=now)
-    return attest_spending(waiting.code_hash, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    with Alone() as alone:
+        waiting = find_waiting(alone, request.presented, now=now)
+        if waiting is None or waiting.redeemed.also:
+            return None
+        finding = look(Register(alone, settings, now, waiting.known), _shown_by(settings, waiting.redeemed), request)
+        check_may_see(finding, asker=asker, now=now)
+        return attest_spending(alone, waiting.code_hash, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:
@@ -160,7 +169,7 @@ class Register:
     `known` is what was asked ahead for many presentations together. Without a session nothing is asked but how a licence stands.
     """
 
-    def __init__(self, session: Session | None, settings: Settings, now: datetime, known: Known | None = None) -> None:
+    def __init__(self, session: Session | Alone, settings: Settings, now: datetime, known: Known | None = None) -> None:
         self.session, self.settings, self.now, self.known = session, settings, now, known
         self.licence: Standing | None = None
         self.foreign_state: str | None = None
@@ -216,8 +225,8 @@ class Register:
         return find_standing(self.session, entry)
 
     def _is_of(self, licence: Standing, claims: Mapping[str, Any]) -> bool:
-        issuer = certificates.department_uri(self.settings, licence.issuer_code)
-        return claims["iss"] == issuer and claims["vct"] in (type_uri(self.settings, licence.type), licence.type.doctype)
+        issuer, licence_type = certificates.department_uri(self.settings, licence.issuer_code), licence.type
+        return claims["iss"] == issuer and claims["vct"] in (type_uri(self.settings, licence_type), licence_type.doctype)
 
 
 def summary_of(licence_type: LicenceType, *, identifier: str, issuer_code: str, state: str) -> dict[str, Any]:
@@ -357,7 +366,7 @@ def _state_at(register: Register, known: Standing | Licence | None, at: date | d
     """Return how the licence stood on a past day or at a past moment; raises MomentRefused for one ahead."""
     moment, found = moment_of(at, now=register.now), None
     if known is not None:
-        assert register.session is not None
+        assert isinstance(register.session, Session)
         licence = register.session.get_one(Licence, (known.holder_id, known.id))
         found = state_on(register.session, licence, at=moment)
     return {"at": at.isoformat(), "state": found.state.value if found and found.state else None}

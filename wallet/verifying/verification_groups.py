@@ -36,9 +36,8 @@ from wallet.issuing.batch_trying import LineFailed, try_together
 from wallet.presenting import qr_codes
 from wallet.verifying import receipts
 from wallet.verifying.attesting import Asker, Attested, Finding, attested
-from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import Receipt, ReceiptNotFound
-from wallet.verifying.standings import Entry, entry_of, know
+from wallet.verifying.standings import Entry, know, unverified_entry_of
 from wallet.verifying.trusting import current_trust
 from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, find, is_code, is_looked_at_only, look, read_shown
 from wallet.verifying.verification_lines import Line
@@ -46,7 +45,6 @@ from wallet.verifying.verification_lines import Line
 log = structlog.get_logger(__name__)
 GROUP = 100
 GROUP_SECONDS = 2.0
-LONGEST_NAME = 128
 ENTRIES = Copy(LedgerEntry, ("id", "recorded_at", "act", "actor", "subject_id", "object_id", "detail"))
 RECEIPTS, USES, KEYS = (Copy(table, table.__table__.columns.keys()) for table in (Receipt, Use, IdempotencyKey))
 
@@ -152,7 +150,7 @@ class Group:
         made = attested(self.work.settings, finding, asker=self.work.asker, receipt_id=receipt_id, now=self.now)
         self.made.append(made)
         self.keys.append({"caller": self.work.caller, "key": key, "digest": digest, "result_id": receipt_id, "made_at": self.now})
-        return Done(line.number, line.ref, receipt_id, compact_json.written(made.written))
+        return Done(line.number, line.ref, receipt_id, compact_json.written(made.answer))
 
     def write(self) -> None:
         """Write what remains of the lines."""
@@ -190,16 +188,7 @@ def _opened(settings: Settings, line: Line) -> Opened:
         shown = read_shown(settings, line.request)
     except Refusal as refusal:
         return Opened(replace(line, request=None, fault=refusal))
-    return Opened(line, shown, _entry(settings, shown.presentation))
-
-
-def _entry(settings: Settings, unverified: Presentation | str) -> Entry | None:
-    """Return the licence and the status entry that a presentation names, if they can be asked for."""
-    try:
-        entry = entry_of(settings, unverified.payload) if isinstance(unverified, Presentation) else None
-    except ValueError:
-        return None
-    return entry if entry and all(len(text) <= LONGEST_NAME and text.isascii() and text.isprintable() for text in entry[:2]) else None
+    return Opened(line, shown, unverified_entry_of(settings, shown.presentation))
 
 
 def _failed(line: Line, error: Exception) -> Done:

@@ -48,8 +48,8 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     cause. The same Idempotency-Key and body get the same answer again, although the QR code is spent.
     """
     settings: Settings = current_app.extensions["kabao_settings"]
-    moment, receipt_id, key = now(), new_id(), posted.headers.get("Idempotency-Key")
-    asker = Asker(g.token.department, get_department(g.token.department).name, system=g.token.client_id)
+    moment, receipt_id, key, token = now(), new_id(), posted.headers.get("Idempotency-Key"), g.token
+    asker = Asker(token.department, get_department(token.department).name, system=token.client_id)
     request = request_of(body)
     if key is None and is_looked_at_only(request):
         return Document(verify_shown(settings, request, asker=asker, receipt_id=receipt_id, now=moment))
@@ -61,7 +61,7 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     with transaction() as session:
         if key is not None:
             digest = digest_of(body, pepper=settings.derived_key("idempotency"))
-            before = claim(session, caller=g.token.client_id, key=key, digest=digest, result_id=receipt_id, now=moment)
+            before = claim(session, caller=token.client_id, key=key, digest=digest, result_id=receipt_id, now=moment)
             if before is not None:
                 return Document(answered_before(session, before))
         return Document(verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment, is_last=True))

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlalchemy import and_, select
 
 from idp.subjects.directory import Subject
-from runtime import straight
-from runtime.straight import Straight
+from runtime.straight import Alone, Straight
 from wallet.issuing.credentials import Credential
 from wallet.issuing.status_lists import StatusEntry
 from wallet.presenting import qr_codes
@@ -38,10 +37,10 @@ class Waiting:
     known: Known
 
 
-def find_waiting(content: str, *, now: datetime) -> Waiting | None:
-    """Return what waits under a code, without a session; None if nothing does. Raises CodeUnknown for what is no code."""
+def find_waiting(alone: Alone, content: str, *, now: datetime) -> Waiting | None:
+    """Return what waits under a code; None if nothing does. Raises CodeUnknown for what is no code."""
     code_hash, own, named = qr_codes.hash_of(content), len(STANDS_FOR), len(STANDS_FOR) + 3
-    rows = straight.run_alone(WAITING, {"hash": code_hash, "at": now})
+    rows = alone.run(WAITING, {"hash": code_hash, "at": now})
     if not rows:
         return None
     standings: dict[Entry, Standing | None] = {row[own:named]: Standing(*row[named:]) for row in rows if None not in row[own:named]}

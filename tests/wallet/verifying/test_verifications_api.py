@@ -294,11 +294,20 @@ def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_
     assert "ledger_entries" in written
 
 
-def test_of_what_fails_before_its_status_nothing_is_asked(counter: Counter) -> None:
-    for presented, nonce in ((shown(counter), "another-nonce"), (Presented().text(), NONCE)):
-        counter.verify(presented, nonce=nonce)
-        (written,) = statements(lambda presented=presented, nonce=nonce: counter.verify(presented, nonce=nonce))  # type: ignore[misc]
-        assert written.startswith("WITH written_receipts")
+def test_of_what_fails_before_its_status_nothing_is_told_that_was_asked_ahead(counter: Counter) -> None:
+    presented = shown(counter)
+    answer = counter.verify(presented, nonce="another-nonce").json
+    assert (answer["checks"][-1]["check"], answer["checks"][-1]["outcome"], answer["licence"]["state"]) == ("status", "not_reached", "unknown")
+    _asked, written = statements(lambda: counter.verify(presented, nonce="another-nonce"))
+    assert written.startswith("WITH written_receipts")
+    assert "uses" not in written
+
+
+def test_nothing_is_asked_ahead_of_what_names_no_licence_here(counter: Counter) -> None:
+    presented = Presented().text()
+    counter.verify(presented, nonce=NONCE)
+    (written,) = statements(lambda: counter.verify(presented, nonce=NONCE))
+    assert written.startswith("WITH written_receipts")
 
 
 def test_what_is_answered_is_what_is_described(counter: Counter) -> None:
