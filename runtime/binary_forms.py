@@ -53,7 +53,7 @@ FORMS: tuple[tuple[type[Any], tuple[Encode, Decode]], ...] = (
     (Integer, _whole(4)),
 )
 
-OIDS: tuple[tuple[type[Any], int], ...] = ((Uuid, 2950), (LargeBinary, 17), (String, 25), (Integer, 23))
+OIDS: tuple[tuple[type[Any], int], ...] = ((Uuid, 2950), (LargeBinary, 17), (String, 25), (BigInteger, 20), (Integer, 23))
 
 
 def _array_of(item: Any) -> tuple[Encode, Decode]:

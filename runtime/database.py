@@ -54,6 +54,7 @@ def build_engine(settings: Settings) -> Engine:
         pool_size=settings.pool_size,
         max_overflow=2 * settings.pool_size,  # a request holds up to three at once: its own, the session's, and a cache's that loads
         pool_timeout=10,
+        pool_reset_on_return=None,  # `straight.watch` does it, where there is anything to undo
         pool_use_lifo=True,  # the one used last is still in the processor's caches, the server's part of it above all
         hide_parameters=True,
         connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},

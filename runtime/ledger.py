@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, SmallInteger, func, insert, select, text, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, Index, SmallInteger, Uuid, bindparam, column, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import gathering, merkle, straight
+from runtime.copying import Copy
 from runtime.database import Base
 from runtime.ids import new_id
+from runtime.straight import Straight
 
 SEALING_LOCK = 0x6B616261
 BATCH = 5_000
@@ -93,6 +95,10 @@ class LedgerCheckpoint(Base):
     signed: Mapped[str]
 
 
+_PLACES = func.unnest(bindparam("ids", type_=ARRAY(Uuid)), bindparam("positions", type_=ARRAY(BigInteger)))
+_PLACED = _PLACES.table_valued(column("id", Uuid), column("position", BigInteger), name="placed").render_derived()
+_PLACE = Straight("place", update(LedgerEntry).where(LedgerEntry.id == _PLACED.c.id).values(position=_PLACED.c.position))
+_NODES = Copy(LedgerNode, ("level", "index", "hash"))
 _RECORD = insert(LedgerEntry)  # made once: every act runs it
 _RECORD_ONE = straight.insert_one("record", LedgerEntry, ("id", "recorded_at", "act", "actor", "subject_id", "object_id", "detail"))
 hears: dict[str, list[Callable[[Session, dict[str, Any]], None]]] = {}  # by act: who hears of it, in the act's own transaction
@@ -186,9 +192,9 @@ def seal(session: Session, *, sign: Sign, now: datetime) -> int:
     for position, entry in enumerate(entries, size):
         for level, index, digest in merkle.complete_nodes(position, entry.leaf(), node):
             node.add(level, index, digest)
-    session.execute(update(LedgerEntry), [{"id": entry.id, "position": position} for position, entry in enumerate(entries, size)])
+    straight.run(session, _PLACE, {"ids": [entry.id for entry in entries], "positions": range(size, size + len(entries))})
     size += len(entries)
-    session.execute(insert(LedgerNode), node.added)
+    _NODES.write(session, node.added)
     top = merkle.root(size, node)
     signed = sign({"size": size, "root": base64.b64encode(top).decode(), "iat": int(now.timestamp())})
     session.add(LedgerCheckpoint(size=size, root=top, sealed_at=now, signed=signed))

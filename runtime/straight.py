@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, Executable, bindparam, event, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as numbered
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from runtime.binary_forms import Decode, Encode, form_of
 
@@ -310,7 +310,7 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "after_cursor_execute", _forget_if_altered)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "rollback_savepoint", lambda connection, *_: _forget(connection))
-    event.listen(engine, "reset", lambda dbapi, record, _: _is_idle(dbapi) or record.info.pop(PREPARED, None))
+    event.listen(engine, "reset", _undo)
 
 
 def _forget_if_altered(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
@@ -318,8 +318,11 @@ def _forget_if_altered(connection: Connection, cursor: Any, statement: str, *_: 
         _forget(connection)
 
 
-def _is_idle(dbapi: psycopg.Connection[Any]) -> bool:
-    return bool(dbapi.pgconn.transaction_status == TransactionStatus.IDLE)
+def _undo(dbapi: psycopg.Connection[Any], record: ConnectionPoolEntry, _: object) -> None:
+    """Undo what a connection comes back with, if there is anything; the pool itself does not (`pool_reset_on_return`)."""
+    if dbapi.pgconn.transaction_status != TransactionStatus.IDLE:
+        record.info.pop(PREPARED, None)
+        dbapi.rollback()
 
 
 def _forget(connection: Connection) -> None:
