@@ -36,8 +36,8 @@ def test_a_code_that_another_spends_meanwhile_is_spent_and_nothing_is_written(co
     content, find = counter.code(), verification.find_waiting
     answers = []
 
-    def find_and_be_late(unverified: str, *, now: Any) -> Any:
-        found = find(unverified, now=now)
+    def find_and_be_late(alone: Any, unverified: str, *, now: Any) -> Any:
+        found = find(alone, unverified, now=now)
         if not answers:
             answers.append(None)
             answers[0] = counter.verify(content)
@@ -53,8 +53,8 @@ def test_a_code_that_another_spends_meanwhile_is_spent_and_nothing_is_written(co
 def test_a_code_that_is_withdrawn_meanwhile_shows_nothing(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     content, find = counter.code(), verification.find_waiting
 
-    def find_before_it_is_withdrawn(unverified: str, *, now: Any) -> Any:
-        found = find(unverified, now=now)
+    def find_before_it_is_withdrawn(alone: Any, unverified: str, *, now: Any) -> Any:
+        found = find(alone, unverified, now=now)
         with transaction() as session:
             qr_codes.withdraw_all(session, found.redeemed.holder_id, clock.now())
         return found
