@@ -88,14 +88,14 @@ def _signature_ms(seconds: float) -> float:
 def _table(found: list[tuple[Measured, str]]) -> Table:
     table = Table(title="Issuing", title_justify="left")
     table.add_column("what", overflow="fold")
-    for heading in ("/s", "CPU ms", "PostgreSQL ms", "p50 ms", "p99 ms", "statements", "errors"):
+    for heading in ("/s", "CPU ms", "PostgreSQL ms", "and for jobs", "p50 ms", "p99 ms", "statements", "errors"):
         table.add_column(heading, justify="right")
     table.add_column("budget")
     table.add_column("verdict", overflow="fold")
     for one, statements in found:
         outcome = one.outcome
         waits = [report.ms(value) if value else "-" for value in (outcome.p50, outcome.p99)]
-        costs = [report.ms(value) for value in (one.cpu_ms, one.postgres_ms)]
+        costs = [report.ms(value) for value in (one.cpu_ms, one.postgres_ms, one.jobs_ms)]
         row = f"{outcome.rate:,.0f}", *costs, *waits, statements, str(outcome.errors), report.budget(one.budget), one.verdict
         table.add_row(f"{one.name}: {one.title}", *row)
     return table

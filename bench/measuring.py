@@ -17,7 +17,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found of one path. Costs are in ms a request (a journey, where the path is one); `note` says what else matters."""
+    """What was found of one path. Costs are in ms a request (a journey, where the path is one).
+
+    `jobs_ms` is what PostgreSQL did for the worker meanwhile. Jobs follow the clock and what was prepared before, so it tells little of one request.
+    """
 
     name: str
     title: str
@@ -25,6 +28,7 @@ class Measured:
     outcome: Outcome
     cpu_ms: float
     postgres_ms: float
+    jobs_ms: float = 0.0
 
     @property
     def found(self) -> float:
@@ -55,8 +59,8 @@ class Path:
 def measure(path: Path, stand: Stand, *, seconds: float) -> Measured:
     """Put a load on a path for some seconds."""
     run = path.load(stand, seconds)
-    service, postgres = stand.cpu()
+    before = stand.cpu()
     outcome = run()
-    service_after, postgres_after = stand.cpu()
     each = 1000 / max(outcome.count, 1)
-    return Measured(path.name, path.title, path.budget, outcome, (service_after - service) * each, (postgres_after - postgres) * each)
+    costs = [(after - begun) * each for begun, after in zip(before, stand.cpu(), strict=True)]
+    return Measured(path.name, path.title, path.budget, outcome, *costs)

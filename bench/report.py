@@ -55,13 +55,13 @@ def say_where(console: Console) -> None:
 def _paths(measured: Sequence[Measured]) -> Table:
     table = Table(title="Paths", title_justify="left")
     table.add_column("path", overflow="fold")
-    for heading in ("/s", "CPU ms", "PostgreSQL ms", "p50 ms", "p90 ms", "p99 ms", "max ms", "errors"):
+    for heading in ("/s", "CPU ms", "PostgreSQL ms", "and for jobs", "p50 ms", "p90 ms", "p99 ms", "max ms", "errors"):
         table.add_column(heading, justify="right")
     table.add_column("budget")
     table.add_column("verdict", overflow="fold")
     for one in measured:
         outcome = one.outcome
-        times = [ms(value) for value in (one.cpu_ms, one.postgres_ms, outcome.p50, outcome.p90, outcome.p99, outcome.longest)]
+        times = [ms(value) for value in (one.cpu_ms, one.postgres_ms, one.jobs_ms, outcome.p50, outcome.p90, outcome.p99, outcome.longest)]
         table.add_row(f"{one.name}: {one.title}", f"{outcome.rate:,.0f}", *times, str(outcome.errors), budget(one.budget), one.verdict)
     return table
 

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import psutil
+import psycopg
 
 from demo import postgres
+from runtime import jobs
 from tests.served import Kabao, Processes, kabao
 from tests.world_clients import System, new_portal, new_system
 from tests.world_people import Person, new_person, open_account
@@ -30,6 +33,14 @@ class Citizen:
     person: Person
     subject_id: UUID
     licence_id: UUID
+
+
+class Spent(NamedTuple):
+    """Seconds of processor time: of the service, of PostgreSQL for those who ask the service, and of PostgreSQL for the worker behind the scenes."""
+
+    service: float
+    postgres: float
+    jobs: float
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,16 @@ class Stand:
         """The header with the system's token."""
         return f"Bearer {self.token}"
 
-    def cpu(self) -> tuple[float, float]:
-        """Return the seconds of processor time that the service and PostgreSQL have taken so far."""
-        named = self.named.tree("serve") if self.named.running else []
-        return spent([*self.processes.tree("serve"), *named]), spent(family(self.database.get_pid()))
+    def cpu(self) -> Spent:
+        """Return the seconds of processor time that were taken so far."""
+        named, behind = self.named.tree("serve") if self.named.running else [], spent(self._behind())
+        return Spent(spent([*self.processes.tree("serve"), *named]), spent(family(self.database.get_pid())) - behind, behind)
+
+    def _behind(self) -> list[psutil.Process]:
+        """Return the processes of PostgreSQL that serve the worker."""
+        with psycopg.connect(self.processes.database_url) as connection:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [jobs.WORKER]).fetchall()
+        return [psutil.Process(pid) for (pid,) in rows]
 
     def at_a_name(self) -> Processes:
         """Return the service at a name, started by the first who asks."""

@@ -19,13 +19,14 @@ import structlog
 from flask import Flask
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 NAMESPACE = "kabao"
+WORKER = "kabao worker"  # what PostgreSQL knows the worker's connections by
 QUEUE, OUTWARD = "kabao", "kabao-outward"
 SPARE_THREADS = 4
 RECONNECT_SECONDS = 1
@@ -80,6 +81,7 @@ def run_worker(app: Flask, settings: Settings, *, concurrency: int, outward_conc
     """Run jobs until told to stop (SIGINT, SIGTERM); a database that is away is waited for."""
     global _application
     _application = app
+    event.listen(app.extensions["kabao_engine"], "do_connect", lambda _, __, ___, parameters: parameters.update(application_name=WORKER))
     here, away = queue_at(settings.database_url), outward_queue_at(settings.database_url)
     log.info("worker starts", jobs=sorted([*here.tasks, *away.tasks]))
     asyncio.run(_work({QUEUE: (here, concurrency), OUTWARD: (away, outward_concurrency)}))
@@ -96,7 +98,7 @@ def outward_queue_at(database_url: str) -> procrastinate.App:
 
 
 def _queue_of(jobs: procrastinate.Blueprint, database_url: str) -> procrastinate.App:
-    queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
+    queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url, kwargs={"application_name": WORKER}))
     queue.add_tasks_from(jobs, namespace=NAMESPACE)
     return queue
 

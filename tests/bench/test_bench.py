@@ -21,6 +21,7 @@ def test_every_path_is_answered_without_an_error() -> None:
         found = [measure(path, standing, seconds=0.2) for path in ALL]
         found.append(starting.start(standing))
         bare = bare_costs(standing.kabao.app.extensions["kabao_engine"], seconds=0.1)
+        assert standing.cpu().jobs > 0, "the worker's connections are known by their name"
         few = drive(standing.processes.port, [raw("GET", "/healthz")] * 20, seconds=2, once=True)
     assert {one.name: one.outcome.errors for one in found} == {one.name: 0 for one in found}
     assert all(one.outcome.count > 0 and one.cpu_ms > 0 for one in found)
