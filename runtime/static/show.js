@@ -42,6 +42,7 @@ if (panel) {
   const ask = async () => {
     try {
       const answer = await fetch(panel.dataset.stateUrl, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if ([401, 403, 404, 410].includes(answer.status)) return again(); // nobody may show it here any more
       if (answer.ok && (await answer.json()).state !== "waiting") return again();
     } catch { /* the network is away; the next question may find it back */ }
     asking = setTimeout(ask, document.hidden ? 10000 : 2000);

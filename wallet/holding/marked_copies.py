@@ -48,7 +48,9 @@ class LinkOver(Refusal):
     code, status, title = (
         "copy-link-over",
         410,
-        Text("此链接无效、已使用或已过期，请持证人重新制作。", "This link is not good, was used, or is over; ask the holder for a new one."),
+        Text(
+            "此链接无效、已使用或已过期，请持证人重新制作。", "The link is wrong, was used before, or its time is over. Ask the holder for a new one."
+        ),
     )
 
 

@@ -33,7 +33,7 @@ from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Qu
 from wallet.register import matter_fields
 from wallet.register.callers import officer
 from wallet.register.catalogue import get_type
-from wallet.register.definitions import LicenceType, Matter
+from wallet.register.definitions import FAMILIES, LicenceType, Matter
 from wallet.register.departments import Action, get_department, types_under
 from wallet.register.faces import SHOWN_OF_EVERY_LICENCE
 from wallet.verifying import receipts
@@ -45,6 +45,7 @@ from wallet.verifying.reading import Reading, read_receipt
 from wallet.verifying.receipts import VALID
 
 ask_desk = Blueprint("ask_desk", __name__, template_folder="../templates")
+ONLY_AN_ANSWER = Text("只问“是否”，不看证照", "Only a yes or no, and no licence")
 AT_ORGANISATION = "statements.0.organisation.number"
 
 
@@ -235,7 +236,7 @@ def _topic(key: str) -> Topic | None:
 
 def _topics() -> list[Topic]:
     types = [get_type(code) for code in types_under(department=g.officer_of, action=Action.VERIFY, now=now())]
-    types.sort(key=lambda one: one.name.zh)
+    types.sort(key=lambda one: str(one.name).encode("gb18030"))  # in which the common characters stand by their sound
     questions = [Question(OVER_18), Question(OVER_60), Question(REPRESENTS), *(Question(HOLDS, one.slug) for one in types)]
     return [*(Topic(one.slug, one.name, type=one) for one in types), *map(_about, questions)]
 
@@ -245,7 +246,11 @@ def _about(question: Question) -> Topic:
 
 
 def _types_page(*, status: int = 200) -> Response:
-    return make_response(render_template("verifying/ask_type.html", topics=_topics(), department=get_department(g.officer_of).name), status)
+    topics = _topics()
+    families = [(text, [one for one in topics if one.type and one.type.family == name]) for name, text in FAMILIES.items()]
+    groups = [(text, found) for text, found in (*families, (ONLY_AN_ANSWER, [one for one in topics if one.question])) if found]
+    page = render_template("verifying/ask_type.html", topics=topics, groups=groups, department=get_department(g.officer_of).name)
+    return make_response(page, status)
 
 
 def _matters(topic: Topic) -> dict[str, Matter]:
