@@ -2,9 +2,11 @@
 
 import io
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -168,6 +170,46 @@ def test_a_failure_gives_the_turn_back() -> None:
     for _ in range(2):
         with pytest.raises(RuntimeError):
             standing(None, environ("/token"))
+
+
+KINDS: dict[str, dict[str, str]] = {
+    "short": {"CONTENT_LENGTH": "2"},
+    "none": {},
+    "long": {"CONTENT_LENGTH": "100000"},
+    "in pieces": {"HTTP_TRANSFER_ENCODING": "chunked"},
+    "cut off": {"CONTENT_LENGTH": "3"},
+}
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_whatever_comes_in_whatever_order_all_is_answered_and_nobody_is_left_waiting_or_counted(wanted: int) -> None:
+    chance, to_come, worked = random.Random(wanted), queue.SimpleQueue[tuple[str, str, float]](), queue.SimpleQueue[str]()
+    for _ in range(400):
+        to_come.put((chance.choice(("/token", "/token", seats.LONG[0])), chance.choice(list(KINDS)), chance.random()))
+
+    def run(protocol: Any, environ: dict[str, Any]) -> None:
+        worked.put("")
+        if environ["chance"] < 0.1:
+            raise RuntimeError("a fault of ours")
+        time.sleep(environ["chance"] / 500)
+
+    protocol, standing = Protocol(), seats.Seats(run, wanted=wanted, at_once=4)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while True:
+                path, kind, share = to_come.get_nowait()
+                with suppress(RuntimeError):
+                    standing(protocol, environ(path, **KINDS[kind]) | {"chance": share})
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert worked.qsize() + len(protocol.answers) == 400
+    assert (standing.waiting, standing.away, standing._turns.qsize(), standing._bell.acquire(blocking=False)) == (0, 0, 4, False)
 
 
 def test_no_more_than_so_many_may_take_long_at_once(app: Flask) -> None:
