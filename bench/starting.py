@@ -13,10 +13,10 @@ TIMES = 3
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
-def start(stand: Stand) -> Measured:
+def start(stand: Stand, *, times: int = TIMES) -> Measured:
     """Start a second service beside the first, a few times, one after the other; the first time its modules are compiled, as installing them does."""
     seconds, cpu = [], []
-    for _ in range(1 + TIMES):
+    for _ in range(1 + times):
         processes = replace(stand.processes, port=free_port(), running={}, environ={**stand.processes.environ, **COMPILED})
         began = time.perf_counter()
         processes.serve()
@@ -24,5 +24,5 @@ def start(stand: Stand) -> Measured:
         cpu.append(spent(processes.tree("serve")))
         processes.stop()
     spans = sorted(each * 1000 for each in seconds[1:])
-    outcome = Outcome(TIMES, sum(seconds[1:]), spans[TIMES // 2], spans[-1], spans[-1], spans[-1], errors=0)
-    return Measured(NAME, TITLE, BUDGET, outcome, sum(cpu[1:]) * 1000 / TIMES, 0.0)
+    outcome = Outcome(times, sum(seconds[1:]), spans[times // 2], spans[-1], spans[-1], spans[-1], errors=0)
+    return Measured(NAME, TITLE, BUDGET, outcome, sum(cpu[1:]) * 1000 / times, 0.0)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def test_every_path_is_answered_without_an_error() -> None:
     with stand() as standing:
         found = [measure(path, standing, seconds=0.2) for path in ALL]
-        found.append(starting.start(standing))
+        found.append(starting.start(standing, times=1))
         bare = bare_costs(standing.kabao.app.extensions["kabao_engine"], seconds=0.1)
         assert standing.cpu().jobs > 0, "the worker's connections are known by their name"
         few = drive(standing.processes.port, [raw("GET", "/healthz")] * 20, seconds=2, once=True)

@@ -5,11 +5,13 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import requests
 
 from demo import postgres
 from tests.served import kabao
 
+pytestmark = pytest.mark.slow
 ASKED = 30
 STALLED = 24
 HALF = b"POST /token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\ngrant_ty"
