@@ -55,7 +55,7 @@ def test_a_client_that_may_not_go_on_afterwards_any_more_does_not(app: Flask, br
 
 def test_each_use_gives_a_new_token(browser: FlaskClient, portal: System, tokens: dict[str, Any]) -> None:
     first = refresh(browser, portal, tokens["refresh_token"])
-    assert first.headers["Cache-Control"] == "no-store"
+    assert (first.headers["Cache-Control"], first.headers["Pragma"]) == ("no-store", "no-cache"), "RFC 6749 section 5.1"
     second = refresh(browser, portal, first.json["refresh_token"])
     assert len({tokens["refresh_token"], first.json["refresh_token"], second.json["refresh_token"]}) == 3
     before, after = (jwt.decode(each["id_token"], options={"verify_signature": False}) for each in (tokens, second.json))

@@ -73,11 +73,23 @@ def test_every_claim_of_the_table_is_required(signer: Counter, person: Person, n
         {"exp": "soon"},
         {"nbf": 9_999_999_999, "exp": 9_999_999_999},
         {"exp": 9_999_999_999},
+        {"iat": 9_999_999_999},
         {"jti": ""},
         {"jti": 7},
         {"jti": "x" * 300},
     ],
-    ids=["another issuer", "another audience", "expired", "no time", "not yet", "hours long", "an empty jti", "a jti that is no text", "a huge jti"],
+    ids=[
+        "another issuer",
+        "another audience",
+        "expired",
+        "no time",
+        "not yet",
+        "hours long",
+        "made later",
+        "an empty jti",
+        "a jti that is no text",
+        "a huge jti",
+    ],
 )
 def test_wrong_claims_are_refused(signer: Counter, person: Person, changes: dict[str, Any]) -> None:
     signed = request_of(signer, person, **changes)
