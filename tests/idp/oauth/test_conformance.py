@@ -302,8 +302,8 @@ def test_the_members_of_the_discovery_document_are_what_the_suite_wants(client: 
 
 
 def test_every_test_that_the_list_names_is_there() -> None:
-    """docs/conformance.md and its neighbour name tests as `file::test`; a test that was renamed is renamed there, too."""
-    pages = [(ROOT / "docs" / name).read_text() for name in ("conformance.md", "conformance-credentials.md")]
+    """docs/conformance.md and its neighbours name tests as `file::test`; a test that was renamed is renamed there, too."""
+    pages = [(ROOT / "docs" / name).read_text() for name in ("conformance.md", "conformance-clauses.md", "conformance-credentials.md")]
     named = [one for page in pages for one in re.findall(r"`(test_\w+)::(test_\w+)`", page)]
     assert len(named) > 100
     places: dict[str, str] = {}
