@@ -210,7 +210,9 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
     from wallet.register.callers import as_department, at_desk_of
+    from wallet.register.department_pages import department_pages
     from wallet.register.desk_choice_pages import desk_choice_pages
+    from wallet.register.key_pages import key_pages
     from wallet.register.matter_pages import matter_pages
     from wallet.register.type_edit_pages import type_edit_pages
     from wallet.register.type_pages import type_pages
@@ -318,6 +320,8 @@ def _join(app: "Flask", api: "Api") -> None:
         draw_desk,
         draw_watch_pages,
         matter_pages,
+        key_pages,
+        department_pages,
         *issuing_desk,
         desk_choice_pages,
         desk_pages.desk,
