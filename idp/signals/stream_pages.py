@@ -22,13 +22,13 @@ stream_pages = Blueprint("admin_streams", __name__, template_folder="templates")
 PAGE = 50
 METHODS = {PUSH: Text("推送事件令牌", "Pushed event tokens"), POLL: Text("轮询事件令牌", "Polled event tokens"), WEBHOOK: Text("网络回调", "Webhook")}
 STATES = {
-    streams.ENABLED: Text("正常", "Open"),
-    streams.PAUSED: Text("已暂停", "Waiting"),
+    streams.ENABLED: Text("正常", "Active"),
+    streams.PAUSED: Text("已暂停", "Paused"),
     streams.DISABLED: Text("已关闭", "Closed"),
 }
 DONE = {
-    "pause": Text("已暂停，事件先保留。", "It waits; its events are kept."),
-    "open": Text("已恢复发送。", "It goes on."),
+    "pause": Text("已暂停，事件先保留。", "Paused; its events are kept."),
+    "open": Text("已恢复发送。", "Resumed."),
 }
 
 

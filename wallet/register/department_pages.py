@@ -26,7 +26,7 @@ ACTIONS = {
     Action.VERIFY: Text("核验", "Verifies"),
     Action.DRAW: Text("调用", "Draws"),
     Action.SUPERVISE: Text("监管", "Supervises"),
-    Action.IDENTIFY: Text("核实身份", "Identifies by"),
+    Action.IDENTIFY: Text("核实身份", "Identifies people by"),
 }
 
 

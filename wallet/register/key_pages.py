@@ -21,10 +21,10 @@ from runtime.languages import Text
 from wallet.register.departments import DepartmentNotFound, get_department
 
 key_pages = Blueprint("admin_keys", __name__, template_folder="templates")
-MOST_STEPS, LATEST = 20, 4
+MOST_STEPS, LATEST = 8, 4
 USES = {
     ring.OIDC: Text("登录令牌", "Sign-in tokens"),
-    ring.ENCRYPTION: Text("接收加密内容", "Encryption to us"),
+    ring.ENCRYPTION: Text("接收加密内容", "Encryption of what is sent to us"),
     ring.REQUESTS: Text("登录请求", "Requests that we sign"),
     ring.RECEIPT: Text("核验回执", "Receipts"),
     ring.LEDGER: Text("存证账本", "The ledger"),
