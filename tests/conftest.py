@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from pytest_rerunfailures import StatusDB
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
@@ -37,6 +38,13 @@ hypothesis_settings.load_profile("kabao")
 APP = pytest.StashKey[Flask]()
 DEAR = ("slow", "browser", "interop")
 COMPETING = re.compile(r"\b(Barrier|ThreadPoolExecutor|at_once|race)\(")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker count its second chances itself: to ask about every test over a socket is for workers that die, which is a finding, too."""
+    if hasattr(config, "workerinput"):
+        config.failures_db = StatusDB()  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
