@@ -99,6 +99,16 @@ def test_the_code_counts_down_and_the_page_changes_when_it_is_used(app: Flask, p
     expect(phone.locator(".verdict__word")).to_have_text("已被核验")
 
 
+def test_a_code_leaves_the_screen_as_soon_as_nobody_may_show_it_here(phone: Page, person: Person, licence: Licence) -> None:
+    sign_in(phone, person)
+    phone.goto(f"/wallet/cards/{licence.id}/show")
+    phone.click("#make-code")
+    expect(phone.locator("#spoken-code")).to_be_visible()
+    phone.context.clear_cookies()
+    phone.wait_for_url("**/signin**")
+    expect(phone.locator("#spoken-code")).to_have_count(0)
+
+
 def test_a_camera_reads_the_picture_as_the_letters_below_it(phone: Page, person: Person, licence: Licence) -> None:
     sign_in(phone, person)
     phone.goto(f"/wallet/cards/{licence.id}/show")
