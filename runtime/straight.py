@@ -100,6 +100,7 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
     except psycopg.Error as error:
         is_lost = wire.status != ConnStatus.OK
         if is_lost:
+            _forget_all(connection.engine, held, error)
             connection.invalidate(error)
         raise _failure_of(error, is_lost=is_lost) from None
     prepared.add(statement.name)
@@ -177,6 +178,7 @@ class Alone:
             error = psycopg.OperationalError("the connection is lost") if is_lost else failure
             if is_lost:
                 self._held = None
+                _forget_all(self._engine, held, error)
                 held.invalidate(error)
                 held.close()
             raise _failure_of(error, is_lost=is_lost) from None
@@ -187,6 +189,11 @@ class Alone:
         except psycopg.Error as failure:  # a session's engine would say it in SQLAlchemy's words; the pool alone says it in the driver's
             raise _failure_of(failure, is_lost=False) from None
         return self._held
+
+
+def _forget_all(engine: Engine, lost: PoolProxiedConnection, error: psycopg.Error) -> None:
+    """Let none of the connections be used any more that were made before one was lost, as SQLAlchemy does: they were lost with it, most likely."""
+    engine.pool._invalidate(lost, error, _checkin=False)
 
 
 def _failure_of(error: psycopg.Error, *, is_lost: bool) -> Exception:

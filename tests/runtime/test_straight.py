@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -319,6 +319,21 @@ def test_a_connection_lost_with_something_under_way_is_no_one_s_any_more(app: Fl
         lost()
     assert app.extensions["kabao_engine"].pool.checkedout() == 0
     assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+
+
+def test_of_connections_that_were_lost_together_one_is_told(app: Flask, context: None) -> None:
+    pool = app.extensions["kabao_engine"].pool
+    held = [pool.connect() for _ in range(3)]
+    pids = [one.dbapi_connection.pgconn.backend_pid for one in held]
+    with transaction() as other:
+        other.execute(text("SELECT pg_terminate_backend(pid, 5000) FROM unnest(CAST(:pids AS integer[])) pid"), {"pids": pids})
+    for one in held:
+        one.close()
+    with pytest.raises(OperationalError):
+        straight.run_alone(COUNT, {"caller": "nobody"})
+    with ExitStack() as at_once:
+        for alone in [at_once.enter_context(Alone()) for _ in range(4)]:
+            assert alone.run(COUNT, {"caller": "nobody"}) == [(0,)]
 
 
 def test_a_lost_connection_is_told_and_the_next_is_fresh(context: None) -> None:
