@@ -1,5 +1,7 @@
 """Statements that stand alone: one round trip to the database each, prepared once a connection, and not waiting for the disk.
 
+Whoever has something else to do meanwhile begins one, and waits for it later: what was done before one sleeps is cold afterwards.
+
 For what must be known to every process at once and may be forgotten if the database's machine dies within the last half second. A
 transaction of the general kind costs four times as much, most of it on this side of the wire.
 """
@@ -7,19 +9,22 @@ transaction of the general kind costs four times as much, most of it on this sid
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 from flask import Flask, current_app
 from psycopg.pq import ConnStatus, ExecStatus
-from psycopg.pq.abc import PGconn
+from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from runtime.settings import Settings
+from runtime.straight import flush, next_result
 
 OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c synchronous_commit=off"
 BINARY = 1
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+Held = tuple[psycopg.Connection[Any], set[bytes]]  # a connection, and what is prepared there
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,56 +40,92 @@ class Quick:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._free: deque[tuple[psycopg.Connection, set[bytes]]] = deque()
+        self._free: deque[Held] = deque()
 
     def run(self, statement: Statement, *values: bytes) -> int:
-        """Run a statement and return how many rows it wrote; raises DBAPIError.
+        """Run a statement and return how many rows it wrote; raises DBAPIError."""
+        return self.begin(statement, *values).count()
 
-        Where the server was away since the connection was made, the statement is run once more, on a fresh one.
-        """
+    def begin(self, statement: Statement, *values: bytes) -> "Begun":
+        """Send a statement; raises DBAPIError."""
         try:
-            connection, prepared = self._free.pop()
+            held = self._free.pop()
         except IndexError:
-            return self._run(*self._connect(), statement, values)
+            return Begun(self, self._sent(self._connect(), statement, values))
         try:
-            return self._run(connection, prepared, statement, values)
+            return Begun(self, self._sent(held, statement, values), (statement, values))
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            self.close()
-            return self._run(*self._connect(), statement, values)
+            return self.begin_anew(statement, values)
+
+    def begin_anew(self, statement: Statement, values: tuple[bytes, ...]) -> "Begun":
+        """Send a statement on a fresh connection, and use none of those that there were; raises DBAPIError."""
+        self.close()
+        return Begun(self, self._sent(self._connect(), statement, values))
 
     def close(self) -> None:
         """Close the connections that nobody uses at the moment."""
         while self._free:
             self._free.pop()[0].close()
 
-    def _run(self, connection: psycopg.Connection, prepared: set[bytes], statement: Statement, values: tuple[bytes, ...]) -> int:
-        wire, name = connection.pgconn, statement.name
-        try:
-            if name not in prepared:
-                _check(wire, wire.prepare(name, statement.sql).status)
-                prepared.add(name)
-            result = wire.exec_prepared(name, values, [BINARY] * len(values))
-            _check(wire, result.status)
-        except psycopg.Error as error:
-            is_lost = wire.status != ConnStatus.OK
-            connection.close()
-            raise DBAPIError(None, None, error, connection_invalidated=is_lost) from None
-        self._free.append((connection, prepared))
-        return result.command_tuples or 0
+    def end(self, held: Held) -> int:
+        """Wait for what was sent on a connection, set that free, and return how many rows were written; raises DBAPIError."""
+        with _told(held) as wire:
+            result = next_result(wire)
+            while next_result(wire) is not None:
+                pass
+            _check(wire, result)
+        self._free.append(held)
+        return (result and result.command_tuples) or 0
 
-    def _connect(self) -> tuple[psycopg.Connection, set[bytes]]:
+    def _sent(self, held: Held, statement: Statement, values: tuple[bytes, ...]) -> Held:
+        prepared = held[1]
+        with _told(held) as wire:
+            if statement.name not in prepared:
+                _check(wire, wire.prepare(statement.name, statement.sql))
+                prepared.add(statement.name)
+            wire.send_query_prepared(statement.name, values, [BINARY] * len(values))
+            flush(wire)
+        return held
+
+    def _connect(self) -> Held:
         try:
             return psycopg.connect(self._url, autocommit=True, options=OPTIONS, application_name="kabao quick", connect_timeout=5), set()
         except psycopg.Error as error:
             raise DBAPIError(None, None, error, connection_invalidated=True) from None
 
 
+@dataclass(slots=True)
+class Begun:
+    """A statement under way, on a connection that nobody else has until it is waited for, as it must be.
+
+    Where that was made before, the server may have been away since: then the statement is sent `once_more`, on a fresh one.
+    """
+
+    quick: Quick
+    held: Held
+    once_more: tuple[Statement, tuple[bytes, ...]] | None = None
+
+    def count(self) -> int:
+        """Wait, and return how many rows were written; raises DBAPIError."""
+        try:
+            return self.quick.end(self.held)
+        except DBAPIError as error:
+            if self.once_more is None or not error.connection_invalidated:
+                raise
+        return self.quick.begin_anew(*self.once_more).count()
+
+
 def run(statement: Statement, *values: bytes) -> int:
     """Run a statement on the current application's database; see `Quick.run`."""
+    return begin(statement, *values).count()
+
+
+def begin(statement: Statement, *values: bytes) -> Begun:
+    """Send a statement to the current application's database; see `Quick.begin`."""
     quick: Quick = current_app.extensions["kabao_quick"]
-    return quick.run(statement, *values)
+    return quick.begin(statement, *values)
 
 
 def moment(when: datetime) -> bytes:
@@ -99,6 +140,24 @@ def init_app(app: Flask, settings: Settings) -> None:
     event.listen(engine, "engine_disposed", lambda _: quick.close())
 
 
-def _check(wire: PGconn, status: int) -> None:
-    if status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+class _told:  # noqa: N801 - a block, written as a function would be
+    """The wire of a connection, which is closed if anything goes wrong on it: that is raised as DBAPIError."""
+
+    def __init__(self, held: Held) -> None:
+        self._connection = held[0]
+
+    def __enter__(self) -> PGconn:
+        return self._connection.pgconn
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
+        is_lost = self._connection.pgconn.status != ConnStatus.OK
+        self._connection.close()
+        if isinstance(error, psycopg.Error):
+            raise DBAPIError(None, None, error, connection_invalidated=is_lost) from None
+
+
+def _check(wire: PGconn, result: PGresult | None) -> None:
+    if result is None or result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         raise psycopg.OperationalError(wire.error_message.decode(errors="replace")[:200])

@@ -225,12 +225,12 @@ def _begin(wire: PGconn, prepared: set[bytes], statement: Straight, values: list
     """Send a statement, and do not wait for its result."""
     _prepare(wire, prepared, statement)
     wire.send_query_prepared(statement.name, values, statement.formats, BINARY)
-    _flush(wire)
+    flush(wire)
 
 
 def _end(wire: PGconn, prepared: set[bytes]) -> PGresult | None:
     """Wait for the result of what was begun; None if it was not prepared any longer."""
-    result = _next_result(wire)
+    result = next_result(wire)
     while result is not None and wire.get_result() is not None:
         pass
     try:
@@ -272,9 +272,9 @@ def _send(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[
 
 def _results(wire: PGconn) -> Iterator[PGresult]:
     """Yield the result of each command that was sent in a pipeline."""
-    _flush(wire)
+    flush(wire)
     while True:
-        result = _next_result(wire)
+        result = next_result(wire)
         if result is None:
             continue
         if result.status == ExecStatus.PIPELINE_SYNC:
@@ -282,14 +282,14 @@ def _results(wire: PGconn) -> Iterator[PGresult]:
         yield result
 
 
-def _flush(wire: PGconn) -> None:
+def flush(wire: PGconn) -> None:
     """Hand all that is to be sent to the network."""
     while wire.flush():
         _wait(wire, polling.POLLIN | polling.POLLOUT)
         wire.consume_input()
 
 
-def _next_result(wire: PGconn) -> PGresult | None:
+def next_result(wire: PGconn) -> PGresult | None:
     """Return the next result, or that there is none, waiting for it without the interpreter's lock."""
     while wire.is_busy():
         _wait(wire, polling.POLLIN)

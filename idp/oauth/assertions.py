@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from runtime import quick
 from runtime.database import Base, prune
+from runtime.quick import Begun
 
 USE = quick.Statement(
     b"use_assertion", b"INSERT INTO client_assertions (digest, expires_at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING"
@@ -28,8 +29,13 @@ class ClientAssertion(Base):
 
 def use_once(signer: str, jti: str, *, expires_at: datetime) -> bool:
     """Mark an assertion as used; returns False if it was used before."""
+    return begin_use(signer, jti, expires_at=expires_at).count() == 1
+
+
+def begin_use(signer: str, jti: str, *, expires_at: datetime) -> Begun:
+    """Begin to mark an assertion as used: one row is written if it was not used before."""
     digest = hashlib.sha256(f"{signer}\0{jti}".encode()).digest()
-    return quick.run(USE, digest, quick.moment(expires_at)) == 1
+    return quick.begin(USE, digest, quick.moment(expires_at))
 
 
 def forget(*, now: datetime) -> None:

@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeGuard
+from typing import Any, Self, TypeGuard
 from urllib.parse import unquote_plus
 
 import structlog
@@ -32,6 +32,7 @@ from idp.oauth.client_kinds import (
 from idp.oauth.clients import Client, find_client
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from keys import suites
+from runtime.quick import Begun
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,8 @@ BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT
 INTROSPECTION = "introspection"
 ENDPOINTS = ("token", "revocation", INTROSPECTION)
 NO_HEADERS: dict[str, str] = {}
+USED_BEFORE = "an assertion that was used before"
+UseOnce = Callable[..., bool]
 NOT_PROVEN = "The client is not known by this proof."
 NOT_NOW = "The assertion is not good at this time: exp is to be within the hour, nbf and iat past. Compare your clock with the Date of this answer."
 
@@ -59,10 +62,12 @@ def authenticate(
     path: str = "/token",
     headers: Headers = NO_HEADERS,
     before_use: Callable[[Client], None] = lambda _: None,
+    use_once: UseOnce = assertions.use_once,
 ) -> Client:
     """Return the client that a request proves to come from; `path` is what it was sent to, which an assertion may be for.
 
     `before_use` is called with a client whose assertion is good, before that is used up: what it raises leaves the assertion unused.
+    `use_once` uses it up (`Ahead`, where that may go on while something else is done).
     Raises InvalidClientError, which does not say what was wrong with a proof, and InvalidRequestError for two proofs at once.
     """
     is_attested = wallet_attestation.is_brought(headers)
@@ -72,7 +77,7 @@ def authenticate(
     if is_attested:
         client = wallet_attestation.authenticate(headers, settings=settings, now=now)
     elif "client_assertion" in form:
-        client = _by_assertion(form, path=path, settings=settings, now=now, before_use=before_use)
+        client = _by_assertion(form, path=path, settings=settings, now=now, before_use=before_use, use_once=use_once)
     elif authorization is not None:
         client = _by_basic(authorization)
     elif "client_secret" in form:
@@ -84,6 +89,30 @@ def authenticate(
     if "client_id" in form and form["client_id"] != client.client_id:
         raise _refused("another client_id beside the proof", client)
     return client
+
+
+class Ahead:
+    """A client's assertion that is used up while the answer is made: if it was used before, no answer leaves the block.
+
+    What is done in the block must change nothing, for it is done before that is known. Raises InvalidClientError at its end, and DBAPIError.
+    """
+
+    def __init__(self) -> None:
+        self._begun: tuple[str, Begun] | None = None
+
+    def __call__(self, client_id: str, jti: str, *, expires_at: datetime) -> bool:
+        """Begin to use an assertion up."""
+        self._begun = client_id, assertions.begin_use(client_id, jti, expires_at=expires_at)
+        return True
+
+    def __enter__(self) -> Self:
+        """Begin; nothing is used yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for what was begun, whatever happened meanwhile."""
+        if self._begun is not None and self._begun[1].count() != 1:
+            raise _refused(USED_BEFORE, find_client(self._begun[0])) from None
 
 
 def methods_offered(settings: Settings) -> list[str]:
@@ -114,7 +143,9 @@ def announced(settings: Settings) -> dict[str, Any]:
     return {**told, **wallet_attestation.announced(methods)}
 
 
-def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None]) -> Client:
+def _by_assertion(
+    form: dict[str, str], *, path: str, settings: Settings, now: datetime, before_use: Callable[[Client], None], use_once: UseOnce
+) -> Client:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise _refused("another client_assertion_type")
     client = None
@@ -134,8 +165,8 @@ def _by_assertion(form: dict[str, str], *, path: str, settings: Settings, now: d
     if not _is_id(jti):
         raise _refused("no jti, or none that can be kept", client)
     before_use(client)
-    if not assertions.use_once(client.client_id, jti, expires_at=expires_at):
-        raise _refused("an assertion that was used before", client)
+    if not use_once(client.client_id, jti, expires_at=expires_at):
+        raise _refused(USED_BEFORE, client)
     return client
 
 

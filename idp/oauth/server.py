@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestURITooLarge
 
-from idp.oauth import bindings, client_authentication, terms, waymarks
+from idp.oauth import assertions, bindings, client_authentication, terms, waymarks
 from idp.oauth.attested import wallet_attestation
 from idp.oauth.bindings import Binding
+from idp.oauth.client_authentication import UseOnce
 from idp.oauth.client_kinds import ATTEST_JWT
 from idp.oauth.clients import Client, find_client
 from idp.oauth.requests import resource_indicators
@@ -60,8 +61,9 @@ class OAuthRequest(OAuth2Request):
     `headers` are those of the HTTP request and `path` what it was sent to; `arrival` is how an authorization request came.
     `binding` is what the tokens are to be bound to, once the client is known, `instance` which installation of a wallet it is; `terms` are
     what is asked for beyond scopes. `reached` is how well whoever is signed in is known, and how strongly they signed in, once the view has
-    asked. `hinted_sub` is whom an `id_token_hint` names, `marks` what our own pages added to what the browser carries. The parameters are
-    read from the HTTP request once. Transport security is the settings' concern, not looked at again here.
+    asked. `use_once` uses a client's assertion up. `hinted_sub` is whom an `id_token_hint` names, `marks` what our own pages added to what
+    the browser carries. The parameters are read from the HTTP request once. Transport security is the settings' concern, not looked at again
+    here.
     """
 
     client: Any = None  # these as Authlib's own begins, which does more
@@ -93,6 +95,7 @@ class OAuthRequest(OAuth2Request):
         path: str = "",
         arrival: Arrival | None = None,
         marks: Marks = waymarks.NONE,
+        use_once: UseOnce = assertions.use_once,
     ) -> None:
         self.method, self.uri, self.payload = method, "https://issuer", Payload(parameters)
         self._session = session
@@ -105,6 +108,7 @@ class OAuthRequest(OAuth2Request):
         self.path = path
         self._arrival = arrival
         self.marks = marks
+        self.use_once = use_once
 
     @property
     def session(self) -> Session:
@@ -195,6 +199,7 @@ class Server(AuthorizationServer):
             path=request.path,
             headers=request.headers,
             before_use=lambda client: bindings.check_nonce(request, client),
+            use_once=request.use_once,
         )
         if client.auth_method == ATTEST_JWT:
             request.instance = wallet_attestation.instance_of(request.headers)

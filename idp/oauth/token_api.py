@@ -7,9 +7,10 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Blueprint, current_app
 from sqlalchemy.orm import Session
 
-from idp.oauth import oauth_errors
+from idp.oauth import assertions, oauth_errors
 from idp.oauth.apart.backchannel import BackchannelGrant
 from idp.oauth.apart.device import DeviceGrant
+from idp.oauth.client_authentication import Ahead, UseOnce
 from idp.oauth.client_credentials import ClientCredentials
 from idp.oauth.clients import CLIENT_CREDENTIALS
 from idp.oauth.exchange.jwt_bearer import JwtBearer
@@ -48,7 +49,8 @@ def token(posted: Posted) -> Answer:
     if "grant_type" not in parameters:
         raise InvalidRequestError("grant_type is missing; send application/x-www-form-urlencoded.")
     if parameters["grant_type"] == CLIENT_CREDENTIALS:
-        return _token(_asked(posted, parameters))  # no table but the assertion's own: the hot path opens no session
+        with Ahead() as ahead:  # no table but the assertion's own, which is written while the token is signed: the hot path opens no session
+            return _token(_asked(posted, parameters, use_once=ahead))
     with transaction() as session:
         return _token(_asked(posted, parameters, session))
 
@@ -84,7 +86,9 @@ def _token(asked: OAuthRequest) -> Answer:
     return response
 
 
-def _asked(posted: Posted, parameters: dict[str, str], session: Session | None = None) -> OAuthRequest:
+def _asked(posted: Posted, parameters: dict[str, str], session: Session | None = None, *, use_once: UseOnce = assertions.use_once) -> OAuthRequest:
     settings, headers = current_app.extensions["kabao_settings"], posted.headers
     proof = headers.get("Authorization")
-    return OAuthRequest("POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=headers, path=posted.path)
+    return OAuthRequest(
+        "POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=headers, path=posted.path, use_once=use_once
+    )

@@ -348,14 +348,14 @@ def test_whatever_else_goes_wrong_is_flasks_to_answer(app: Flask, layer: Lean, m
 def statements(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], tuple[int, int]]]:
     """How many statements went by the session, and by quick connections, since the test began."""
     heard: list[str] = []
-    ran: list[str] = []
-    whole = quick.Quick.run
+    ran: list[bytes] = []
+    whole = quick.Quick.begin
 
-    def run(self: quick.Quick, statement: quick.Statement, *values: bytes) -> int:
+    def begin(self: quick.Quick, statement: quick.Statement, *values: bytes) -> quick.Begun:
         ran.append(statement.name)
         return whole(self, statement, *values)
 
-    monkeypatch.setattr(quick.Quick, "run", run)
+    monkeypatch.setattr(quick.Quick, "begin", begin)
     with app.app_context():
         event.listen(engine(), "before_cursor_execute", hear := lambda *said: heard.append(said[2]))
         yield lambda: (len(heard), len(ran))

@@ -27,6 +27,14 @@ def lines(app: Flask, database_url: str) -> Iterator[Quick]:
         connection.execute("DROP TABLE quick_things")
 
 
+def end_connections(database_url: str) -> None:
+    """End the quick connections, as a server that goes away does."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kabao quick' AND datname = current_database()"
+        )
+
+
 def test_a_row_is_written_once_and_seen_by_others_at_once(lines: Quick, database_url: str) -> None:
     assert [lines.run(KEEP, b"one", quick.moment(MOMENT)) for _ in range(3)] == [1, 0, 0]
     with psycopg.connect(database_url) as connection:
@@ -49,11 +57,24 @@ def test_of_many_at_once_one_writes(lines: Quick) -> None:
 
 def test_a_server_that_was_away_is_found_again(lines: Quick, database_url: str) -> None:
     lines.run(KEEP, b"before", quick.moment(MOMENT))
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kabao quick' AND datname = current_database()"
-        )
+    end_connections(database_url)
     assert lines.run(KEEP, b"after", quick.moment(MOMENT)) == 1
+
+
+def test_of_two_that_are_under_way_at_once_each_is_told_its_own(lines: Quick) -> None:
+    first, other, again = (lines.begin(KEEP, name, quick.moment(MOMENT)) for name in (b"under way", b"beside", b"under way"))
+    assert (other.count(), sorted((again.count(), first.count()))) == (1, [0, 1])
+
+
+def test_what_is_under_way_when_the_server_goes_is_sent_once_more(lines: Quick, database_url: str) -> None:
+    lines.run(KEEP, b"connected", quick.moment(MOMENT))
+    with psycopg.connect(database_url) as holding:
+        holding.execute("INSERT INTO quick_things (name) VALUES ('held up')")
+        begun = lines.begin(KEEP, b"held up", quick.moment(MOMENT))
+        end_connections(database_url)
+        holding.rollback()
+    assert begun.count() == 1
+    assert lines.run(KEEP, b"held up", quick.moment(MOMENT)) == 0
 
 
 def test_a_statement_that_fails_says_so_and_the_next_goes_on(lines: Quick) -> None:
