@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from flask import Flask, current_app
+from flask import Flask
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from runtime.present import extension
 from runtime.settings import Settings
 from runtime.straight import flush, next_result
 
@@ -124,7 +125,7 @@ def run(statement: Statement, *values: bytes) -> int:
 
 def begin(statement: Statement, *values: bytes) -> Begun:
     """Send a statement to the current application's database; see `Quick.begin`."""
-    quick: Quick = current_app.extensions["kabao_quick"]
+    quick: Quick = extension("kabao_quick")
     return quick.begin(statement, *values)
 
 

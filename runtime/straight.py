@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import psycopg
-from flask import current_app
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from runtime.binary_forms import Decode, Encode, form_of
+from runtime.present import extension
 
 BINARY = 1
 PREPARED = "kabao_prepared"
@@ -127,7 +127,7 @@ class Alone:
     """
 
     def __init__(self) -> None:
-        self._engine: Engine = current_app.extensions["kabao_engine"]
+        self._engine: Engine = extension("kabao_engine")
         self._held: PoolProxiedConnection | None = None
         self._asked: tuple[Straight, Mapping[str, Any]] | None = None
 

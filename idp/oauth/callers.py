@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authlib.oauth2 import OAuth2Error
-from flask import current_app, g, request
+from flask import g, request
 
 from idp.oauth import bindings
 from idp.oauth.access_tokens import AccessToken, InvalidToken, verify_access_token
@@ -13,9 +13,11 @@ from idp.oauth.binding import dpop, mutual_tls, nonces
 from idp.oauth.bindings import CERTIFICATE, DPOP
 from idp.oauth.clients import find_client
 from idp.signin.assurance import ACRS, LEAST, Level, read_acr
+from runtime import lean
 from runtime.clock import now
 from runtime.guard import Caller
 from runtime.languages import Text
+from runtime.present import extension
 from runtime.problems import NotAllowed, NotSignedIn, Refusal
 from runtime.settings import Settings
 
@@ -76,7 +78,7 @@ class Bearer:
 
     def admit(self) -> None:
         """Record the token of the request; raises NotSignedIn, InvalidToken, InvalidProof or InsufficientScope, each with its challenge."""
-        shown, settings, moment = self._shown(), current_app.extensions["kabao_settings"], now()
+        shown, settings, moment = self._shown(), extension("kabao_settings"), now()
         try:
             token = self.verified(shown, settings)
             _check_holder(token, shown, settings, moment)
@@ -99,7 +101,7 @@ class Bearer:
             raise InsufficientScope("the token lacks the scope", headers=challenge)
 
     def _shown(self) -> Shown:
-        header = request.headers.get("Authorization")
+        header = lean.headers().get("Authorization")
         posted = request.form.getlist(IN_BODY) if self.in_body and request.method == "POST" else []
         if posted and len(posted) + (header is not None) > 1:
             raise TwoTokens("more than one token", headers={"WWW-Authenticate": f'Bearer {REALM}, error="invalid_request"'})

@@ -4,7 +4,7 @@ The transaction is kept even where the answer is a refusal, so that what is spen
 """
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
-from flask import Blueprint, current_app
+from flask import Blueprint
 from sqlalchemy.orm import Session
 
 from idp.oauth import assertions, oauth_errors
@@ -26,6 +26,7 @@ from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.lean import Answer, Posted
 from runtime.pages import csrf
+from runtime.present import extension
 
 token_endpoints = Blueprint("oauth", __name__)
 csrf.exempt(token_endpoints)
@@ -87,7 +88,7 @@ def _token(asked: OAuthRequest) -> Answer:
 
 
 def _asked(posted: Posted, parameters: dict[str, str], session: Session | None = None, *, use_once: UseOnce = assertions.use_once) -> OAuthRequest:
-    settings, headers = current_app.extensions["kabao_settings"], posted.headers
+    settings, headers = extension("kabao_settings"), posted.headers
     proof = headers.get("Authorization")
     return OAuthRequest(
         "POST", parameters, session=session, settings=settings, now=now(), authorization=proof, headers=headers, path=posted.path, use_once=use_once
