@@ -276,3 +276,42 @@ def test_a_bad_registration_is_refused(session: Session, changes: dict[str, Any]
 def test_a_refused_scope_is_named(client: FlaskClient, system: System, scope: str, says: str) -> None:
     answer = ask(client, system, grant_type="client_credentials", scope=scope)
     assert (answer.status_code, answer.json) == (400, {"error": "invalid_scope", "error_description": says})
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"scope": "registry:updates"}, {"resource": "https://elsewhere.example/api"}], ids=["token", "scope", "resource"]
+)
+def test_whatever_an_assertion_that_was_used_before_asks_for_the_answer_is_that_nobody_is_known(
+    client: FlaskClient, system: System, more: dict[str, str]
+) -> None:
+    proof = {"grant_type": "client_credentials", **system.proof()}
+    assert client.post("/token", data=proof).status_code == 200
+    refused = client.post("/token", data={**proof, **more})
+    assert (refused.status_code, refused.json["error"]) == (401, "invalid_client")  # type: ignore[index]
+
+
+def test_an_assertion_is_used_up_by_an_answer_that_refuses_and_its_connection_serves_the_next(
+    app: Flask, client: FlaskClient, system: System
+) -> None:
+    lines = app.extensions["kabao_quick"]
+    before = client.post("/token", data={"grant_type": "client_credentials", **system.proof()}) and len(lines._free)
+    for _ in range(3):
+        proof = {"grant_type": "client_credentials", "scope": "registry:updates", **system.proof()}
+        assert [client.post("/token", data=proof).json["error"] for _ in range(2)] == ["invalid_scope", "invalid_client"]  # type: ignore[index]
+    assert len(lines._free) == before
+
+
+def test_what_breaks_while_an_assertion_is_used_up_leaves_it_used_and_its_connection_free(
+    app: Flask, client: FlaskClient, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    lines, proof = app.extensions["kabao_quick"], {"grant_type": "client_credentials", **system.proof()}
+    before = client.post("/token", data={**proof, **system.proof()}) and len(lines._free)
+    with monkeypatch.context() as patch:
+        patch.setattr("idp.oauth.grants.sign_access_token", broken)
+        patch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+        assert client.post("/token", data=proof).status_code == 500
+    assert client.post("/token", data=proof).status_code == 401
+    assert len(lines._free) == before

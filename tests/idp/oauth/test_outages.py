@@ -9,10 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth import assertions
+from runtime.database import transaction
 from runtime.quick import Statement
 from runtime.settings import Settings
 from tests.idp.oauth.journeys import Journey
-from tests.world_clients import System
+from tests.world_clients import System, new_system
 from tests.world_people import BROWSER
 from wsgi import create_app
 
@@ -58,10 +59,18 @@ def test_pages_say_so_to_people(dark: Flask, portal: System, path: str) -> None:
     assert "服务暂时不可用" in response.text
 
 
-def test_an_assertion_whose_use_cannot_be_written_is_not_honoured(app: Flask, client: FlaskClient, portal: System, monkeypatch: Any) -> None:
-    assert client.post("/token", data={"grant_type": "refresh_token", "refresh_token": "x", **portal.proof()}).json["error"] == "invalid_grant"
-    monkeypatch.setattr(assertions, "USE", Statement("fails", "SELECT 1 / (length($1::text) - length($1::text)), $2::timestamptz"))
-    response = client.post("/token", data={"grant_type": "refresh_token", "refresh_token": "x", **portal.proof()})
-    assert response.status_code == 503
+@pytest.mark.parametrize(
+    ("form", "usual"),
+    [({"grant_type": "refresh_token", "refresh_token": "x"}, 400), ({"grant_type": "client_credentials"}, 200)],
+    ids=["before anything else", "while the token is signed"],
+)
+def test_an_assertion_whose_use_cannot_be_written_is_not_honoured(
+    app: Flask, client: FlaskClient, monkeypatch: Any, form: dict[str, str], usual: int
+) -> None:
+    with app.app_context(), transaction() as session:
+        system = new_system(session, scopes=["draws"])
+    assert client.post("/token", data={**form, **system.proof()}).status_code == usual
+    monkeypatch.setattr(assertions, "USE", Statement(b"fails", b"SELECT 1 / (length($1::text) - length($1::text)), $2::timestamptz"))
+    assert client.post("/token", data={**form, **system.proof()}).status_code == 503
     monkeypatch.undo()
-    assert client.post("/token", data={"grant_type": "refresh_token", "refresh_token": "x", **portal.proof()}).status_code == 400
+    assert client.post("/token", data={**form, **system.proof()}).status_code == usual
