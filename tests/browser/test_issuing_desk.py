@@ -118,6 +118,11 @@ def code_of(page: Page) -> str:
     return page.inner_text("#spoken-code")
 
 
+def code_leaves(page: Page) -> None:
+    """Wait until a page that showed a code shows what became of it: it goes there by itself."""
+    expect(page.locator("#qr")).to_have_count(0, timeout=30_000)
+
+
 def verdict(page: Page, code: str) -> None:
     page.goto("/desk")
     page.fill("#presented", code)
@@ -162,6 +167,7 @@ def test_two_officers_issue_a_licence_and_end_it(
         expect(holder.locator(".timeline")).to_contain_text(WHY_SEEN)
         verdict(second, code_of(holder))
         expect(second.locator("#verdict")).to_have_attribute("data-verdict", "valid")
+        code_leaves(holder)
 
         shown = code_of(holder)
         first.goto("/desk/licences")
@@ -176,6 +182,7 @@ def test_two_officers_issue_a_licence_and_end_it(
         expect(second.locator("#state")).to_have_class(re.compile("state--revoked"))
         verdict(second, shown)
         expect(second.locator("#verdict")).to_have_attribute("data-verdict", "invalid")
+        code_leaves(holder)
         holder.goto("/wallet")
         holder.locator(".cards a").click()
         expect(holder.locator("#show")).to_have_count(0)
