@@ -52,6 +52,7 @@ class Browsers:
         self.complaints.clear()
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         page.emulate_media(color_scheme="light")
+        page.goto("about:blank")  # what showed a code goes on by itself, and would take the place of the page that is wanted
         answer = page.goto(stop.address(self.cast.at))
         assert answer is not None
         assert answer.status == stop.status
