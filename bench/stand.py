@@ -69,7 +69,10 @@ class Stand:
     def cpu(self) -> Spent:
         """Return the seconds of processor time that were taken so far."""
         named, behind = self.named.tree("serve") if self.named.running else [], spent(self._behind())
-        return Spent(spent([*self.processes.tree("serve"), *named]), spent(family(self.database.get_pid())) - behind, behind)
+        postgres = family(self.database.get_pid())
+        ended = postgres[0].cpu_times()  # whose processes end with their connections, and leave what they took to the first
+        whole = spent(postgres) + ended.children_user + ended.children_system
+        return Spent(spent([*self.processes.tree("serve"), *named]), whole - behind, behind)
 
     def _behind(self) -> list[psutil.Process]:
         """Return the processes of PostgreSQL that serve the worker."""
