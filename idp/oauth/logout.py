@@ -53,14 +53,16 @@ class LogoutAsked:
 def read(parameters: dict[str, str], *, settings: Settings) -> LogoutAsked:
     """Read a logout request; raises LogoutRefused.
 
-    A hint that is not ours counts for nothing. An address is only good with a client, exactly as registered (section 3).
+    A hint that is not ours proves nothing, and after it the browser goes nowhere (section 4). An address is only good with a client, exactly as
+    registered (section 3).
     """
-    hint = id_tokens.read_hint(parameters["id_token_hint"], settings) if "id_token_hint" in parameters else None
+    is_hinted = "id_token_hint" in parameters
+    hint = id_tokens.read_hint(parameters["id_token_hint"], settings) if is_hinted else None
     client_id = parameters.get("client_id") or (hint["aud"] if hint else None)
     client = find_client(client_id) if client_id else None
     if hint is not None and hint["aud"] != client_id:
         raise LogoutRefused("the hint is another client's", field="client_id")
-    goal = _goal(parameters, client)
+    goal = _goal(parameters, client) if hint is not None or not is_hinted else None
     return LogoutAsked(client, _session_of(hint, client), goal, parameters.get("logout_hint"), parameters.get("ui_locales", ""))
 
 

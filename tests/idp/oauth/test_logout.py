@@ -212,6 +212,21 @@ def test_a_hint_that_is_not_ours_counts_for_nothing(browser: FlaskClient, hint: 
     assert is_signed_in(browser)
 
 
+def test_after_a_hint_that_is_not_ours_the_browser_goes_nowhere_though_the_address_is_the_client_s(
+    app: Flask, browser: FlaskClient, logout_portal: System
+) -> None:
+    """Sections 3 and 4: where something in a request does not hold, there is no redirect afterwards, neither at once nor after the question."""
+    head, body, signature = Journey(logout_portal).tokens(browser)["id_token"].split(".")
+    query = {"client_id": logout_portal.client_id, "post_logout_redirect_uri": AFTERWARDS, "id_token_hint": f"{head}.{body}.{signature[::-1]}"}
+    page = logout(browser, **query)
+    assert page.status_code == 200
+    assert "portal.example.gov.cn" not in page.headers["Content-Security-Policy"]
+    done = browser.post("/logout/confirmed", query_string=query, data={"csrf_token": csrf_token(page.text)}, headers=BROWSER)
+    assert (done.status_code, done.location) == (303, "/logout/ended")
+    assert not is_signed_in(browser)
+    assert logout(app.test_client(), **query).location == "/logout/ended"
+
+
 def test_an_access_token_is_no_hint(browser: FlaskClient, logout_portal: System) -> None:
     tokens = Journey(logout_portal).tokens(browser)
     assert logout(browser, id_token_hint=tokens["access_token"]).status_code == 200

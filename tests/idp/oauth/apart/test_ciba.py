@@ -93,6 +93,18 @@ def test_another_client_s_id_token_or_sub_names_nobody(app: Flask, counter: Coun
     assert error_of(other.ask(login_hint=claims_in(id_token)["sub"])) == "unknown_user_id"
 
 
+def test_the_id_token_of_another_client_of_the_sector_names_nobody_though_its_sub_does(
+    app: Flask, counter: Counter, browser: FlaskClient, person: Person
+) -> None:
+    """Section 13: who brings an ID token is in its audience; clients of one sector know a person by one `sub`, and may bring that."""
+    asked = counter.asked(login_hint=person.number)
+    answer_request(browser)
+    id_token = good(counter.poll(asked["auth_req_id"]))["id_token"]
+    beside = new_counter(app, sector=counter.system.client_id)
+    assert good(beside.ask(login_hint=claims_in(id_token)["sub"]))
+    assert error_of(beside.ask(id_token_hint=id_token)) == "unknown_user_id"
+
+
 def test_nobody_learns_whether_a_number_has_an_account(app: Flask, counter: Counter, browser: FlaskClient, person: Person) -> None:
     known, unknown = counter.asked(login_hint=person.number), counter.asked(login_hint=citizen_number())
     assert {name: known[name] for name in ("expires_in", "interval")} == {name: unknown[name] for name in ("expires_in", "interval")}
