@@ -131,6 +131,11 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         code: AuthorizationCode = self.request.authorization_code
         return code.terms
 
+    def give_back(self) -> None:
+        """Let the client redeem its code yet: the client, its key, its verifier and its address were right."""
+        code: AuthorizationCode = self.request.authorization_code
+        codes.give_back(self.request.session, code)
+
     def granted_scopes(self) -> list[str]:
         """Return the scopes that were allowed."""
         code: AuthorizationCode = self.request.authorization_code

@@ -144,6 +144,14 @@ def redeem(session: Session, unverified_code: str, *, client_id: str, now: datet
     return AuthorizationCode(**dict(zip(COLUMNS, columns, strict=True)), in_session=open_session is not None)
 
 
+def give_back(session: Session, code: AuthorizationCode) -> None:
+    """Let a code be redeemed yet for which no token was given: its own client, which proved all that the code is bound to, asked for too much.
+
+    In the transaction that spent it, which holds the row: nobody saw it spent, and it lasts no longer than it would have.
+    """
+    session.execute(update(AuthorizationCode).where(AuthorizationCode.code_hash == code.code_hash).values(spent_at=None))
+
+
 def _refused(session: Session, hashed: bytes, *, client_id: str) -> tuple[str, UUID | None]:
     """Return why a code was not redeemed, and the family that it began if its own client brings it again."""
     columns = (AuthorizationCode.client_id, AuthorizationCode.spent_at, AuthorizationCode.family_id)

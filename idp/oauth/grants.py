@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
@@ -51,25 +52,35 @@ class Grant(BaseGrant):
     def settle(self) -> Terms:
         """Return the terms of this very token: those of the grant, or as much of them as the request asks for (RFC 8707, RFC 9396).
 
-        To be called before anything is used up that the client could bring again. Raises InvalidTarget, InvalidAuthorizationDetails.
+        Whoever asked for too much may ask again: what was used up for this request is given back. Raises InvalidTarget,
+        InvalidAuthorizationDetails.
         """
         if self.settled is None:
-            request, whole = self.request, self.terms()
-            if not (whole.resources or whole.authorization_details or NARROWING & request.payload.data.keys()):
-                return self._settle_for_own(whole)
-            audience = resource_indicators.settle(request, request.client, granted=whole.resources if self.ASKED_SOMEBODY else None)
-            details = authorization_details.settle(request, request.client, granted=whole.authorization_details if self.ASKED_SOMEBODY else None)
-            if not whole.resources and resource_indicators.PARAMETER not in request.payload.data:
-                own = resources.own(request.settings)
-                audience = authorization_details.audience_for(details, self.granted_scopes(), settings=request.settings, own=own)
-            self.settled = replace(whole, resources=audience, authorization_details=details)
+            try:
+                self.settled = self._settled()
+            except OAuth2Error:
+                self.give_back()
+                raise
         return self.settled
 
-    def _settle_for_own(self, whole: Terms) -> Terms:
-        """Settle for what nothing says more of: a token for our own API."""
+    def give_back(self) -> None:
+        """Let what was used up be brought again, since nothing came of it; in the transaction that used it up, so that nobody comes between."""
+
+    def _settled(self) -> Terms:
+        request, whole = self.request, self.terms()
+        if not (whole.resources or whole.authorization_details or NARROWING & request.payload.data.keys()):
+            return self._for_own(whole)
+        audience = resource_indicators.settle(request, request.client, granted=whole.resources if self.ASKED_SOMEBODY else None)
+        details = authorization_details.settle(request, request.client, granted=whole.authorization_details if self.ASKED_SOMEBODY else None)
+        if not whole.resources and resource_indicators.PARAMETER not in request.payload.data:
+            own = resources.own(request.settings)
+            audience = authorization_details.audience_for(details, self.granted_scopes(), settings=request.settings, own=own)
+        return replace(whole, resources=audience, authorization_details=details)
+
+    def _for_own(self, whole: Terms) -> Terms:
+        """Return the terms of what nothing says more of: a token for our own API."""
         own = resources.own(self.request.settings)
-        self.settled = _plain_for(own) if whole is PLAIN else replace(whole, resources=(own,))
-        return self.settled
+        return _plain_for(own) if whole is PLAIN else replace(whole, resources=(own,))
 
     def granted_scopes(self) -> list[str]:
         """Return the scopes that were allowed, where a person allowed them."""

@@ -79,6 +79,11 @@ class ApartGrant(Grant, TokenEndpointMixin):
         credential: ApartRequest = self.request.credential
         return credential.terms
 
+    def give_back(self) -> None:
+        """Let the client fetch the answer yet."""
+        credential: ApartRequest = self.request.credential
+        credential.spent_at = None
+
     def grant_id(self) -> UUID | None:
         """Return what the access tokens have in common with the refresh family."""
         credential: ApartRequest = self.request.credential

@@ -1,7 +1,7 @@
 """Assertions of trusted identity systems: what must hold of one (RFC 7523 section 3), in this order.
 
 An issuer that the operator trusts at this client; a signature by the issuer's registered key, with that key's algorithm; addressed to us; in time
-and not for long; and never seen before.
+and not for long; and, once all else of the request is right, never seen before.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,17 @@ LONGEST_LIFE, LEEWAY = timedelta(minutes=10), timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Whom an issuer names, and the scopes that its word is good for."""
+    """Whom an issuer names, the scopes that its word is good for, and by what the assertion is known again until when."""
 
     sub: str
     scopes: tuple[str, ...]
+    issuer: str
+    jti: str
+    remembered_until: datetime
 
 
 def verify(unverified: str, *, client: Client, settings: Settings, now: datetime) -> Vouched:
-    """Return what an assertion says, and mark it as used; raises InvalidGrantError (section 3.1)."""
+    """Return what an assertion says, without using it up; raises InvalidGrantError (section 3.1)."""
     try:
         assertion = take_apart(unverified, longest=LONGEST)
     except NotCompact as error:
@@ -42,10 +45,13 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
         raise _refused()
     if not _is_text(claims.get("sub")) or not _is_text(claims.get("jti")) or not _names_us(claims.get("aud"), settings):
         raise _refused()
-    expires_at = _check_times(claims, now=now)
-    if not assertions.use_once(f"issuer {trust.issuer}", claims["jti"], expires_at=expires_at):
+    return Vouched(claims["sub"], trust.scopes, trust.issuer, claims["jti"], _check_times(claims, now=now))
+
+
+def use_up(vouched: Vouched) -> None:
+    """Mark an assertion as used; raises InvalidGrantError if it was before."""
+    if not assertions.use_once(f"issuer {vouched.issuer}", vouched.jti, expires_at=vouched.remembered_until):
         raise InvalidGrantError("The assertion was used before.")
-    return Vouched(claims["sub"], trust.scopes)
 
 
 def _trusted(assertion: Compact, client: Client) -> Trust:

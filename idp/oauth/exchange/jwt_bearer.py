@@ -36,7 +36,7 @@ class JwtBearer(Grant, TokenEndpointMixin):
     allowed: str
 
     def validate_token_request(self) -> None:
-        """Check, in this order: the client, the assertion, whom it names, and the scopes."""
+        """Check, in this order: the client, the assertion, whom it names, the scopes, the resource, and that the assertion is new."""
         client = self.request.client = self.authorized_client()
         unverified = self.request.form.get("assertion")
         if not unverified:
@@ -45,6 +45,7 @@ class JwtBearer(Grant, TokenEndpointMixin):
         self.grantee = self._person(vouched, client) if vouched.sub != client.client_id else None
         self.allowed = self._settle_scopes(vouched, client)
         self.settle()
+        assertion_grants.use_up(vouched)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         """Write the act down and return the token; there is no refresh token: another assertion is as good (RFC 7521 section 4.1)."""

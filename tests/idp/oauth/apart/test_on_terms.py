@@ -1,5 +1,9 @@
 """What is approved apart is given on the same terms as at the authorization endpoint: details, resources, mandates and levels."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -57,6 +61,47 @@ def test_tokens_of_a_device_are_for_the_resources_that_it_asked_for(app: Flask, 
     assert "测试公积金系统" in page.text
     press(browser, page, "approve")
     assert claims_in(good(terminal.poll(codes["device_code"], resource=resource))["access_token"])["aud"] == resource
+
+
+@pytest.mark.parametrize("grant", [DEVICE_CODE, CIBA])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"resource": "https://nobody.example/api"}, "invalid_target"), ({"authorization_details": "["}, "invalid_authorization_details")],
+    ids=["resource", "details"],
+)
+def test_an_answer_that_was_fetched_with_wrong_terms_is_fetched_yet_and_once(
+    app: Flask, browser: FlaskClient, person: Person, grant: str, wrong: dict[str, str], error: str
+) -> None:
+    poll = answered(app, browser, person, grant)
+    assert error_of(poll(**wrong)) == error
+    assert error_of(poll(**wrong)) == error
+    good(poll(scope="number"))  # which is no parameter of this request (RFC 8628 section 3.4, CIBA section 10.1)
+    assert error_of(poll()) == "invalid_grant"
+
+
+@pytest.mark.parametrize("grant", [DEVICE_CODE, CIBA])
+def test_of_many_who_fetch_at_once_some_with_wrong_terms_one_is_answered(app: Flask, browser: FlaskClient, person: Person, grant: str) -> None:
+    poll, gate = answered(app, browser, person, grant), Barrier(8)
+
+    def fetch(number: int) -> int:
+        gate.wait(timeout=30)
+        return poll(**({"resource": "https://nobody.example/api"} if number % 2 else {})).status_code
+
+    with ThreadPoolExecutor(gate.parties) as pool:
+        assert sorted(pool.map(fetch, range(gate.parties)))[:2] == [200, 400]
+
+
+def answered(app: Flask, browser: FlaskClient, person: Person, grant: str) -> Callable[..., TestResponse]:
+    """Return how a client fetches what was approved."""
+    if grant == CIBA:
+        counter = Counter(app.test_client(), asker(app, CIBA))
+        asked = counter.asked(login_hint=person.number)
+        answer_request(browser)
+        return partial(counter.poll, asked["auth_req_id"])
+    terminal = Terminal(app.test_client(), asker(app, DEVICE_CODE))
+    codes = terminal.codes()
+    answer_device(browser, codes["user_code"])
+    return partial(terminal.poll, codes["device_code"])
 
 
 @pytest.mark.parametrize(

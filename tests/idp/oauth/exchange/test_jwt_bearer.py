@@ -142,6 +142,17 @@ def test_an_assertion_is_good_once(client: FlaskClient, system: System, issuer: 
     assert bring(client, system, once).json["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize("wrong", [{"scope": "number"}, {"resource": "https://nobody.example/api"}], ids=["scope", "resource"])
+def test_an_assertion_that_was_brought_with_a_wrong_request_is_good_yet_and_once(
+    client: FlaskClient, system: System, issuer: str, sub: str, wrong: dict[str, str]
+) -> None:
+    once = assertion(issuer, sub)
+    for _ in range(2):
+        assert bring(client, system, once, **wrong).json["error"] in ("invalid_scope", "invalid_target")
+    assert bring(client, system, once).status_code == 200
+    assert bring(client, system, once).json["error"] == "invalid_grant"
+
+
 def unsigned(issuer: str, sub: str) -> str:
     claims = jwt.decode(assertion(issuer, sub), options={"verify_signature": False})
     return jwt.encode(claims, None, algorithm="none")  # type: ignore[arg-type]

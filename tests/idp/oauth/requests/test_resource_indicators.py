@@ -110,6 +110,27 @@ def test_a_token_request_gets_nothing_that_was_not_granted(browser: FlaskClient,
     assert ask(browser, asker, **form, resource=OWN).status_code == 200, "the refresh token has not been used up"
 
 
+def test_a_code_that_was_brought_with_a_wrong_resource_is_redeemed_yet_and_once(browser: FlaskClient, asker: System, fund: str) -> None:
+    journey = Journey(asker, scope=SCOPE)
+    code = journey.code(browser)
+    for _ in range(2):
+        assert journey.exchange(browser, code, resource=fund).json["error"] == "invalid_target"  # type: ignore[index]
+    tokens = journey.exchange(browser, code, resource=OWN)
+    assert tokens.status_code == 200, tokens.text
+    refused = journey.exchange(browser, code, resource=fund)
+    assert refused.json["error"] == "invalid_grant", "it was used"  # type: ignore[index]
+    again = ask(browser, asker, grant_type="refresh_token", refresh_token=tokens.json["refresh_token"])  # type: ignore[index]
+    assert again.json["error"] == "invalid_grant", "whoever brings a used code ends what it began"
+
+
+def test_a_code_that_was_brought_with_a_wrong_verifier_is_used_up_whatever_else_was_wrong(browser: FlaskClient, asker: System, fund: str) -> None:
+    journey = Journey(asker, scope=SCOPE)
+    code = journey.code(browser)
+    refused = journey.exchange(browser, code, resource=fund, code_verifier="x" * 43)
+    assert refused.json["error"] == "invalid_grant"  # type: ignore[index]
+    assert journey.exchange(browser, code).json["error"] == "invalid_grant"  # type: ignore[index]
+
+
 def test_a_system_asks_for_what_it_is_registered_for(app: Flask, client: FlaskClient, fund: str) -> None:
     system = new_machine(app, resources=[fund])
     assert said_by(ask(client, system, grant_type="client_credentials", resource=fund).json["access_token"])["aud"] == fund
