@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from idp.oauth.server import refuse, server
+from idp.oauth.server import NO_STORE, refuse, server
 from runtime.problems import Refusal
 
 log = structlog.get_logger(__name__)
@@ -21,11 +21,16 @@ def _oauth(error: OAuth2Error) -> Response:
 
 
 def _refusal(error: Refusal) -> Response:
-    """Say the same in the body as in the challenge, if there is one (RFC 6750 section 3.1)."""
+    """Say the same in the body as in the challenge, if there is one: nothing where it names no error, since no token was shown (RFC 6750 section 3.1)."""
     log.info("refused", code=error.code, reason=error.reason)
-    challenged = CHALLENGED.search(error.headers.get("WWW-Authenticate", ""))
-    usual = "server_error" if error.status >= 500 else "invalid_request"
-    response = refuse(challenged[1] if challenged else usual, description=error.title.en, status=error.status).as_response()
+    challenge = error.headers.get("WWW-Authenticate")
+    challenged = CHALLENGED.search(challenge or "")
+    if challenge is not None and challenged is None:
+        response = Response(status=error.status, headers=NO_STORE)
+        del response.headers["Content-Type"]
+    else:
+        usual = "server_error" if error.status >= 500 else "invalid_request"
+        response = refuse(challenged[1] if challenged else usual, description=error.title.en, status=error.status).as_response()
     response.headers.update(error.headers)
     return response
 

@@ -141,6 +141,16 @@ def test_userinfo_without_a_good_token_is_refused(client: FlaskClient, header: d
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("path", ["/userinfo", "/credential"])
+def test_whoever_shows_no_token_hears_how_and_of_no_error(client: FlaskClient, path: str) -> None:
+    """RFC 6750 section 3.1: without any authentication information there is no error code and no other error information."""
+    refused = client.post(path, headers={"Accept": "application/json"})
+    assert (refused.status_code, refused.data, refused.headers.get("Content-Type")) == (401, b"", None)
+    assert refused.headers["WWW-Authenticate"].startswith('Bearer realm="kabao", DPoP realm="kabao"')
+    assert "error" not in refused.headers["WWW-Authenticate"]
+    assert refused.headers["Cache-Control"] == "no-store"
+
+
 def test_userinfo_says_the_same_in_the_body_as_in_the_challenge(client: FlaskClient) -> None:
     """Core section 5.3.3, RFC 6750 section 3.1: a token that is no good is `invalid_token`."""
     refused = client.get("/userinfo", headers=bearer("x.y.z"))
