@@ -15,7 +15,7 @@ import structlog
 from flask import current_app
 
 from idp.oauth.clients import Client
-from idp.oauth.key_sets import NO_KEYS, ClientKey, EncryptionKey, KeySet, read_key_set
+from idp.oauth.key_sets import NO_KEYS, ClientKey, EncryptionKey, KeySet, named, read_key_set
 from runtime import outbound
 from runtime.outbound import NoAnswer
 from runtime.settings import Settings
@@ -122,9 +122,8 @@ def _fitting(key_set: KeySet, alg: str) -> list[EncryptionKey]:
 
 
 def _find(keys: tuple[ClientKey, ...], kid: object, algorithm: str) -> ClientKey | None:
-    named = [key for key in keys if kid is not None and key.kid == kid]
-    if named:
-        return next((key for key in named if algorithm in key.algorithms), named[0])
+    if found := named(keys, kid):
+        return next((key for key in found if algorithm in key.algorithms), found[0])
     return keys[0] if len(keys) == 1 and None in (kid, keys[0].kid) else None
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from idp.oauth.compact import Compact
 from keys import suites
 
 KEY_LIMIT = 10
@@ -89,6 +90,20 @@ def read_key_set(unverified: Any) -> KeySet:
         if use != "sig" and not isinstance(key, Ed25519PublicKey):
             (meant if use == "enc" else usable).append(EncryptionKey(kid, algorithm, members))
     return KeySet(tuple(signing), (*meant, *usable), frozenset(hashes))
+
+
+def named(keys: tuple[ClientKey, ...], kid: object) -> tuple[ClientKey, ...]:
+    """Return the keys of an id: one, none, or several of which each is for another algorithm (FAPI 2.0 Security Profile section 5.4.3)."""
+    return tuple(key for key in keys if kid is not None and key.kid == kid)
+
+
+def is_signed_by_one_of(keys: tuple[ClientKey, ...], token: Compact) -> bool:
+    """Whether a token's signature is by a key that somebody trusted is known by: by one of the id that its header names, if there are any.
+
+    An id only says where to look (RFC 7515 section 4.1.4): each key that the algorithm fits is tried.
+    """
+    tried = named(keys, token.header.get("kid")) or keys
+    return any(token.algorithm in key.algorithms and token.is_signed_by(key.key, token.algorithm) for key in tried)
 
 
 def hash_of(public_key: Any) -> bytes:

@@ -18,7 +18,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.oauth.key_sets import ClientKey, read_key_set
+from idp.oauth.key_sets import ClientKey, named, read_key_set
 from keys import suites
 from runtime import cache, ledger
 from runtime.database import Base, transaction
@@ -73,15 +73,15 @@ class Voucher:
 
 
 def voucher_for(header: dict[str, Any], *, purpose: str, now: datetime) -> Voucher:
-    """Return the key that a header names, by a chain to a maker's root or by the `kid` of a maker's key; raises NotVouchedFor."""
+    """Return the key that a header names, by a chain to a maker's root or by the `kid` and algorithm of a maker's key; raises NotVouchedFor."""
     makers = [one for one in trusted() if purpose in one.purposes]
     if "x5c" in header:
         return _by_certificate(header["x5c"], makers, now=now)
     kid = header.get("kid")
-    named = [(maker, key) for maker in makers for key in maker.keys if key.kid is not None and key.kid == kid]
-    if len(named) != 1:
+    fitting = [(maker, key) for maker in makers for key in named(maker.keys, kid) if header.get("alg") in key.algorithms]
+    if len(fitting) != 1:
         raise NotVouchedFor("no maker's key of this kid")
-    maker, key = named[0]
+    maker, key = fitting[0]
     return Voucher(maker, key.key, key.algorithms)
 
 

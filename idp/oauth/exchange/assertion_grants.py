@@ -15,7 +15,7 @@ from idp.oauth.clients import Client
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from idp.oauth.exchange import issuers
 from idp.oauth.exchange.issuers import Trust
-from idp.oauth.key_sets import ClientKey
+from idp.oauth.key_sets import is_signed_by_one_of
 from runtime.settings import Settings
 
 LONGEST, LONGEST_TEXT = 8192, 256
@@ -41,7 +41,7 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
     except NotCompact as error:
         raise _refused() from error
     trust, claims = _trusted(assertion, client), assertion.claims
-    if not _is_of_kind(assertion.header) or not _is_signed(assertion, trust):
+    if not _is_of_kind(assertion.header) or not is_signed_by_one_of(trust.keys, assertion):
         raise _refused()
     if not _is_text(claims.get("sub")) or not _is_text(claims.get("jti")) or not _names_us(claims.get("aud"), settings):
         raise _refused()
@@ -67,17 +67,6 @@ def _is_of_kind(header: dict[str, Any]) -> bool:
     """Whether this may be an assertion, and is no other kind of token that the issuer signs by the same key (RFC 8725 section 3.11)."""
     typ = header.get("typ", "JWT")
     return isinstance(typ, str) and typ.lower().removeprefix("application/") in TYPES
-
-
-def _is_signed(assertion: Compact, trust: Trust) -> bool:
-    """Whether the signature is by the issuer's key, under an algorithm of that key's; a key of RSA may be of two."""
-    key = _key(trust, assertion.header.get("kid"))
-    return key is not None and assertion.algorithm in key.algorithms and assertion.is_signed_by(key.key, assertion.algorithm)
-
-
-def _key(trust: Trust, kid: Any) -> ClientKey | None:
-    named = [key for key in trust.keys if kid is not None and key.kid == kid]
-    return named[0] if named else trust.keys[0] if len(trust.keys) == 1 else None
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

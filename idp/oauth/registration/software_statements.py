@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
-from idp.oauth.key_sets import ClientKey, read_key_set
+from idp.oauth.key_sets import is_signed_by_one_of, read_key_set
 from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
@@ -85,7 +85,8 @@ def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_k
     row = session.get(StatementIssuer, issuer) if len(issuer) <= LONGEST_ISSUER and issuer.isprintable() else None
     if row is None or (approved and issuer not in approved):
         raise UnapprovedSoftwareStatementError("software_statement: its issuer is not approved here.")
-    _check_signature(statement, read_key_set(row.jwks).signing)
+    if not is_signed_by_one_of(read_key_set(row.jwks).signing, statement):
+        raise InvalidSoftwareStatementError("software_statement: its signature is not its issuer's.")
     _check_kind(statement.header, claims, settings)
     if not is_kept:
         _check_times(claims, now=now)
@@ -109,12 +110,6 @@ def _read(unverified: str) -> Compact:
         return take_apart(unverified, longest=LONGEST_STATEMENT)
     except NotCompact as error:
         raise InvalidSoftwareStatementError("software_statement: it is not a signed JWT that can be read here.") from error
-
-
-def _check_signature(statement: Compact, keys: tuple[ClientKey, ...]) -> None:
-    named = [key for key in keys if "kid" not in statement.header or key.kid == statement.header["kid"]] or list(keys)
-    if not any(statement.algorithm in key.algorithms and statement.is_signed_by(key.key, statement.algorithm) for key in named):
-        raise InvalidSoftwareStatementError("software_statement: its signature is not its issuer's.")
 
 
 def _check_times(claims: Mapping[str, Any], *, now: datetime) -> None:

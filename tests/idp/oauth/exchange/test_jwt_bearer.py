@@ -121,6 +121,17 @@ def test_an_issuer_whose_key_of_rsa_names_no_algorithm_signs_by_either(app: Flas
     assert bring(client, system, signed).json["scope"] == "draws"
 
 
+def test_an_issuer_signs_by_any_of_its_keys_of_one_kid(app: Flask, client: FlaskClient, system: System) -> None:
+    issuer, keys = f"https://id-{secrets.token_hex(6)}.example.gov.cn", [suites.RS256.generate(), suites.ES256.generate(), suites.ES256.generate()]
+    jwks = {"keys": [{**suites.public_jwk(key.public_key()), "kid": KID} for key in keys]}
+    with app.app_context(), transaction() as session:
+        issuers.trust(session, issuer=issuer, client_id=system.client_id, jwks=jwks, asked=["draws"], now=now())
+    for key, algorithm in zip(keys, ["PS256", "ES256", "ES256"], strict=True):
+        signed = assertion(issuer, system.client_id, key=key, algorithm=algorithm)
+        assert bring(client, system, signed).status_code == 200
+    assert bring(client, system, assertion(issuer, system.client_id)).json["error"] == "invalid_grant", "another's of this kid"
+
+
 def test_the_system_s_own_account_gets_its_own_scopes(client: FlaskClient, system: System, issuer: str) -> None:
     response = bring(client, system, assertion(issuer, system.client_id))
     assert response.json["scope"] == "draws"

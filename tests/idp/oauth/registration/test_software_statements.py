@@ -73,6 +73,17 @@ def test_an_issuer_whose_key_of_rsa_names_no_algorithm_signs_by_either(
     assert register(client, tokens["required"], portal_document(software_statement=signed)).status_code == 201
 
 
+def test_an_issuer_signs_by_any_of_its_keys_of_one_kid(app: Flask, client: FlaskClient, tokens: dict[str, str]) -> None:
+    issuer, keys = "https://twice.example.gov.cn", [suites.RS256.generate(), suites.ES256.generate(), suites.ES256.generate()]
+    jwks = {"keys": [{**suites.public_jwk(key.public_key()), "kid": "one"} for key in keys]}
+    with app.app_context(), transaction() as session:
+        software_statements.trust(session, issuer, jwks=jwks, now=now())
+    for key, status in [*((key, 201) for key in keys), (KEY, 400)]:
+        said = {"iss": issuer, "software_id": "example-portal"}
+        signed = jwt.encode(said, key, algorithm=suites.suite_of(key).name, headers={"kid": "one"})
+        assert register(client, tokens["required"], portal_document(software_statement=signed)).status_code == status
+
+
 def test_whoever_has_no_key_to_sign_with_is_not_believed(app: Flask) -> None:
     jwks = {"keys": [{**suites.public_jwk(suites.ECDH_ES.generate().public_key()), "use": "enc"}]}
     with app.app_context(), transaction() as session, pytest.raises(software_statements.IssuerRefused):

@@ -150,6 +150,16 @@ def test_a_maker_may_be_known_by_its_key_alone(app: Flask, wallet: Wallet) -> No
     assert attestation_request(wallet, text).status_code == 200
 
 
+def test_a_maker_may_have_two_keys_of_one_kid(app: Flask, wallet: Wallet) -> None:
+    maker = Maker()
+    kid = f"k-{maker.issuer}"
+    jwks = {"keys": [{**suites.public_jwk(key.public_key()), "kid": kid} for key in (suites.RS256.generate(), maker.key)]}
+    with app.app_context(), transaction() as session:
+        trusted.trust(session, issuer=maker.issuer, jwks=jwks, roots=[], purposes=[trusted.KEYS], now=now())
+    text = maker.attest_keys(*KEYS, nonce=wallet.nonce(), headers={"x5c": ..., "kid": kid})
+    assert attestation_request(wallet, text).status_code == 200
+
+
 def test_an_attested_wallet_gets_a_token(app: Flask, client: FlaskClient, holder: Holder, maker: Maker, attested_wallet: System) -> None:
     answer = redeem(app, client, holder, attested(maker, attested_wallet.client_id, new_key()))
     assert answer.status_code == 200, answer.text
