@@ -21,7 +21,10 @@ def _oauth(error: OAuth2Error) -> Response:
 
 
 def _refusal(error: Refusal) -> Response:
-    """Say the same in the body as in the challenge, if there is one: nothing where it names no error, since no token was shown (RFC 6750 section 3.1)."""
+    """Say the same in the body as in the challenge, if there is one: where that names no error, since no token was shown, nothing.
+
+    RFC 6750 section 3.1.
+    """
     log.info("refused", code=error.code, reason=error.reason)
     challenge = error.headers.get("WWW-Authenticate")
     challenged = CHALLENGED.search(challenge or "")
