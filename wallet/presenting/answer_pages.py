@@ -12,7 +12,7 @@ from itertools import islice
 from uuid import UUID
 
 import structlog
-from flask import Blueprint, current_app, g, redirect, render_template, request
+from flask import Blueprint, current_app, g, make_response, redirect, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -45,6 +45,7 @@ from wallet.register.definitions import LicenceType
 log = structlog.get_logger(__name__)
 answer_pages = Blueprint("answer_pages", __name__, template_folder="templates")
 DOOR = "request object"
+LOOK_AGAIN_SECONDS = 2
 LICENCE = Text("证照", "A licence")
 YES, NO = Text("是", "Yes"), Text("否", "No")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -124,31 +125,48 @@ def open_link() -> AnyResponse | tuple[str, int]:
 
 @answer_pages.route("/wallet/requests/<uuid:request_id>", methods=["GET"])
 @allow(matched)
-def show(request_id: UUID) -> str:
-    """Show who asks for what and why, and what fits; afterwards, what became of it."""
+def show(request_id: UUID) -> AnyResponse:
+    """Show who asks for what and why, and what fits; afterwards, what became of it. While it is just being sent, the page looks again by itself."""
     moment = now()
     with transaction() as session:
         asked = kept.get_asked(session, request_id, viewer=g.signed_in)
-        return _question_page(session, asked, now=moment)
+        response = make_response(_question_page(session, asked, now=moment))
+    if asked.is_on_its_way(moment):
+        response.headers["Refresh"] = str(LOOK_AGAIN_SECONDS)
+    return response
 
 
 @answer_pages.route("/wallet/requests/<uuid:request_id>", methods=["POST"])
 @allow(matched)
 def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
-    """Approve what was chosen, or refuse; then send it, once. Or look for another licence to choose, which answers nothing."""
+    """Approve what was chosen, or refuse; then send it, once. Or look for another licence to choose, which answers nothing.
+
+    Whoever presses a button twice is led where the first press led, and nothing more is sent.
+    """
     settings, moment = _settings(), now()
     if request.form.get("answer") == "look":
         return _looked_page(request_id, now=moment)
     is_approved = request.form.get("answer") == "approve"
+    try:
+        return _take(request_id, settings, is_approved=is_approved, now=moment)
+    except kept.RequestOver:
+        with transaction() as session:
+            if not kept.get_asked(session, request_id, viewer=g.signed_in).is_answered_so(is_approved=is_approved):
+                raise
+        return redirect(f"/wallet/requests/{request_id}", 303)
+
+
+def _take(request_id: UUID, settings: Settings, *, is_approved: bool, now: datetime) -> AnyResponse | tuple[str, int]:
+    """Take the answer and send it; raises RequestOver."""
     with transaction() as session:
         asked = kept.get_asked(session, request_id, viewer=g.signed_in)
-        if not asked.is_open(moment):
+        if not asked.is_open(now):
             raise kept.RequestOver
-        verifiers.verifier_of(asked.request, settings, now=moment)  # a certificate may have been revoked since it was opened
+        verifiers.verifier_of(asked.request, settings, now=now)  # a certificate may have been revoked since it was opened
         try:
-            parameters = _approved(session, asked, now=moment) if is_approved else replying.refuse(session, asked, viewer=g.signed_in, now=moment)
+            parameters = _approved(session, asked, now=now) if is_approved else replying.refuse(session, asked, viewer=g.signed_in, now=now)
         except (offering.ChoiceRefused, NotUnderstood) as refused:
-            return _question_page(session, asked, now=moment, fault=refused.title), refused.status
+            return _question_page(session, asked, now=now, fault=refused.title), refused.status
     _send(asked, parameters, settings, is_approved=is_approved)
     return redirect(f"/wallet/requests/{request_id}", 303)
 
@@ -183,10 +201,12 @@ def _send(asked: Asked, parameters: dict[str, str], settings: Settings, *, is_ap
         delivered = doors.deliver(replying.whom_of(asked.request), parameters, settings)
     except NoAnswer:
         log.warning("an answer to a verifier may not have arrived")
-        return
-    became = Outcome.REFUSED if not is_approved else Outcome.TAKEN if delivered.is_taken else Outcome.NOT_TAKEN
+        became, goal = Outcome.UNHEARD if is_approved else Outcome.REFUSED, None
+    else:
+        became = Outcome.REFUSED if not is_approved else Outcome.TAKEN if delivered.is_taken else Outcome.NOT_TAKEN
+        goal = delivered.goal
     with transaction() as session:
-        kept.note(session, asked.row, became, goal=delivered.goal)
+        kept.note(session, asked.row, became, goal=goal)
 
 
 def _tell(refused: RequestRefused, settings: Settings) -> None:
@@ -217,6 +237,7 @@ def _question_page(session: Session, asked: Asked, *, now: datetime, fault: Text
         "presenting/request.html",
         asked=asked,
         is_open=is_open,
+        is_on_its_way=asked.is_on_its_way(now),
         offer=offer,
         questions=questions,
         shows_licences=any(not one.is_answer for one in questions),

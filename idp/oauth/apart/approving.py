@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from flask import current_app
 from sqlalchemy.orm import Session
@@ -104,13 +105,19 @@ def approve(session: Session, asked: Question, *, now: datetime) -> None:
 
 def refuse(session: Session, asked: Question, *, is_report: bool, now: datetime) -> ApartRequest:
     """Refuse the client; raises RequestOver."""
-    row = waiting.answer(session, asked.row.id, Answer.REFUSED, now=now, **_by(asked))
+    row = waiting.answer(session, asked.row.id, Answer.REPORTED if is_report else Answer.REFUSED, now=now, **_by(asked))
     actor, act = f"subject:{asked.grantee.person_id}", "asking.reported" if is_report else "asking.refused"
     ledger.record(session, act, actor=actor, object_id=row.client_id, subject_id=asked.grantee.holder_id, now=now, via=row.kind)
     if is_report:
-        waiting.APART.labels(row.kind, "reported").inc()
+        waiting.APART.labels(row.kind, Answer.REFUSED.value).inc()
     pinging.ask_for_ping(session, row)
     return row
+
+
+def answered_before(session: Session, request_id: UUID, said: Answer, signed_in: SignedIn) -> Client | None:
+    """Return the client of a request to which the person gave just this answer in this very session, or None: they pressed twice."""
+    row = waiting.find_answered(session, request_id, said, person_id=signed_in.subject_id, session_id=signed_in.session_id)
+    return find_client(row.client_id) if row is not None else None
 
 
 def _by(asked: Question) -> dict[str, Any]:

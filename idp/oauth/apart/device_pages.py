@@ -4,6 +4,7 @@ Which request it is rests in the browser's own signed cookie from the first page
 device's own link brings one. Even then nothing happens before the person has seen who asks, and has approved.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from wtforms import StringField, SubmitField
 
 from idp.oauth.apart import approving, device, user_codes, waiting
 from idp.oauth.apart.approving import Question
-from idp.oauth.apart.waiting import TABLE, Kind
+from idp.oauth.apart.waiting import TABLE, Answer, Kind, RequestOver
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
 from idp.signin import callers, devices, throttle
@@ -87,27 +88,47 @@ def confirm() -> str | tuple[str, int]:
 @device_pages.route("/device/request", methods=["POST"])
 @allow(signed_in)
 def answer() -> Response | str | tuple[str, int]:
-    """Approve, refuse, or refuse and report; the page is shown again where it was about another device, or shown to one and answered by another."""
-    said, present = request.form.get("answer", ""), now()
+    """Approve, refuse, or refuse and report; the page is shown again where it was about another device, or shown to one and answered by another.
+
+    Whoever presses a button twice is led where the first press led.
+    """
+    said = Answer.of_button(request.form.get("answer", ""))
+    try:
+        with transaction() as session:
+            other = _take(session, said, now=now())
+    except RequestOver:
+        if not _was_taken(said):
+            raise
+        other = None
+    return other or render_template("apart/answered.html", done=said.value, is_device=True)
+
+
+def _take(session: Session, said: Answer, *, now: datetime) -> Response | str | tuple[str, int] | None:
+    """Take the answer; return what comes first where something does. Raises RequestOver."""
+    asked = _question(session)
+    if request.form.get("code") != browser[KEPT]["code"]:
+        return _page(session, asked)
+    if said is not Answer.APPROVED:
+        row = approving.refuse(session, asked, is_report=said is Answer.REPORTED, now=now)
+        if said is Answer.REPORTED and row.address_key is not None:
+            throttle.penalise(session, row.address_key, door=device.START, tries=PENALTY, now=now)
+            log.warning("a request of a device was reported", client=row.client_id)
+        return None
+    if not g.signed_in.allows_portal(asked.client.client_id) or request.form.get("holder") != _holder(asked):
+        return _page(session, asked)
+    go = approving.way_to_raise(session, asked, goal=url_for("device.confirm"), now=now)
+    if go is None:
+        approving.approve(session, asked, now=now)
+    return _see(go) if go is not None else None
+
+
+def _was_taken(said: Answer) -> bool:
+    """Whether this very answer to the page's request was taken already."""
+    kept: dict[str, Any] = browser.get(KEPT) or {}
+    if "id" not in kept or request.form.get("code") != kept["code"]:
+        return False
     with transaction() as session:
-        asked = _question(session)
-        if request.form.get("code") != browser[KEPT]["code"]:
-            return _page(session, asked)
-        if said == "approve":
-            if not g.signed_in.allows_portal(asked.client.client_id) or request.form.get("holder") != _holder(asked):
-                return _page(session, asked)
-            go = approving.way_to_raise(session, asked, goal=url_for("device.confirm"), now=present)
-            if go is not None:
-                return _see(go)
-            approving.approve(session, asked, now=present)
-        else:
-            row = approving.refuse(session, asked, is_report=said == "report", now=present)
-            if said == "report" and row.address_key is not None:
-                throttle.penalise(session, row.address_key, door=device.START, tries=PENALTY, now=present)
-                log.warning("a request of a device was reported", client=row.client_id)
-    browser.pop(KEPT, None)
-    done = {"approve": "approved", "report": "reported"}.get(said, "refused")
-    return render_template("apart/answered.html", done=done, client=asked.client, is_device=True)
+        return approving.answered_before(session, UUID(kept["id"]), said, g.signed_in) is not None
 
 
 def _question(session: Session) -> Question:

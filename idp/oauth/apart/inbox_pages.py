@@ -1,5 +1,6 @@
 """The inbox: what portals and departments ask a person while they are not at their screens, and each question's own page (CIBA Core section 8)."""
 
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from idp.oauth.account_parts import name_of
 from idp.oauth.apart import approving, inbox, waiting
 from idp.oauth.apart.approving import Question
-from idp.oauth.apart.waiting import Kind
+from idp.oauth.apart.waiting import Answer, Kind, RequestOver
 from idp.oauth.clients import find_client
 from idp.signin.callers import signed_in
 from idp.subjects import directory
@@ -53,22 +54,35 @@ def shown(request_id: UUID) -> str:
 @inbox_pages.route("/account/requests/<uuid:request_id>", methods=["POST"])
 @allow(signed_in)
 def answer(request_id: UUID) -> Response | str:
-    """Approve, refuse, or refuse and hear nothing more from the client."""
-    said, present = request.form.get("answer", ""), now()
-    with transaction() as session:
-        asked = _question(session, request_id)
-        if said == "approve":
-            go = approving.way_to_raise(session, asked, goal=url_for("inbox.shown", request_id=request_id), now=present)
-            if go is not None:
-                return _see(go)
-            approving.approve(session, asked, now=present)
-        else:
-            row = approving.refuse(session, asked, is_report=said == "report", now=present)
-            if said == "report":
-                inbox.mute(session, asked.grantee.person_id, row.client_id, now=present)
-                log.warning("a request through the back channel was reported", client=row.client_id)
-    done = {"approve": "approved", "report": "muted"}.get(said, "refused")
-    return render_template("apart/answered.html", done=done, client=asked.client, is_device=False)
+    """Approve, refuse, or refuse and hear nothing more from the client. Whoever presses a button twice is led where the first press led."""
+    said = Answer.of_button(request.form.get("answer", ""))
+    try:
+        with transaction() as session:
+            asked = _question(session, request_id)
+            client, go = asked.client, _take(session, asked, said, now=now())
+    except RequestOver:
+        with transaction() as session:
+            again, go = approving.answered_before(session, request_id, said, g.signed_in), None
+        if again is None:
+            raise
+        client = again
+    if go is not None:
+        return _see(go)
+    return render_template("apart/answered.html", done="muted" if said is Answer.REPORTED else said.value, client=client, is_device=False)
+
+
+def _take(session: Session, asked: Question, said: Answer, *, now: datetime) -> str | None:
+    """Take the answer; return where the person is to go first, if they are. Raises RequestOver."""
+    if said is not Answer.APPROVED:
+        row = approving.refuse(session, asked, is_report=said is Answer.REPORTED, now=now)
+        if said is Answer.REPORTED:
+            inbox.mute(session, asked.grantee.person_id, row.client_id, now=now)
+            log.warning("a request through the back channel was reported", client=row.client_id)
+        return None
+    go = approving.way_to_raise(session, asked, goal=url_for("inbox.shown", request_id=asked.row.id), now=now)
+    if go is None:
+        approving.approve(session, asked, now=now)
+    return go
 
 
 @inbox_pages.route("/account/requests/hear", methods=["POST"])

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Index, SmallInteger, and_, case, null, text, update
+from sqlalchemy import ColumnElement, Index, SmallInteger, and_, case, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -43,10 +43,16 @@ class Kind(enum.StrEnum):
 
 
 class Answer(enum.StrEnum):
-    """What a person said."""
+    """What a person said; a report refuses, too."""
 
     APPROVED = "approved"
     REFUSED = "refused"
+    REPORTED = "reported"
+
+    @classmethod
+    def of_button(cls, pressed: str) -> "Answer":
+        """Return what a button of a page says; whatever is not for it is against it."""
+        return {"approve": cls.APPROVED, "report": cls.REPORTED}.get(pressed, cls.REFUSED)
 
 
 class RequestOver(Refusal):
@@ -208,6 +214,11 @@ def answer(session: Session, request_id: UUID, said: Answer, *, now: datetime, *
         raise RequestOver
     APART.labels(row.kind, said.value).inc()
     return row
+
+
+def find_answered(session: Session, request_id: UUID, said: Answer, **by: Any) -> ApartRequest | None:
+    """Return a request that was given just this answer by just these, or None; who presses a button twice has said one thing."""
+    return session.scalar(select(ApartRequest).filter_by(id=request_id, answer=said.value, **by))
 
 
 def take_back(session: Session, *, holder_id: UUID, client_id: str, now: datetime) -> None:

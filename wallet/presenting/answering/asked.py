@@ -33,13 +33,14 @@ from wallet.presenting.answering.verifiers import Verifier
 
 TABLE, COLUMN = "asked_requests", "request_sealed"
 LIFETIME, LONGEST, KEPT_AFTER = timedelta(minutes=10), timedelta(days=7), timedelta(days=30)
-PRUNE_BATCH, LATEST = 500, 10
+PRUNE_BATCH, LATEST, SENT_WITHIN = 500, 10, timedelta(seconds=15)
 
 
 class Outcome(StrEnum):
-    """What became of a request: it was sent an answer, refused, or sent one of which nobody knows whether it arrived."""
+    """What became of a request: an answer is on its way, was sent of which nobody knows whether it arrived, was taken or not, or it was refused."""
 
     SENDING = "sending"
+    UNHEARD = "unheard"
     TAKEN = "taken"
     NOT_TAKEN = "not-taken"
     REFUSED = "refused"
@@ -93,6 +94,14 @@ class Asked:
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""
         return self.row.answered_at is None and self.row.expires_at > now
+
+    def is_answered_so(self, *, is_approved: bool) -> bool:
+        """Whether just this was answered already."""
+        return self.row.answered_at is not None and (self.row.outcome != Outcome.REFUSED) == is_approved
+
+    def is_on_its_way(self, now: datetime) -> bool:
+        """Whether the answer is just being sent: whoever pressed twice sees the page before the first press has ended."""
+        return self.row.outcome == Outcome.SENDING and self.row.answered_at is not None and self.row.answered_at > now - SENT_WITHIN
 
 
 def open_request(session: Session, text: str, request: RequestObject, *, viewer: SignedIn, now: datetime) -> UUID:
