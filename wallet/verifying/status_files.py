@@ -46,6 +46,7 @@ CLAIMS = {
 }
 SIGN1_TAGGED = b"\xd2"
 CLOCK_SECONDS = 60
+MOST_SECONDS = 2.0**53
 Read = tuple[dict[str, Any], frozenset[str]]
 
 
@@ -136,4 +137,5 @@ def _checked(claims: Mapping[str, Any], *, now: datetime) -> str:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
+    """Whether a value is a number by which times can be told; one of hundreds of digits is not."""
+    return type(value) in (int, float) and abs(value) < MOST_SECONDS

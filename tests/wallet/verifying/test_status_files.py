@@ -69,6 +69,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "for somebody else": {"aud": "https://other.example"},
     "a time to live of nothing": {"ttl": 0},
     "a negative time to live": {"ttl": -1},
+    "a time to live of four hundred digits": {"ttl": 10**400},
+    "an end of four hundred digits": {"exp": 10**400},
     "no list": {"status_list": None},
     "an empty list": {"status_list": {}},
     "three bits": {"status_list": {"bits": 3, "lst": "eNrbuRgAAhcBXQ"}},
