@@ -6,6 +6,7 @@ A stranger is never given a name of their own choosing: what is shown of them is
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -35,14 +36,14 @@ def verifier_of(asked: RequestObject, settings: Settings, *, now: datetime) -> V
         path = paths.check_path(asked.chain, roots=(*anchors.roots, *anchors.outside))
     except UntrustedChain:
         _check_stranger(asked, now=now)
-        return _stranger(asked)
+        return _stranger(asked, settings)
     try:
         path.check_held(now.timestamp())
         path.check_not_revoked(anchors.revoked, now.timestamp())
     except (UntrustedChain, CertificateRevoked) as error:
         raise RequestRefused("a certificate that does not hold now", shown=WRONG_NAME) from error
     if path.root not in anchors.roots and path.fingerprints[0] not in anchors.imported:
-        return _stranger(asked)
+        return _stranger(asked, settings)
     return _known(asked, path.certificates[0], settings)
 
 
@@ -70,7 +71,10 @@ def _check_stranger(asked: RequestObject, *, now: datetime) -> None:
         raise RequestRefused("a certificate out of its period", shown=WRONG_NAME)
 
 
-def _stranger(asked: RequestObject) -> Verifier:
+def _stranger(asked: RequestObject, settings: Settings) -> Verifier:
+    """Return somebody unknown by where their answer goes; whoever poses as this service, under whose own name nobody is careful, is refused."""
+    if asked.host == urlsplit(settings.public_url).hostname:
+        raise RequestRefused("a stranger at our own address", shown=WRONG_NAME)
     return Verifier(_host(asked), is_trusted=False)
 
 

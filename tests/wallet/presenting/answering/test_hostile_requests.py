@@ -105,6 +105,13 @@ def test_a_host_that_differs_is_refused_by_name(holder: Holder, verifier: Asking
     assert verifier.received == []
 
 
+def test_a_stranger_whose_answer_would_go_to_our_own_address_is_refused(holder: Holder, verifier: Asking, vct: str) -> None:
+    posing = of_stranger("127.0.0.1")
+    refused = open_link(holder[0], verifier.link(posing, sd_jwt_query(vct, FIELD), response_uri="http://127.0.0.1:8000/responses/x"))
+    assert (refused.status_code, "所附证书与其声称的身份不符" in refused.text) == (422, True)
+    assert verifier.received == []
+
+
 def test_a_name_that_the_certificate_does_not_have_is_refused(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
     client, _ = holder
     elsewhere, ended = of_stranger("verifier.example"), of_stranger(lasts=-timedelta(days=1))
