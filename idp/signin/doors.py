@@ -75,6 +75,9 @@ DOORS = {
     "backchannel": Door(
         Bucket(20, timedelta(minutes=3)), Bucket(2000, timedelta(milliseconds=100)), Bucket(6, timedelta(minutes=5)), EVERYONE
     ),  # a client asks a person: all clients of one person, one client of all, one client of one person
+    "inbox": Door(
+        Bucket(60, timedelta(minutes=1)), Bucket(2000, timedelta(milliseconds=100)), Bucket(20, timedelta(minutes=5)), EVERYONE
+    ),  # a department asks a holder to show a licence: counted as above
     "client registration": Door(ACCOUNT, Bucket(20, timedelta(minutes=1)), PAIR, Bucket(100, timedelta(seconds=10))),  # without a token
     "request object": Door(ACCOUNT, Bucket(200, timedelta(seconds=1)), PAIR, EVERYONE),  # a link makes us ask a portal for its request
     "link": USUAL,  # a link with a secret that we sent

@@ -1,4 +1,5 @@
-"""How often a client may ask a person, all clients together may, and a client may ask at all: by the throttle's buckets.
+"""How often a client may ask a person, all clients together may, and a client may ask at all: by the throttle's buckets,
+a door for each kind of asking.
 
 Whoever is asked for is counted by the hint, so that a full bucket tells nobody whether there is such a person.
 """
@@ -27,6 +28,6 @@ class Asking(Try):
         }
 
 
-def count(session: Session, *, person: str, client_id: str, now: datetime) -> None:
+def count(session: Session, *, person: str, client_id: str, now: datetime, door: str = DOOR) -> None:
     """Count a request; raises SlowDown, and the transaction is to be undone."""
-    throttle.count(session, Asking(DOOR, person, client_id), now=now)
+    throttle.count(session, Asking(door, person, client_id), now=now)

@@ -12,11 +12,12 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import segno
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from idp.oauth.apart import flood
 from idp.subjects.directory import find_subject
-from idp.subjects.numbers import NumberRefused, parse_number
+from idp.subjects.numbers import NumberRefused, parse_number, written_plainly
 from runtime import ledger
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -37,6 +38,7 @@ BASES = {
 SCHEME, HAIP_SCHEME = "openid4vp://", "haip-vp://"
 WALLET_PAGE = "/wallet/requests"
 SHORTEST, USUAL, LONGEST = timedelta(minutes=1), timedelta(minutes=5), timedelta(days=7)
+DOOR, MOST_LISTED, MOST_OF_ONE = "inbox", 50, 10
 
 
 class NotConfirmable(Refusal):
@@ -83,11 +85,12 @@ class Waiting:
 
 
 def ask(session: Session, settings: Settings, asking: Asking, *, by: By, request_id: UUID, now: datetime) -> PresentationRequest:
-    """Make a request; raises NoAuthority, NotConfirmable, NoDnsName, NumberRefused, KeyNotReady."""
+    """Make a request; raises NoAuthority, NotConfirmable, NoDnsName, NumberRefused, KeyNotReady, SlowDown."""
     if by.holder_id is None:
         for code in asking.asked.types:
             check_authority(department=by.department, type_code=code, action=Action.VERIFY, now=now)
     holder_id = by.holder_id or find_addressee(session, asking.number)
+    _count(session, asking, by, now=now)
     transaction = [acts.encode(asking.act, credential_id=_confirming(asking.asked.query))] if asking.act else []
     terms = Terms(asking.asked.document, asking.asked.types, asking.cause, asking.basis, transaction, asking.return_to, asking.number)
     row = PresentationRequest(
@@ -110,9 +113,13 @@ def ask(session: Session, settings: Settings, asking: Asking, *, by: By, request
 
 
 def waiting_for(session: Session, settings: Settings, holder_id: UUID, *, now: datetime) -> list[Waiting]:
-    """Return the requests that are addressed to a holder and that no wallet has fetched yet, the oldest first."""
+    """Return the requests that are addressed to a holder and that no wallet has fetched yet, the oldest first; of one department a few, so that
+    whoever asks much hides nobody."""
     mine = (PresentationRequest.holder_id == holder_id, PresentationRequest.fetched_at.is_(None), PresentationRequest.expires_at > now)
-    rows = session.scalars(select(PresentationRequest).where(*mine).order_by(PresentationRequest.id).limit(50))
+    place = func.row_number().over(partition_by=PresentationRequest.department, order_by=PresentationRequest.id).label("place")
+    each = select(PresentationRequest.id, place).where(*mine).subquery("each_one")
+    few = select(each.c.id).where(each.c.place <= MOST_OF_ONE)
+    rows = session.scalars(select(PresentationRequest).where(PresentationRequest.id.in_(few)).order_by(PresentationRequest.id).limit(MOST_LISTED))
     return [Waiting(row.id, get_department(row.department).name, row.asked_at, row.expires_at, link_of(settings, row)) for row in rows]
 
 
@@ -146,6 +153,13 @@ def picture_of(link: str) -> str:
 def picture_data(link: str) -> str:
     """Return the QR code of a link as a data address, for a page."""
     return str(segno.make_qr(link, error="l").svg_data_uri(scale=4, border=4, dark="#000", light="#fff"))
+
+
+def _count(session: Session, asking: Asking, by: By, *, now: datetime) -> None:
+    """Count what goes into somebody's inbox, by the number whether or not anybody has it; raises SlowDown."""
+    whom = str(by.holder_id) if by.holder_id is not None else asking.number and written_plainly(asking.number)
+    if whom:
+        flood.count(session, person=whom, client_id=by.client_id or str(by.officer_id), now=now, door=DOOR)
 
 
 def _confirming(query: Query) -> str:

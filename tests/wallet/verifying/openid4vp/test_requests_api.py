@@ -1,6 +1,7 @@
 """Who may ask for what, and what is told of it to whom; two hundred answers at once have one winner."""
 
 import json
+import secrets
 from collections import Counter as Tally
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,17 +11,22 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from idp.oauth import clients
+from idp.oauth.access_tokens import Grantee, sign_access_token
+from idp.signin.doors import DOORS
+from keys import suites
 from runtime.clock import now, shifted
 from runtime.database import transaction
+from runtime.languages import Text
 from runtime.ledger import LedgerEntry
 from tests.wallet.verifying.openid4vp.test_asking import FIELDS, read
 from tests.wallet.verifying.openid4vp.wallets import Wallet, ask, asked, fetch_licence, settings
 from tests.wallet.verifying.test_draws_api import portal_token
-from tests.world_clients import bearer
+from tests.world_clients import System, bearer, jwks_of, token_of
 from tests.world_verifying import CAUSE, Counter, new_browser, new_counter, new_token
 from tests.world_wallet import new_department
 from wallet.holding.uses import Use
-from wallet.verifying.openid4vp import request_jobs, requests
+from wallet.verifying.openid4vp import asking, request_jobs, requests
 from wallet.verifying.openid4vp.asking import waiting_for
 from wallet.verifying.openid4vp.requests import PresentationRequest
 from wallet.verifying.receipts import Receipt
@@ -97,6 +103,39 @@ def test_another_system_finds_no_such_request(app: Flask, counter: Counter) -> N
         assert counter.client.get(f"/api/v1/requests/{made['id']}", headers=bearer(token)).status_code == 404
     no_scope = new_token(counter.client, counter.department, scopes=("receipts",))
     assert ask(counter, token=no_scope).status_code == 403
+
+
+def test_a_person_s_token_reads_nothing_that_the_portal_s_own_asked_of_another(app: Flask, counter: Counter, wallet: Wallet) -> None:
+    client_id, key, other = f"both-{secrets.token_hex(6)}", suites.ES256.generate(), new_counter(new_browser(app))
+    registration = {"scopes": ["verifications", "licences"], "grant_types": [clients.AUTHORIZATION_CODE, clients.CLIENT_CREDENTIALS]}
+    back = "https://both.example.gov.cn/callback"
+    with transaction() as session:
+        about = {"client_id": client_id, "name": Text("甲", "A"), "owner": counter.department, "jwks": jwks_of(key), "redirect_uris": [back]}
+        clients.register_client(session, **about, **registration, now=now())
+    own = token_of(counter.client, System(client_id, key), "verifications")
+    made = asked(counter, token=own)
+    got = wallet.get(made["link"])
+    (query,) = got.payload["dcql_query"]["credentials"]
+    wallet.answer(got, {query["id"]: [wallet.present(got, FIELDS)]})
+    client = clients.find_client(client_id)
+    assert client is not None
+    theirs = sign_access_token(client, scopes="licences", settings=settings(), now=now(), grantee=Grantee(other.holder_id, other.holder_id))
+    address = f"/api/v1/requests/{made['id']}"
+    assert [counter.client.get(address, headers=bearer(token)).status_code for token in (own, theirs)] == [200, 404]
+
+
+def test_whoever_asks_one_person_all_the_time_is_slowed_known_or_not_and_hides_nobody_s_request(app: Flask, counter: Counter) -> None:
+    unknown, others = {"number": "379999199003070025"}, new_counter(new_browser(app))
+    for holder in ({"number": counter.person.number}, unknown):
+        assert {ask(counter, holder=holder).status_code for _ in range(DOORS["inbox"].pair.size)} == {201}
+        slowed = ask(counter, holder=holder)
+        assert (slowed.status_code, "Retry-After" in slowed.headers) == (429, True)
+    assert ask(counter).status_code == 201, "what is shown as a code is in nobody's inbox"
+    late = asked(others, holder={"number": counter.person.number})
+    with transaction() as session:
+        waits = [str(one.id) for one in waiting_for(session, settings(), counter.holder_id, now=now())]
+    assert len(waits) == asking.MOST_OF_ONE + 1
+    assert waits[-1] == late["id"]
 
 
 def test_a_request_waits_in_the_inbox_of_the_holder_alone_until_a_wallet_has_it(counter: Counter, wallet: Wallet) -> None:
