@@ -69,3 +69,11 @@ def test_whoever_calls_another_server_in_a_job_does_so_outwards() -> None:
     named = {"push_signals", "send_logout_token", "send_code", "send_notice_to", "ping_client", "match_stated", "begin_recovery"}
     assert named == {name.rpartition(":")[2] for name in outward if not name.startswith("builtin")}
     assert not named & {name.rpartition(":")[2] for name in here}
+
+
+def test_what_repeats_by_seconds_does_so_in_every_minute(app: object) -> None:
+    """The seconds stand last: `*/5` in front of six fields is every second of every fifth minute, and nothing between."""
+    repeated = {name: task.cron.split() for (name, _), task in jobs.declared.periodic_registry.periodic_tasks.items()}
+    by_seconds = {name: fields for name, fields in repeated.items() if len(fields) == 6}
+    assert by_seconds
+    assert {name: " ".join(fields) for name, fields in by_seconds.items() if fields[:5] != ["*"] * 5} == {}

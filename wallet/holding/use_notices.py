@@ -62,7 +62,7 @@ CHOICES |= {
 }
 
 
-@jobs.every("*/5 * * * * *")
+@jobs.every("* * * * * */5")
 def tell_of_uses() -> None:
     """Tell holders of every use since the last time; the first time begins with what comes after it."""
     while tell(now=clock_now()) == BATCH:
