@@ -34,12 +34,13 @@ class Holder:
     stamps_time: bool = False
 
     def subject(self) -> x509.Name:
-        """The distinguished name."""
+        """The distinguished name. A long name is whole in the organisation's, and in the common name as far as its 64 octets go."""
         attributes = [x509.NameAttribute(NameOID.COUNTRY_NAME, COUNTRY)]
         if self.code is not None:
             attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.name[:NAME_LIMIT]))
             attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, f"GOV{COUNTRY}-{self.code}"))
-        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, self.name[:NAME_LIMIT])])
+        common = self.name.encode()[:NAME_LIMIT].decode(errors="ignore")
+        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
     def alternative_names(self, settings: Settings) -> x509.SubjectAlternativeName:
         """The URI, and the host that it is reached at (OpenID4VP's `x509_san_dns`)."""
@@ -62,8 +63,10 @@ class Authority:
 
 def holder_of(certificate: x509.Certificate) -> Holder:
     """Read whom a certificate names, as its successor will name them."""
-    name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-    codes = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_IDENTIFIER)
+    subject = certificate.subject
+    names_of_it = (*subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME), *subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+    name = str(names_of_it[0].value)
+    codes = subject.get_attributes_for_oid(NameOID.ORGANIZATION_IDENTIFIER)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
     stamps_time = any(isinstance(one.value, x509.ExtendedKeyUsage) and TIME_STAMPING in one.value for one in certificate.extensions)

@@ -5,7 +5,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from flask import Flask
 
-from keys import certificates, ring
+from keys import certificates, profiles, ring, suites
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -56,3 +56,16 @@ def test_the_key_set_of_a_department_is_not_published_but_its_signatures_carry_t
 
 def test_the_root_is_published(app: Flask) -> None:
     assert x509.load_pem_x509_certificate(app.test_client().get("/certificates/root.pem").data).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+
+
+def test_a_departments_name_of_many_characters_is_whole_in_its_certificate_and_in_the_next(settings: Settings) -> None:
+    name = "虚构壮族自治州人力资源和社会保障局行政审批服务中心"
+    subject = profiles.Holder(name, "https://id.example.gov.cn/x", CODE).subject()
+    assert subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == name
+    common = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    assert name.startswith(common), "in part: X.520 gives a common name 64 octets here"
+    assert len(common) > 20
+    key = suites.ES256.generate()
+    root = profiles.root(settings, key, now=now())
+    leaf = profiles.leaf(settings, profiles.Authority(root, key, "root"), profiles.Holder(name, "https://x/y", CODE), key.public_key(), now=now())
+    assert profiles.holder_of(leaf).name == name

@@ -29,6 +29,10 @@ TOPIC = "departments"
 OPERATOR = "operator"
 
 
+LONGEST_NAME = 64
+BAD_NAME = Text("中英文名称各须1至64个字符。", "It needs a name of 1 to 64 characters in each language.")
+
+
 class Action(StrEnum):
     """What a department may do with licences of a type; to `identify` is to prove at a counter, by that document, who somebody is."""
 
@@ -113,11 +117,15 @@ class Officer(Base):
 
 
 def add_department(session: Session, settings: Settings, *, code: str, name: Text, now: datetime, in_token: bool = False) -> Department:
-    """Add a department with its key, in the security module if so wanted, and its chain; raises DepartmentRefused for a code malformed or taken."""
+    """Add a department with its key, in the security module if so wanted, and its chain; raises DepartmentRefused for a code malformed or taken, or a
+    name that says nothing or is longer than its certificate can tell.
+    """
     if credit_codes.fault(code) is not None:
         raise DepartmentRefused("not a credit code", field="code", shown=Text("不是有效的统一社会信用代码。", "It is not a valid credit code."))
     if session.get(Department, code) is not None:
         raise DepartmentRefused("already there", field="code", shown=Text("该部门已存在。", "The department is there already."))
+    if not all(one.strip() and one.isprintable() and len(one) <= LONGEST_NAME for one in (name.zh, name.en)):
+        raise DepartmentRefused("no name", field="name", shown=BAD_NAME)
     department = Department(code=code, name_zh=name.zh, name_en=name.en, added_at=now)
     session.add(department)
     use, uri = certificates.department_use(code), certificates.department_uri(settings, code)
