@@ -152,7 +152,7 @@ class ClientSchema(Schema):
     default_max_age = Whole(validate=validate.Range(0, 10**9))
     default_acr_values = words()
     require_auth_time = Flag()
-    initiate_login_uri = address()
+    initiate_login_uri = word(LONGEST_URI)
     frontchannel_logout_uri = word(LONGEST_URI)
     frontchannel_logout_session_required = Flag()
     backchannel_logout_uri = word(LONGEST_URI)

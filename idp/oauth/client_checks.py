@@ -140,6 +140,7 @@ HMACS = ("HS256", "HS384", "HS512")  # of client_secret_jwt
 BY_THE_CLIENT = ("request_object_signing_alg", "backchannel_authentication_request_signing_alg")
 ENCRYPTED = ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response", "introspection_encrypted_response")
 TO_US = "request_object_encryption"
+ADDRESS = "https, or http to a loopback literal, without fragment"
 CALLED = ("frontchannel_logout_uri", "initiate_login_uri", "backchannel_client_notification_endpoint", "sector_identifier_uri")
 
 
@@ -218,7 +219,7 @@ CHECKS = (
     _unknown("subject_type", (PAIRWISE, PUBLIC)),
     _unknown("security_profile", profiles.PROFILES),
     Check("pkce_optional", _leaves_out_pkce, "false, but for a web application that proves itself and is under no profile"),
-    *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), "https, without fragment") for name in CALLED),  # type: ignore[misc]
+    *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), ADDRESS) for name in CALLED),  # type: ignore[misc]
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),
     Check("default_max_age", _is_no_age, "a whole number of seconds"),

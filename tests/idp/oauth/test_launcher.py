@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth.clients import ClientRefused
+from idp.oauth.commands import client as client_commands
 from runtime.database import transaction
 from tests.world_clients import ISSUER, new_portal
 from tests.world_people import BROWSER
@@ -34,3 +35,13 @@ def test_who_is_not_signed_in_signs_in_first(client: FlaskClient) -> None:
 def test_a_portal_begins_at_an_address_of_the_web(app: Flask, uri: str) -> None:
     with app.app_context(), transaction() as session, pytest.raises(ClientRefused):
         new_portal(session, metadata={"initiate_login_uri": uri})
+
+
+def test_a_portal_on_the_developers_own_machine_begins_there_and_may_be_changed_later(app: Flask) -> None:
+    start = "http://127.0.0.1:8001/login"
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, metadata={"initiate_login_uri": start})
+    told = app.test_cli_runner().invoke(client_commands, ["edit", portal.client_id, "--set", "policy_uri=https://hall.example.gov.cn/privacy"])
+    assert (told.exit_code, told.output.strip()) == (0, f"{portal.client_id} is changed."), told.output
+    shown = app.test_cli_runner().invoke(client_commands, ["edit", portal.client_id, "--set", "initiate_login_uri=http://hall.example.gov.cn/login"])
+    assert (shown.exit_code, "https, or http to a loopback literal" in shown.output) == (1, True)
