@@ -241,7 +241,7 @@ def _refusal(error: OAuth2Error) -> Refusal:
     if isinstance(error, NotKept):
         return error.refusal(describe(error))
     shown = Text("如需联系门户，请提供这句说明：{}", "If you write to the portal, quote this: {}").format(describe(error))
-    return AuthorizationRefused(str(error.error), shown=shown)
+    return AuthorizationRefused(f"{error.error}: {describe(error)}", shown=shown)
 
 
 def _tell(asked: OAuthRequest, error: OAuth2Error) -> Response:

@@ -13,9 +13,11 @@ from flask.cli import AppGroup
 from rich.table import Column, Table
 
 from idp.oauth import client_authentication, clients, owners, scopes
+from idp.oauth.client_kinds import CONFIDENTIAL_GRANTS
 from idp.oauth.registration import changes as registration
 from idp.oauth.registration.commands import issuer, policy, token
 from idp.oauth.registration.documents import operator_document_of
+from idp.oauth.registration.security import effective_security
 from idp.signin.assurance import Level, read_level
 from runtime.clock import now
 from runtime.database import transaction
@@ -56,6 +58,8 @@ def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, 
     made = clients.new_secret() if secret else None
     method = clients.CLIENT_SECRET_BASIC if secret else clients.PRIVATE_KEY_JWT if jwks else clients.NONE
     key_set = _read_key_set(jwks) if jwks else None
+    if method == clients.NONE and not CONFIDENTIAL_GRANTS.isdisjoint(rest["grant_types"]):
+        raise click.ClickException("Its grants want a client that proves itself: give --jwks FILE, or --secret.")
     rest["levels"] = dict(map(_read_demand, rest["levels"]))
     with transaction() as session:
         try:
@@ -95,10 +99,15 @@ def show(client_id: str) -> None:
     with _explained(), transaction() as session:
         row = clients.get_row(session, client_id)
         document, state = operator_document_of(row), "disabled" if row.disabled_at else "open"
+        safeguards = effective_security(row)
     table = Table("member", "value", title=f"{client_id} ({state})")
     for name, value in document.items():
         table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     print_table(table)
+    in_effect = Table("security in effect", "is", title="what its registration and its profile come to")
+    for one in safeguards:
+        in_effect.add_row(one.name.en, one.word.en)
+    print_table(in_effect)
 
 
 @client.command()

@@ -125,6 +125,15 @@ def test_a_client_is_shown_changed_exported_and_imported(app: Flask, tmp_path: P
     assert json.loads(run(app, "export", other)[1]) == {**document, "client_id": other}
 
 
+def test_a_client_under_a_profile_is_shown_with_what_the_profile_brings(app: Flask, tmp_path: Path) -> None:
+    client_id, keys = f"made-{secrets.token_hex(4)}", tmp_path / "keys.json"
+    keys.write_text(json.dumps(jwks_of(suites.ES256.generate())))
+    assert run(app, *registration(client_id), "--jwks", str(keys))[0] == 0
+    assert not re.search(r"Pushed requests \(PAR\) +│ required", run(app, "show", client_id)[1])
+    assert run(app, "edit", client_id, "--set", "security_profile=fapi2", "--set", "dpop_bound_access_tokens=true")[0] == 0
+    assert re.search(r"Pushed requests \(PAR\) +│ required", run(app, "show", client_id)[1])
+
+
 def test_both_secrets_are_good_while_one_is_rotated(app: Flask, client: FlaskClient) -> None:
     client_id = f"made-{secrets.token_hex(4)}"
     first = re.search(r"this once: (\S+)", run(app, *registration(client_id), "--secret")[1])

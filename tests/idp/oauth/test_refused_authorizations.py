@@ -34,10 +34,14 @@ TO_A_PAGE = {
 
 @pytest.mark.parametrize("changes", TO_A_PAGE.values(), ids=TO_A_PAGE)
 def test_what_cannot_be_answered_to_the_portal_is_a_page(browser: FlaskClient, portal: System, changes: dict[str, Any]) -> None:
-    response = Journey(portal).authorize(browser, **changes)
+    with capture_logs() as said:
+        response = Journey(portal).authorize(browser, **changes)
     assert response.status_code == 400
     assert "Location" not in response.headers
     assert "门户发来的登录请求有误" in response.text
+    reason = next(line["reason"] for line in said if line["event"] == "refused")
+    assert " " in reason.removeprefix("invalid_request: ").removeprefix("invalid_client: "), "the operator reads why, not only that"
+    assert "evil" not in reason, "and nothing that a stranger wrote"
 
 
 @pytest.mark.parametrize("tail", ["?x=1", "/", "#x", "/../evil", "%2f", "\n", " ", "@evil.example"])
