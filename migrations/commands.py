@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from flask import current_app
 from flask.cli import with_appcontext
 
@@ -30,7 +31,10 @@ def config_for(database_url: str) -> Config:
 def migrate(to: str) -> None:
     """Bring the database to the newest shape (or to a given one)."""
     config = config_for(current_app.extensions["kabao_settings"].database_url)
-    (command.upgrade if to == "head" else command.downgrade)(config, to)
+    try:
+        (command.upgrade if to == "head" else command.downgrade)(config, to)
+    except CommandError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"The database is at {to}.")
 
 

@@ -25,6 +25,12 @@ from runtime.settings import Settings
 
 TOPIC = "resources"
 LONGEST = 300
+WANTED = {
+    "identifier": "an absolute URI without a fragment, and none of this service's own",
+    "scopes": "some that there are",
+    "signing_alg": "one that this service signs by",
+    "client_id": "a client that is registered",
+}
 OPENID_CREDENTIAL = "openid_credential"
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
 OURS = Text("卡包电子证照服务", "Kabao's e-licence service")
@@ -142,7 +148,7 @@ def add_resource(
     }
     for field, is_wrong in wrong.items():
         if is_wrong:
-            raise ResourceRefused(f"{field} is not acceptable", field=field)
+            raise ResourceRefused(f"{field} is not acceptable: {WANTED[field]}", field=field)
     row = ResourceServer(
         identifier=identifier,
         name=name.as_json(),

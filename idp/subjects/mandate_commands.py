@@ -20,7 +20,7 @@ def list_mandates(number: str, *, ended: bool) -> None:
     try:
         parsed = parse_number(number)
     except NumberRefused as refused:
-        raise click.ClickException(str(refused.shown or refused.title)) from refused
+        raise click.ClickException((refused.shown or refused.title).en) from refused
     with transaction() as session:
         holder = directory.find_subject(session, parsed)
         if holder is None:

@@ -113,15 +113,12 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     _tell_verified(answer.outcomes)
 
 
-def _presentation(given: bytes) -> str | Presentation:
-    """Return what was given; what is of no form at all is no licence by the first check."""
+def _presentation(given: bytes) -> Presentation:
     try:
         shown = offline.presentation_of(given, chains_of=lambda *_: [])
     except offline.OnlineOnly:
         _end_online_only()
-    except offline.NotBrought:
-        return given.decode("utf-8", "replace").strip()
-    except (offline.FileUnusable, FilesBusy) as error:
+    except (offline.NotBrought, offline.FileUnusable, FilesBusy) as error:
         raise click.UsageError(f"Nothing that can be verified: {error}.") from error
     if isinstance(shown, CompactPresentation):
         raise click.UsageError("A compact code brings no certificate: give --bundle and --root.")

@@ -43,12 +43,19 @@ def add(name: str, place: str, root: Path, province: str, types: tuple[str, ...]
             name=name,
             province=province,
             url=place if is_address else None,
-            given=None if is_address else Path(place).read_bytes(),
+            given=None if is_address else _read(place),
             root=root.read_bytes(),
             types=[catalogue.get_type(one).code for one in types],
             now=now(),
         )
     click.echo(f"List {row.sequence} of {province} is believed for {len(types)} types. It was signed by: {row.signer}")
+
+
+def _read(place: str) -> bytes:
+    try:
+        return Path(place).read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{place} is neither an address (https://…) nor a file that can be read.") from error
 
 
 @trust_list.command("list")

@@ -28,6 +28,11 @@ from runtime.problems import Refusal
 TOPIC = "wallet makers"
 CLIENTS, KEYS = "wallets", "keys"
 PURPOSES = (CLIENTS, KEYS)
+WANTED = {
+    "issuer": "1 to 200 printable characters",
+    "purposes": "wallets, keys or both",
+    "jwks": "public keys each with a kid, a root, or both",
+}
 LONGEST, LONGEST_CERTIFICATE, MOST_CERTIFICATES = 200, 8 * 1024, 4
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
@@ -100,7 +105,7 @@ def trust(session: Session, *, issuer: str, jwks: dict[str, Any] | None, roots: 
     }
     for field, is_wrong in wrong.items():
         if is_wrong:
-            raise MakerRefused(f"{field} is not acceptable", field=field)
+            raise MakerRefused(f"{field} is not acceptable: {WANTED[field]}", field=field)
     values = {"jwks": jwks, "roots": pems, "purposes": asked, "added_at": now}
     row = insert(WalletMaker).values(issuer=issuer, **values)
     session.execute(row.on_conflict_do_update(index_elements=["issuer"], set_=values))

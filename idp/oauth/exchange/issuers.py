@@ -23,6 +23,12 @@ from runtime.problems import Refusal
 
 TOPIC = "trusted issuers"
 LONGEST = 200
+WANTED = {
+    "issuer": "1 to 200 printable characters",
+    "client_id": "a client that is open, with the grant jwt-bearer",
+    "scopes": "some that the client has, too",
+    "jwks": "a key set of one to ten public keys",
+}
 
 
 class IssuerRefused(Refusal):
@@ -67,7 +73,7 @@ def trust(session: Session, *, issuer: str, client_id: str, jwks: dict[str, Any]
     }
     for field, is_wrong in wrong.items():
         if is_wrong:
-            raise IssuerRefused(f"{field} is not acceptable", field=field)
+            raise IssuerRefused(f"{field} is not acceptable: {WANTED[field]}", field=field)
     values = {"jwks": jwks, "scopes": list(asked), "added_at": now}
     row = insert(TrustedIssuer).values(client_id=client_id, issuer=issuer, **values)
     session.execute(row.on_conflict_do_update(index_elements=["client_id", "issuer"], set_=values))

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
+from marshmallow.exceptions import SCHEMA
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -17,6 +18,7 @@ from idp.oauth import owners, redirects, scopes
 from idp.oauth.client_kinds import AUTH_METHODS, GRANT_TYPES
 from idp.oauth.client_metadata import FAPI2, FAPI2_MESSAGE_SIGNING, HAIP, NATIVE, PAIRWISE
 from idp.oauth.clients import RegisteredClient
+from idp.oauth.registration.changes import first_fault
 from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
@@ -124,8 +126,10 @@ def read(document: Mapping[str, Any]) -> Policy:
     try:
         loaded = PolicySchema().load(document)
     except ValidationError as error:
-        field = next(iter(error.messages_dict))
-        raise PolicyRefused(f"{field} is not acceptable: {error.messages_dict[field]}", field=field) from error
+        field, said = first_fault(error.messages)
+        if field == SCHEMA:
+            raise PolicyRefused(f"The file is to say what a policy has, member by member: {', '.join(PolicySchema().fields)}.") from error
+        raise PolicyRefused(f"{field} is not acceptable: {said}", field=field) from error
     members: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
     policy = Policy(**members)
     for field, known in (("grant_types", GRANT_TYPES), ("scopes", tuple(scopes.ALL)), ("auth_methods", AUTH_METHODS)):

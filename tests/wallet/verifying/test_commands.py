@@ -81,12 +81,8 @@ def test_a_binding_is_checked_when_it_is_asked_for(root_file: Path) -> None:
 
 BLANK = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
 FALSE = {
-    "nothing": "",
-    "words": "not a licence",
-    "bytes": "\udcff\udcfe",
     "expired": Presented(bound=False, claims={"exp": int(NOW.timestamp()) - 1}).text(),
     "another root": Presented(bound=False, chain=[certificate(issuer="other root")]).text(),
-    "too long": "A" * 300_000,
 }
 
 
@@ -184,3 +180,10 @@ def test_what_cannot_be_judged_by_a_root_alone_is_not_called_false(counter: Coun
     file.write_bytes(shown)
     told = run(file, "--root", own_root)
     assert (told.exit_code, said in told.output, "NOT VERIFIED" in told.output) == (code, True, False), told.output
+
+
+def test_what_is_no_licence_ends_with_2_as_it_does_by_a_bundle(root_file: Path, tmp_path: Path) -> None:
+    for given in (b"", b"not a licence", b"\xff\xfe", b"A" * 300_000):
+        (tmp_path / "given").write_bytes(given)
+        told = run(tmp_path / "given", "--root", root_file)
+        assert (told.exit_code, "Nothing that can be verified" in told.output) == (2, True), told.output
