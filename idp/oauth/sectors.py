@@ -1,7 +1,8 @@
 """Sector identifier documents: proof that addresses at several hosts belong to one sector (OpenID Connect Core section 8.1).
 
-The document is a JSON array at an https address and must name every redirect address of the client. It is fetched when a client is
-registered, and looked at again each day: a client whose document does not name it any more is told of in the log, and keeps its
+The document is a JSON array at an https address and must name every redirect address of the client, and where its keys are if it asks people
+through the back channel (CIBA Core section 4) or has no redirect address: nobody joins a sector that does not know of it. It is fetched when a
+client is registered, and looked at again each day: a client whose document does not name it any more is told of in the log, and keeps its
 subjects, since another `sub` would be another person to it.
 """
 
@@ -13,6 +14,7 @@ import structlog
 from flask import current_app
 from sqlalchemy import select
 
+from idp.oauth.client_kinds import CIBA
 from idp.oauth.clients import RegisteredClient
 from runtime import outbound
 from runtime.database import transaction
@@ -26,12 +28,21 @@ HEADERS = {"Accept": "application/json"}
 
 
 class NotOfTheSector(ValueError):
-    """The document cannot be had, or does not name each redirect address; the message says which, and repeats nothing."""
+    """The document cannot be had, or does not name each address of the client; the message says which, and repeats nothing."""
 
 
-def check_document(uri: str, redirect_uris: Iterable[str], settings: Settings) -> str:
+def addresses_of(row: RegisteredClient) -> list[str]:
+    """Return what a client's document must name."""
+    jwks_uri = row.client_metadata.get("jwks_uri")
+    by_its_keys = jwks_uri is not None and (CIBA in row.grant_types or not row.redirect_uris)
+    return [*row.redirect_uris, *([jwks_uri] if by_its_keys else [])]
+
+
+def check_document(uri: str, addresses: Iterable[str], settings: Settings) -> str:
     """Fetch the document and return the sector, its host; raises NotOfTheSector."""
-    parts = urlsplit(uri)
+    parts, needed = urlsplit(uri), set(addresses)
+    if not needed:
+        raise NotOfTheSector("a client of a sector has redirect_uris, or a jwks_uri, for the document to name")
     if parts.scheme != "https" and not settings.development:
         raise NotOfTheSector("sector_identifier_uri is not https")
     try:
@@ -41,8 +52,8 @@ def check_document(uri: str, redirect_uris: Iterable[str], settings: Settings) -
         raise NotOfTheSector("there is no JSON behind sector_identifier_uri") from error
     if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
         raise NotOfTheSector("there is no JSON array of addresses behind sector_identifier_uri")
-    if not set(redirect_uris) <= set(named):
-        raise NotOfTheSector("the document behind sector_identifier_uri does not name each of redirect_uris")
+    if not needed <= set(named):
+        raise NotOfTheSector("the document behind sector_identifier_uri does not name each of redirect_uris, or not the jwks_uri")
     return parts.hostname or ""
 
 
@@ -52,10 +63,10 @@ def look_at_sectors_again() -> None:
     settings: Settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         named = RegisteredClient.client_metadata["sector_identifier_uri"].astext
-        found = select(RegisteredClient.client_id, named, RegisteredClient.redirect_uris).where(named.is_not(None))
-        rows = session.execute(found.where(RegisteredClient.disabled_at.is_(None))).all()
-    for client_id, uri, redirect_uris in rows:
+        found = select(RegisteredClient).where(named.is_not(None), RegisteredClient.disabled_at.is_(None))
+        rows = [(row.client_id, row.client_metadata["sector_identifier_uri"], addresses_of(row)) for row in session.scalars(found)]
+    for client_id, uri, addresses in rows:
         try:
-            check_document(uri, redirect_uris, settings)
+            check_document(uri, addresses, settings)
         except NotOfTheSector as error:
             log.warning("a client is not of its sector any more", client=client_id, why=str(error))

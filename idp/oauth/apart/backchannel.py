@@ -28,7 +28,7 @@ POLL, PING = "poll", "ping"
 MODES = (POLL, PING)
 USUAL, SHORTEST, LONGEST = timedelta(minutes=10), timedelta(seconds=30), timedelta(hours=1)
 LONGEST_MESSAGE = 128
-TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}=*")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 LONGEST_TOKEN = 1024
 
 

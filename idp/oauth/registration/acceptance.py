@@ -72,7 +72,7 @@ def _check_sector(row: RegisteredClient, settings: Settings) -> None:
     uri = row.client_metadata.get("sector_identifier_uri")
     if uri is not None:
         try:
-            sectors.check_document(uri, row.redirect_uris, settings)
+            sectors.check_document(uri, sectors.addresses_of(row), settings)
         except NotOfTheSector as error:
             raise InvalidClientMetadataError(f"sector_identifier_uri: {error}.") from error
     hosts = {urlsplit(uri).hostname for uri in row.redirect_uris if redirects.is_of_a_host(uri)}

@@ -142,7 +142,7 @@ def _check_sector(row: RegisteredClient) -> None:
     uri = row.client_metadata.get("sector_identifier_uri")
     try:
         if uri is not None:
-            sectors.check_document(uri, row.redirect_uris, current_app.extensions["kabao_settings"])
+            sectors.check_document(uri, sectors.addresses_of(row), current_app.extensions["kabao_settings"])
     except sectors.NotOfTheSector as error:
         raise ClientRefused(f"sector_identifier_uri: {error}", field="sector_identifier_uri") from error
 

@@ -1,13 +1,17 @@
 """What clients may not say of themselves: each refusal names the member, and none is a failure of ours."""
 
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.oauth import sectors
+from idp.oauth.client_kinds import AUTHORIZATION_CODE, CIBA
 from keys import suites
 from runtime.database import transaction
+from runtime.outbound import Answer
 from tests.idp.oauth.registration.world import keyed_document, new_token, portal_document, register
 from tests.world_clients import jwks_of
 
@@ -158,3 +162,37 @@ def test_a_bad_member_is_refused_by_name(client: FlaskClient, token: str, case: 
 )
 def test_no_value_of_any_kind_is_a_failure_of_ours(client: FlaskClient, token: str, name: str, value: Any) -> None:
     assert register(client, token, {**keyed_document(), name: value}).status_code in (201, 400)
+
+
+KEYS_AT = f"{WEB}/keys.json"
+THEIRS = ["https://theirs.example.gov.cn/callback"]
+JOINING: dict[str, tuple[dict[str, Any], list[str], int]] = {
+    "with neither redirect addresses nor an address of keys": ({"jwks": KEYS}, THEIRS, 400),
+    "with keys at an address that is not named": ({"jwks_uri": KEYS_AT}, THEIRS, 400),
+    "with keys at an address that is named": ({"jwks_uri": KEYS_AT}, [*THEIRS, KEYS_AT], 201),
+    "with a redirect address that is named, and keys at one that is not": (
+        {"jwks_uri": KEYS_AT, "redirect_uris": THEIRS, "grant_types": [AUTHORIZATION_CODE, CIBA]},
+        THEIRS,
+        400,
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "named", "status"), JOINING.values(), ids=JOINING)
+def test_who_asks_through_the_back_channel_joins_no_sector_that_does_not_name_its_keys(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], named: list[str], status: int
+) -> None:
+    """CIBA Core section 4: where its keys are is in the document; else it would know people by the names that another sector has for them."""
+    monkeypatch.setattr(sectors.outbound, "fetch", lambda *_, **__: Answer(200, {}, json.dumps(named).encode()))
+    with app.app_context(), transaction() as session:
+        token = new_token(session, grant_types=[AUTHORIZATION_CODE, CIBA])
+    document = {
+        "redirect_uris": None,
+        "grant_types": [CIBA],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "backchannel_token_delivery_mode": "poll",
+        "sector_identifier_uri": f"{WEB}/sector.json",
+    }
+    answer = register(client, token, portal_document(**{**document, **said}))
+    assert answer.status_code == status, answer.text
+    assert status == 201 or answer.json["error_description"].startswith("sector_identifier_uri")
