@@ -101,7 +101,7 @@ def _delivers_badly(row: "RegisteredClient") -> bool:
     if CIBA not in row.grant_types:
         return False
     mode, uri = (row.client_metadata.get(f"backchannel_{name}") for name in ("token_delivery_mode", "client_notification_endpoint"))
-    return mode not in ("poll", "ping") or (mode == "ping" and not (isinstance(uri, str) and redirects.is_acceptable(uri)))
+    return mode not in ("poll", "ping") or (mode == "ping" and uri is None)
 
 
 def _leaves_out_pkce(row: "RegisteredClient") -> bool:

@@ -33,9 +33,10 @@ class NotOfTheSector(ValueError):
 
 def addresses_of(row: RegisteredClient) -> list[str]:
     """Return what a client's document must name."""
-    jwks_uri = row.client_metadata.get("jwks_uri")
-    by_its_keys = jwks_uri is not None and (CIBA in row.grant_types or not row.redirect_uris)
-    return [*row.redirect_uris, *([jwks_uri] if by_its_keys else [])]
+    jwks_uri: str | None = row.client_metadata.get("jwks_uri")
+    if jwks_uri is None or (row.redirect_uris and CIBA not in row.grant_types):
+        return list(row.redirect_uris)
+    return [*row.redirect_uris, jwks_uri]
 
 
 def check_document(uri: str, addresses: Iterable[str], settings: Settings) -> str:

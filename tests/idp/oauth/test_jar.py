@@ -240,6 +240,15 @@ def test_the_clients_inside_and_outside_are_one(app: Flask, browser: FlaskClient
     assert push_object(browser, other, request_object(Journey(portal))).status_code == 400
 
 
+@pytest.mark.parametrize("named", [None, "", "nobody"], ids=["none", "empty", "another"])
+def test_a_client_id_stands_beside_the_object_too(browser: FlaskClient, portal: System, named: str | None) -> None:
+    """Section 5: `client_id` is REQUIRED in the query; whose key the object is by is never told by the object itself."""
+    query = {"client_id": named, "request": request_object(Journey(portal)), "redirect_uri": portal.redirect_uri}
+    response = browser.get("/authorize", query_string={name: value for name, value in query.items() if value is not None}, headers=BROWSER)
+    assert response.status_code == 400
+    assert "Location" not in response.headers
+
+
 def test_request_and_request_uri_together_are_refused(browser: FlaskClient, portal: System) -> None:
     """Section 5: MUST NOT be used together."""
     answer = answer_of(

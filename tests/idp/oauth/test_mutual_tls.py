@@ -31,7 +31,7 @@ from tests.conftest import MASTER_KEY
 from tests.idp.oauth.journeys import Journey
 from tests.served import free_port
 from tests.tls_proxy import CERTIFICATE, VERIFIED, Authority, Identity, TlsProxy, running
-from tests.world_clients import DEPARTMENT, System, new_portal, new_system
+from tests.world_clients import DEPARTMENT, ISSUER, System, new_portal, new_system
 from wsgi import create_app
 
 EVENTS = "/api/v1/events"
@@ -208,6 +208,20 @@ def test_a_client_is_known_by_its_self_signed_certificate(stand: Stand, tmp_path
     assert stand.token(client_id, None).status_code == 401
 
 
+def test_a_certificate_without_a_client_id_proves_nobody(stand: Stand) -> None:
+    """Section 2: the client MUST name itself; nobody is looked up by what stands in a certificate."""
+    stand.register(metadata={"tls_client_auth_subject_dn": SUBJECT})
+    refused = stand.post("/token", {"grant_type": "client_credentials"}, stand.authority.issue(SUBJECT))
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+
+
+def test_a_certificate_of_one_client_does_not_prove_another(stand: Stand) -> None:
+    """Section 2: the binding between client and certificate is enforced."""
+    stand.register(metadata={"tls_client_auth_subject_dn": SUBJECT})
+    other = stand.register(metadata={"tls_client_auth_subject_dn": "CN=system-2,O=Test department,C=CN"})
+    assert stand.token(other, stand.authority.issue(SUBJECT)).json()["error"] == "invalid_client"
+
+
 # Section 3: certificate-bound access tokens
 
 
@@ -278,7 +292,9 @@ def test_the_refresh_token_of_a_public_client_is_bound_to_its_certificate(stand:
 def test_discovery_names_the_aliases_and_the_methods_only_where_certificates_are_handed_on(stand: Stand, client: FlaskClient) -> None:
     told = stand.app.test_client().get("/.well-known/openid-configuration").json
     assert told["tls_client_certificate_bound_access_tokens"] is True
-    assert told["mtls_endpoint_aliases"]["token_endpoint"] == f"{stand.proxy.url}/token"
+    beside = ("pushed_authorization_request", "device_authorization", "backchannel_authentication")
+    called = ("token", "revocation", "introspection", "userinfo", *beside)
+    assert told["mtls_endpoint_aliases"] == {f"{name}_endpoint": told[f"{name}_endpoint"].replace(ISSUER, stand.proxy.url) for name in called}
     assert {"tls_client_auth", "self_signed_tls_client_auth"} <= set(told["token_endpoint_auth_methods_supported"])
     plain = client.get("/.well-known/openid-configuration").json
     assert "mtls_endpoint_aliases" not in plain

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from idp.oauth.apart import inbox, waiting
 from idp.oauth.apart.waiting import ApartRequest
-from idp.oauth.clients import CIBA, NONE, REFRESH_TOKEN, ClientRefused
+from idp.oauth.clients import CIBA, DEVICE_CODE, NONE, REFRESH_TOKEN, ClientRefused
 from idp.signin import notices
 from idp.signin.assurance import Level
 from idp.subjects import directory
@@ -206,8 +206,11 @@ def test_another_client_s_id_is_invalid_grant(app: Flask, counter: Counter, brow
     good(counter.poll(asked["auth_req_id"]))
 
 
-def test_a_device_code_is_no_auth_req_id(app: Flask, counter: Counter, terminal: Terminal) -> None:
+def test_a_device_code_is_no_auth_req_id_nor_the_other_way_round(app: Flask, person: Person) -> None:
+    counter = new_counter(app, grant_types=[CIBA, DEVICE_CODE])
+    terminal = Terminal(counter.http, counter.system)
     assert error_of(counter.poll(terminal.codes()["device_code"])) == "invalid_grant"
+    assert error_of(terminal.poll(counter.asked(login_hint=person.number)["auth_req_id"])) == "invalid_grant"
 
 
 def test_who_hurries_is_told_to_slow_down(counter: Counter, person: Person) -> None:

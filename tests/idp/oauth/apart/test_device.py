@@ -288,6 +288,12 @@ def test_what_is_not_a_good_token_request_is_refused(terminal: Terminal, changes
     assert error_of(terminal.send("/token", **{"grant_type": DEVICE_CODE, "device_code": terminal.codes()["device_code"], **changes})) == error
 
 
+def test_a_parameter_without_a_value_is_none_and_one_that_is_not_known_is_ignored(terminal: Terminal) -> None:
+    """Section 3.1."""
+    assert terminal.codes(resource="", authorization_details="", client_secret="", anything="else")
+    assert error_of(terminal.ask(scope="")) == "invalid_scope"
+
+
 def test_nothing_at_all_is_invalid_request(client: FlaskClient) -> None:
     assert error_of(client.post("/device_authorization")) == "invalid_request"
     assert client.get("/device_authorization").status_code == 405

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth.access_tokens import TYP
-from idp.oauth.clients import AUTHORIZATION_CODE, TOKEN_EXCHANGE
+from idp.oauth.clients import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, TOKEN_EXCHANGE
 from idp.oauth.exchange.actors import DEEPEST
 from idp.signin import sessions
 from idp.subjects import directory
@@ -94,6 +94,7 @@ MALFORMED = {
     "an unknown resource": ({"resource": "https://elsewhere.example.gov.cn/api"}, "invalid_target"),
     "a resource that is no address": ({"resource": "api"}, "invalid_target"),
     "a resource with a fragment": ({"resource": "http://127.0.0.1:8000/api#x"}, "invalid_target"),
+    "too many targets": ({"audience": ["http://127.0.0.1:8000/api"] * 6}, "invalid_target"),
     "one target of two is unknown": ({"resource": "http://127.0.0.1:8000/api", "audience": "nobody"}, "invalid_target"),
     "a wider scope": ({"scope": "openid number"}, "invalid_scope"),
     "a lasting scope": ({"scope": "openid offline_access"}, "invalid_scope"),
@@ -150,6 +151,17 @@ def test_the_actor_s_token_beside_a_subject_s_must_be_the_client_s_own(app: Flas
     assert claims_of(passed.json["access_token"])["act"] == {"sub": system.client_id, "sub_type": "client"}
     for wrong in (others, token):
         assert exchange(client, system, token, actor_token=wrong, actor_token_type=ACCESS_TOKEN).json["error"] == "invalid_request"
+
+
+def test_the_actor_s_token_is_an_access_token_by_name_too_and_no_person_s(app: Flask, browser: FlaskClient) -> None:
+    """Section 2.1: each token is looked at as what its type says it is; who acts is the system, not somebody who once signed in there."""
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, grant_types=[AUTHORIZATION_CODE, CLIENT_CREDENTIALS, TOKEN_EXCHANGE], scopes=["openid", "profile", "draws"])
+    theirs = Journey(portal, scope="openid").tokens(browser)["access_token"]
+    own = token_of(browser, portal, "draws")
+    assert exchange(browser, portal, theirs, scope="openid", actor_token=own, actor_token_type=ACCESS_TOKEN).status_code == 200
+    for actor, kind in ((own, ID_TOKEN), (own, "urn:ietf:params:oauth:token-type:jwt"), (theirs, ACCESS_TOKEN)):
+        assert exchange(browser, portal, theirs, scope="openid", actor_token=actor, actor_token_type=kind).json["error"] == "invalid_request"
 
 
 def test_a_target_that_the_operator_named_is_the_audience_and_ours_does_not_take_it(
