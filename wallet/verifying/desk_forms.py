@@ -9,11 +9,11 @@ from wtforms.validators import ValidationError as FormFault
 from runtime.forms import PostedForm
 from runtime.ids import new_id
 from runtime.languages import Text
-from schemas.causes import LONGEST as LONGEST_CAUSE
 from schemas.causes import is_readable
 from wallet.issuing import sd_jwt
 from wallet.verifying import brought
 from wallet.verifying.asked import open_file
+from wallet.verifying.cause_fields import cause_given
 from wallet.verifying.files import MOST_BYTES, Found
 
 MOST_FORM = MOST_BYTES + 256 * 1024
@@ -29,27 +29,18 @@ class DeskForm(PostedForm):
 
     presented = StringField(Text("持证人出示的内容", "What the holder shows"))
     file = FileField(Text("图片或PDF", "A picture or PDF"))
-    cause = StringField(Text("核验事由", "Why you look at it"))
+    cause = StringField(Text("核验事由", "Why you look at it"), [cause_given("请填写核验事由，持证人会看到。")])
     request_id = HiddenField()
 
     def validate_presented(self, field: Any) -> None:
         """Ask for something, of bounded length, or for a file in its place."""
         is_file, is_text = self.brings_file, bool((field.data or "").strip())
         if not is_file and not is_text:
-            raise FormFault(
-                Text("请扫描、粘贴或输入持证人出示的内容，或选择图片。", "Scan, paste or type what the holder shows, or choose a picture.")
-            )
+            raise FormFault(NOTHING)
         if is_file and is_text:
             raise FormFault(Text("请只留下一样：输入的内容，或图片。", "Leave just one: what is typed, or the picture."))
         if len(field.data or "") > sd_jwt.MAX_TEXT or not is_readable((field.data or "").replace("\r", "").replace("\n", "")):
             raise FormFault(Text("内容过长或含有无法识别的字符。", "It is too long, or holds characters that cannot be read."))
-
-    def validate_cause(self, field: Any) -> None:
-        """Ask for a cause that a holder can read."""
-        if not (field.data or "").strip():
-            raise FormFault(Text("请填写核验事由，持证人会看到。", "Say why; the holder will read it."))
-        if len(field.data.strip()) > LONGEST_CAUSE or not is_readable(field.data):
-            raise FormFault(Text("事由最多200字，不能含控制字符。", "At most 200 characters, and none that cannot be read."))
 
     @property
     def brings_file(self) -> bool:

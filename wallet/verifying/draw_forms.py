@@ -1,18 +1,14 @@
 """What an officer fills in to draw a licence: whose, why, and for which matter, which decides what is given."""
 
-from typing import Any
-
 from wtforms import HiddenField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import ValidationError as FormFault
 
 from idp.signin.forms import filled, is_number
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from runtime.forms import PostedForm
 from runtime.languages import Text
-from schemas.causes import LONGEST as LONGEST_CAUSE
-from schemas.causes import is_readable
 from wallet.register.definitions import LicenceType, Matter
+from wallet.verifying.cause_fields import cause_given
 
 OTHER = Text("其他事项", "Another matter")
 NO_NUMBER = Text("请填写持证主体的号码。", "Give the holder's number.")
@@ -26,7 +22,7 @@ class DrawForm(PostedForm):
         [filled(NO_NUMBER, longest=LONGEST_NUMBER), is_number],
     )
     matter = RadioField(Text("事项", "Matter"))
-    cause = StringField(Text("调用事由", "Why you draw it"))
+    cause = StringField(Text("调用事由", "Why you draw it"), [cause_given("请填写调用事由，持证人会看到。")])
     request_id = HiddenField()
 
     def offer(self, licence_type: LicenceType, matters: list[Matter]) -> None:
@@ -34,13 +30,6 @@ class DrawForm(PostedForm):
         usual = [one.name for one in licence_type.fields if not one.hidden_by_default]
         offered = [(one.code, one.name, list(one.needs or ())) for one in matters] + [("", OTHER, usual)]
         self.matter.choices = [SelectChoice(code, _with_fields(name, licence_type, fields)) for code, name, fields in offered]
-
-    def validate_cause(self, field: Any) -> None:
-        """Ask for a cause that a holder can read."""
-        if not (field.data or "").strip():
-            raise FormFault(Text("请填写调用事由，持证人会看到。", "Say why; the holder will read it."))
-        if len(field.data.strip()) > LONGEST_CAUSE or not is_readable(field.data):
-            raise FormFault(Text("事由最多200字，不能含控制字符。", "At most 200 characters, and none that cannot be read."))
 
     @property
     def told(self) -> list[str]:

@@ -25,7 +25,6 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from schemas.asking import LONGEST_ACT
-from schemas.causes import LONGEST as LONGEST_CAUSE
 from schemas.causes import is_readable
 from wallet.holding.cards import label_of
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, read_query
@@ -37,6 +36,7 @@ from wallet.register.definitions import FAMILIES, LicenceType, Matter
 from wallet.register.departments import Action, get_department, types_under
 from wallet.register.faces import SHOWN_OF_EVERY_LICENCE
 from wallet.verifying import receipts
+from wallet.verifying.cause_fields import cause_given
 from wallet.verifying.openid4vp import asking, queries
 from wallet.verifying.openid4vp.asking import CONSENT, DUTY, Asking, By
 from wallet.verifying.openid4vp.queries import Asked, Wanted, WantedAnswer
@@ -54,7 +54,7 @@ class AskForm(PostedForm):
 
     chosen = SelectMultipleField(option_widget=CheckboxInput())
     optional = SelectMultipleField(option_widget=CheckboxInput())
-    cause = StringField(Text("请求事由", "Why you ask"))
+    cause = StringField(Text("请求事由", "Why you ask"), [cause_given("请填写请求事由，持证人会看到。")])
     basis = RadioField(choices=[SelectChoice(name, asking.BASES[name]) for name in (CONSENT, DUTY)], default=CONSENT)
     confirm = StringField(Text("请持证人确认的事项（可不填）", "Words for the holder to confirm (may be left out)"))
     number = StringField(Text("发到此号码的卡包（可不填）", "Leave it in the wallet of this number (may be left out)"))
@@ -70,13 +70,6 @@ class AskForm(PostedForm):
         names = [name for name in names if matter is None or name in (matter.needs or ())]
         for control in (self.chosen, self.optional):
             control.choices = [SelectChoice(name, label_of(topic.type, name)) for name in names]
-
-    def validate_cause(self, field: Any) -> None:
-        """Ask for a cause that a holder can read."""
-        if not (field.data or "").strip():
-            raise FormFault(Text("请填写请求事由，持证人会看到。", "Say why; the holder will read it."))
-        if len(field.data.strip()) > LONGEST_CAUSE or not is_readable(field.data):
-            raise FormFault(Text("事由最多200字，不能含控制字符。", "At most 200 characters, and none that cannot be read."))
 
     def validate_confirm(self, field: Any) -> None:
         """Take words that can be read."""
