@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from runtime.languages import Text
 from runtime.problems import Refusal, TooManyRequests
 from schemas.verifications import REQUIRED
+from wallet.verifying import brought
 from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file, read_frame
 from wallet.verifying.named import Named
 from wallet.verifying.verification import VerificationRequest
@@ -51,6 +52,12 @@ def request_of(body: dict[str, Any]) -> VerificationRequest:
         named=Named(**named) if named else None,
         at=_moment(body["at"]) if "at" in body else None,
     )
+
+
+def request_of_shown(found: Found, cause: dict[str, str]) -> VerificationRequest:
+    """Return the request to look at what somebody has before them: only a dynamic code is bound to the occasion, and it always is."""
+    is_dynamic = found.seal is None and brought.is_dynamic(found.text)
+    return VerificationRequest(found.text, cause, binding=is_dynamic, seal=found.seal)
 
 
 def open_file(unverified: bytes) -> Found:

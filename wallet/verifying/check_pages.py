@@ -20,13 +20,12 @@ from runtime.settings import Settings
 from schemas.causes import is_readable
 from wallet.issuing import copy_marks, sd_jwt
 from wallet.issuing.copy_marks import Marking
-from wallet.presenting import qr_codes
 from wallet.register.licences import LicenceState
 from wallet.verifying import brought
-from wallet.verifying.asked import open_file
+from wallet.verifying.asked import open_file, request_of_shown
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion
 from wallet.verifying.files import Found
-from wallet.verifying.verification import VerificationRequest, find
+from wallet.verifying.verification import find
 
 DOOR = "public check"
 NOTHING = Text("请粘贴二维码内容，或选择图片、PDF。", "Paste the code, or choose a picture or PDF.")
@@ -140,11 +139,7 @@ def _told_of(answer: dict[str, Any]) -> Told:
 
 
 def _look(session: Session, settings: Settings, found: Found) -> dict[str, Any]:
-    is_code = found.seal is None and brought.is_dynamic(found.text)
-    if is_code and not qr_codes.is_code(found.text):
-        raise NothingGiven(field="shown")
-    request_ = VerificationRequest(found.text, {"text": ""}, binding=is_code, seal=found.seal)
-    return find(session, settings, request_, now=now()).answer
+    return find(session, settings, request_of_shown(found, {"text": ""}), now=now()).answer
 
 
 def _page(form: CheckForm, *, status: int = 200, **told: Any) -> Response:

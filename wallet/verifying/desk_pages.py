@@ -20,13 +20,14 @@ from wallet.presenting import qr_codes
 from wallet.register.callers import officer
 from wallet.register.catalogue import get_type
 from wallet.register.departments import Action, get_department, types_under
-from wallet.verifying import brought, receipts
+from wallet.verifying import receipts
+from wallet.verifying.asked import request_of_shown
 from wallet.verifying.attesting import Asker
 from wallet.verifying.desk_forms import MOST_FORM, DeskForm, blank_form
 from wallet.verifying.files import Found
 from wallet.verifying.judging import address_of
 from wallet.verifying.reading import read_receipt
-from wallet.verifying.verification import VerificationRequest, verify_presented
+from wallet.verifying.verification import verify_presented
 
 desk = Blueprint("desk", __name__, template_folder="templates")
 
@@ -84,15 +85,13 @@ def _verify(form: DeskForm, found: Found) -> UUID:
     moment, receipt_id, officer_id = now(), new_id(), g.signed_in.subject_id
     cause = form.cause.data.strip()
     digest = digest_of([found.text, cause], pepper=settings.derived_key("idempotency"))
-    is_dynamic = found.seal is None and brought.is_dynamic(found.text)
-    request = VerificationRequest(found.text, {"text": cause}, binding=is_dynamic, seal=found.seal)
     asker = Asker(g.officer_of, get_department(g.officer_of).name, officer_id)
     with transaction() as session:
         key = form.request_id.data or None
         before = claim(session, caller=f"officer:{officer_id}", key=key, digest=digest, result_id=receipt_id, now=moment)
         if before is not None:
             return before
-        verify_presented(session, settings, request, asker=asker, receipt_id=receipt_id, now=moment)
+        verify_presented(session, settings, request_of_shown(found, {"text": cause}), asker=asker, receipt_id=receipt_id, now=moment)
     return receipt_id
 
 
