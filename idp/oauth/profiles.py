@@ -121,11 +121,6 @@ def rotates_refresh_tokens(client: "Client") -> bool:
     return not (client.metadata.is_fapi2 or client.metadata.is_haip)
 
 
-def check_registration(registration: Registration) -> Rule | None:
-    """Return the rule of its security profile that a registration breaks, None if there is none."""
-    return next((rule for rule in RULES if rule.is_wrong(registration)), None)
-
-
 def _under_profile(is_wrong: Callable[[Registration, ClientMetadata], bool]) -> Callable[[Registration], bool]:
     def judge(registration: Registration) -> bool:
         metadata = read_metadata(registration.client_metadata)

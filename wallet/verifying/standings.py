@@ -26,14 +26,14 @@ from wallet.verifying.presentations import Presentation
 Entry = tuple[str, str, int]
 LONGEST_NAME = 128
 OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
+STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
 STANDING = Straight(
     "standing",
-    select(*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
+    select(*STANDS)
     .join(Subject, Subject.id == Licence.holder_id)
     .join(StatusEntry, and_(StatusEntry.list_id == bindparam("list_id"), StatusEntry.index == bindparam("index")))
     .where(Licence.identifier == bindparam("identifier")),
 )
-STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
 _ASKED = func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in (("identifiers", Text), ("lists", Text), ("indexes", Integer))))
 ASKED = _ASKED.table_valued(column("identifier", Text), column("list_id", Text), column("index", Integer), name="asked").render_derived()
 STANDINGS = Straight(
