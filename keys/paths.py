@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 
+from runtime import base64url
+
 MAX_ENCODED = 8 * 1024
 MOST_CERTIFICATES = 4
 KEPT = 1024
@@ -105,6 +107,20 @@ def read_certificate(unverified: str) -> x509.Certificate:
     except UNREADABLE as error:
         raise ValueError("not a certificate") from error
     return certificate
+
+
+@lru_cache(maxsize=KEPT)
+def authorities_of(unverified_chain: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    """Return the keys that issued the certificates of a chain, as a query names them (`aki`, OpenID4VP 1.0 section 6.1.1.1); raises ValueError."""
+    found = set()
+    for certificate in map(read_certificate, unverified_chain[:MOST_CERTIFICATES]):
+        try:
+            identifier = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        except x509.ExtensionNotFound:
+            continue
+        if identifier is not None:
+            found.add(("aki", base64url.write(identifier)))
+    return frozenset(found)
 
 
 @lru_cache(maxsize=KEPT)

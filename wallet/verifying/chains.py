@@ -3,7 +3,6 @@
 Pure. What was found once about a certificate is kept, since it cannot change.
 """
 
-import base64
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,17 +43,3 @@ def read_leaf(unverified: str) -> Leaf:
         raise ValueError("not a certificate that can be read") from error
     suite = suites.suite_of(key)  # type: ignore[arg-type]
     return Leaf(certificate, key, suite.name, uris, unverified, paths.fingerprint_of(certificate))  # type: ignore[arg-type]
-
-
-@lru_cache(maxsize=KEPT)
-def authorities_of(unverified_chain: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-    """Return the keys that issued the certificates of a chain, as a query names them (`aki`, OpenID4VP 1.0 section 6.1.1.1); raises ValueError."""
-    found = set()
-    for certificate in map(paths.read_certificate, unverified_chain[: paths.MOST_CERTIFICATES]):
-        try:
-            identifier = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-        except x509.ExtensionNotFound:
-            continue
-        if identifier is not None:
-            found.add(("aki", base64.urlsafe_b64encode(identifier).rstrip(b"=").decode()))
-    return frozenset(found)

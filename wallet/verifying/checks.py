@@ -229,7 +229,7 @@ def asked(case: Case) -> Result:
     """Check that all is there that was asked for. What came besides is not looked at, and goes no further."""
     shown, query = case.shown, case.expected.query
     assert query is not None, "left out otherwise"
-    authorities = _read(lambda: chains.authorities_of(tuple(shown.chain)), Reason.NO_CERTIFICATE)
+    authorities = _read(lambda: paths.authorities_of(tuple(shown.chain)), Reason.NO_CERTIFICATE)
     candidate = Candidate(None, shown.format, shown.types, _read(lambda: shown.queried, Reason.BAD_DISCLOSURES), authorities, bindable=True)
     _require(dcql.match(query, candidate) is not None, Reason.NOT_AS_ASKED)
     return Result.PASSED
