@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from runtime import base64url
+
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 RSA_BITS, LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 2048, 4096
@@ -173,7 +175,7 @@ READERS: dict[str, Callable[[dict[str, Any]], PublicKey]] = {"EC": _read_p256, "
 def thumbprint(jwk: dict[str, str]) -> str:
     """Return the JWK thumbprint (RFC 7638), SHA-256, base64url."""
     canonical = json.dumps(jwk, sort_keys=True, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
+    return base64url.write(hashlib.sha256(canonical.encode()).digest())
 
 
 def to_der(key: PrivateKey) -> bytes:

@@ -3,13 +3,13 @@
 It is opened once when a process starts, and is in its memory from then on, as the data keys and all that is derived need it at each request.
 """
 
-import base64
 import os
 from typing import Any
 
 import pkcs11
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 
+from runtime import base64url
 from runtime.security_access import Access
 from runtime.security_module import Session, module_of
 
@@ -28,13 +28,12 @@ def seal(access: Access, master_key: bytes) -> str:
         sealed: bytes = _sealing_key(session).encrypt(master_key, mechanism=Mechanism.AES_GCM, mechanism_param=GCMParams(nonce, PLACE))
         return sealed
 
-    return PREFIX + base64.urlsafe_b64encode(nonce + module_of(access).run(access.token, work)).rstrip(b"=").decode()
+    return PREFIX + base64url.write(nonce + module_of(access).run(access.token, work))
 
 
 def unseal(access: Access, text: str) -> bytes:
     """Return the master key; raises ModuleAway, and ValueError for what was never sealed so."""
-    encoded = text.removeprefix(PREFIX)
-    sealed = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    sealed = base64url.read(text.removeprefix(PREFIX))
     if len(sealed) <= NONCE:
         raise ValueError("too short")
 

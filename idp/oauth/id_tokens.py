@@ -5,7 +5,6 @@ once. No name and no number, not even in a token that is encrypted: decrypted, i
 are the userinfo endpoint's alone (section 5.4).
 """
 
-import base64
 import hashlib
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from idp.oauth.requests import claims as asked_claims
 from idp.oauth.terms import PLAIN, Terms
 from keys import jwe, ring, suites
 from keys.jwe import NotDecrypted
+from runtime import base64url
 from runtime.settings import Settings
 
 TYP = "JWT"
@@ -87,4 +87,4 @@ def read_hint(unverified: str, settings: Settings) -> dict[str, Any] | None:
 def half_hash(token: str, suite: str) -> str:
     """Return the left half of a token's hash, by the hash of the signature's suite (section 3.1.3.6; Ed25519 uses SHA-512)."""
     digest = (hashlib.sha512 if suite in BY_SHA_512 else hashlib.sha256)(token.encode()).digest()
-    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return base64url.write(digest[: len(digest) // 2])

@@ -5,7 +5,6 @@ service can turn it back. A public subject (section 8) is the name in the one se
 client can be registered in: it is written and turned back like any other.
 """
 
-import base64
 import binascii
 from functools import lru_cache
 from uuid import UUID
@@ -14,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from flask import current_app
 
+from runtime import base64url
 from runtime.settings import Settings
 
 PUBLIC_SECTOR = "*"
@@ -54,12 +54,12 @@ def grant_of(gid: str, client_id: str) -> UUID:
 
 
 def _encode(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return base64url.write(sealed)
 
 
 def _decode(text: str, kind: bytes, sector: str) -> UUID:
     try:
-        sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        sealed = base64url.read(text)
         return UUID(bytes=_cipher().decrypt(sealed, [kind, sector.encode()]))
     except (binascii.Error, InvalidTag, ValueError) as error:
         raise NotPairwise from error

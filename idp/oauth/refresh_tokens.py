@@ -29,7 +29,7 @@ from idp.oauth.grantees import Grantee
 from idp.oauth.terms import PLAIN, Terms, read_terms
 from idp.signin import proofs
 from idp.signin.assurance import FORMAT_ONLY
-from runtime import ledger, straight
+from runtime import base64url, ledger, straight
 from runtime.database import Base, prune
 from runtime.settings import Settings
 from runtime.straight import Straight
@@ -261,7 +261,7 @@ def _is_usable(family: RefreshFamily, presented: Presented, *, now: datetime) ->
 
 def _write(family_id: UUID, generation: int, settings: Settings) -> str:
     head = family_id.bytes + generation.to_bytes(HEAD - 16, "big")
-    return base64.urlsafe_b64encode(head + _mac(head, settings)).rstrip(b"=").decode()
+    return base64url.write(head + _mac(head, settings))
 
 
 def _mac(head: bytes, settings: Settings) -> bytes:

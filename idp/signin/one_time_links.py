@@ -10,6 +10,8 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
+from runtime import base64url
+
 SECRET_BYTES = 32
 IDS = 32
 
@@ -26,7 +28,7 @@ class LinkSecret:
 def new_secret(subject_id: UUID, row_id: UUID) -> tuple[str, bytes]:
     """Return a fresh secret for a link to a row, and the hash to keep."""
     bits = secrets.token_bytes(SECRET_BYTES)
-    return base64.urlsafe_b64encode(subject_id.bytes + row_id.bytes + bits).rstrip(b"=").decode(), hashlib.sha256(bits).digest()
+    return base64url.write(subject_id.bytes + row_id.bytes + bits), hashlib.sha256(bits).digest()
 
 
 def read(unverified: str) -> LinkSecret | None:

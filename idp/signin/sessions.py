@@ -26,7 +26,7 @@ from idp.signin.assurance import FORMAT_ONLY
 from idp.signin.devices import About
 from idp.subjects.mandates import Mandate
 from keys import sealed_tables
-from runtime import ledger, straight
+from runtime import base64url, ledger, straight
 from runtime.database import Base, transaction
 from runtime.ids import new_id
 from runtime.straight import Straight
@@ -298,7 +298,7 @@ def _over(lifetimes: Lifetimes, *, now: datetime) -> ColumnElement[bool]:
 
 
 def _token(session_id: UUID, secret: bytes) -> str:
-    return base64.urlsafe_b64encode(session_id.bytes + secret).rstrip(b"=").decode()
+    return base64url.write(session_id.bytes + secret)
 
 
 def _read_token(unverified_token: str) -> tuple[UUID, bytes] | None:

@@ -1,11 +1,11 @@
 """The forms in which a licence can be signed, by the names that OpenID4VCI gives them: from one content, each made the same way."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from runtime import base64url
 from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing import mdoc, sd_jwt_vc, vc_jwt
@@ -51,4 +51,4 @@ WORDS: Mapping[str, Text] = {
 
 def as_text(credential: bytes | str) -> str:
     """Return a credential as it is sent in JSON: text as it is, bytes in base64url without padding."""
-    return credential if isinstance(credential, str) else base64.urlsafe_b64encode(credential).rstrip(b"=").decode()
+    return credential if isinstance(credential, str) else base64url.write(credential)

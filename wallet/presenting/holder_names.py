@@ -4,12 +4,12 @@ Such a name proves nothing and leads nowhere: nothing is fetched to read one, an
 What a name must not do is speak of another key.
 """
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from keys import suites
+from runtime import base64url
 from wallet.issuing import sd_jwt
 
 PREFIX = "did:jwk:"
@@ -19,7 +19,7 @@ VERIFICATION = "#0"  # the one method of such a name's document
 def name_of(jwk: Mapping[str, str]) -> str:
     """Return the name of a public key, its members in order and without spaces, so that it has one name only."""
     written = json.dumps(dict(jwk), sort_keys=True, separators=(",", ":")).encode()
-    return PREFIX + base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+    return PREFIX + base64url.write(written)
 
 
 def is_of_another(unverified_name: str, jwk: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.subjects import directory, mandates
 from idp.subjects.mandates import GivenMandate
 from keys import holder_keys, sealed_tables, sealing
-from runtime import ledger, straight
+from runtime import base64url, ledger, straight
 from runtime.database import Base
 from runtime.ids import new_id
 from runtime.languages import Text
@@ -228,11 +228,6 @@ def withdraw_all(session: Session, holder_id: UUID, now: datetime) -> None:
     _expire(session, Presentation.holder_id == holder_id, now=now)
 
 
-def is_code(unverified: str) -> bool:
-    """Tell whether a text is meant as the content of a QR code, rather than as a presentation itself."""
-    return "~" not in unverified
-
-
 def audience(settings: Settings) -> str:
     """Return the `aud` of what a code stands for: the place where codes are redeemed."""
     return f"{settings.public_url}/api/v1/verifications"
@@ -332,7 +327,7 @@ def _hash(secret: str) -> bytes:
 
 
 def _nonce(code_hash: bytes) -> str:
-    return base64.urlsafe_b64encode(code_hash).rstrip(b"=").decode()
+    return base64url.write(code_hash)
 
 
 mandates.on_mandate_end.append(withdraw_made_under)

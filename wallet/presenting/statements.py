@@ -6,7 +6,6 @@ moment by a holder's key that is made for it and forgotten. It names no licence,
 is its type, so that it is asked for like any credential, and a wallet that knows nothing of it simply has none.
 """
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Collection
@@ -18,6 +17,7 @@ from uuid import UUID
 import jwt
 
 from keys import ring, suites
+from runtime import base64url
 from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.holding.cards import A_YES_OR_NO, LABELS_OF_EVERY_LICENCE
@@ -106,7 +106,7 @@ def issuer(settings: Settings) -> str:
 def subject_of(settings: Settings, holder_id: UUID, nonce: str) -> str:
     """Return what a statement calls its holder: another word each time, by which only this service can tell whose answer it is."""
     told = hmac.digest(settings.derived_key(PURPOSE), holder_id.bytes + nonce.encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(told).rstrip(b"=").decode()
+    return base64url.write(told)
 
 
 def is_of_age(kind: str, *, born: date, today: date) -> bool:

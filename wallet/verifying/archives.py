@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from keys import paths
 from keys.paths import CertificateRevoked, Revoked, UntrustedChain
-from runtime import merkle
+from runtime import base64url, merkle
 from runtime.ledger import leaf_of
 from wallet.verifying import chains
 from wallet.verifying.presentations import chain_of, is_signed, read_object
@@ -189,7 +189,7 @@ def _check_receipt(archive: Archive, name: str, told: Mapping[str, Any], whole: 
         raise NotAsSigned("its proof is missing or was changed")
     proof = json.loads(archive.read(f"{PROOFS}{number}.json"))
     row = proof["row"]
-    digest = base64.urlsafe_b64encode(sha256(compact.encode()).digest()).rstrip(b"=").decode()
+    digest = base64url.write(sha256(compact.encode()).digest())
     if row["detail"]["receipt"] != digest or row["object_id"] != number or row["id"] != claims["ledger_entry"]:
         raise NotAsSigned("its proof is another receipt's")
     root, service = _checkpoint(archive, int(proof["size"]), whole)

@@ -18,6 +18,7 @@ import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import cose, suites
+from runtime import base64url
 from wallet.presenting.handovers import signed_by_device
 from wallet.verifying import chains
 from wallet.verifying.presentations import Presentation
@@ -240,7 +241,7 @@ def _plain(value: Any) -> Any:
         case date():
             return value.isoformat()
         case bytes():
-            return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+            return base64url.write(value)
         case list() | tuple():
             return [_plain(one) for one in value]
         case Mapping() if all(isinstance(name, str) for name in value):
@@ -254,5 +255,5 @@ def _public_key(found: Mapping[Any, Any]) -> suites.PublicKey:
     point = [found.get(label) for label in ((-2, -3) if kind and kind[0] == "EC" else (-2,))]
     if kind is None or not all(isinstance(one, bytes) for one in point):
         raise MalformedMdoc("a device key of a kind that is not supported")
-    encoded = [base64.urlsafe_b64encode(one).rstrip(b"=").decode() for one in point if one is not None]
+    encoded = [base64url.write(one) for one in point if one is not None]
     return suites.key_from_jwk({"kty": kind[0], "crv": kind[1], **dict(zip(("x", "y"), encoded, strict=False))})

@@ -6,7 +6,6 @@ own; but not one whose code is unknown, spent or over as the group begins, since
 If a group as a whole fails, each of its lines is tried in a transaction of its own.
 """
 
-import base64
 import hashlib
 import hmac
 import time
@@ -21,7 +20,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from runtime import compact_json, idempotency
+from runtime import base64url, compact_json, idempotency
 from runtime.compact_json import Fragment
 from runtime.copying import Copy
 from runtime.database import transaction
@@ -94,7 +93,7 @@ class Work:
 
     @cached_property
     def _hashed_key(self) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(self.key.encode()).digest()).rstrip(b"=").decode()
+        return base64url.write(hashlib.sha256(self.key.encode()).digest())
 
     def take(self, lines: Sequence[Line], *, now: datetime) -> Iterator[list[Done]]:
         """Work at lines and yield what became of them, as soon as it is durable; raises DBAPIError if the database is away."""

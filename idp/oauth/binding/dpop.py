@@ -4,7 +4,6 @@ The checks stand in `check`, in the order in which they are made: first what cos
 proof is used for the first time comes last, as it is written down.
 """
 
-import base64
 import hashlib
 import json
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from idp.oauth import assertions
 from idp.oauth.binding import addresses, nonces
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from keys import suites
+from runtime import base64url
 from runtime.settings import Settings
 
-HEADER, NONCE_HEADER = "DPoP", "DPoP-Nonce"
+HEADER = "DPoP"
 TYP = "dpop+jwt"
 ALGORITHMS = tuple(sorted(suites.SUITES))
 OLDEST, AHEAD = timedelta(seconds=90), timedelta(seconds=30)
@@ -176,7 +176,7 @@ def _check_token(claims: dict[str, Any], expected: Expected) -> None:
 
 def hash_of(token: str) -> str:
     """Return the `ath` of an access token."""
-    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+    return base64url.write(hashlib.sha256(token.encode()).digest())
 
 
 def bases(settings: Settings) -> tuple[str, ...]:

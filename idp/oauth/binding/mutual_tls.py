@@ -21,6 +21,7 @@ from idp.oauth.certificate_names import names
 from idp.oauth.client_kinds import SELF_SIGNED_TLS_CLIENT_AUTH, TLS_CLIENT_AUTH
 from idp.oauth.clients import Client
 from idp.oauth.key_sets import hash_of
+from runtime import base64url
 from runtime.client_certificates import CERTIFICATE, VERIFIED
 from runtime.settings import Settings
 
@@ -85,7 +86,7 @@ def _parse(unverified: str, form: str) -> tuple[x509.Certificate, str] | None:
     """Read a certificate as the proxy writes it, and compute its `x5t#S256`; None if it is none."""
     try:
         der = _der(unverified, form)
-        thumbprint = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+        thumbprint = base64url.write(hashlib.sha256(der).digest())
         return x509.load_der_x509_certificate(der), thumbprint
     except (ValueError, binascii.Error):
         return None

@@ -6,7 +6,6 @@ registered for that scope, and it is demanded, consented to and remembered like 
 digest: nothing of a person rests in a code's terms or in an access token.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -21,7 +20,7 @@ from idp.oauth.assured import asking
 from idp.oauth.clients import Client
 from idp.oauth.terms import Terms
 from idp.signin.assurance import read_acr
-from runtime import strict_json
+from runtime import base64url, strict_json
 from runtime.languages import Text
 from runtime.settings import Settings
 
@@ -117,7 +116,7 @@ def digest_of(name: str, value: Any, settings: Settings) -> str:
     """Return what is kept of a value that a claim is to have."""
     text = f"{name}:{json.dumps(value, sort_keys=True)}".encode()
     digest = hmac.digest(settings.derived_key("values of claims"), text, hashlib.sha256)[:DIGEST_BYTES]
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url.write(digest)
 
 
 def _userinfo_of(terms: Terms) -> Asked:

@@ -5,7 +5,6 @@ told for the first visit of a browser. The browser then carries a form of it tha
 their time to sign in and to consent. A request is used up when it is answered, not when it is shown: a reload harms nothing.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -20,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
+from runtime import base64url
 from runtime.database import Base, prune
 from runtime.languages import Text
 from runtime.problems import Refusal
@@ -162,7 +162,7 @@ def _proof(name: str, client_id: str, settings: Settings) -> str:
 
 def _keyed(text: str, settings: Settings) -> str:
     digest = hmac.digest(settings.derived_key("authorization-requests"), text.encode(), "sha256")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url.write(digest)
 
 
 def _hash(name: str) -> bytes:

@@ -2,20 +2,15 @@
 another type is opened, and nothing is stated that was not asked.
 """
 
-import base64
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from cryptography import x509
 from sqlalchemy.orm import Session
 
 from idp.signin.sessions import SignedIn
 from keys import paths
-from keys.paths import UNREADABLE
 from runtime.settings import Settings
 from wallet.issuing import credentials, sd_jwt, w3c_types
 from wallet.issuing.credentials import Credential
@@ -66,28 +61,15 @@ def _candidate(licence: Licence, credential: Credential) -> Candidate:
     parts = sd_jwt.parse(credentials.text_of(credential))
     payload = sd_jwt.read_json(parts.jwt.split(".")[1])
     claims = sd_jwt.reveal(payload, parts.disclosures)
-    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(parts.jwt.split(".")[0] + "=="))
-    return Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, _authorities(header.get("x5c", [])))
+    header = sd_jwt.read_json(parts.jwt.split(".")[0])
+    return Candidate(licence.id, SD_JWT_VC, frozenset({str(claims["vct"])}), claims, paths.authorities_of(tuple(header.get("x5c", ()))))
 
 
 def _mdoc_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> Candidate:
     elements = mdocs.elements_of(session, settings, licence, holder_id=holder_id)
-    return Candidate(licence.id, MDOC, frozenset(elements), elements, _authorities(mdocs.chain_of(licence)))
+    return Candidate(licence.id, MDOC, frozenset(elements), elements, paths.authorities_of(tuple(mdocs.chain_of(licence))))
 
 
 def _w3c_candidate(session: Session, settings: Settings, licence: Licence, *, holder_id: UUID) -> Candidate:
     claims = w3c.claims_of(session, settings, licence, holder_id=holder_id)
-    return Candidate(licence.id, VC_JWT, w3c_types.expanded(claims["type"]), claims, _authorities(mdocs.chain_of(licence)))
-
-
-def _authorities(chain: list[str]) -> frozenset[tuple[str, str]]:
-    """Return the keys that vouch for the issuer, as a query names them (`aki`: OpenID4VP section 6.1.1.1)."""
-    found = set()
-    for encoded in chain:
-        try:
-            identifier = paths.read_certificate(encoded).extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-        except UNREADABLE:
-            continue
-        if identifier is not None:
-            found.add(("aki", base64.urlsafe_b64encode(identifier).rstrip(b"=").decode()))
-    return frozenset(found)
+    return Candidate(licence.id, VC_JWT, w3c_types.expanded(claims["type"]), claims, paths.authorities_of(tuple(mdocs.chain_of(licence))))

@@ -4,7 +4,6 @@ The wallet here keeps no mobile documents: each is made for the answer in which 
 the licence has here, with a device key that is made for it and forgotten. So no two answers share a key, a salt or a digest. OpenID4VP 1.0 B.2.
 """
 
-import base64
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ import cbor2
 from sqlalchemy.orm import Session
 
 from keys import certificates, cose, ring, suites
+from runtime import base64url
 from runtime.settings import Settings
 from wallet.issuing import credentials, mdoc
 from wallet.issuing.contents import content_of
@@ -48,7 +48,7 @@ def present(
     shown = {"nameSpaces": {doctype: items}} if items else {}
     document = {"docType": doctype, "issuerSigned": {**shown, "issuerAuth": signed["issuerAuth"]}, "deviceSigned": _proof(key, doctype, request)}
     response = cbor2.dumps({"version": VERSION, "documents": [document], "status": OK})
-    return base64.urlsafe_b64encode(response).rstrip(b"=").decode()
+    return base64url.write(response)
 
 
 def _proof(key: suites.PrivateKey, doctype: str, request: RequestObject) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from keys import paths, suites
 from keys.paths import UNREADABLE
+from runtime import base64url
 from wallet.issuing import sd_jwt
 from wallet.presenting.answering import encryption, readable, transactions
 from wallet.presenting.answering.encryption import Recipient
@@ -126,7 +127,7 @@ def unverified_client_id(unverified: str) -> object:
 
 def certificate_hash(encoded: str) -> str:
     """Return what `x509_hash` says of a certificate, given as `x5c` carries it."""
-    return base64.urlsafe_b64encode(hashlib.sha256(base64.b64decode(encoded)).digest()).rstrip(b"=").decode()
+    return base64url.write(hashlib.sha256(base64.b64decode(encoded)).digest())
 
 
 def _open(unverified: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -3,12 +3,12 @@
 A request with one of a kind that is not known is refused whole: nobody confirms what they were not shown. OpenID4VP 1.0 sections 5.1 and B.3.3.
 """
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from runtime import base64url
 from runtime.languages import Text, text_of
 from schemas.causes import is_readable
 from wallet.issuing import sd_jwt
@@ -35,7 +35,7 @@ class Transaction:
     @property
     def digest(self) -> str:
         """The hash over the text as it was received."""
-        return base64.urlsafe_b64encode(hashlib.sha256(self.encoded.encode()).digest()).rstrip(b"=").decode()
+        return base64url.write(hashlib.sha256(self.encoded.encode()).digest())
 
 
 def read(unverified: Any, query: Query) -> tuple[Transaction, ...]:

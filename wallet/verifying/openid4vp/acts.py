@@ -3,9 +3,10 @@
 OpenID4VP 1.0 sections 5.1 and 8.4, appendix B.3.3. Pure.
 """
 
-import base64
 import json
 from typing import Any
+
+from runtime import base64url
 
 CONFIRMATION, HASH = "urn:kabao:transaction:confirmation", "sha-256"
 
@@ -13,7 +14,7 @@ CONFIRMATION, HASH = "urn:kabao:transaction:confirmation", "sha-256"
 def encode(text: str, *, credential_id: str) -> str:
     """Return an act as it is sent and signed over, to be confirmed with the presentation of one credential query."""
     content = {"type": CONFIRMATION, "credential_ids": [credential_id], "transaction_data_hashes_alg": [HASH], "text": text}
-    return base64.urlsafe_b64encode(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    return base64url.write(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def confirmed_by(acts: list[str], credential_id: str) -> tuple[str, ...]:
@@ -27,5 +28,5 @@ def text_of(act: str) -> str:
 
 
 def _read(act: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(act + "=" * (-len(act) % 4)))
+    content: dict[str, Any] = json.loads(base64url.read(act))
     return content

@@ -35,7 +35,7 @@ BASES = {
     CONTRACT: Text("为订立或履行合同所必需", "Needed for a contract with the holder"),
     DUTY: Text("为履行法定职责或义务所必需", "Needed for a statutory duty"),
 }
-SCHEME, HAIP_SCHEME = "openid4vp://", "haip-vp://"
+SCHEME = "openid4vp://"
 WALLET_PAGE = "/wallet/requests"
 SHORTEST, USUAL, LONGEST = timedelta(minutes=1), timedelta(minutes=5), timedelta(days=7)
 DOOR, MOST_LISTED, MOST_OF_ONE = "inbox", 50, 10

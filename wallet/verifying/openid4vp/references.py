@@ -3,12 +3,12 @@
 Nothing is kept: a name is made again from the id, and looked at before the database is.
 """
 
-import base64
 import hashlib
 import hmac
 import re
 from uuid import UUID
 
+from runtime import base64url
 from runtime.settings import Settings
 
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -18,14 +18,14 @@ PURPOSE = "presentation-requests"
 
 def reference_of(settings: Settings, request_id: UUID) -> str:
     """Return the name of a request at its doors."""
-    return base64.urlsafe_b64encode(request_id.bytes + _code(settings, request_id.bytes)).rstrip(b"=").decode()
+    return base64url.write(request_id.bytes + _code(settings, request_id.bytes))
 
 
 def find_id(settings: Settings, unverified_reference: str) -> UUID | None:
     """Return the id that a name stands for, None if it is none of ours."""
     if not REFERENCE.fullmatch(unverified_reference):
         return None
-    raw = base64.urlsafe_b64decode(unverified_reference + "=")
+    raw = base64url.read(unverified_reference)
     if not hmac.compare_digest(raw[ID_BYTES:], _code(settings, raw[:ID_BYTES])):
         return None
     return UUID(bytes=raw[:ID_BYTES])
