@@ -1,4 +1,4 @@
-// Niceties for pages that work without them: print, copy, show a password, and no second sending of a form.
+// Niceties for pages that work without them: print, copy, show a password, stand at what was wrong, and no second sending of a form.
 "use strict";
 const mine = document.body.dataset.wallet; // none on a page that knows nobody by design
 const forgetKept = () => {
@@ -11,6 +11,11 @@ try {
   document.querySelector("form[action='/signout']")?.addEventListener("submit", forgetKept);
 } catch {
   // a browser that keeps nothing has nothing to forget
+}
+const wrong = document.querySelector("main [aria-invalid='true'], main .notice--danger[role='alert']");
+if (wrong) {
+  if (wrong.tabIndex < 0) wrong.tabIndex = -1;
+  wrong.focus(); // where to go on after an answer that refused: a page that was loaded anew begins at its top
 }
 for (const button of document.querySelectorAll(".js-print")) {
   button.hidden = false;

@@ -2,7 +2,7 @@
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from idp.signin.account_menu import ROOMS
 from runtime.database import transaction
@@ -52,6 +52,29 @@ def test_a_recovery_is_asked_for_by_keyboard_alone(phone: Page, owner: Person) -
     phone.keyboard.press("Enter")
     phone.wait_for_selector("#recovery-code")
     assert len(phone.inner_text("#recovery-code").replace("-", "")) == 20
+
+
+def test_a_form_that_was_refused_stands_at_the_field_that_was_wrong(phone: Page, owner: Person) -> None:
+    phone.goto("/account/new")
+    phone.fill("#number", owner.number)
+    phone.click("#register")
+    expect(phone.locator("#name")).to_be_focused()
+    phone.goto("/signin")
+    phone.fill("#number", owner.number)
+    phone.fill("#password", "another")
+    phone.click("#signin")
+    expect(phone.locator("main [role=alert]")).to_be_focused()
+
+
+def test_a_code_to_keep_is_copied_by_a_press(phone: Page, owner: Person) -> None:
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    phone.goto("/recover/registry")
+    for field, text in (("number", owner.number), ("name", owner.name), ("address", ADDRESS)):
+        phone.fill(f"#{field}", text)
+    phone.click("#ask")
+    phone.click("#copy")
+    expect(phone.locator("#copy")).to_have_text("已复制")
+    assert phone.evaluate("navigator.clipboard.readText()") == phone.inner_text("#recovery-code")
 
 
 def test_the_menu_stands_beside_the_page_at_a_desk(desk: Page, owner: Person) -> None:

@@ -262,6 +262,7 @@ def test_the_link_is_shown_only_in_the_browser_that_made_it_and_rests_nowhere(
 ) -> None:
     answer = asked(browser, licence)
     secret = link_of(browser, answer).rsplit("/", 1)[1]
+    assert 'data-copies="copy-link"' in browser.get(answer.location, headers=BROWSER).text, "nobody copies 70 letters from a telephone by hand"
     elsewhere = signed_in(app, holder)
     assert "/copies/" + secret not in elsewhere.get(answer.location, headers=BROWSER).text
     with writing(app) as session:
