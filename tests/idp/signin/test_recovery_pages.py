@@ -1,5 +1,6 @@
 """Ways back into an account, walked on the pages, and every way in which they are refused."""
 
+import html
 import re
 import statistics
 import time
@@ -315,3 +316,11 @@ def test_asking_by_registry_runs_the_same_statements_for_every_number(app: Flask
         seen.append(list(ran))
     event.remove(app.extensions["kabao_engine"], "before_cursor_execute", note)
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_whoever_left_an_address_is_led_from_a_forgotten_password_by_a_code_to_a_new_one(app: Flask, client: FlaskClient, person: Person) -> None:
+    way = re.search(r'id="by-contact" href="([^"]+)"', client.get("/recover", headers=BROWSER).text)
+    assert way is not None, "the page of a forgotten password does not name the easiest way"
+    asked = client.get(html.unescape(way[1]), headers=BROWSER).text
+    assert 'id="send"' in asked
+    assert re.search(r'name="next"[^>]*value="/account/ways/password"', asked)
