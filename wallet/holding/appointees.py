@@ -110,8 +110,8 @@ def _question(session: Session, row: MandateQuery) -> Question:
 
 
 def types_within(own: Mandate) -> list[tuple[str, Text]]:
-    """Return the licence types that somebody may give."""
-    return [(one.code, one.name) for one in all_types() if own.allows_type(one.code)]
+    """Return the licence types that somebody may give: of those that an organisation can hold."""
+    return [(one.code, one.name) for one in all_types() if one.holder != "person" and own.allows_type(one.code)]
 
 
 def portals_within(session: Session, own: Mandate) -> list[tuple[str, Text]]:

@@ -15,7 +15,7 @@ from runtime.clock import now, stopped
 from runtime.database import transaction
 from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_people import BROWSER, Person, act_for, new_person, open_account, post_form, sign_in
-from tests.world_wallet import new_department, new_licence
+from tests.world_wallet import DEFINITIONS, new_department, new_licence
 from wallet.register import catalogue
 from wallet.register.licences import Licence
 
@@ -215,3 +215,10 @@ def test_a_reach_must_be_chosen_for_a_handler_and_does_not_count_for_a_manager(a
     assert refused.status_code == 422
     assert all(f'id="{reach}-error"' in refused.text for reach in ("type_reach", "portal_reach"))
     assert post_form(boss, f"/enterprise/{firm.id}/appoint", {**form, "role": "licence_manager"}).status_code == 303
+
+
+def test_a_mandate_is_offered_for_what_an_organisation_can_hold_and_not_for_a_marriage(boss: FlaskClient, firm: Firm) -> None:
+    page = boss.get(f"/enterprise/{firm.id}/appoint", headers=BROWSER).text
+    offered = set(re.findall(r'name="types"[^>]*value="([^"]+)"', page))
+    assert {one.code for one in DEFINITIONS.values() if one.holder != "person"} == offered
+    assert DEFINITIONS["marriage-certificate"].code not in offered
