@@ -18,6 +18,7 @@ from runtime.forms import PostedForm
 from runtime.languages import Text
 from wallet.holding.cards import HOLDER_NAME, Card, Fact
 from wallet.presenting import statements
+from wallet.presenting.qr_codes import MOST_LICENCES, TooManyLicences
 from wallet.register import matter_fields
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import Matter
@@ -95,9 +96,12 @@ class ChooseForm(PostedForm):
         return self.preset.data if self.preset.data in statements.KINDS else None
 
     def validate(self, extra_validators: Any = None) -> bool:
-        """Check the form; one's own choice must name a field."""
+        """Check the form; one's own choice must name a field, and one code stands for so many licences."""
         if not super().validate(extra_validators):
             self.form_errors.append(Text("请选择要出示的内容。", "Choose what to show."))
+            return False
+        if not self.statement and len(self.also.data or ()) >= MOST_LICENCES:
+            self.form_errors.append(TooManyLicences.title)
             return False
         if self.preset.data == OWN and not self.chosen.data:
             self.form_errors.append(Text("请至少勾选一项，或选择“只证明有效”。", "Tick at least one field, or choose 'only that it is valid'."))

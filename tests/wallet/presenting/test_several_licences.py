@@ -134,6 +134,18 @@ def test_the_page_offers_the_other_licences_and_says_what_is_seen_of_each(app: F
     assert make(client, first, preset="usual", also=["01a20000-0000-7000-8000-000000000000"]).status_code == 422
 
 
+def test_whoever_ticks_too_many_stands_before_the_same_form_with_their_ticks(app: Flask) -> None:
+    person = someone(app)
+    first, *others = licensed(app, person.number, *[SLUG] * (qr_codes.MOST_LICENCES + 1))
+    client, ticked = signed_in(app, person), [str(one.id) for one in others]
+    refused = make(client, first, preset="validity", also=ticked)
+    assert refused.status_code == 422
+    assert TooManyLicences.title.zh in refused.text
+    assert re.findall(r'<input checked[^>]*name="also"[^>]*value="([^"]+)"', refused.text) == sorted(ticked, key=refused.text.index)
+    assert make(client, first, preset="validity", also=ticked[1:]).status_code == 303
+    assert make(client, first, preset="holds", also=ticked).status_code == 303, "an answer alone takes none of them along"
+
+
 def test_a_matter_shows_what_it_needs_and_is_remembered_and_of_a_licence_that_it_does_not_know_only_that_it_is_valid(
     app: Flask, holder: tuple[FlaskClient, list[Licence]]
 ) -> None:
