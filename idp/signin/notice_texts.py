@@ -136,8 +136,9 @@ NOTICES: dict[str, NoticeText] = {
     "new-device": NoticeText(
         Text("在新设备上登录", "A sign-in on a new device"),
         Text(
-            "{when}，有人用您的账号在新设备上登录：{browser}，{place}。如是您本人，无需处理。",
-            "Someone signed in to your account on a new device at {when}: {browser}, {place}. If it was you, there is nothing to do.",
+            "{when}，有人用您的账号在新设备上登录：{browser}，{place}。如是您本人，无需处理；如不是，请立即在“登录设备”中退出它，并修改密码。",
+            "Someone signed in to your account on a new device at {when}: {browser}, {place}. If it was you, there is nothing to do. "
+            "If not, sign that device out under “Devices” at once, and change the password.",
         ),
         Text("这不是我", "This was not me"),
     ),

@@ -119,9 +119,10 @@ def _confirm(authenticator: TotpAuthenticator, unverified_code: str) -> None:
 def _page(authenticator: TotpAuthenticator, form: FirstCodeForm, *, status: int) -> Response:
     with transaction() as session:
         number = directory.number_of(directory.get_subject(session, g.signed_in.subject_id)).masked()
-    picture = segno.make_qr(authenticator.uri(number), error="m").svg_data_uri(scale=6, border=2, dark="#000", light="#fff")
+    link = authenticator.uri(number)
+    picture = segno.make_qr(link, error="m").svg_data_uri(scale=6, border=2, dark="#000", light="#fff")
     secret = authenticator.secret
     spelled = " ".join(secret[begin : begin + 4] for begin in range(0, len(secret), 4))
     form.code.data = ""
-    page = render_template("signin/totp_confirm.html", form=form, picture=picture, secret=spelled, name=authenticator.name)
+    page = render_template("signin/totp_confirm.html", form=form, picture=picture, link=link, secret=spelled, name=authenticator.name)
     return form_may_lead_to(make_response(page, status), *origins_of(form.next.data))

@@ -40,7 +40,12 @@ def test_an_authenticator_is_enrolled_by_its_first_code_and_raises_the_session(a
     secret = re.search(r'id="secret">([A-Z2-7 ]+)<', page)
     assert secret is not None
     assert "data:image/svg+xml" in page
-    shown = pyotp.TOTP(secret[1].replace(" ", "")).at(now())
+    link = re.search(r'id="open-app" href="([^"]+)"', page)
+    assert link is not None, "who has the app on this very telephone cannot scan its screen"
+    opened = pyotp.parse_uri(html.unescape(link[1]))
+    assert isinstance(opened, pyotp.TOTP)
+    assert opened.secret == secret[1].replace(" ", "")
+    shown = opened.at(now())
     assert press(client, at, form_at=at, code="12345").status_code == 422
     answer = press(client, at, form_at=at, code=shown)
     assert (answer.status_code, answer.location) == (303, "/account/ways/recovery-codes")
@@ -132,6 +137,7 @@ def test_recovery_codes_are_shown_once_and_given_as_a_file(app: Flask, client: F
     page = press(client, at, form_at=at).text
     codes = re.findall(r"<li><code>([0-9A-Z-]{19})</code>", page)
     assert len(codes) == 10
+    assert "js-print" in page, "the page says to print them"
     assert "只显示这一次" in page
     assert codes[0] not in client.get(at, headers=BROWSER).text
     file = client.post(at + "/file", data={"csrf_token": csrf_token(page), "code": codes}, headers=BROWSER)
