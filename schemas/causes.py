@@ -1,6 +1,7 @@
 """The cause (事由) that every look at a licence must state, and texts that people write."""
 
 import re
+from typing import ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -27,6 +28,8 @@ def not_blank(text: str) -> None:
 
 class CauseSchema(Schema):
     """Why a licence is looked at."""
+
+    error_messages: ClassVar = {"type": "It is an object with the member text; in a form: cause.text, cause.matter, each by itself."}
 
     class Meta:
         unknown = RAISE

@@ -1,5 +1,6 @@
 """Verifications: what a department sends that was shown a licence, and what it is told."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -41,13 +42,21 @@ class NamedLicenceSchema(Schema):
     )
 
 
+class ScannedField(fields.String):
+    """A text as a scanner or a file gives it: without the ends of lines that most of them put after it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return text.strip("\r\n\t") if isinstance(text, str) else text
+
+
 class VerificationRequestSchema(Schema):
     """What was shown, and why it is looked at."""
 
     class Meta:
         unknown = RAISE
 
-    presented = fields.String(
+    presented = ScannedField(
         validate=[validate.Length(1, LONGEST), readable],
         metadata={
             "description": "What was shown, as text: the content of a QR code (dynamic, or `KBL1:…` for offline use), an SD-JWT VC with or without "
@@ -97,7 +106,10 @@ class VerificationRequestSchema(Schema):
         NamedLicenceSchema, metadata={"description": "A licence that is only named, as it stands on paper.", "x-in-place-of": "presented"}
     )
     at = fields.String(
-        validate=validate.Regexp(r"\d{4}-\d{2}-\d{2}(T[0-9:.]{5,15}(Z|[+-]\d{2}:\d{2}))?\Z"),
+        validate=validate.Regexp(
+            r"\d{4}-\d{2}-\d{2}(T[0-9:.]{5,15}(Z|[+-]\d{2}:\d{2}))?\Z",
+            error="Give a day (2026-03-01) or a moment with its offset (2026-03-01T09:30:00+08:00).",
+        ),
         metadata={"description": "A past day or moment; the answer then says how the licence stood, too.", "example": "2026-03-01"},
     )
 

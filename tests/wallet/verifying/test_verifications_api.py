@@ -354,3 +354,16 @@ def test_no_log_line_holds_what_was_shown(counter: Counter, caplog: pytest.LogCa
     counter.verify("KABAO1:" + "A" * 32)
     for secret in (counter.person.name, counter.person.number, code, "保密事由", counter.token, "eyJ"):
         assert secret not in caplog.text
+
+
+def test_what_a_scanner_puts_after_a_code_is_left_out(counter: Counter) -> None:
+    for end in ("\r", "\r\n", "\n", "\t"):
+        answer = counter.verify(counter.code("vehicle_class") + end)
+        assert (answer.status_code, answer.json.get("verdict")) == (201, "valid"), answer.text
+
+
+def test_a_refusal_says_how_to_give_a_day_and_a_cause(counter: Counter) -> None:
+    told = counter.post("verifications", {**base(counter), "at": "yesterday"}).json
+    assert "2026-03-01" in told["errors"][0]["detail"]
+    told = counter.post("verifications", {**base(counter), "cause": '{"text": "x"}'}).json
+    assert "cause.text" in told["errors"][0]["detail"]
