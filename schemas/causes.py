@@ -1,11 +1,11 @@
 """The cause (事由) that every look at a licence must state, and texts that people write."""
 
 import re
-from typing import ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 LONGEST = 200
+NO_OBJECT = "It is an object with the member text; in a form: cause.text, cause.matter, each by itself."
 UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -29,7 +29,7 @@ def not_blank(text: str) -> None:
 class CauseSchema(Schema):
     """Why a licence is looked at."""
 
-    error_messages: ClassVar = {"type": "It is an object with the member text; in a form: cause.text, cause.matter, each by itself."}
+    error_messages: dict[str, str] = {"type": NO_OBJECT}  # noqa: RUF012 (marshmallow declares it so)
 
     class Meta:
         unknown = RAISE

@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from sqlalchemy import select
 
 from idp.signals import event_types, streams, tokens
+from idp.signals.letters import members_of
 from idp.signals.streams import SignalStream
 from runtime.clock import now
 from runtime.database import transaction
@@ -49,12 +50,15 @@ def status(stream_id: UUID, status: str, reason: str | None) -> None:
 @signals.command()
 @click.argument("stream_id", type=click.UUID)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-def dead(stream_id: UUID, limit: int) -> None:
+@click.option("--content", is_flag=True, help="With what of each may be shown.")
+def dead(stream_id: UUID, limit: int, *, content: bool) -> None:
     """Show what was set aside of a stream, the oldest first, and why."""
     table = Table(Column("event", no_wrap=True), "made", "type", "about", "why")
     with transaction() as session:
         for row in tokens.dead_letters(session, _get(session, stream_id).id, limit=limit):
             table.add_row(str(row.id), f"{row.made_at:%Y-%m-%d %H:%M}", row.type.rpartition("/")[2], row.about or "", row.refused)
+            for name, value in members_of(row) if content else ():
+                table.add_row("", "", f"  {name}", value, "")
     print_table(table)
 
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from idp.oauth.clients import find_client
 from idp.signals import event_types, streams, tokens
+from idp.signals.letters import members_of
 from idp.signals.streams import ENABLED, PAUSED, POLL, PUSH, WEBHOOK, SignalStream
 from idp.signin.operators import fresh_operator, operator
 from runtime import ledger
@@ -63,6 +64,7 @@ def shown(stream_id: UUID) -> str:
         row=row,
         client=find_client(row.client_id),
         dead=dead,
+        members_of=members_of,
         waiting=waiting,
         set_aside=set_aside,
         is_full=len(dead) == PAGE,

@@ -8,7 +8,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from idp.oauth import clients
-from idp.signals import streams, tokens, webhooks
+from idp.signals import event_types, streams, tokens, webhooks
+from idp.signals.commands import signals
 from idp.signals.event_types import SESSION_REVOKED, VERIFICATION
 from idp.signals.tokens import SignalToken
 from runtime.clock import now
@@ -107,3 +108,21 @@ def test_only_an_operator_with_two_factors_just_now_may(app: Flask, desk: Desk, 
         assert answer.headers.get("Location", "/signin/step-up").startswith("/signin/step-up")
     assert len(set_aside(app, stream)) == 2
     assert app.test_client().get(page, headers={"Accept": "text/html"}).status_code == 303
+
+
+def test_what_may_be_shown_of_an_event_is_shown_and_nothing_else(app: Flask, desk: Desk, settings: Settings, stream: UUID) -> None:
+    event = {"licence": str(stream), "state": "revoked", "turn": 2, "event_timestamp": 1796000000, "holder_name": "林晓月", "type": "<b>x</b>"}
+    subject = {"format": "iss_sub", "iss": "https://x", "sub": "a-pairwise-subject-of-somebody"}
+    with app.app_context(), transaction() as session:
+        row = streams.get_stream(session, stream)
+        listening = [streams.Listening(row.id, row.client_id, row.method)]
+        kind = event_types.own_type_of("licence.revoked", settings)
+        tokens.add(session, listening, event_type=kind, subjects={row.id: subject}, event=event, now=now())
+        tokens.add_of_stream(session, row, VERIFICATION, {"state": "a-secret-of-the-receiver"}, now=now())
+        for token in tokens.waiting(session, row, limit=9):
+            tokens.refuse(session, row.id, token.id, "status 400")
+    page = desk.browser.get(f"/admin/streams/{stream}").text
+    told = app.test_cli_runner().invoke(signals, ["dead", str(stream), "--content"], env={"COLUMNS": "240"}).output
+    for seen in (page, told):
+        assert all(one in seen for one in ("revoked", "turn", "2026-11-30", "a-pair…", "holder_name")), seen
+        assert [one for one in ("林晓月", "a-pairwise", "a-secret", "<b>x</b>", "&lt;b&gt;") if one in seen] == []
