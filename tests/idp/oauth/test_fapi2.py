@@ -298,6 +298,7 @@ OBJECTS: dict[str, tuple[dict[str, Any], bool]] = {  # whole numbers are seconds
     "no nbf": ({"nbf": None}, False),
     "no exp": ({"exp": None}, False),
     "nbf more than an hour ago": ({"nbf": -3700, "exp": 60}, False),
+    "nbf more than an hour ago, run out by less than clocks differ": ({"nbf": -3615, "exp": -15}, False),
     "nbf within the hour": ({"nbf": -3000, "exp": 60}, True),
     "good for more than an hour": ({"nbf": 0, "exp": 3700}, False),
     "good for an hour": ({"nbf": -60, "exp": 3500}, True),

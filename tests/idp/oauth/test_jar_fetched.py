@@ -20,6 +20,7 @@ from idp.oauth.requests import fetched_objects
 from idp.signin.doors import DOORS, Bucket
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.outbound import NoAnswer
 from runtime.settings import Settings
 from tests.idp.oauth.conftest import SCOPES
 from tests.idp.oauth.journeys import Journey, answer_of
@@ -132,6 +133,20 @@ def test_an_address_that_gives_no_request_object_is_refused(
     assert bring_address(browser, fetched, address).status_code == 400
     told = answer_of(bring_address(browser, fetched, address, redirect_uri=fetched.redirect_uri))
     assert told["error"] == ("invalid_request_object" if answer in (ANSWERS["not a request object"], ANSWERS["empty"]) else "invalid_request_uri")
+
+
+def test_nobody_waits_long_for_it_nor_reads_much(browser: FlaskClient, fetched: System, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Section 10.4.1: a time, and a size; what they do is the outbound door's to hold to."""
+    bounds: list[dict[str, Any]] = []
+
+    def fetch(*_: Any, **given: Any) -> Any:
+        bounds.append(given)
+        raise NoAnswer("too slow")
+
+    monkeypatch.setattr(fetched_objects.outbound, "fetch", fetch)
+    answer = answer_of(bring_address(browser, fetched, address, redirect_uri=fetched.redirect_uri))
+    assert answer["error"] == "invalid_request_uri"
+    assert [(given["timeout"], given["limit"]) for given in bounds] == [(3.0, 32 * 1024)]
 
 
 def test_an_inner_address_is_not_asked_outside_of_development(app: Flask, settings: Settings, fetched: System, home: Any, address: str) -> None:
