@@ -1,6 +1,7 @@
 """Making an archive of a department's receipts (decree 716, article 12): written as it is sent, never held whole, and sealed at its end.
 
-Each page of receipts is read in a transaction of its own, with the proofs under the checkpoint that is newest then.
+It holds what was sealed when it began, whatever is verified meanwhile, and says until when that is all. Each page of receipts is read in a
+transaction of its own, with the proofs under the checkpoint that is newest then.
 """
 
 import base64
@@ -16,14 +17,14 @@ from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from keys import certificates, paths, revocation_lists, ring
 from runtime import ledger
 from runtime.database import transaction
 from runtime.languages import Text
-from runtime.ledger import LedgerEntry
+from runtime.ledger import LedgerCheckpoint, LedgerEntry
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.verifying import archives
@@ -56,15 +57,22 @@ class NotSealedYet(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What is archived: a department's receipts from a moment on and before another."""
+    """What is archived: a department's receipts from a moment on and before another; once it has begun, those in a ledger of some `size`."""
 
     department: str
     since: datetime
     until: datetime
+    size: int = 0
 
     def covers(self) -> tuple[ColumnElement[bool], ...]:
         """Return the conditions of its receipts."""
         return Receipt.department == self.department, Receipt.issued_at >= self.since, Receipt.issued_at < self.until
+
+    def find_first_beyond(self, session: Session) -> datetime | None:
+        """Return when the first of its receipts was issued whose row is not in the ledger of that size, or None."""
+        beyond = or_(LedgerEntry.position.is_(None), LedgerEntry.position >= self.size)
+        first = select(func.min(Receipt.issued_at)).join(LedgerEntry, LedgerEntry.id == Receipt.ledger_entry_id)
+        return session.scalar(first.where(*self.covers(), beyond))
 
 
 def begin(session: Session, period: Period, *, actor: str, now: datetime) -> Period:
@@ -73,8 +81,8 @@ def begin(session: Session, period: Period, *, actor: str, now: datetime) -> Per
     One that is not over ends where the sealed ledger does: what is verified while the archive is written would have no proof. Raises
     NothingToArchive, ArchiveTooLarge, NotSealedYet, KeyNotReady.
     """
-    unsealed = select(func.min(Receipt.issued_at)).join(LedgerEntry, LedgerEntry.id == Receipt.ledger_entry_id)
-    waiting = session.scalar(unsealed.where(*period.covers(), LedgerEntry.position.is_(None)))
+    period = replace(period, size=session.scalar(select(func.max(LedgerCheckpoint.size))) or 0)
+    waiting = period.find_first_beyond(session)
     if waiting is not None and (period.until <= now or waiting <= period.since):
         raise NotSealedYet("a row has no place yet", headers={"Retry-After": "5"})
     period = replace(period, until=min(period.until, now, waiting or now))
@@ -164,7 +172,8 @@ class _Out(io.RawIOBase):
 
 
 def _page(session: Session, period: Period, last: UUID | None) -> list[Receipt]:
-    rows = select(Receipt).where(*period.covers(), *([Receipt.id > last] if last is not None else []))
+    rows = select(Receipt).join(LedgerEntry, LedgerEntry.id == Receipt.ledger_entry_id)
+    rows = rows.where(*period.covers(), LedgerEntry.position < period.size, *([Receipt.id > last] if last is not None else []))
     return list(session.scalars(rows.order_by(Receipt.id).limit(AT_ONCE)))
 
 
@@ -187,7 +196,9 @@ def _add_chain(writing: _Writing, chain: list[str]) -> Iterator[bytes]:
 
 
 def _seal(settings: Settings, writing: _Writing, period: Period, *, now: datetime) -> Iterator[bytes]:
-    told = {"department": period.department, "from": period.since.isoformat(), "until": period.until.isoformat()}
+    with transaction() as session:
+        until = period.find_first_beyond(session) or period.until  # what was committed after the archive had begun is the next one's
+    told = {"department": period.department, "from": period.since.isoformat(), "until": until.isoformat()}
     manifest = json.dumps({**told, "made_at": now.isoformat(), "files": writing.digests}, ensure_ascii=False, indent=1).encode()
     sealed = {"iss": settings.public_url, "iat": int(now.timestamp()), **told, "digest": sha256(manifest).hexdigest()}
     signer = ring.signer(ring.RECEIPT)

@@ -82,6 +82,29 @@ def first(files: dict[str, bytes], folder: str) -> str:
     return min(name for name in files if name.startswith(folder))
 
 
+def test_what_is_verified_while_an_archive_is_written_neither_breaks_it_off_nor_gets_lost(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receipt may be dated before the archive began, and be committed after: it is the next archive's, which begins where this one says it ends."""
+    monkeypatch.setattr(archiving, "AT_ONCE", 2)
+    made = [counter.verify(counter.code("holder_name")).json["receipt"] for _ in range(3)]
+    seal_now()
+    began, settings = now() + timedelta(seconds=30), current_app.extensions["kabao_settings"]
+    with transaction() as session:
+        period = archiving.begin(session, Period(counter.department, began - HOUR, began + HOUR), actor="test", now=began)
+    pieces = archiving.write(settings, period, now=began)
+    archive = next(pieces)
+    late = [counter.verify(counter.code("holder_name")).json["receipt"] for _ in range(2)]
+    archive += b"".join(pieces)
+    found = looked_at(archive)
+    assert (found.receipts, found.faults) == (len(made), [])
+    seal_now()
+    assert archives_of(asked(counter, since=datetime.fromisoformat(found.until)).data) == {one["id"] for one in late}
+
+
+def archives_of(archive: bytes) -> set[str]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {Path(name).stem for name in file.namelist() if name.startswith(archives.RECEIPTS)}
+
+
 def test_an_archive_holds_every_receipt_of_the_department_with_all_that_proves_it(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "AT_ONCE", 2)
     made = [counter.verify(counter.code("holder_name")).json["receipt"] for _ in range(4)]
