@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Mapped, Session, load_only, mapped_column
 
 from runtime import cache
@@ -20,6 +20,7 @@ from wallet.issuing.status_tokens import Snapshot
 
 REFRESH_AFTER = timedelta(hours=12)
 MOST_CHANGES = 100_000
+BEGINNING = 8192  # of a token: its header with a certificate, and its first claims, without the list itself
 NEXT_MOMENT = timedelta(microseconds=1)
 CHANGE = struct.Struct("<IB")
 
@@ -37,7 +38,22 @@ def rebuild_next(session: Session, settings: Settings, *, now: datetime, thoroug
     """Build the list that is due and was built longest ago, unless another builder has it in hand; whether there was one."""
     has_changes = select(StatusChange.id).where(StatusChange.list_id == StatusList.id).exists()
     due = select(StatusList).where(or_(has_changes, StatusList.built_at < now - REFRESH_AFTER)).order_by(StatusList.built_at).limit(1)
-    found = session.scalars(due.with_for_update(skip_locked=True).options(load_only(StatusList.bits, StatusList.lst, StatusList.built_at))).first()
+    return _build(session, settings, due, now=now, thorough=thorough)
+
+
+def rebuild(session: Session, settings: Settings, list_id: str, *, now: datetime) -> bool:
+    """Build a list whatever changed, unless another builder has it in hand; whether it was built."""
+    return _build(session, settings, select(StatusList).where(StatusList.id == list_id), now=now)
+
+
+def find_moved(session: Session, settings: Settings) -> list[str]:
+    """Return the lists whose tokens name an address that is not theirs any more: the service's own has changed since they were signed."""
+    beginnings = session.execute(select(StatusList.id, func.left(StatusList.token, BEGINNING)))
+    return [list_id for list_id, token in beginnings if status_tokens.address_in(token) != status_tokens.uri_of(settings, list_id)]
+
+
+def _build(session: Session, settings: Settings, which: Select[StatusList], *, now: datetime, thorough: bool = True) -> bool:
+    found = session.scalars(which.with_for_update(skip_locked=True).options(load_only(StatusList.bits, StatusList.lst, StatusList.built_at))).first()
     if found is None:
         return False
     changes = _taken_changes(session, found.id)

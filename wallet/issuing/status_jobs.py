@@ -7,20 +7,35 @@ from flask import current_app
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
+from runtime.settings import Settings
 from wallet.issuing import status_building, status_history, status_places
 
+MOVED = "kabao_status_lists_moved"
 RUN_SECONDS = 10.0
 THOROUGH_SECONDS = 0.25  # a thorough build takes up to a quarter of a second; later ones of a run a fiftieth of that
 
 
 @every("* * * * * *")
 def rebuild_status_lists() -> None:
-    """Build the lists that changed, and those whose token grows old, each in a transaction of its own."""
+    """Build the lists that changed, and those whose token grows old, each in a transaction of its own; those that moved first."""
     settings, begun = current_app.extensions["kabao_settings"], time.monotonic()
+    _rebuild_moved(settings)
     while (took := time.monotonic() - begun) < RUN_SECONDS:
         with transaction() as session:
             if not status_building.rebuild_next(session, settings, now=now(), thorough=took < THOROUGH_SECONDS):
                 return
+
+
+def _rebuild_moved(settings: Settings) -> None:
+    """Build the lists that name a former address of the service: looked for once a process, since its address is that of its start."""
+    if MOVED in current_app.extensions:
+        return
+    with transaction() as session:
+        moved = status_building.find_moved(session, settings)
+    for list_id in moved:
+        with transaction() as session:
+            status_building.rebuild(session, settings, list_id, now=now())
+    current_app.extensions[MOVED] = len(moved)
 
 
 @every("* * * * * */10")

@@ -1,5 +1,6 @@
 """Status List Tokens: one state of a list, signed as a JWT and as a CWT (Token Status List sections 5.1 and 5.2)."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import cbor2
 
 from keys import cose, ring
+from runtime import base64url
 from runtime.settings import Settings
 from wallet.issuing import status_packing
 from wallet.issuing.status_packing import CWT_MEDIA_TYPE as CWT_MEDIA_TYPE
@@ -15,6 +17,7 @@ from wallet.issuing.status_packing import JWT_MEDIA_TYPE as JWT_MEDIA_TYPE
 
 TTL = timedelta(minutes=1)
 LIFETIME = timedelta(hours=24)
+ADDRESS = re.compile(rb'"sub":"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,13 @@ class Snapshot:
 def uri_of(settings: Settings, list_id: str) -> str:
     """Return the address of a list, which credentials carry and its token's `sub` repeats."""
     return f"{settings.public_url}/status/{list_id}"
+
+
+def address_in(token: str) -> str:
+    """Return the address that a token of ours names, of which the beginning will do; empty if there is none."""
+    payload = token.partition(".")[2].partition(".")[0]
+    found = ADDRESS.search(base64url.read(payload[: len(payload) // 4 * 4]))
+    return found[1].decode() if found is not None else ""
 
 
 def aggregation_uri(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,9 +19,9 @@ from runtime.database import transaction
 from runtime.settings import Settings
 from tests.wallet.issuing.desks import Desk
 from tests.world_people import Person
-from wallet.issuing import records, status_lists
+from wallet.issuing import records, status_building, status_lists
 from wallet.issuing.credentials import credential_of
-from wallet.issuing.status_jobs import rebuild_status_lists
+from wallet.issuing.status_jobs import MOVED, rebuild_status_lists
 from wallet.issuing.status_lists import INVALID, SIZE, SUSPENDED, VALID, NoSuchPlace, Place
 from wallet.issuing.status_packing import StatusBits, read_status_list
 from wallet.register.licences import get_licence
@@ -54,7 +55,7 @@ def test_the_token_is_as_the_specification_has_it(app: Flask, client: FlaskClien
     place = place_in(app, desk.issue(person)["id"])
     with app.app_context(), transaction() as session:
         status_lists.set_status(session, place, SUSPENDED)
-    rebuild(app)  # here: the newest so far may have been signed where the service had another address
+    rebuild(app)
     answer = client.get(f"/status/{place.list_id}")
     assert answer.headers["Content-Type"] == JWT
     assert answer.headers["Cache-Control"] == "public, max-age=60"
@@ -66,6 +67,22 @@ def test_the_token_is_as_the_specification_has_it(app: Flask, client: FlaskClien
     assert claims["sub"] == f"http://127.0.0.1:8000/status/{place.list_id}"
     assert (claims["ttl"], claims["exp"] - claims["iat"]) == (60, 24 * 3600)
     assert (claims["status_list"]["bits"], claims["status_list"]["aggregation_uri"]) == (2, "http://127.0.0.1:8000/status")
+
+
+def test_a_worker_signs_the_lists_anew_whose_tokens_name_a_former_address(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    place, settings = place_in(app, desk.issue(person)["id"]), app.extensions["kabao_settings"]
+    with app.app_context(), transaction() as session:
+        former = replace(settings, public_url="https://former.example.gov.cn")
+        assert status_building.rebuild(session, former, place.list_id, now=now())
+    assert fetched(app, client, place)["sub"] == f"https://former.example.gov.cn/status/{place.list_id}"
+    app.extensions.pop(MOVED, None)  # as after a start
+    rebuild(app)
+    said = fetched(app, client, place)
+    assert said["sub"] == f"{settings.public_url}/status/{place.list_id}"
+    with app.app_context(), transaction() as session:
+        assert status_building.find_moved(session, settings) == []
+    rebuild(app)
+    assert fetched(app, client, place)["iat"] == said["iat"], "once"
 
 
 def test_the_cwt_says_the_same_and_is_as_the_specification_has_it(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
