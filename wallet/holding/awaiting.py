@@ -1,6 +1,7 @@
 """What waits for an answer, for the wallet's first page: counted for the person and for all whom they may act for, by one statement.
 
-Whoever keeps requests adds an arm; it counts only what its own page would show. A request that was answered, or is over, is not counted.
+Whoever keeps requests adds an arm; it counts only what its own page would show. A request that was answered, or is over, is not counted, nor
+is what an organisation is asked that nobody has claimed: no page shows it before (docs/decisions/0016-mandates-as-a-chain.md).
 """
 
 from collections.abc import Callable, Sequence
