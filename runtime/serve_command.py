@@ -20,7 +20,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import mp as granian_workers
 
-from runtime import seats
+from runtime import memory, seats
 from runtime.settings import Settings
 
 THREADS = "KABAO_THREADS"
@@ -41,6 +41,7 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 @click.pass_context
 def serve(context: click.Context, host: str, port: int, workers: int, threads: int) -> None:
     """Serve HTTP with Granian until stopped."""
+    memory.keep_to_one_pool()
     if threads > (pool_size := Settings.from_environ().pool_size):
         raise click.ClickException(f"{threads} threads would wait for each other's connections: set KABAO_POOL_SIZE to {threads}, not {pool_size}.")
     _check_is_free(host, port)
