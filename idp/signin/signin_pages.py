@@ -12,7 +12,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.orm import Session
 
 from idp.signin import accounts, callers, entering, passwords, registration, sessions, throttle
-from idp.signin.destinations import local_path, origins_of
+from idp.signin.destinations import asker_of, local_path, origins_of
 from idp.signin.forms import RegistrationForm, SigninForm, add_refusal
 from idp.signin.sessions import SignedIn
 from idp.subjects import guardians
@@ -27,6 +27,7 @@ from runtime.problems import Refusal, form_expired
 
 log = structlog.get_logger(__name__)
 signin_pages = Blueprint("signin", __name__, template_folder="templates")
+signin_pages.app_template_global("asker_of")(asker_of)
 farewells: list[Callable[[Session, SignedIn], Response | None]] = []
 """What shows a page of its own to whoever signs out, while the session still stands: such as the portals that are told through the browser."""
 

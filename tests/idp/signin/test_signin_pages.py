@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from flask import Flask
@@ -17,6 +17,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signin.conftest import fresh_address
 from tests.idp.signin.proofs_at_hand import subject_of
+from tests.world_clients import new_portal
 from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, credit_code, csrf_token, post_form, sign_in
 
 WRONG = "号码或密码不正确。"
@@ -118,6 +119,18 @@ def test_the_way_back_never_leads_elsewhere(client: FlaskClient, person: Person,
 @pytest.mark.parametrize("goal", ["/", "/wallet/cards/1", "/authorize?client_id=a&redirect_uri=https%3A%2F%2Fportal.example%2Fback&state=~._-"])
 def test_a_path_of_ours_is_a_way_back(goal: str) -> None:
     assert destinations.local_path(goal) == goal
+
+
+@pytest.mark.parametrize("path", ["/signin", "/account/new", "/signin/code"])
+def test_whoever_comes_from_a_portal_sees_its_name_where_they_give_their_number(app: Flask, client: FlaskClient, path: str) -> None:
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session)
+    asked = {"client_id": portal.client_id, "redirect_uri": portal.redirect_uri, "response_type": "code", "scope": "openid"}
+    shown = client.get(path, query_string={"next": f"/authorize?{urlencode(asked)}"}, headers=BROWSER).text
+    assert re.search(r'id="asker">登录后前往 <strong>[^<]+</strong>', shown)
+    forged = urlencode(asked | {"redirect_uri": "https://evil.example/"})
+    for other in (f"/authorize?{forged}", "/wallet"):
+        assert 'id="asker"' not in client.get(path, query_string={"next": other}, headers=BROWSER).text
 
 
 def test_a_page_whose_form_leads_on_to_a_portal_says_so_to_the_browser(client: FlaskClient) -> None:
