@@ -1,6 +1,5 @@
 """The back channel, from the request to the tokens: each MUST of CIBA Core 1.0 that a server is held to, and whom it must not tell what."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from sqlalchemy import select, text
 
 from idp.oauth.apart import inbox, waiting
 from idp.oauth.apart.waiting import ApartRequest
-from idp.oauth.clients import CIBA, DEVICE_CODE, NONE, REFRESH_TOKEN, ClientRefused
+from idp.oauth.clients import CIBA, DEVICE_CODE, REFRESH_TOKEN
 from idp.signin import notices
 from idp.signin.assurance import Level
 from idp.subjects import directory
@@ -365,47 +364,6 @@ def test_an_organisation_is_asked_through_whoever_may_act_for_it(app: Flask, cou
     claims = claims_in(good(counter.poll(asked["auth_req_id"]))["id_token"])
     assert claims["sub_type"] == "organisation"
     assert "act" in claims
-
-
-def test_a_client_without_the_grant_is_unauthorized(app: Flask, terminal: Terminal, person: Person) -> None:
-    assert error_of(Counter(app.test_client(), terminal.system).ask(login_hint=person.number)) == "unauthorized_client"
-
-
-@pytest.fixture
-def no_client(app: Flask) -> Iterator[None]:
-    with app.app_context():
-        yield
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"metadata": {}},
-        {"metadata": {"backchannel_token_delivery_mode": "push", "backchannel_client_notification_endpoint": "https://a.example/"}},
-        {"metadata": {"backchannel_token_delivery_mode": "ping"}},
-        {"metadata": {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": "http://a.example/"}},
-        {"metadata": {"backchannel_token_delivery_mode": "poll", "backchannel_user_code_parameter": True}},
-        {"metadata": {"backchannel_token_delivery_mode": "poll"}, "auth_method": NONE},
-    ],
-    ids=["no mode", "push", "ping without an address", "ping in the clear", "user codes", "a client that proves nothing"],
-)
-def test_what_cannot_be_registered(no_client: None, changes: dict[str, Any]) -> None:
-    with pytest.raises(ClientRefused), transaction() as session:
-        new_portal(session, **{"redirect_uris": [], "grant_types": [CIBA], **changes})
-
-
-def test_the_metadata_say_what_is_there(client: FlaskClient) -> None:
-    metadata = client.get("/.well-known/openid-configuration").json or {}
-    assert metadata["backchannel_authentication_endpoint"] == f"{ISSUER}/backchannel-authentication"
-    assert metadata["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
-    assert metadata["backchannel_user_code_parameter_supported"] is False
-    assert "none" not in metadata["backchannel_authentication_request_signing_alg_values_supported"]
-    assert CIBA in metadata["grant_types_supported"]
-
-
-def test_nothing_at_all_is_invalid_request(client: FlaskClient) -> None:
-    assert error_of(client.post("/backchannel-authentication")) == "invalid_request"
-    assert client.get("/backchannel-authentication").status_code == 405
 
 
 def test_of_the_levels_asked_for_only_ours_are_kept(app: Flask, counter: Counter, person: Person) -> None:
