@@ -18,9 +18,9 @@ from idp.subjects import directory
 from idp.subjects.numbers import parse_number
 from runtime.clock import now, shifted
 from runtime.database import transaction
-from tests.idp.oauth.apart.steps import SCOPES, Counter, Terminal, answer_request, claims_in, error_of, fresh_browser, good, inbox_of, press
+from tests.idp.oauth.apart.steps import SCOPES, Counter, Terminal, answer_request, claims_in, error_of, good, inbox_of, press
 from tests.world_clients import ISSUER, bearer, new_portal
-from tests.world_people import BROWSER, Person, act_for, citizen_number, csrf_token, new_organisation, post_form
+from tests.world_people import BROWSER, Person, act_for, citizen_number, new_organisation, post_form
 
 INTERVAL = 5
 
@@ -245,23 +245,6 @@ def test_a_muted_client_s_request_is_not_answered_by_its_address(counter: Counte
     page = browser.get(path, headers=BROWSER)
     press(browser, page, "report")
     assert press(browser, page, "approve").status_code == 410
-
-
-@pytest.mark.parametrize(("pressed", "word"), [("approve", "已同意"), ("refuse", "已拒绝"), ("report", "感谢举报")])
-def test_whoever_presses_twice_lands_where_the_first_press_led(
-    app: Flask, counter: Counter, browser: FlaskClient, person: Person, pressed: str, word: str
-) -> None:
-    counter.asked(login_hint=person.number)
-    (path,) = inbox_of(browser)
-    page = browser.get(path, headers=BROWSER)
-    for _ in range(2):
-        answered = press(browser, page, pressed)
-        assert (answered.status_code, word in answered.text) == (200, True)
-    for another in {"approve", "refuse", "report"} - {pressed}:
-        assert press(browser, page, another).status_code == 410
-    other = fresh_browser(app, person)
-    data = {"csrf_token": csrf_token(other.get("/device", headers=BROWSER).text), "answer": pressed}
-    assert other.post(path, data=data, headers=BROWSER).status_code == 410, "in another session"
 
 
 def test_the_request_of_one_person_is_nothing_to_another(app: Flask, counter: Counter, browser: FlaskClient) -> None:

@@ -173,19 +173,6 @@ def test_an_answer_is_given_once(terminal: Terminal, browser: FlaskClient) -> No
     assert type_code(browser, codes["user_code"]).status_code == 422
 
 
-@pytest.mark.parametrize(("pressed", "word"), [("approve", "已同意"), ("refuse", "已拒绝"), ("report", "感谢举报")])
-def test_whoever_presses_twice_lands_where_the_first_press_led(terminal: Terminal, browser: FlaskClient, pressed: str, word: str) -> None:
-    codes = terminal.codes()
-    type_code(browser, codes["user_code"])
-    page = browser.get("/device/request", headers=BROWSER)
-    for _ in range(2):
-        answered = press(browser, page, pressed)
-        assert (answered.status_code, word in answered.text) == (200, True)
-    for other in {"approve", "refuse", "report"} - {pressed}:
-        assert press(browser, page, other).status_code == 410
-    assert press(browser, page, pressed, code="BCDF-GHJK").status_code == 410, "of another device's page"
-
-
 def test_without_a_code_the_request_page_is_gone(browser: FlaskClient) -> None:
     assert browser.get("/device/request", headers=BROWSER).status_code == 410
 
