@@ -4,6 +4,7 @@ import base64
 import zlib
 from datetime import timedelta
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import cbor2
@@ -13,12 +14,14 @@ import segno
 from flask import current_app
 from PIL import Image
 
+from idp.subjects import registry_import
 from keys import cose
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from tests.wallet.issuing.licence_contents import new_key
 from tests.wallet.verifying.test_verifications_api import failed, whole
+from tests.world_people import citizen_number
 from tests.world_verifying import Counter
 from wallet.issuing import compact, formats, status_lists
 from wallet.issuing.contents import content_of
@@ -28,6 +31,7 @@ from wallet.issuing.documents import sealed
 from wallet.issuing.formats import FORMATS
 from wallet.issuing.life import revoke_licence
 from wallet.register.licences import china_date
+from wallet.verifying import file_process
 
 TRANSCRIPT = cbor2.dumps([None, None, ["handover", "nonce"]])
 UNBOUND = {"binding": "none"}
@@ -114,6 +118,33 @@ def test_a_sealed_document_is_verified_and_one_changed_byte_is_told(counter: Cou
     assert (failed(answer), answer.json["conclusion"]) == ([("signature", "bad_signature")], "false")
 
 
+class Told:
+    """A seal of which some things are told otherwise than they are."""
+
+    def __init__(self, seal: Any, **said: Any) -> None:
+        self.seal, self.said = seal, said
+
+    def __getattr__(self, name: str) -> Any:
+        return self.said[name] if name in self.said else getattr(self.seal, name)
+
+
+def test_a_seal_fits_by_a_digest_that_holds_over_the_whole_document_and_nothing_but_its_own_proof_came_after(counter: Counter) -> None:
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.sign.diff_analysis import ModificationLevel
+    from pyhanko.sign.validation.status import SignatureCoverageLevel
+
+    (seal,) = PdfFileReader(BytesIO(made(counter, "pdf"))).embedded_signatures
+    proofs, filled = (SimpleNamespace(modification_level=one) for one in (ModificationLevel.LTA_UPDATES, ModificationLevel.FORM_FILLING))
+    assert all(file_process.is_intact(Told(seal, **said)) for said in ({}, {"diff_result": proofs}))
+    faults: list[dict[str, Any]] = [
+        {"diff_result": filled},
+        {"diff_result": SimpleNamespace()},
+        {"coverage": SignatureCoverageLevel.CONTIGUOUS_BLOCK_FROM_START},
+        {"md_algorithm": "sha1"},
+    ]
+    assert [said for said in faults if file_process.is_intact(Told(seal, **said))] == []
+
+
 def test_a_document_changed_after_its_seal_is_told(counter: Counter) -> None:
     from pyhanko.pdf_utils.generic import NameObject, NumberObject
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -180,6 +211,13 @@ def test_a_licence_that_is_named_is_looked_up_and_tells_no_field(counter: Counte
     answer = named(counter)
     assert (answer.json["verdict"], answer.json["fields"], answer.json["licence"]["state"]) == ("valid", {}, "valid")
     assert {one["check"]: one["outcome"] for one in answer.json["checks"]}["signature"] == "not_asked"
+
+
+def test_a_licence_is_known_by_its_holder_s_number_of_now_and_by_the_one_that_it_says(counter: Counter) -> None:
+    old, new = counter.person.number, citizen_number()
+    with transaction() as session:
+        assert not registry_import.load_people(session, [{"number": new, "name": counter.person.name, "former_number": old}])
+    assert {named(counter, number=number).json["verdict"] for number in (old, new)} == {"valid"}
 
 
 @pytest.mark.parametrize("changes", [{"number": "379999199003070021"}, {"identifier": "1.2.156.3005.2.nothing"}], ids=["number", "identifier"])
