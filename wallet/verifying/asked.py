@@ -12,7 +12,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal, TooManyRequests
 from schemas.verifications import REQUIRED
 from wallet.verifying import brought
-from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file, read_frame
+from wallet.verifying.files import FilesBusy, FileUnusable, Found, read_file, read_frame, read_strangers_file
 from wallet.verifying.named import Named
 from wallet.verifying.verification import VerificationRequest
 
@@ -64,6 +64,12 @@ def open_file(unverified: bytes) -> Found:
     """Return what a file holds; raises FileRefused, TooManyRequests."""
     with _said_in_words():
         return read_file(unverified)
+
+
+def open_strangers_file(unverified: bytes) -> Found:
+    """Return what a file of somebody unknown holds; raises FileRefused, TooManyRequests."""
+    with _said_in_words():
+        return read_strangers_file(unverified)
 
 
 def open_frame(unverified: bytes) -> str | None:

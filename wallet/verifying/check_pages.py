@@ -22,7 +22,7 @@ from wallet.issuing import copy_marks, sd_jwt
 from wallet.issuing.copy_marks import Marking
 from wallet.register.licences import LicenceState
 from wallet.verifying import brought
-from wallet.verifying.asked import open_file, request_of_shown
+from wallet.verifying.asked import open_strangers_file, request_of_shown
 from wallet.verifying.conclusions import CANNOT_TELL, Conclusion
 from wallet.verifying.files import Found
 from wallet.verifying.verification import find
@@ -103,7 +103,7 @@ class _Undone(Exception):
 def _found(form: CheckForm) -> Found:
     sent = request.files.get("file")
     if sent is not None and sent.filename:
-        return open_file(sent.read())
+        return open_strangers_file(sent.read())
     text = brought.tidy(form.shown.data or "")
     if not text:
         raise NothingGiven(field="shown")

@@ -22,6 +22,7 @@ MOST_FRAME = 1024 * 1024
 PREFIXES = ("KABAO1:", compact_text.PREFIX)
 _free = threading.Semaphore(AT_ONCE)
 _free_for_frames = threading.Semaphore(1)  # cameras ask all the time: they never take both
+_free_for_strangers = threading.Semaphore(1)  # nor does anyone whom nobody knows: departments come to their turn
 
 
 class FileUnusable(ValueError):
@@ -87,6 +88,16 @@ def read_file(unverified: bytes) -> Found:
     if "codes" in answer:
         return Found(_one(answer["codes"]))
     return Found(answer["data"], Seal(answer["chain"], answer["is_intact"]))
+
+
+def read_strangers_file(unverified: bytes) -> Found:
+    """Return what the file of somebody unknown holds, one at a time; raises FileUnusable, and FilesBusy at once if another's is read."""
+    if not _free_for_strangers.acquire(blocking=False):
+        raise FilesBusy
+    try:
+        return read_file(unverified)
+    finally:
+        _free_for_strangers.release()
 
 
 def read_frame(unverified: bytes) -> str | None:

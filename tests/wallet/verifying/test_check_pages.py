@@ -12,13 +12,14 @@ from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.verifying.test_one_door import made, picture_of
 from tests.world_people import BROWSER, csrf_token
-from tests.world_verifying import Counter
+from tests.world_verifying import CAUSE, Counter
 from tests.world_wallet import new_department, new_licence
 from wallet.holding.uses import uses_of
 from wallet.issuing import credentials
 from wallet.issuing.credentials import credential_of
 from wallet.issuing.life import revoke_licence
 from wallet.presenting import qr_codes
+from wallet.verifying import files
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 
@@ -50,6 +51,15 @@ def test_files_and_forged_ones_are_told_apart(counter: Counter) -> None:
     assert "verdict--valid" in ask(counter, file=base64.b64decode(picture_of(text))).text
     assert "verdict--valid" in ask(counter, file=made(counter, "pdf")).text
     assert "verdict--invalid" in ask(counter, made(counter, "vc+jwt")[:-6] + "AAAAAA").text
+
+
+def test_strangers_files_are_read_one_by_one_so_that_a_crowd_of_them_keeps_no_department_from_its_own(counter: Counter) -> None:
+    picture = picture_of(made(counter, "compact"))
+    with files._free_for_strangers:
+        assert ask(counter, file=base64.b64decode(picture)).status_code == 429
+        own = counter.post("verifications", {"file": picture, "cause": CAUSE, "binding": "none"})
+        assert own.json["verdict"] == "valid"
+    assert "verdict--valid" in ask(counter, file=base64.b64decode(picture)).text
 
 
 @pytest.mark.parametrize(("text", "status"), [("", 422), ("nothing of ours", 404), ("x" * 300, 422)], ids=["nothing", "no code", "no form"])
