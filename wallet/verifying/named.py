@@ -6,6 +6,7 @@ does not know both is told that it is unknown, which of the two was wrong includ
 
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,9 @@ from idp.subjects.records import ACTIVE
 from keys import certificates, suites
 from runtime.settings import Settings
 from wallet.issuing.contents import type_uri
+from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.due import said_of
+from wallet.register.identifiers import MalformedIdentifier, parse_identifier
 from wallet.register.licences import Licence, licence_number_of, type_of
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, StatusUnknown
 from wallet.verifying.presentations import Presentation
@@ -83,6 +86,14 @@ class NamedLicence(Presentation):
             raise StatusUnknown
         state = self.licence.state_at(self.now).value
         return HOLDER_ENDED if state == IN_FORCE and get_subject(self.session, self.licence.holder_id).state != ACTIVE else state
+
+
+def types_of(session: Session, named: Named) -> set[str]:
+    """Return the codes of the types that an identifier is of, by its own letters and by the register, whoever's the number."""
+    codes = set(session.scalars(select(Licence.type_code).where(Licence.identifier == named.identifier)))
+    with suppress(MalformedIdentifier, LicenceTypeNotFound):
+        codes.add(get_type(parse_identifier(named.identifier).type_code).code)
+    return codes
 
 
 def find(session: Session, named: Named) -> Licence | None:

@@ -30,7 +30,7 @@ from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence
 from wallet.register.turns import moment_of, state_on
-from wallet.verifying import brought, foreign_status, wording
+from wallet.verifying import brought, foreign_status, named, wording
 from wallet.verifying.attesting import Asker, Finding, attest, attest_alone, attest_spending
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.conclusions import conclude
@@ -96,6 +96,7 @@ def verify_presented(
 
     Raises CodeUnknown, CodeSpent, CodeExpired for a QR code; NoAuthority.
     """
+    check_may_name(session, request, asker=asker, now=now)
     finding = find(session, settings, request, now=now)
     check_may_see(finding, asker=asker, now=now)
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
@@ -142,6 +143,15 @@ def find(session: Session, settings: Settings, request: VerificationRequest, *, 
     whole = replace(finding, further=further)
     answers = [{name: said for name, said in one.answer.items() if name != OF_ALL} for one in further]
     return replace(whole, answer={**finding.answer, OF_ALL: whole.verdict_of_all, "further": answers})
+
+
+def check_may_name(session: Session, request: VerificationRequest, *, asker: Asker, now: datetime) -> None:
+    """Check that a department has authority over the type of a licence that it names, be the number right or not; raises NoAuthority.
+
+    Else one without it would know the holder's number by being refused for that one alone, and leave no trace.
+    """
+    for code in named.types_of(session, request.named) if request.named is not None else ():
+        check_authority(department=asker.department, type_code=code, action=Action.VERIFY, now=now)
 
 
 def check_may_see(finding: Finding, *, asker: Asker, now: datetime) -> None:
@@ -307,11 +317,11 @@ def read_presented(unverified: str, *, seal: Seal | None = None, transcript: byt
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, request: VerificationRequest) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    named = shown.presentation.licence if isinstance(shown.presentation, NamedLicence) else None
+    told = shown.presentation.licence if isinstance(shown.presentation, NamedLicence) else None
     licence_type = register.licence.type if register.licence else register.find_type(claims.get("vct") or "", issuer=str(claims.get("iss")))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
-    known = register.licence or named
+    known = register.licence or told
     answer = {
         "verdict": verdict,
         OF_ALL: verdict,

@@ -38,7 +38,18 @@ from wallet.verifying.attesting import Asker, Attested, Finding, attested
 from wallet.verifying.receipts import Receipt, ReceiptNotFound
 from wallet.verifying.standings import Entry, know, unverified_entry_of
 from wallet.verifying.trusting import current_trust
-from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, find, is_code, is_looked_at_only, look, read_shown
+from wallet.verifying.verification import (
+    Register,
+    Shown,
+    VerificationRequest,
+    check_may_name,
+    check_may_see,
+    find,
+    is_code,
+    is_looked_at_only,
+    look,
+    read_shown,
+)
 from wallet.verifying.verification_lines import Line
 
 log = structlog.get_logger(__name__)
@@ -163,6 +174,7 @@ class Group:
             raise self.refusals[request.presented]
         with nullcontext() if one.shown else self.session.begin_nested():
             if one.shown is None:
+                check_may_name(self.session, request, asker=self.work.asker, now=self.now)
                 finding = find(self.session, self.work.settings, request, now=self.now)
             else:
                 finding = look(Register(self.session, self.work.settings, self.now, self.known), one.shown, request)

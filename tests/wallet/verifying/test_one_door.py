@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 import segno
 from flask import current_app
 from PIL import Image
+from sqlalchemy import update
 
 from idp.subjects import registry_import
 from keys import cose
@@ -20,9 +22,11 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from tests.wallet.issuing.licence_contents import new_key
+from tests.wallet.verifying.test_verification_batches_api import send
 from tests.wallet.verifying.test_verifications_api import failed, whole
 from tests.world_people import citizen_number
-from tests.world_verifying import Counter
+from tests.world_verifying import CAUSE, Counter, new_token
+from tests.world_wallet import new_department
 from wallet.issuing import compact, formats, status_lists
 from wallet.issuing.contents import content_of
 from wallet.issuing.copy_marks import Marking
@@ -30,7 +34,7 @@ from wallet.issuing.credentials import credential_of
 from wallet.issuing.documents import sealed
 from wallet.issuing.formats import FORMATS
 from wallet.issuing.life import revoke_licence
-from wallet.register.licences import china_date
+from wallet.register.licences import Licence, china_date
 from wallet.verifying import file_process
 
 TRANSCRIPT = cbor2.dumps([None, None, ["handover", "nonce"]])
@@ -224,6 +228,19 @@ def test_a_licence_is_known_by_its_holder_s_number_of_now_and_by_the_one_that_it
 def test_whoever_knows_half_of_it_is_told_that_it_is_unknown(counter: Counter, changes: dict[str, str]) -> None:
     answer = named(counter, **changes)
     assert (answer.json["verdict"], answer.json["conclusion"], answer.json["licence"]) == ("invalid", "unknown", None)
+
+
+@pytest.mark.parametrize("identifier", [None, "1.2.156.3005.2.EARLIER-FORM"], ids=["of today's form", "of an earlier form"])
+def test_whoever_may_not_verify_a_type_learns_no_number_by_naming_its_licences(counter: Counter, identifier: str | None) -> None:
+    if identifier is not None:
+        with transaction() as session:
+            session.execute(update(Licence).where(Licence.id == counter.licence.id).values(identifier=f"{identifier}.{counter.licence.id}"))
+        identifier = f"{identifier}.{counter.licence.id}"
+    strange = replace(counter, token=new_token(counter.client, new_department(verify=["marriage-certificate"]), scopes=("verifications",)))
+    said = {"identifier": identifier or counter.licence.identifier}
+    lines = [{"licence": {**said, "number": number}, "cause": CAUSE} for number in (counter.person.number, "379999199003070021")]
+    assert [strange.post("verifications", line).json["code"] for line in lines] == ["no-authority"] * 2
+    assert [result["status"] for result in send(strange, lines, key="numbers")] == [403, 403]
 
 
 def test_the_past_is_told_beside_the_present(counter: Counter) -> None:
