@@ -117,7 +117,6 @@ class Licence(Base):
         Index("ix_licences_held", "holder_id", "type_code", "id", postgresql_include=["state", "valid_from", "valid_until", "successor_id"]),
         Index("ix_licences_issuer", "issuer_code", "type_code", "id"),
         Index("ix_licences_ending", "valid_until", "id", postgresql_where=text("state = 'valid' AND valid_until IS NOT NULL")),
-        Index("ix_licences_watched", "issuer_code", "valid_until", "id", postgresql_where=text("successor_id IS NULL AND valid_until IS NOT NULL")),
         Index("ix_licences_until", "issuer_code", "valid_until", "id"),
         Index("ix_licences_arriving", "transferred_to", "changed_at", postgresql_where=text("transferred_to IS NOT NULL")),
         Index("ix_licences_due", "issuer_code", "type_code", "id", postgresql_where=text("due_since IS NOT NULL")),
