@@ -18,6 +18,7 @@ if (form) {
     field.blur();
     window.scrollTo(0, 0);
   } else if (!form.querySelector("[aria-invalid=true]")) field.focus({ preventScroll: true });
+  else if (field.matches("[aria-invalid=true]")) field.select(); // the next scan replaces what was refused
   document.addEventListener("keydown", (event) => {
     const isForSomeone = event.target.closest?.("input, textarea, select, button, a, summary, video, [role=region]");
     if (!isForSomeone && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) field.focus({ preventScroll: true });

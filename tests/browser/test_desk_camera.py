@@ -186,6 +186,20 @@ def test_a_browser_that_reads_codes_reads_one_holder_after_the_other(browser: Br
         expect_verdict(page, hall)
 
 
+def test_what_was_refused_is_put_right_where_it_is_wrong_and_the_next_scan_replaces_it(browser: Browser, live_url: str, hall: Hall) -> None:
+    with signed_in(browser, live_url, hall.officer, to="/desk", viewport=DESK) as page:
+        page.keyboard.type(hall.code())
+        page.keyboard.press("Enter")
+        expect(page.locator("#cause")).to_be_focused()  # the cause is missing
+        page.keyboard.type(CAUSE)
+        page.locator("#presented").fill("no code at all")
+        page.keyboard.press("Enter")
+        expect(page.locator("#presented-error")).to_be_visible()
+        page.keyboard.type(hall.code())
+        page.keyboard.press("Enter")
+        expect_verdict(page, hall)
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_a_scanner_that_types_verifies_one_holder_after_the_other(browser: Browser, live_url: str, hall: Hall, scripts: bool) -> None:
     with signed_in(browser, live_url, hall.officer, to="/desk", viewport=DESK, scripts=scripts) as page:
