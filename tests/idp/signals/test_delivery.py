@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from idp.signals import pushing, streams, tokens
-from idp.signals.event_types import VERIFICATION
-from idp.signals.streams import SignalStream
+from idp.signals.event_types import SESSION_REVOKED, STREAM_UPDATED, VERIFICATION
+from idp.signals.streams import Listening, SignalStream
 from idp.signals.tokens import SignalToken
 from keys import ring, suites
 from runtime.clock import now
@@ -47,6 +47,12 @@ def states_of(listener: Listener, heard: list[str]) -> list[str]:
 
 def pushed(listener: Listener, receiver: Receiver, **delivery: str) -> dict[str, Any]:
     return listener.make(delivery={"method": PUSH, "endpoint_url": f"http://127.0.0.1:{receiver.server_port}/events", **delivery})
+
+
+def jobs_for(app: Flask, stream: dict[str, Any]) -> int:
+    with app.app_context(), transaction() as session:
+        count = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'kabao:push_signals' AND args->>'stream_id' = :id")
+        return session.scalar(count, {"id": stream["stream_id"]}) or 0
 
 
 def let_it_be_due(app: Flask, stream: dict[str, Any]) -> None:
@@ -143,6 +149,32 @@ def test_the_stream_of_a_worker_that_died_is_taken_up_again(app: Flask, listener
         pushing.push_what_is_due()
     push(app, stream)
     assert len(receiver.heard) == 1
+
+
+def test_that_a_stream_is_paused_is_told_again_where_its_receiver_was_away_and_nothing_else_is(
+    app: Flask, listener: Listener, receiver: Receiver
+) -> None:
+    """Shared Signals 8.1.5: it MUST be sent; what waits on a paused stream goes on waiting."""
+    stream, waits = pushed(listener, receiver), pushed(listener, receiver)
+    for each in (stream, waits):
+        with app.app_context(), transaction() as session:
+            row = streams.get_stream(session, UUID(each["stream_id"]))
+            subject = {row.id: {"format": "opaque", "id": "x"}}
+            tokens.add(session, [Listening(row.id, row.client_id, PUSH)], event_type=SESSION_REVOKED, subjects=subject, event={}, now=now())
+            streams.set_status(session, row, streams.PAUSED, reason=None, actor="operator", now=now())
+            if each is stream:
+                tokens.add_of_stream(session, row, STREAM_UPDATED, {"status": "paused"}, now=now())
+    receiver.status = 503
+    push(app, stream)
+    receiver.status = 202
+    let_it_be_due(app, stream)
+    before = jobs_for(app, stream), jobs_for(app, waits)
+    with app.app_context():
+        pushing.push_what_is_due()
+    assert (jobs_for(app, stream), jobs_for(app, waits)) == (before[0] + 1, before[1])
+    push(app, stream)
+    assert [event_of(listener.verified(token)) for _, token in receiver.heard] == [(STREAM_UPDATED, {"status": "paused"})] * 2
+    assert (left(app, stream), left(app, waits)) == (1, 1)
 
 
 def test_events_are_polled_until_they_are_acknowledged(app: Flask, listener: Listener) -> None:
