@@ -121,9 +121,8 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
         known_browser = callers.is_known_browser(account.subject_id if account else None)
         attempt = throttle.Try("signin", number.value, request.remote_addr or "", known_browser=known_browser)
         throttle.count(session, attempt, now=present)
-    if not passwords.is_right(account.usable_hash if account else None, password) or account is None:
-        raise SigninRefused("no account" if account is None else "another password")
-    entry = _enter(account, attempt, present)
+    account = _checked(account, password)
+    entry = _enter_as(account, attempt, password, present)
     if passwords.is_outdated(account.password_hash):
         with transaction() as session:
             accounts.rehash(session, account, password=password)
@@ -132,15 +131,34 @@ def _sign_in(number: Number, password: str, goal: str) -> Response:
     return callers.let_in(entry, goal)
 
 
-def _enter(account: accounts.Account, attempt: throttle.Try, present: datetime) -> entering.Entry:
-    """Let in whose password was right, unless it was changed or made void since it was looked up: hashing takes its time."""
-    browser, kept = callers.this_browser(), account.password_hash
+def _checked(account: accounts.Account | None, password: str) -> accounts.Account:
+    if not passwords.is_right(account.usable_hash if account else None, password) or account is None:
+        raise SigninRefused("no account" if account is None else "another password")
+    return account
+
+
+def _enter_as(account: accounts.Account, attempt: throttle.Try, password: str, present: datetime) -> entering.Entry:
+    """Let in whose password was right, unless it was changed or made void since it was looked up: hashing takes its time.
+
+    Where the same password was hashed anew meanwhile, by a sign-in beside this one, it is right still.
+    """
     try:
+        return _enter(account, attempt, present)
+    except accounts.NoSuchAccount:
         with transaction() as session:
-            throttle.give_back(session, attempt, now=present)
-            return entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=browser, now=present, password_hash=kept)
+            by_now = session.get(accounts.Account, account.subject_id)
+    by_now = _checked(by_now, password)
+    try:
+        return _enter(by_now, attempt, present)
     except accounts.NoSuchAccount as ended:
         raise SigninRefused("another password by now") from ended
+
+
+def _enter(account: accounts.Account, attempt: throttle.Try, present: datetime) -> entering.Entry:
+    browser, kept = callers.this_browser(), account.password_hash
+    with transaction() as session:
+        throttle.give_back(session, attempt, now=present)
+        return entering.enter(session, subject_id=account.subject_id, amr=["pwd"], browser=browser, now=present, password_hash=kept)
 
 
 def _register(number: Number, form: RegistrationForm, goal: str) -> Response:

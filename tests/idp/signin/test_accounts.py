@@ -108,6 +108,25 @@ def test_a_hash_of_yesterdays_parameters_is_renewed_at_sign_in(app: Flask, clien
     assert sign_in(client, person).status_code == 303
 
 
+def test_of_two_who_sign_in_at_once_while_the_hash_is_renewed_both_are_let_in(
+    app: Flask, client: FlaskClient, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A button is pressed twice: the first sign-in renews the hash between the second's look at it and its session."""
+    old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(passwords.normal(PASSWORD))
+    with app.app_context(), transaction() as session:
+        session.execute(update(Account).where(Account.subject_id == subject_of(person)).values(password_hash=old))
+    is_right, beside = passwords.is_right, app.test_client()
+
+    def compare(kept: str | None, password: str) -> bool:
+        monkeypatch.setattr(passwords, "is_right", is_right)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(sign_in, beside, person).result(30).status_code == 303
+        return is_right(kept, password)
+
+    monkeypatch.setattr(passwords, "is_right", compare)
+    assert sign_in(client, person).status_code == 303
+
+
 def subject_of(person: Person) -> UUID:
     with transaction() as session:
         subject = directory.find_subject(session, parse_number(person.number))
