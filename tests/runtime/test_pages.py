@@ -24,6 +24,13 @@ def test_each_page_answers_in_both_languages(client: FlaskClient, path: str, cho
     assert page.count("<h1") == 1
 
 
+def test_whatever_a_stranger_may_open_is_led_to_from_every_page(client: FlaskClient) -> None:
+    page = client.get("/nothing-here", headers=HTML).text
+    for path in ("/signin", "/check", "/receipts/check", "/licence-types", "/api/docs"):
+        assert f'href="{path}"' in page, path
+        assert client.get(path, headers=HTML).status_code == 200
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_each_page_has_its_security_headers_and_nothing_inline(client: FlaskClient, path: str) -> None:
     answer = client.get(path, headers=HTML)
