@@ -239,5 +239,16 @@ def test_guardians_hear_of_a_child_s_licences_until_the_child_is_of_age(app: Fla
     assert told.link("/wallet/cards/x") == "/account/children"
 
 
+@pytest.mark.parametrize("change", [{"ended_at": True}, {"valid_from": False}], ids=["it has ended", "it is to come"])
+def test_nobody_hears_of_a_child_by_a_right_that_is_not_in_time(app: Flask, change: dict[str, bool]) -> None:
+    home = family(app, born=aged(9))
+    with writing(app) as session:
+        (given,) = guardians.guardians_of(session, home.child_id)
+        for name, is_past in change.items():
+            setattr(given, name, now() + timedelta(days=-1 if is_past else 1))
+        session.flush()
+        assert hearers.of_holder(session, home.child_id, now=now()) == []
+
+
 def test_the_number_of_a_child_is_in_no_page_that_says_for_whom_one_acts(home: Family) -> None:
     assert parse_number(home.child.number).value not in get(home.client, "/wallet/history")

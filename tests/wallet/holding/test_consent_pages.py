@@ -13,6 +13,7 @@ from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from tests.idp.oauth.conftest import SCOPES
 from tests.idp.oauth.journeys import Journey, signed_in_browser
 from tests.wallet.holding.test_wallet_pages import get, licensed, signed_in, someone, writing
@@ -20,6 +21,7 @@ from tests.world_clients import System, ask, new_portal
 from tests.world_people import BROWSER, Person, act_for, new_organisation, post_form
 from wallet.holding import export_sections
 from wallet.holding.standing_consents import PAGE, Place
+from wallet.issuing.oid4vci import elsewhere
 
 AT = "/wallet/consents"
 
@@ -101,6 +103,25 @@ def test_an_organisation_s_consents_are_its_own_and_within_the_mandate(app: Flas
     assert portal.client_id not in page
     assert withdraw(client, portal.client_id) == 403
     assert f'id="withdraw-{portal.client_id}"' in get(browser, AT)
+
+
+def test_whoever_acts_within_some_types_sees_no_licence_of_another_that_a_wallet_elsewhere_has(app: Flask, person: Person) -> None:
+    with writing(app) as session:
+        organisation = new_organisation(session, representative=person)
+    own, beyond = licensed(app, organisation.number, "business-licence", "food-business-licence")
+    for licence in (own, beyond):
+        what = {"format": "dc+sd-jwt", "key_thumbprint": "x", "status_list": "x", "status_index": 1, "issued_at": now()}
+        ids = {"id": new_id(), "batch_id": new_id(), "person_id": licence.holder_id, "client_id": f"wallet-{licence.type_code}"}
+        with writing(app) as session:
+            elsewhere.add(session, [{"holder_id": licence.holder_id, "licence_id": licence.id, **what, **ids}])
+    boss, agent = signed_in(app, person), someone(app)
+    assert post_form(boss, f"/enterprise/{own.holder_id}/claim", {}, form_at="/enterprise").status_code == 303
+    reach = {"type_reach": "named", "types": own.type_code, "portal_reach": "all"}
+    form = {"number": agent.number, "name": agent.name, "role": "handler", **reach}
+    assert post_form(boss, f"/enterprise/{own.holder_id}/appoint", form).status_code == 303
+    client = signed_in(app, agent)
+    assert act_for(client, own.holder_id).status_code == 303
+    assert [f"/wallet/cards/{one.id}" in get(client, AT) for one in (own, beyond)] == [True, False]
 
 
 def test_both_languages(browser: FlaskClient, portal: System) -> None:
