@@ -1,7 +1,7 @@
 """Reads a workbook in a process of its own, which knows no secret, may use so much memory and time and no more, and writes rows as lines of JSON.
 
 A sheet that claims a cell in its last corner would have a reader ask for half a terabyte; here that ends this process and nothing else. Formulas
-are never run: a cell is what the workbook says that it was. Started by `sheets.py`; imports nothing of ours.
+are never run: a cell is what the workbook says that it was. Started by `tables.py`; imports nothing of ours.
 """
 
 import datetime

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import current_app
@@ -78,6 +79,11 @@ class AskedRequest(Base):
     def goal(self) -> str | None:
         """Where the verifier would have the person go on."""
         return None if self.goal_sealed is None else sealing.unseal(self.goal_sealed, table=TABLE, column="goal_sealed", row=self.id)
+
+    @property
+    def goal_host(self) -> str:
+        """The host of that, which need not be where the answer went: whoever follows reads where to."""
+        return urlsplit(self.goal or "").hostname or ""
 
 
 sealed_tables.declare(AskedRequest, sealed={COLUMN: COLUMN, "goal_sealed": "goal_sealed"}, left={"request_hash": "of a request, which is random"})

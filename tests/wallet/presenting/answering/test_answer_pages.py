@@ -211,7 +211,7 @@ def test_the_verifier_may_have_the_person_go_on_to_a_page(
     verifier.answer = (200, json.dumps({"redirect_uri": goal}).encode())
     at = opened(client, verifier.link(signing, sd_jwt_query(vct, FIELD)))
     approve(client, at, licence)
-    assert (goal in page_of(client, at)) is is_shown
+    assert ((goal in page_of(client, at)), "前往verifier.example继续" in page_of(client, at)) == (is_shown, is_shown)
 
 
 def test_an_answer_that_is_not_taken_is_said_to_be_so(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
