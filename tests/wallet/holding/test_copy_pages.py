@@ -287,12 +287,13 @@ def test_who_acts_for_an_organisation_makes_copies_within_the_mandate(app: Flask
     assert asked(other, licence, form_at="/account").status_code == 403
     (row,) = copies(app, licence)
     assert (row.holder_id, row.person_id) == (firm.id, handler_id)
+    boss = signed_in(app, firm.boss)
+    act_for(boss, firm.id)
+    of_boss = made(boss, licence)
     with writing(app) as session:
         appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate, now=now())
     assert new_browser(app).post(link).status_code == 410, "what they made ends with their mandate"
-    boss = signed_in(app, firm.boss)
-    act_for(boss, firm.id)
-    told = PdfFileReader(BytesIO(new_browser(app).post(made(boss, licence)).data)).trailer["/Info"]
+    told = PdfFileReader(BytesIO(new_browser(app).post(of_boss).data)).trailer["/Info"]
     assert told["/JZJZZZ"] == firm.organisation.name
 
 

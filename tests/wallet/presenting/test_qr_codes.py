@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from idp.subjects import appointments
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
+from tests.idp.subjects.firms import new_firm
 from tests.world_verifying import Counter, new_counter
+from tests.world_wallet import new_department, new_licence
 from wallet.issuing import sd_jwt
 from wallet.presenting import qr_codes
 from wallet.presenting.qr_codes import CodeExpired, CodeSpent, CodeUnknown, FieldUnknown, Presentation, QrCode, Redeemed
@@ -79,6 +82,26 @@ def test_codes_of_other_holders_are_left_alone(counter: Counter) -> None:
     theirs = create(other)
     create(counter)
     assert redeem(theirs.content)
+
+
+def test_whoever_stops_acting_for_an_organisation_takes_along_their_own_codes_alone(app: Flask) -> None:
+    with app.app_context():
+        with transaction() as session:
+            firm = new_firm(session)
+            (handler, mandate), (other, _) = firm.appoint(session), firm.appoint(session)
+            issuer, number = new_department(issue=["business-licence", "food-business-licence"]), firm.organisation.number
+            kinds = ("business-licence", "food-business-licence")
+            licences = [new_licence(session, type=kind, department=issuer, number=number) for kind in kinds]
+        with transaction() as session:
+            made = [
+                qr_codes.create(session, holder_id=firm.id, person_id=who, licence_id=one.id, fields=(), now=now()).content
+                for who, one in zip((handler, other), licences, strict=True)
+            ]
+        with transaction() as session:
+            appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate, now=now())
+        with pytest.raises(CodeExpired):
+            redeem(made[0])
+        assert redeem(made[1]).person_id == other
 
 
 def test_a_holder_may_withdraw_a_code_and_nobody_else(counter: Counter) -> None:
