@@ -10,11 +10,17 @@ from alembic.config import Config
 from alembic.util import CommandError
 from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy import text
 
 from keys.init import init_keys
+from runtime import events
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import MASTER_KEY_BYTES
+
+READ_UP_TO = text(
+    "SELECT greatest((SELECT max(cursor_transaction) FROM signal_streams), (SELECT max(cursor_transaction) FROM outbox_readers))",
+)
 
 
 def config_for(database_url: str) -> Config:
@@ -55,4 +61,6 @@ def _prepare() -> None:
     command.upgrade(config_for(settings.database_url), "head")
     with transaction() as session:
         made = init_keys(session, settings, now=now())
+        if events.follow_on(session, read_up_to=session.scalar(READ_UP_TO) or 0):
+            click.echo("The database comes from another PostgreSQL: its events go on after the last one.")
     click.echo("The installation is ready." if made else "The installation was ready already; the database is at its newest shape.")

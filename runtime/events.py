@@ -5,6 +5,9 @@ PostgreSQL cluster, so nothing that holds long transactions should share it), an
 
 The order is that of transactions, by the number that each gets at its first write. So whoever acts on a thing must hold it (`FOR UPDATE`) before
 writing anything: then of two acts on one thing the later has the higher number, and nobody hears of them the wrong way round.
+
+Another PostgreSQL, into which a dump is restored, counts its transactions from the beginning. `events_shift()` is how far the ones before it had got:
+it is added to each number, and `follow_on` sets it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, Select, and_, insert, or_, select, text
+from sqlalchemy import BigInteger, Identity, Index, Select, and_, func, insert, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import gathering, straight
@@ -25,7 +28,7 @@ class Event(Base):
 
     __tablename__ = "events"
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("(pg_current_xact_id()::text)::bigint"))
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("((pg_current_xact_id()::text)::bigint + events_shift())"))
     id: Mapped[UUID] = mapped_column(unique=True)
     happened_at: Mapped[datetime]
     kind: Mapped[str]
@@ -35,6 +38,7 @@ class Event(Base):
     __table_args__ = (Index("ix_events_order", "transaction", "sequence"),)
 
 
+SETTLED = "((pg_snapshot_xmin(pg_current_snapshot())::text)::bigint + events_shift())"
 _EMIT = insert(Event)  # made once: building it costs as much as running it
 _EMIT_ONE = straight.insert_one("emit", Event, ("id", "happened_at", "kind", "topic", "object_id", "detail"))
 
@@ -80,12 +84,26 @@ def read(session: Session, *, topics: set[str], after: Cursor, limit: int) -> li
 
 def end(session: Session) -> Cursor:
     """Return the end of what can be read now: whoever begins there reads what comes later."""
-    settled = session.scalar(text("SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint"))
+    settled = session.scalar(text(f"SELECT {SETTLED}"))
     return Cursor(int(settled or 1) - 1, 2**63 - 1)
 
 
 def following(after: Cursor) -> Select[Event]:
     """Return the question for all events that follow a cursor, in their final order."""
     later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
-    settled = Event.transaction < text("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint")
+    settled = Event.transaction < text(SETTLED)
     return select(Event).where(later, settled).order_by(Event.transaction, Event.sequence)
+
+
+def follow_on(session: Session, *, read_up_to: int) -> bool:
+    """See to it that events from now on come after all that there are and that was read; returns whether there was need.
+
+    There is where the database was restored into another PostgreSQL from a dump: what is written there would stand before what was read, and what
+    was written before would be taken for unfinished, until the new one had counted as far: nobody would hear of anything for months.
+    """
+    latest = max(session.scalar(select(func.max(Event.transaction))) or 0, read_up_to)
+    next_one = session.scalar(text("SELECT (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint + events_shift()"))
+    if next_one is None or latest < next_one:
+        return False
+    session.execute(text(f"CREATE OR REPLACE FUNCTION events_shift() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT {latest}::bigint'"))
+    return True
