@@ -1,7 +1,7 @@
 """Requests that wait in a holder's inbox: departments address them to a number, and no link has to be scanned. Who keeps them says so here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,11 +12,13 @@ from runtime.languages import Text
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request that waits: who says to have made it, when, and the link by which it is opened."""
+    """A request that waits: who says to have made it, why, when, until when, and the link by which it is opened."""
 
     link: str
     name: Text
+    cause: str = field(repr=False)
     at: datetime
+    until: datetime
 
 
 # Each returns what waits for the holder whose wallet a person looks at.

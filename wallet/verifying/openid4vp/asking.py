@@ -75,10 +75,11 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request that waits in a holder's inbox, with the link by which a wallet opens it."""
+    """A request that waits in a holder's inbox: who asks and why, with the link by which a wallet opens it."""
 
     id: UUID
     department: Text
+    cause: str = field(repr=False)
     asked_at: datetime
     expires_at: datetime
     link: str
@@ -120,7 +121,11 @@ def waiting_for(session: Session, settings: Settings, holder_id: UUID, *, now: d
     each = select(PresentationRequest.id, place).where(*mine).subquery("each_one")
     few = select(each.c.id).where(each.c.place <= MOST_OF_ONE)
     rows = session.scalars(select(PresentationRequest).where(PresentationRequest.id.in_(few)).order_by(PresentationRequest.id).limit(MOST_LISTED))
-    return [Waiting(row.id, get_department(row.department).name, row.asked_at, row.expires_at, link_of(settings, row)) for row in rows]
+    return [_waiting(row, settings) for row in rows]
+
+
+def _waiting(row: PresentationRequest, settings: Settings) -> Waiting:
+    return Waiting(row.id, get_department(row.department).name, row.terms.cause["text"], row.asked_at, row.expires_at, link_of(settings, row))
 
 
 def find_addressee(session: Session, unverified_number: str | None) -> UUID | None:

@@ -18,7 +18,7 @@ from wallet.verifying.openid4vp.requests import PresentationRequest
 def list_waiting(session: Session, viewer: SignedIn, now: datetime) -> list[Waiting]:
     """Return what waits for whom a person looks after."""
     found = waiting_for(session, current_app.extensions["kabao_settings"], viewer.holder_id, now=now)
-    return [Waiting(one.link, one.department, one.asked_at) for one in found]
+    return [Waiting(one.link, one.department, one.cause, one.asked_at, one.expires_at) for one in found]
 
 
 def unfetched(whose: CTE) -> Select[*tuple[Any, ...]]:

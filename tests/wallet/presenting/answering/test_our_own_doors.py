@@ -1,5 +1,6 @@
 """A department asks at our own doors, and the wallet here answers: nothing leaves this process."""
 
+import re
 from typing import Any
 
 import jwt
@@ -47,6 +48,8 @@ def test_a_department_asks_in_the_inbox_and_the_history_shows_the_receipt(counte
     made = asked(counter, credentials=wanted, response_mode=mode, holder={"number": counter.person.number}, confirm="同意变更住址")
     inbox = page_of(holder, "/wallet/requests")
     assert 'id="open-1"' in inbox
+    assert "事由：办理车辆年检" in inbox, "of two requests of one department, which is which"
+    assert re.search(r"请在 [^<]+ 前答复", inbox)
     at = opened(holder, made["link"])
     assert 'id="open-1"' not in page_of(holder, "/wallet/requests")
     page = page_of(holder, at)
