@@ -151,6 +151,17 @@ def test_whoever_asks_proves_who_they_are(browser: FlaskClient, asker: System, t
         assert (refused.status_code, refused.json["error"]) == (401, "invalid_client")  # type: ignore[index]
 
 
+def test_a_client_that_proves_nothing_is_told_nothing_of_its_own_token_either(app: Flask, browser: FlaskClient) -> None:
+    """RFC 7662 section 2.1, RFC 9701 section 4: whoever knows its name could ask about tokens that they found."""
+    with app.app_context(), transaction() as session:
+        public = new_portal(session, auth_method=clients.NONE, jwks=None)
+    journey = Journey(public)
+    code = {"grant_type": "authorization_code", "code": journey.code(browser), "redirect_uri": public.redirect_uri, "code_verifier": journey.verifier}
+    token = browser.post("/token", data={**code, "client_id": public.client_id}).json["access_token"]  # type: ignore[index]
+    refused = browser.post("/introspect", data={"client_id": public.client_id, "token": token})
+    assert (refused.status_code, refused.json["error"]) == (401, "invalid_client")  # type: ignore[index]
+
+
 def test_a_token_must_be_named_and_in_the_body(browser: FlaskClient, asker: System) -> None:
     assert browser.post("/introspect", data=asker.proof()).json["error"] == "invalid_request"  # type: ignore[index]
     assert browser.post("/introspect?token=x", data=asker.proof()).json["error"] == "invalid_request"  # type: ignore[index]

@@ -227,6 +227,20 @@ def test_after_a_hint_that_is_not_ours_the_browser_goes_nowhere_though_the_addre
     assert logout(app.test_client(), **query).location == "/logout/ended"
 
 
+def test_a_hint_is_an_id_token_that_we_issued_however_old(app: Flask, browser: FlaskClient, logout_portal: System) -> None:
+    """Section 2: we MUST have issued it, and take it after its time; what the same key signed otherwise or as something else is none."""
+    claims = jwt.decode(Journey(logout_portal).tokens(browser)["id_token"], options={"verify_signature": False})
+    with app.app_context():
+        signer = ring.signer(ring.OIDC)
+        theirs, other = signer.sign({**claims, "iss": "https://elsewhere.example"}, typ="JWT"), signer.sign(claims, typ="at+jwt")
+        old = signer.sign({**claims, "iat": 1_700_000_000, "exp": 1_700_000_600}, typ="JWT")
+    for none in (theirs, other):
+        assert logout(browser, id_token_hint=none).status_code == 200
+        assert is_signed_in(browser)
+    assert logout(browser, id_token_hint=old).status_code == 303
+    assert not is_signed_in(browser)
+
+
 def test_an_access_token_is_no_hint(browser: FlaskClient, logout_portal: System) -> None:
     tokens = Journey(logout_portal).tokens(browser)
     assert logout(browser, id_token_hint=tokens["access_token"]).status_code == 200
