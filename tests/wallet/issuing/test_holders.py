@@ -12,7 +12,7 @@ from idp.subjects.records import DECEASED
 from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
-from tests.world_people import Person, citizen_number, new_person, open_account, sign_in
+from tests.world_people import Person, citizen_number, new_person, open_account, post_form, sign_in
 from tests.world_types import FIELDS, new_type
 from wallet.issuing import sd_jwt, status_lists
 from wallet.issuing.credentials import credential_of, credentials_of, text_of
@@ -81,6 +81,19 @@ def test_each_holder_sees_it_in_their_wallet_and_can_show_it(app: Flask, deeds: 
         assert qr_codes.create(session, holder_id=spouse_id, licence_id=UUID(issued["id"]), fields=["holder_number"], now=now())
     with app.app_context(), transaction() as session, pytest.raises(Exception, match="licence-not-found"):
         qr_codes.create(session, holder_id=UUID(int=1), licence_id=UUID(issued["id"]), fields=[], now=now())
+
+
+def test_each_holder_offers_it_to_wallets_of_their_own_and_sees_what_became_of_that(app: Flask, deeds: Desk, person: Person, spouse: Person) -> None:
+    issued = deeds.post("/licences", body(deeds, person, spouse)).json
+    pages = []
+    for one in (person, spouse):
+        with app.app_context(), transaction() as session:
+            open_account(session, one)
+        sign_in(browser := app.test_client(), one)
+        made = post_form(browser, f"/wallet/cards/{issued['id']}/wallets", {"way": "pre-authorized"})
+        pages.append((browser, made.location))
+    assert [browser.get(f"{page}/state").json for browser, page in pages] == [{"state": "waiting"}] * 2
+    assert [browser.get(page).status_code for browser, page in pages] == [200, 200]
 
 
 def test_what_becomes_of_it_is_said_by_every_holders_credential(app: Flask, deeds: Desk, person: Person, spouse: Person) -> None:

@@ -104,8 +104,8 @@ def link_to(reference: str, settings: Settings, scheme: str = SCHEMES[0]) -> str
 
 
 def make(session: Session, licence: Licence, grantee: Grantee, *, pre_authorize: bool, settings: Settings, actor: str, now: datetime) -> Made:
-    """Make an offer of a licence in all its forms; one of the same licence that still waited is withdrawn by it."""
-    withdraw_waiting(session, holder_id=licence.holder_id, licence_id=licence.id, now=now)
+    """Make an offer of a licence in all its forms, to one of its holders; one of the same licence to them that still waited is withdrawn by it."""
+    withdraw_waiting(session, holder_id=grantee.holder_id, licence_id=licence.id, now=now)
     configurations = of_type(get_type(licence.type_code))
     details = [{"type": OPENID_CREDENTIAL, CONFIGURATION: one.id, IDENTIFIERS: [identifiers.of_licence(licence.id, one)]} for one in configurations]
     offer_id, reference = new_id(), secrets.token_urlsafe(REFERENCE_BYTES)
@@ -113,7 +113,7 @@ def make(session: Session, licence: Licence, grantee: Grantee, *, pre_authorize:
     if pre_authorize:
         code, tx_code = pre_authorized.issue(session, grantee, client_id=None, authorization_details=details, tx_code=True, now=now)
     row = CredentialOffer(
-        holder_id=licence.holder_id,
+        holder_id=grantee.holder_id,
         id=offer_id,
         licence_id=licence.id,
         person_id=grantee.person_id,
@@ -128,7 +128,7 @@ def make(session: Session, licence: Licence, grantee: Grantee, *, pre_authorize:
         withdrawn_at=None,
     )
     session.add(row)
-    ledger.record(session, "credential.offered", actor=actor, object_id=licence.id, subject_id=licence.holder_id, now=now, type=licence.type_code)
+    ledger.record(session, "credential.offered", actor=actor, object_id=licence.id, subject_id=grantee.holder_id, now=now, type=licence.type_code)
     return Made(offer_id, reference, tx_code, _document(row, code, reference, settings))
 
 
