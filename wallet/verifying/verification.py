@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from idp.subjects.directory import get_subject
 from idp.subjects.records import ACTIVE
 from keys import certificates
 from runtime.compact_json import Fragment
@@ -165,6 +166,7 @@ def look(register: "Register", shown: Shown, request: VerificationRequest) -> Fi
     """Put what was shown before the checks, and say what they found."""
     verified = failed = None
     try:
+        register.shown_by = shown.holder_id
         status_of = shown.presentation.status_of if isinstance(shown.presentation, NamedLicence) else register.status_of
         verified = verify(shown.presentation, expected=shown.expected, trust=register.trust, status_of=status_of, now=register.now)
     except NotVerified as failure:
@@ -182,6 +184,7 @@ class Register:
     def __init__(self, session: Session | Alone, settings: Settings, now: datetime, known: Known | None = None) -> None:
         self.session, self.settings, self.now, self.known = session, settings, now, known
         self.licence: Standing | None = None
+        self.shown_by: UUID | None = None
         self.foreign_state: str | None = None
 
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
@@ -221,7 +224,13 @@ class Register:
             raise StatusUnknown
         self.licence = standing
         state: str = STATES.get(standing.status) or standing.state_at(self.now).value
-        return HOLDER_ENDED if state == IN_FORCE and standing.holder_state != ACTIVE else state
+        return HOLDER_ENDED if state == IN_FORCE and self._holder_state(standing) != ACTIVE else state
+
+    def _holder_state(self, standing: Standing) -> str:
+        """Return how the holder stands who shows a licence, where that is known: several may hold it, and one of them have died."""
+        if self.shown_by in (None, standing.holder_id) or not isinstance(self.session, Session):
+            return standing.holder_state  # of a code that was read with its licence, that is who made it
+        return get_subject(self.session, self.shown_by).state
 
     def look_up_in_spite_of(self, failure: NotVerified) -> None:
         """Find the licence of one whose period is over or to come: how it stands now is asked for all the same."""

@@ -1,4 +1,5 @@
-"""What waits under a dynamic code, together with how its licence stands: read by one statement, which spends nothing."""
+"""What waits under a dynamic code, together with how its licence stands, and whoever of its holders made the code: read by one statement, which
+spends nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ WAITING = Straight(
     .outerjoin(Credential, and_(Credential.holder_id == Presentation.holder_id, Credential.licence_id == Presentation.licence_id))
     .outerjoin(StatusEntry, and_(StatusEntry.list_id == Credential.status_list, StatusEntry.index == Credential.status_index))
     .outerjoin(Licence, Licence.id == Presentation.licence_id)
-    .outerjoin(Subject, Subject.id == Licence.holder_id)
+    .outerjoin(Subject, Subject.id == Presentation.holder_id)
     .where(*STILL_WAITS),
 )
 

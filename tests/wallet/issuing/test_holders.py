@@ -12,8 +12,11 @@ from idp.subjects.records import DECEASED
 from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
+from tests.world_clients import bearer
 from tests.world_people import Person, citizen_number, new_person, open_account, post_form, sign_in
 from tests.world_types import FIELDS, new_type
+from tests.world_verifying import new_browser, new_token
+from tests.world_wallet import new_department
 from wallet.issuing import sd_jwt, status_lists
 from wallet.issuing.credentials import credential_of, credentials_of, text_of
 from wallet.presenting import qr_codes
@@ -125,6 +128,28 @@ def test_a_co_holder_who_died_is_shown_and_is_issued_nothing(app: Flask, deeds: 
     refused = deeds.post(f"/licences/{issued['id']}/change", WHY)
     assert (refused.status_code, refused.json["code"], refused.json["field"]) == (422, "subject-ended", "co_holders")
     assert deeds.post(f"/licences/{issued['id']}/change", {**WHY, "co_holders": []}).status_code == 201
+
+
+@pytest.mark.parametrize("key", [None, "once"], ids=["at once", "under a key"])
+def test_whoever_outlives_the_first_holder_can_show_it_and_nobody_the_dead_one_s(
+    app: Flask, deeds: Desk, person: Person, spouse: Person, key: str | None
+) -> None:
+    issued = deeds.post("/licences", body(deeds, person, spouse)).json
+    with app.app_context(), transaction() as session:
+        first = directory.find_subject(session, parse_number(person.number))
+        assert first is not None
+        changes.set_state(session, first, DECEASED, told=Told("registry", now()))
+    with app.app_context():
+        counter = new_browser(app)
+        token = new_token(counter, new_department(verify=[issued["type"]]))
+        found = []
+        for holder_id in (subject_of(app, spouse), subject_of(app, person)):
+            with transaction() as session:
+                code = qr_codes.create(session, holder_id=holder_id, licence_id=UUID(issued["id"]), fields=[], now=now()).content
+            headers = bearer(token) | ({"Idempotency-Key": f"{key}-{holder_id}"} if key else {})
+            answer = counter.post("/api/v1/verifications", json={"presented": code, "cause": {"text": "过户"}}, headers=headers).json
+            found.append(answer["conclusion"])
+    assert found == ["valid", "not_in_force"]
 
 
 @pytest.mark.parametrize(
