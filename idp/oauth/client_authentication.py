@@ -40,8 +40,8 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_LIFE, LEEWAY = 3600.0, 30.0  # seconds
 LONGEST, LONGEST_SECRET = 4096, 1024
 LONGEST_JTI = 256
-PLAIN, TYPED = "jwt", "client-authentication+jwt"
-TYPES = (PLAIN, TYPED)
+TYPED = "client-authentication+jwt"
+TYPES = ("jwt", TYPED)
 FAPI_ALGORITHMS = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
 BY_ASSERTION, BY_CERTIFICATE = (PRIVATE_KEY_JWT, CLIENT_SECRET_JWT), (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
 INTROSPECTION = "introspection"
@@ -151,7 +151,8 @@ def _by_assertion(
     client = None
     try:
         assertion = take_apart(form["client_assertion"], longest=LONGEST)
-        _check_kind(assertion.header)
+        if assertion.kind not in TYPES:  # another token that the client signed by the same key (RFC 8725 section 3.11)
+            raise LookupError("another kind of token")
         client = _claimed_client(assertion.claims)
         _check_signature(client, assertion)
     except (LookupError, NotCompact) as error:
@@ -168,18 +169,6 @@ def _by_assertion(
     if not use_once(client.client_id, jti, expires_at=expires_at):
         raise _refused(USED_BEFORE, client)
     return client
-
-
-def _check_kind(header: dict[str, Any]) -> None:
-    """Check that this is not another kind of token that the client signed by the same key (RFC 8725 section 3.11); raises LookupError."""
-    if _kind_of(header) not in TYPES:
-        raise LookupError("another kind of token")
-
-
-def _kind_of(header: dict[str, Any]) -> str:
-    """Return the media type that a header names, in small letters and without what may be left out (RFC 7515 section 4.1.9)."""
-    typ = header.get("typ", PLAIN)
-    return typ.lower().removeprefix("application/") if isinstance(typ, str) else ""
 
 
 def _claimed_client(claims: dict[str, Any]) -> Client:
@@ -218,7 +207,7 @@ def _names_us(assertion: Compact, client: Client, *, path: str, settings: Settin
     if client.metadata.is_fapi2:
         return bool(audience == settings.public_url)
     named = audience if isinstance(audience, list) else [audience]
-    if named == [settings.public_url] or _kind_of(assertion.header) == TYPED:
+    if named == [settings.public_url] or assertion.kind == TYPED:
         return named == [settings.public_url]
     bases = (settings.public_url, *([settings.mtls_url] if settings.mtls_url else []))
     ours = {settings.public_url, *(f"{base}{at}" for base in bases for at in ("/token", path))}

@@ -36,6 +36,12 @@ class Compact:
         named = self.header.get("alg")
         return named if isinstance(named, str) else ""
 
+    @property
+    def kind(self) -> str:
+        """The media type that the header names, in small letters and without what may be left out (RFC 7515 section 4.1.9); `jwt` if none."""
+        named = self.header.get("typ", "jwt")
+        return named.lower().removeprefix("application/") if isinstance(named, str) else ""
+
     def is_signed_by(self, key: suites.PublicKey, algorithm: str) -> bool:
         """Whether the signature is the key's, under an algorithm that was chosen for the key."""
         return suites.verify(key, self.signed, self.signature, suite=algorithm)

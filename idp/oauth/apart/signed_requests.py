@@ -47,6 +47,8 @@ def _verify(unverified: str, client: Client, algorithm: str, *, issuer: str) -> 
         key = client_keys.key_of(client, request.header.get("kid"), request.algorithm)
     except (LookupError, ValueError) as error:
         raise _refused("no signed token, or no key of the client's", client) from error
+    if request.kind != "jwt":
+        raise _refused("signed as another kind of token", client)
     is_as_registered = request.algorithm == algorithm and algorithm in key.algorithms  # a key may be of several (RS256 and PS256)
     if not is_as_registered or not request.is_signed_by(key.key, algorithm):
         raise _refused("another algorithm than the registered one, or another's signature", client)

@@ -19,7 +19,6 @@ from idp.oauth.key_sets import is_signed_by_one_of
 from runtime.settings import Settings
 
 LONGEST, LONGEST_TEXT = 8192, 256
-TYPES = ("jwt",)
 LONGEST_LIFE, LEEWAY = timedelta(minutes=10), timedelta(seconds=30)
 
 
@@ -41,7 +40,7 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
     except NotCompact as error:
         raise _refused() from error
     trust, claims = _trusted(assertion, client), assertion.claims
-    if not _is_of_kind(assertion.header) or not is_signed_by_one_of(trust.keys, assertion):
+    if assertion.kind != "jwt" or not is_signed_by_one_of(trust.keys, assertion):
         raise _refused()
     if not _is_text(claims.get("sub")) or not _is_text(claims.get("jti")) or not _names_us(claims.get("aud"), settings):
         raise _refused()
@@ -61,12 +60,6 @@ def _trusted(assertion: Compact, client: Client) -> Trust:
     if trust is None:
         raise _refused()
     return trust
-
-
-def _is_of_kind(header: dict[str, Any]) -> bool:
-    """Whether this may be an assertion, and is no other kind of token that the issuer signs by the same key (RFC 8725 section 3.11)."""
-    typ = header.get("typ", "JWT")
-    return isinstance(typ, str) and typ.lower().removeprefix("application/") in TYPES
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

@@ -87,17 +87,17 @@ def verify(session: Session, unverified: str, *, approved: tuple[str, ...], is_k
         raise UnapprovedSoftwareStatementError("software_statement: its issuer is not approved here.")
     if not is_signed_by_one_of(read_key_set(row.jwks).signing, statement):
         raise InvalidSoftwareStatementError("software_statement: its signature is not its issuer's.")
-    _check_kind(statement.header, claims, settings)
+    _check_kind(statement, settings)
     if not is_kept:
         _check_times(claims, now=now)
     return {name: value for name, value in claims.items() if name not in OF_THE_TOKEN}
 
 
-def _check_kind(header: Mapping[str, Any], claims: Mapping[str, Any], settings: Settings) -> None:
+def _check_kind(statement: Compact, settings: Settings) -> None:
     """Check that this is a statement, and no other token that its issuer signed with the same key: for us if for anybody, and of a client."""
-    typ, audience = header.get("typ", "JWT"), claims.get("aud", settings.public_url)
+    claims, audience = statement.claims, statement.claims.get("aud", settings.public_url)
     named = audience if isinstance(audience, list) else [audience]
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TYPES:
+    if statement.kind not in TYPES:
         raise InvalidSoftwareStatementError("software_statement: it is another kind of token.")
     if not {settings.public_url, f"{settings.public_url}/register"} & {one for one in named if isinstance(one, str)}:
         raise InvalidSoftwareStatementError("software_statement: it is for somebody else.")

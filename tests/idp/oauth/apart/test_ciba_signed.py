@@ -28,7 +28,7 @@ def signer(app: Flask) -> Counter:
     return Counter(app.test_client(), system)
 
 
-def request_of(counter: Counter, person: Person, *, key: Any = None, algorithm: str = "ES256", **changes: Any) -> str:
+def request_of(counter: Counter, person: Person, *, key: Any = None, algorithm: str = "ES256", typ: str | None = "JWT", **changes: Any) -> str:
     moment = int(now().timestamp())
     claims = {
         "iss": counter.system.client_id,
@@ -43,7 +43,7 @@ def request_of(counter: Counter, person: Person, *, key: Any = None, algorithm: 
         **changes,
     }
     claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, counter.system.private_key if key is None else key, algorithm=algorithm)
+    return jwt.encode(claims, counter.system.private_key if key is None else key, algorithm=algorithm, headers={"typ": typ})
 
 
 def send(counter: Counter, signed: str, **beside: Any) -> Any:
@@ -123,6 +123,23 @@ def test_nothing_signed_by_none_or_by_a_secret_is_taken(signer: Counter, person:
     by_secret = request_of(signer, person, key="the public key, taken as a secret", algorithm="HS256")
     for forged in (unsigned, by_secret, "x", "..", "a.b.c", "x" * 20_000):
         assert error_of(send(signer, forged)) == "invalid_request", forged[:10]
+
+
+TYPES = {
+    "JWT": ("JWT", True),
+    "with application/": ("application/jwt", True),
+    "none": (None, True),
+    "an authorization request's": ("oauth-authz-req+jwt", False),
+    "a client assertion's": ("client-authentication+jwt", False),
+    "a DPoP proof's": ("dpop+jwt", False),
+}
+
+
+@pytest.mark.parametrize(("typ", "is_taken"), TYPES.values(), ids=TYPES)
+def test_what_is_signed_as_another_kind_of_token_is_no_request(signer: Counter, person: Person, typ: str | None, is_taken: bool) -> None:
+    """RFC 8725 section 3.11: what the client signs for a browser to carry asks nobody through the back channel."""
+    response = send(signer, request_of(signer, person, typ=typ))
+    assert response.status_code == (200 if is_taken else 400), response.text
 
 
 def test_a_request_is_good_once(signer: Counter, person: Person) -> None:
