@@ -51,7 +51,8 @@ def ask_holder(app: Flask, owner_id: UUID, licence_id: UUID) -> dict[str, str]:
         requests = {"asked": (ours, query), "asked by a stranger": (stranger, query), "asked for a yes": (ours, yes)}
         requests["asked for the whole"] = (ours, {"credentials": [whole]})
         for word, (key, about) in requests.items():
-            text = key.sign(Asking(443).payload(about, client_id=key.by_hash))
+            elsewhere = {"response_uri": "https://verifier.example/answers"} if key is stranger else {}
+            text = key.sign(Asking(443).payload(about, client_id=key.by_hash, **elsewhere))
             read = request_objects.read(text, expected=Expected(key.by_hash, settings.public_url, now(), plain_http=True))
             at[word] = f"/wallet/requests/{asked.open_request(session, text, read, viewer=viewer, now=now())}"
         session.execute(update(asked.AskedRequest).values(expires_at=now() + timedelta(days=1)))

@@ -223,7 +223,7 @@ def _start_page(link: str, *, fault: Text | None = None) -> str:
     moment = now()
     with transaction() as session:
         waits = waiting.waiting_for(session, g.signed_in, now=moment)
-        latest = [kept.read(row) for row in kept.latest_of(session, g.signed_in)]
+        latest = kept.latest_of(session, g.signed_in)
         holder = _holder(session)
     return render_template("presenting/requests.html", link=link, fault=fault, waits=waits, latest=latest, holder=holder, moment=moment)
 

@@ -29,6 +29,7 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.holding import awaiting
 from wallet.presenting.answering import request_objects, verifiers
+from wallet.presenting.answering.refusals import RequestRefused
 from wallet.presenting.answering.request_objects import Expected, RequestObject
 from wallet.presenting.answering.verifiers import Verifier
 
@@ -147,10 +148,11 @@ def find_person(session: Session, holder_id: UUID, digest: bytes) -> UUID | None
     return session.scalar(select(AskedRequest.person_id).where(AskedRequest.holder_id == holder_id, AskedRequest.request_hash == digest))
 
 
-def latest_of(session: Session, viewer: SignedIn) -> list[AskedRequest]:
-    """Return the requests that a person opened last for a holder, the newest first."""
+def latest_of(session: Session, viewer: SignedIn) -> list[Asked]:
+    """Return the requests that a person opened last for a holder, the newest first; one that would be refused by now is left out."""
     mine = (AskedRequest.holder_id == viewer.holder_id, AskedRequest.person_id == viewer.subject_id)
-    return list(session.scalars(select(AskedRequest).where(*mine).order_by(AskedRequest.id.desc()).limit(LATEST)))
+    rows = session.scalars(select(AskedRequest).where(*mine).order_by(AskedRequest.id.desc()).limit(LATEST))
+    return [found for row in rows if (found := _find_readable(row)) is not None]
 
 
 def unanswered(whose: CTE) -> Select[*tuple[Any, ...]]:
@@ -195,6 +197,13 @@ def read(row: AskedRequest) -> Asked:
     expected = Expected(client_id, settings.public_url, row.opened_at, plain_http=settings.development)
     request = request_objects.read(text, expected=expected)
     return Asked(row, request, verifiers.verifier_of(request, settings, now=row.opened_at))
+
+
+def _find_readable(row: AskedRequest) -> Asked | None:
+    try:
+        return read(row)
+    except RequestRefused:
+        return None
 
 
 def _withdraw_opened_under(session: Session, given: GivenMandate, now: datetime) -> None:

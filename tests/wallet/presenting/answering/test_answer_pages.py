@@ -5,6 +5,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -28,7 +29,11 @@ from tests.world_wallet import new_department, new_licence
 from wallet.issuing import sd_jwt
 from wallet.issuing.contents import type_uri
 from wallet.presenting.answering import asked as kept
+from wallet.presenting.answering import verifiers
 from wallet.presenting.answering.asked import AskedRequest
+from wallet.presenting.answering.refusals import RequestRefused
+from wallet.presenting.answering.request_objects import RequestObject
+from wallet.presenting.answering.verifiers import Verifier
 from wallet.register.catalogue import get_type
 from wallet.register.departments import get_department
 from wallet.verifying.checks import Expected, verify
@@ -289,3 +294,21 @@ def test_a_link_in_the_address_only_fills_the_form(holder: Holder, signing: Sign
     assert len(verifier.served) == 1, "nothing is fetched by looking at a page"
     assert "openid4vp://?client_id=" in page
     assert page_of(client, "/wallet/requests").count("openid4vp://?client_id") == 0
+
+
+def test_one_request_that_would_be_refused_by_now_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch, holder: Holder, signing: Signing, verifier: Asking, vct: str
+) -> None:
+    client, _ = holder
+    other, known = of_stranger(), verifiers.verifier_of
+    kept_at, refused_at = (opened(client, verifier.link(key, sd_jwt_query(vct, FIELD))) for key in (signing, other))
+
+    def stricter(asked: RequestObject, *args: Any, **more: Any) -> Verifier:
+        if asked.client_id == other.by_hash:
+            raise RequestRefused("what was taken before a rule came")
+        return known(asked, *args, **more)
+
+    monkeypatch.setattr(verifiers, "verifier_of", stricter)
+    page = page_of(client, "/wallet/requests")
+    assert f'href="{kept_at}"' in page
+    assert refused_at not in page
