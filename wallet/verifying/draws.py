@@ -167,7 +167,7 @@ def _within_matter(session: Session, licence_type: LicenceType, wanted: list[str
     if wanted is None:
         return allowed
     if any(licence_type.find_field(name) is None for name in wanted):
-        raise FieldUnknown(field="fields")
+        raise _unknown(licence_type)
     if is_asked and not set(wanted) <= set(allowed):
         raise BeyondMatter("more than the matter needs", field="fields", allowed=allowed)
     return [name for name in wanted if name in allowed]
@@ -175,5 +175,10 @@ def _within_matter(session: Session, licence_type: LicenceType, wanted: list[str
 
 def _chosen(licence: Licence, chosen: list[str] | None) -> dict[str, Any]:
     if chosen is not None and any(type_of(licence).find_field(name) is None for name in chosen):
-        raise FieldUnknown(field="fields")
+        raise _unknown(type_of(licence))
     return {name: value for name, value in fields_of(licence).items() if chosen is None or name in chosen}
+
+
+def _unknown(licence_type: LicenceType) -> FieldUnknown:
+    names = ", ".join(one.name for one in licence_type.fields)
+    return FieldUnknown(field="fields", shown=Text("可以调用的项目有：{}。", "There are: {}.").format(names))

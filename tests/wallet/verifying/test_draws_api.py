@@ -67,6 +67,7 @@ def test_only_the_fields_that_were_asked_for_are_given(counter: Counter) -> None
     assert counter.draw(fields=[]).json["fields"] == {}
     refused = counter.draw(fields=["shoe_size"])
     assert (refused.status_code, refused.json["code"]) == (422, "field-unknown")
+    assert "vehicle_class" in refused.json["detail"], "and says what there is"
 
 
 def test_a_person_s_consent_stands_in_for_authority(counter: Counter) -> None:
