@@ -150,8 +150,9 @@ def _join(app: "Flask", api: "Api") -> None:
     from idp.subjects.registry_updates_api import registry_updates_api
     from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
     from keys.published_api import published
+    from keys.sealing import is_master_key
     from runtime import pages
-    from runtime.health_api import health
+    from runtime.health_api import checks, health
     from runtime.home_pages import home
     from wallet.holding import (
         account_names,  # noqa: F401 (gives accounts their licences)
@@ -249,6 +250,7 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.verifying.openid4vp.asking_api import requests_api
     from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors
 
+    checks["master_key"] = is_master_key
     for blueprint in (
         health,
         published,

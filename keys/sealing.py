@@ -160,6 +160,15 @@ def check_master_key(session: Session, settings: Settings) -> None:
     _unwrapped(session, settings)
 
 
+def is_master_key(session: Session) -> bool:
+    """Whether this process has the master key that the data keys are under: without it nothing personal can be read, and nothing signed."""
+    try:
+        check_master_key(session, current_app.extensions["kabao_settings"])
+    except SealBroken:
+        return False
+    return True
+
+
 def add_data_key(session: Session, settings: Settings, purpose: str, *, now: datetime, used_from: datetime | None = None) -> int:
     """Make the next version of a data key, in use at once or from a moment on, and return its number."""
     versions = session.scalars(select(DataKey.version).where(DataKey.purpose == purpose)).all()

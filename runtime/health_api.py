@@ -1,16 +1,20 @@
 """For operators: alive, ready, and what is counted."""
 
+from collections.abc import Callable
+
 import structlog
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess, values
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 
 log = structlog.get_logger(__name__)
 health = Blueprint("health", __name__)
+checks: dict[str, Callable[[Session], bool]] = {}  # by name: what else must hold before requests are let in
 
 
 @health.get("/healthz")
@@ -23,14 +27,18 @@ def healthz() -> Response:
 @health.get("/readyz")
 @allow(anyone)
 def readyz() -> tuple[Response, int]:
-    """Say whether the database answers and is migrated; 503 if not."""
+    """Say whether the database answers, is migrated, and passes what other parts check of it; 503 if not."""
     try:
         with transaction() as session:
             session.execute(text("SELECT version_num FROM alembic_version"))
+            failed = [name for name, is_good in checks.items() if not is_good(session)]
     except SQLAlchemyError as error:
         log.error("not ready", error=type(error).__name__)
         return jsonify(status="unavailable", database="unavailable"), 503
-    return jsonify(status="ok", database="ok"), 200
+    if failed:
+        log.error("not ready", error=" ".join(failed))
+        return jsonify(status="unavailable", database="ok", **dict.fromkeys(failed, "unavailable")), 503
+    return jsonify(status="ok", database="ok", **dict.fromkeys(checks, "ok")), 200
 
 
 @health.get("/metrics")

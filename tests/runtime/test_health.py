@@ -1,10 +1,22 @@
+import dataclasses
+
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 
 def test_a_live_process_with_a_migrated_database_is_ready(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
-    assert client.get("/readyz").json == {"status": "ok", "database": "ok"}
+    assert client.get("/readyz").json == {"status": "ok", "database": "ok", "master_key": "ok"}
     assert b"kabao_requests_total" in client.get("/metrics").data
+
+
+def test_a_process_with_another_master_key_is_not_ready(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(app.extensions["kabao_settings"], master_key=bytes(range(32)), former_master_key=None)
+    monkeypatch.setitem(app.extensions, "kabao_settings", other)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "unavailable", "database": "ok", "master_key": "unavailable"})
+    assert client.get("/healthz").status_code == 200, "it lives: to begin it anew would not help"
 
 
 def test_the_key_set_is_published_without_private_members(client: FlaskClient) -> None:
