@@ -68,6 +68,14 @@ def test_the_name_of_a_media_type_is_read_in_any_case(elsewhere: Elsewhere) -> N
     assert elsewhere.status_at(NOW) == "valid"
 
 
+@pytest.mark.parametrize("uri", [URI.replace("https", "http"), URI.replace("example", "example:444"), URI.replace("kabao", "other"), "https://["])
+def test_a_list_at_another_origin_than_the_issuer_s_is_not_asked_for(elsewhere: Elsewhere, uri: str) -> None:
+    told = {"iss": ISSUER, "status": {"status_list": {"idx": 7, "uri": uri}}}
+    with pytest.raises(StatusUnknown):
+        foreign_status.status_of(elsewhere.settings, LISTED, told, now=NOW)
+    assert elsewhere.asked == 0
+
+
 @pytest.mark.parametrize(("ttl", "asked_after"), [(30, 30), (45.5, 46), (1, 5), (0.001, 5)], ids=["short", "a fraction", "too short", "none"])
 def test_a_list_is_asked_for_anew_when_its_time_to_live_is_over(elsewhere: Elsewhere, ttl: float, asked_after: int) -> None:
     elsewhere.token = status_token({}, ttl=ttl)

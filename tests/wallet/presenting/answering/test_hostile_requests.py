@@ -16,7 +16,15 @@ BOMB = {"credentials": [{"id": f"c{place}", "format": "dc+sd-jwt", "meta": {}} f
 DEEP: Any = "x"
 for _ in range(500):
     DEEP = [DEEP]
-UNKNOWN_ACT = base64.urlsafe_b64encode(json.dumps({"type": "pay", "credential_ids": ["licence"]}).encode()).rstrip(b"=").decode()
+
+
+def acting(**members: str) -> str:
+    """An act to confirm, as it is sent."""
+    told = {"type": "urn:kabao:transaction:confirmation", "credential_ids": ["licence"], "text": "同意", **members}
+    return base64.urlsafe_b64encode(json.dumps(told).encode()).rstrip(b"=").decode()
+
+
+UNKNOWN_ACT = acting(type="pay")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,7 @@ UNKNOWN_ACT = base64.urlsafe_b64encode(json.dumps({"type": "pay", "credential_id
         pytest.param({"response_uri": None}, {}, id="no address for the answer"),
         pytest.param({"response_uri": "https://user:pass@localhost/"}, {}, id="a user in the address"),
         pytest.param({"response_uri": "ftp://localhost/"}, {}, id="another scheme"),
+        pytest.param({"response_uri": "https://localhost/#x"}, {}, id="a fragment in the address"),
         pytest.param({"response_uri": "https://[::1/"}, {}, id="a broken address"),
         pytest.param({"redirect_uri": "https://localhost/"}, {}, id="a redirect beside it"),
         pytest.param({"nonce": None}, {}, id="no nonce"),
@@ -54,6 +63,7 @@ UNKNOWN_ACT = base64.urlsafe_b64encode(json.dumps({"type": "pay", "credential_id
         pytest.param({"aud": "https://another.example"}, {}, id="for another wallet"),
         pytest.param({"aud": [7, None]}, {}, id="for nobody"),
         pytest.param({"transaction_data": [UNKNOWN_ACT]}, {}, id="an act that is not known"),
+        pytest.param({"transaction_data": [acting(amount="100")]}, {}, id="an act with more than is shown"),
         pytest.param({"transaction_data": "x"}, {}, id="acts that are no list"),
         pytest.param({"transaction_data": []}, {}, id="an empty list of acts"),
     ],
@@ -66,6 +76,11 @@ def test_a_request_that_is_not_as_it_must_be_is_refused_and_gets_nothing(
     refused = open_link(client, link_to(signing.by_hash, verifier.serve(text)))
     assert refused.status_code == 422
     assert all(set(form) <= {"error", "state"} for form in verifier.received)
+
+
+def test_an_act_that_is_shown_whole_may_be_confirmed(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
+    opened = open_link(holder[0], verifier.link(signing, sd_jwt_query(vct, FIELD), transaction_data=[acting()]))
+    assert opened.status_code == 303, "else the cases above would tell nothing"
 
 
 def test_a_signature_of_another_key_or_of_another_text_is_refused(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:

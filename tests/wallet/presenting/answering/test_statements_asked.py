@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from idp.signin.sessions import SignedIn
 from idp.subjects import mandates
 from idp.subjects.directory import ensure_subject
 from idp.subjects.mandates import Mandate
@@ -30,7 +31,10 @@ from tests.world_people import Organisation, Person, act_for, new_organisation, 
 from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import new_department, new_licence
 from wallet.presenting import statements, stating
+from wallet.presenting.answering import held
+from wallet.presenting.dcql import read_query
 from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Question
+from wallet.register.catalogue import get_type
 from wallet.verifying.openid4vp.requests import PresentationRequest
 from wallet.verifying.presentations import read_object
 from wallet.verifying.receipts import Receipt
@@ -272,6 +276,19 @@ def test_a_bare_yes_is_said_under_no_limited_mandate(
         who = {"holder_id": scene.counter.holder_id, "person_id": scene.counter.holder_id}
         found = stating.statements_of(session, Question(REPRESENTS), **who, now=now())
     assert [one.organisation for one in found] == ([(organisation.name, organisation.number)] if said else [])
+
+
+@pytest.mark.usefixtures("context")
+def test_whoever_acts_within_some_types_says_of_no_other_whether_it_is_held(scene: Scene, settings: Settings) -> None:
+    driving, marriage = (get_type(slug).code for slug in (DRIVING, MARRIAGE))
+    query = read_query({"credentials": [{"id": "q", "format": "dc+sd-jwt", "meta": {"vct_values": [Question(HOLDS, MARRIAGE).vct]}}]})
+    said = {}
+    for types in (frozenset({driving}), frozenset({driving, marriage})):
+        mandate = Mandate(new_id(), parse_number(scene.counter.person.number), "", mandates.HANDLER, Right(types, None, MOMENT, None))
+        viewer = SignedIn(new_id(), new_id(), scene.counter.holder_id, now(), ["pwd"], mandate)
+        with transaction() as session:
+            said[types] = len(held.held_for(session, settings, viewer, query, now=now()).candidates)
+    assert list(said.values()) == [0, 1]
 
 
 @pytest.mark.usefixtures("context")
