@@ -8,6 +8,7 @@ from flask import Flask
 from runtime.clock import now
 from runtime.database import transaction
 from tests.flows.test_logs import forms_of
+from tests.idp.subjects.firms import new_firm
 from tests.wallet.holding.test_wallet_pages import SLUG, get, licensed, signed_in, someone, writing
 from tests.wallet.presenting.answering.test_nothing_hidden import opened_up
 from tests.wallet.presenting.test_show_pages import code_of, make
@@ -15,9 +16,9 @@ from tests.world_people import BROWSER, post_form, sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import make_officer, new_department
 from wallet.holding.uses import uses_of
-from wallet.presenting import qr_codes, statements
+from wallet.presenting import qr_codes, statements, stating
 from wallet.presenting.qr_codes import FieldUnknown
-from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS
+from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Question
 
 TODAY = date(2026, 3, 1)
 
@@ -95,3 +96,13 @@ def test_the_page_offers_it_and_the_officer_reads_it(app: Flask) -> None:
     number = verified.headers["Location"].rsplit("/", 1)[1]
     assert desk.get(f"/desk/receipts/{number}/document", headers=BROWSER).status_code == 200
     assert OVER_18 not in get(client, f"/wallet/cards/{licence.id}/offline")
+
+
+def test_that_somebody_may_act_for_an_organisation_is_said_under_no_code_of_their_own(app: Flask) -> None:
+    with writing(app) as session:
+        firm = new_firm(session)
+    licence = licensed(app, firm.boss.number, SLUG)[0]
+    with writing(app) as session:
+        assert len(stating.statements_of(session, Question(REPRESENTS), holder_id=firm.boss_id, person_id=firm.boss_id, now=now())) == 1
+        with pytest.raises(FieldUnknown):
+            qr_codes.create(session, holder_id=firm.boss_id, licence_id=licence.id, fields=(), statement=REPRESENTS, now=now())

@@ -11,7 +11,9 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.settings import Settings
+from tests.wallet.verifying.openid4vp.wallets import Wallet, asked
 from tests.world_people import credit_code
+from tests.world_verifying import Counter
 from wallet.register import departments
 from wallet.verifying.openid4vp import verifiers
 from wallet.verifying.openid4vp.requests import HASH, SAN_DNS
@@ -41,3 +43,13 @@ def test_a_department_does_not_go_by_a_host_that_its_certificate_does_not_name(n
     elsewhere = dataclasses.replace(named[0], public_url="https://other.example.gov.cn")
     with pytest.raises(verifiers.NoDnsName):
         verifiers.identifier_of(elsewhere, named[1], SAN_DNS)
+
+
+def test_a_request_is_given_to_nobody_under_another_certificate_than_the_one_that_it_is_known_by(
+    counter: Counter, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asked(counter)
+    with monkeypatch.context() as exchanged:
+        exchanged.setattr(verifiers, "identifier_of", lambda *_: "x509_hash:another")
+        assert wallet.fetch(made["link"]).status_code == 400
+    assert wallet.fetch(made["link"]).status_code == 200, "it was not used up by that"
