@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import FileStorage
 from wtforms import FileField, TextAreaField
 
 from idp.signin import throttle
@@ -86,7 +87,8 @@ def check() -> Response:
     try:
         return _page(form, told=_told(_found(form)))
     except Refusal as refusal:
-        form.shown.errors = [refusal.shown or refusal.title]
+        wrong = form.shown if _sent() is None else form.file
+        wrong.errors = [refusal.shown or refusal.title]
         return _page(form, status=refusal.status if refusal.status < 500 else 503)
 
 
@@ -100,9 +102,13 @@ class _Undone(Exception):
     """Ends a transaction that must leave nothing behind."""
 
 
-def _found(form: CheckForm) -> Found:
+def _sent() -> FileStorage | None:
     sent = request.files.get("file")
-    if sent is not None and sent.filename:
+    return sent if sent is not None and sent.filename else None
+
+
+def _found(form: CheckForm) -> Found:
+    if (sent := _sent()) is not None:
         return open_strangers_file(sent.read())
     text = brought.tidy(form.shown.data or "")
     if not text:

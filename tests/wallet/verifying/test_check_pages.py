@@ -89,3 +89,12 @@ def test_what_was_shown_to_somebody_else_is_not_called_false(counter: Counter) -
     page = ask(counter, text + bound).text
     assert "出示给他人的内容" in page
     assert "不属实" not in page.split('id="verdict"')[1].split("</section>")[0]
+
+
+def test_what_is_wrong_with_a_file_is_said_beside_the_file_and_a_verdict_is_not_scrolled_away(counter: Counter) -> None:
+    refused = ask(counter, file=b"%PDF-1.7 nothing of the kind").text
+    assert 'id="file-error"' in refused
+    assert 'id="shown-error"' not in refused
+    assert 'id="shown-error"' in ask(counter, "nothing of ours").text
+    assert "autofocus" in counter.client.get("/check", headers=BROWSER).text
+    assert "autofocus" not in ask(counter, counter.code("vehicle_class")).text, "the keyboard of a telephone would cover what was found"
