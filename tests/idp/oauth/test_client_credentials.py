@@ -255,6 +255,8 @@ BAD_REGISTRATIONS = {
     "unknown scope": {"scopes": ["all"]},
     "unknown method": {"auth_method": "magic"},
     "a public system": {"auth_method": "none", "jwks": None},
+    "a public system that passes tokens on": {"auth_method": "none", "jwks": None, "grant_types": [clients.TOKEN_EXCHANGE]},
+    "a public system that others vouch to": {"auth_method": "none", "jwks": None, "grant_types": [clients.JWT_BEARER]},
 }
 
 
