@@ -1,6 +1,7 @@
 """For issuing departments: the sealed document of a licence of their own."""
 
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Response, current_app, g, request
@@ -43,6 +44,8 @@ def document(query: dict[str, Any], licence_id: UUID) -> Response:
 
 
 def as_file(made: bytes, licence: Licence) -> Response:
-    """Return a document as a file to keep, named by the licence's type and by nothing of its holder."""
-    headers = {"Content-Disposition": f'attachment; filename="{type_of(licence).slug}.pdf"', "Cache-Control": "no-store"}
+    """Return a document as a file to keep, named by the licence's type, in the reader's language too (RFC 6266), and by nothing of its holder."""
+    one = type_of(licence)
+    named = f"attachment; filename=\"{one.slug}.pdf\"; filename*=UTF-8''{quote(str(one.name), safe='')}.pdf"
+    headers = {"Content-Disposition": named, "Cache-Control": "no-store"}
     return Response(made, content_type=MEDIA_TYPE, headers=headers)

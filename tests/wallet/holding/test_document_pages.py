@@ -1,5 +1,6 @@
 from io import BytesIO
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -53,7 +54,7 @@ def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
     answer = asked(browser, licence, kind)
     assert answer.status_code == 200, answer.text
     assert answer.mimetype == "application/pdf"
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{SLUG}.pdf"'
+    assert answer.headers["Content-Disposition"] == f"attachment; filename=\"{SLUG}.pdf\"; filename*=UTF-8''{quote('机动车驾驶证')}.pdf"
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(PdfFileReader(BytesIO(answer.data)).embedded_signatures) == 1
     page = browser.get(f"/wallet/cards/{licence.id}").text
