@@ -296,6 +296,15 @@ def test_a_link_in_the_address_only_fills_the_form(holder: Holder, signing: Sign
     assert page_of(client, "/wallet/requests").count("openid4vp://?client_id") == 0
 
 
+def test_a_request_is_kept_for_a_week_at_most_however_long_it_says_it_holds(
+    app: Flask, holder: Holder, signing: Signing, verifier: Asking, vct: str
+) -> None:
+    at = opened(holder[0], verifier.link(signing, sd_jwt_query(vct, FIELD), exp=int((now() + timedelta(days=60)).timestamp())))
+    with writing(app) as session:
+        row = session.scalars(select(AskedRequest).where(AskedRequest.id == UUID(at.rpartition("/")[2]))).one()
+    assert row.expires_at - row.opened_at == timedelta(days=7)
+
+
 def test_one_request_that_would_be_refused_by_now_does_not_hide_the_others(
     monkeypatch: pytest.MonkeyPatch, holder: Holder, signing: Signing, verifier: Asking, vct: str
 ) -> None:

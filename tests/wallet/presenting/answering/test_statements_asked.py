@@ -1,5 +1,6 @@
 """A department asks for a yes or no; the wallet here answers with a statement that holds that and nothing else."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from idp.subjects.mandates import Mandate
 from idp.subjects.numbers import parse_number
 from idp.subjects.rights import Right
 from keys import certificates
+from runtime import base64url
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
@@ -26,10 +28,12 @@ from tests.wallet.presenting.answering.test_nothing_hidden import opened_up
 from tests.wallet.presenting.answering.test_our_own_doors import query_of, state_of
 from tests.wallet.presenting.test_show_pages import code_of
 from tests.wallet.verifying.openid4vp.wallets import Wallet, ask, asked, fetch_licence
-from tests.world_asking import Asking, Signing, shown_in
+from tests.world_asking import Asking, Signing, sd_jwt_query, shown_in
 from tests.world_people import Organisation, Person, act_for, new_organisation, new_person, open_account, post_form, sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
 from tests.world_wallet import new_department, new_licence
+from wallet.issuing import sd_jwt
+from wallet.issuing.contents import type_uri
 from wallet.presenting import statements, stating
 from wallet.presenting.answering import held
 from wallet.presenting.dcql import read_query
@@ -124,6 +128,24 @@ def test_what_is_sent_names_nobody_and_is_another_each_time(scene: Scene, settin
     assert "over_18" not in first.split("~")[1:-1], "no claim was asked for, and none is shown"
     said = [read_object(one, 1) for one in (first, second)]
     assert {name for name in said[0] if said[0][name] == said[1][name]} <= {"iss", "vct", "iat", "exp", "status", "_sd_alg"}
+
+
+@pytest.mark.usefixtures("context")
+def test_an_act_is_confirmed_by_a_licence_though_a_statement_could_have_been_named_first(
+    scene: Scene, settings: Settings, verifier: Asking, signing: Signing
+) -> None:
+    query = sd_jwt_query(type_uri(settings, get_type(DRIVING)))
+    query["credentials"].insert(0, {"id": "age", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:kabao:answer:over_18"]}})
+    act = {
+        "type": "urn:kabao:transaction:confirmation",
+        "credential_ids": ["age", "licence"],
+        "text": {"zh": "同意变更住址", "en": "Change my address"},
+    }
+    at = opened(scene.client, verifier.link(signing, query, transaction_data=[base64url.write(json.dumps(act).encode())]))
+    picks = {"licence-age": OVER_18, "licence-licence": str(scene.counter.licence.id)}
+    assert reply(scene.client, at, answer="approve", **picks).status_code == 303
+    bound = [sd_jwt.parse(shown_in(verifier.received[0], name)).key_binding for name in ("age", "licence")]
+    assert ["transaction_data_hashes" in read_object(one, 1) for one in bound if one] == [False, True]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
