@@ -25,7 +25,8 @@ MOST = 5
 LONGEST = 254
 UNVERIFIED_LIFETIME = timedelta(days=1)
 REMOVED_LIFETIME = timedelta(days=1)
-SPACING = re.compile(r"[\s\-().\u00b7\u2010-\u2015\u200b-\u200f\u2060\ufeff]+")
+SPACING = re.compile(r"[\s\-().\u00b7\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+")
+AROUND = re.compile(r"^[\s\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+|[\s\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+$")
 MAINLAND = re.compile(r"(?:\+86)?(1[3-9]\d{9})")
 ABROAD = re.compile(r"\+(?!86)[1-9]\d{6,14}")
 LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -87,7 +88,7 @@ def parse(unverified: str) -> tuple[str, str]:
 
     A mobile number becomes `+` and its digits, a domain lower case in its ASCII form. Raises ContactRefused.
     """
-    plain = unicodedata.normalize("NFKC", unverified[: LONGEST * 2]).strip()
+    plain = AROUND.sub("", unicodedata.normalize("NFKC", unverified[: LONGEST * 2]))
     if not plain:
         raise ContactRefused("empty")
     return (EMAIL, _email(plain)) if "@" in plain else (PHONE, _phone(plain))

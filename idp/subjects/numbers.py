@@ -23,7 +23,7 @@ CHINA = timezone(timedelta(hours=8))
 LONGEST = 64
 GB_11643 = re.compile(r"[0-9]{17}[0-9X]")
 OLD_RESIDENT_CARD = re.compile(r"[A-Z]{3}[0-9]{12}")
-IGNORED = re.compile(r"[\s\-\u2010-\u2015\u200b-\u200f\u2060\ufeff]+")
+IGNORED = re.compile(r"[\s\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+")  # what telephones put around what is copied, too
 
 
 class NumberKind(StrEnum):

@@ -12,6 +12,8 @@ from tests.world_people import new_person, open_account
 WRITTEN = {
     "mainland": ("13800138000", "phone", "+8613800138000", "138****8000"),
     "with spaces": (" 138 0013-8000 ", "phone", "+8613800138000", "138****8000"),
+    "as a telephone copies it": ("\u202d+86 138 0013 8000\u202c", "phone", "+8613800138000", "138****8000"),
+    "copied with its direction": ("\u2068zhang@example.cn\u2069\ufeff", "email", "zhang@example.cn", "z***@example.cn"),
     "full width": ("１３８００１３８０００", "phone", "+8613800138000", "138****8000"),
     "with its country": ("+86 138 0013 8000", "phone", "+8613800138000", "138****8000"),
     "with 0086": ("0086 13800138000", "phone", "+8613800138000", "138****8000"),

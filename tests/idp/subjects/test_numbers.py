@@ -124,6 +124,7 @@ def test_the_first_generation_is_named() -> None:
         "３７９９９９１９８００１０１０１８Ｘ",
         "379999-19800101-018X",
         "379999\u200b19800101\u3000018ｘ\n",
+        "\u202d37999919800101018X\u202c",
     ],
 )
 def test_a_number_is_read_as_people_write_it(written: str) -> None:
