@@ -125,7 +125,9 @@ def test_a_request_is_answered_once(holder: Holder, signing: Signing, verifier: 
     at = opened(client, verifier.link(signing, sd_jwt_query(vct, FIELD)))
     pressed = [approve(client, at, licence), approve(client, at, licence)]
     assert [(one.status_code, one.location) for one in pressed] == [(303, at)] * 2, "whoever presses twice lands where the first press led"
-    assert reply(client, at, answer="refuse").status_code == 410
+    again = reply(client, at, answer="refuse")
+    assert again.status_code == 410
+    assert 'id="to-wallet"' in again.text, "whoever was too late is led back into the wallet, not to the front door"
     assert len(verifier.received) == 1
 
 
