@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from runtime.languages import Text
-from runtime.problems import TYPE_PREFIX, InvalidBody, Refusal, flatten
+from runtime.problems import TYPE_PREFIX, InvalidBody, Refusal, faults
 from runtime.rough_input import read_json
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -81,7 +81,7 @@ def read_object(raw: bytes | None, *, longest: int) -> dict[str, Any]:
 
 def fault_of(error: ValidationError) -> InvalidBody:
     """Return what a schema found wrong with a line, the first few members of it."""
-    errors = flatten(error.messages)[:MOST_FAULTS]
+    errors = faults(error.messages, most=MOST_FAULTS)
     return InvalidBody("not a request", field=errors[0]["field"], errors=errors)
 
 

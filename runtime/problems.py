@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnprocessableEntity
 
+from runtime.fault_words import find_words
 from runtime.languages import Text
 
 log = structlog.get_logger(__name__)
@@ -123,6 +124,11 @@ def flatten(messages: Any, path: str = "") -> list[dict[str, str]]:
     return [{"field": path, "detail": str(messages)}]
 
 
+def faults(messages: Any, *, most: int) -> list[dict[str, str]]:
+    """Return the first of marshmallow's messages, flat, in the reader's language."""
+    return [{**row, "detail": str(find_words(row["detail"]) or row["detail"])} for row in flatten(messages)[:most]]
+
+
 def _joined(path: str, name: str) -> str:
     """marshmallow's `_schema` stands for the very object that the path leads to."""
     return ".".join(part for part in (path, name) if part and part != "_schema")
@@ -145,7 +151,7 @@ def _validation(error: ValidationError) -> Response:
 def _invalid(messages: Any) -> Response:
     if isinstance(messages, dict) and set(messages) <= {"json", "query", "form", "headers", "path"}:
         messages = list(messages.values())
-    errors = flatten(messages)[:20]
+    errors = faults(messages, most=20)
     log.info("refused", code=InvalidBody.code, fields=[loggable(row["field"]) for row in errors])
     return respond(InvalidBody.code, InvalidBody.status, InvalidBody.title, field=errors[0]["field"] if errors else None, errors=errors)
 

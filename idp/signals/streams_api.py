@@ -18,7 +18,7 @@ from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.pages import csrf
-from runtime.problems import Refusal, flatten
+from runtime.problems import Refusal, faults
 from runtime.rough_input import read_json
 from runtime.settings import Settings
 from schemas.signals import StatusSchema, StreamChangeSchema, StreamSchema, SubjectSchema, VerificationSchema
@@ -169,7 +169,7 @@ def read(schema: Schema) -> dict[str, Any]:
         unverified = read_json(request.get_data() or b"{}")
         loaded: dict[str, Any] = schema.load(unverified)
     except ValidationError as error:
-        errors = flatten(error.messages)[:20]
+        errors = faults(error.messages, most=20)
         raise BodyRefused("", field=errors[0]["field"], errors=errors) from error
     except (ValueError, RecursionError) as error:
         raise BodyRefused("not JSON") from error

@@ -20,7 +20,7 @@ from runtime.guard import allow
 from runtime.languages import Text
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
-from runtime.problems import InvalidBody, Refusal, flatten
+from runtime.problems import InvalidBody, Refusal, faults
 from runtime.rough_input import read_json
 from runtime.settings import Settings
 from schemas.registry_updates import RegistryUpdateResultsSchema, RegistryUpdateSchema
@@ -89,7 +89,7 @@ def _result(read: Callable[[], Any], moment: datetime) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return _refused(document, LineUnreadable("not JSON"))
     except ValidationError as error:
-        errors = flatten(error.messages)[:5]
+        errors = faults(error.messages, most=5)
         return _refused(document, InvalidBody("", field=errors[0]["field"], errors=errors))
     except Refusal as refusal:
         return _refused(document, refusal)

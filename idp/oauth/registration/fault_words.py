@@ -2,6 +2,7 @@
 
 import re
 
+from runtime.fault_words import CHINESE, find_words
 from runtime.languages import Text
 
 KINDS_OF_ADDRESS = {
@@ -15,16 +16,6 @@ KINDS_OF_ADDRESS = {
     "of the origin of one of the redirect_uris": "应与某个登录后返回的地址同源（协议、域名、端口相同）。",
 }
 WHOLE = KINDS_OF_ADDRESS | {
-    "Missing data for required field.": "请填写此项。",
-    "Field may not be null.": "请填写此项。",
-    "Unknown field.": "没有这个项目。",
-    "Not a valid string.": "应为文字。",
-    "Not a valid list.": "应为列表。",
-    "Not a valid integer.": "应为整数。",
-    "Not a valid boolean.": "应为 true 或 false。",
-    "Not a valid mapping type.": "应为 JSON 对象，请检查括号和引号是否成对。",
-    "String does not match expected pattern.": "含有不允许的字符。",
-    "Each may be given once.": "不能重复填写。",
     "It is blank, or holds characters that are not seen.": "不能为空白，也不能含有看不见的字符。",
     "It must be of visible ASCII characters.": "只能使用半角英文字母、数字和符号，不含空格。",
     "It must be a unified social credit code.": "应为18位统一社会信用代码。",
@@ -56,16 +47,11 @@ WHOLE = KINDS_OF_ADDRESS | {
     "this, or tls_client_certificate_bound_access_tokens: the profile has no bearer tokens": "所选安全规范要求令牌绑定密钥或证书，请选一种。",
 }
 IN_PART = (
-    (re.compile(r"Length must be between (\d+) and (\d+)\."), "应为{}至{}个字符。"),
-    (re.compile(r"Longer than maximum length (\d+)\."), "最多{}个。"),
-    (re.compile(r"Shorter than minimum length (\d+)\."), "至少{}个。"),
-    (re.compile(r"Must be greater than or equal to (\d+) and less than or equal to (\d+)\."), "应为{}至{}。"),
     (re.compile(r"(?:uses )?must be from (\d+) to (\d+)"), "应为{}至{}。"),
     (re.compile(r"only with (\w+)"), "须同时选择 {}。"),
     (re.compile(r"keys for (.+)"), "应含可用于以下算法的公钥：{}。"),
     (re.compile(r"HS256 for client_secret_jwt; for private_key_jwt one of (.+)"), "client_secret_jwt 只能用 HS256；private_key_jwt 可用：{}。"),
     (re.compile(r"one of (.+), and so every other _alg"), "可填：{}；其他签名算法也一样。"),
-    (re.compile(r"(?:Must be one of:|one of|some of) (.+?)\.?"), "可填：{}。"),
 )
 BLAMED = re.compile(r"([A-Za-z_#-]+) is not acceptable: \[?'?(.*?)'?\]?")
 
@@ -80,4 +66,4 @@ def in_words(said: str) -> Text:
     for pattern, zh in IN_PART:
         if found := pattern.fullmatch(said):
             return Text(zh.format(*found.groups()), said)
-    return Text(said if re.search("[\u4e00-\u9fff]", said) else f"请核对此项（{said}）。", said)
+    return find_words(said) or Text(said if CHINESE.search(said) else f"请核对此项（{said}）。", said)
