@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from runtime.clock import now
 from runtime.database import transaction
@@ -19,6 +20,7 @@ from wallet.holding.uses import uses_of
 from wallet.presenting import qr_codes, statements, stating
 from wallet.presenting.qr_codes import FieldUnknown
 from wallet.presenting.statements import HOLDS, OVER_18, OVER_60, REPRESENTS, Question
+from wallet.register.licences import Licence, LicenceState
 
 TODAY = date(2026, 3, 1)
 
@@ -61,6 +63,15 @@ def test_a_counter_gets_the_answer_and_nothing_of_the_licence(counter: Counter, 
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("kind", [REPRESENTS, "represents:x", "address", ""])
 def test_nothing_else_is_stated_under_a_card_of_one_s_own(counter: Counter, kind: str) -> None:
+    with pytest.raises(FieldUnknown):
+        content_of(counter, kind)
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("kind", [OVER_18, HOLDS])
+def test_nothing_is_stated_under_a_licence_that_is_not_in_force(counter: Counter, kind: str) -> None:
+    with transaction() as session:
+        session.execute(update(Licence).where(Licence.id == counter.licence.id).values(state=LicenceState.SUSPENDED))
     with pytest.raises(FieldUnknown):
         content_of(counter, kind)
 

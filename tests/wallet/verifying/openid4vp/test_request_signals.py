@@ -108,10 +108,11 @@ def test_a_request_that_its_holder_declined_is_told_so(counter: Counter, wallet:
     assert b"access_denied" not in address.heard[0][1]
 
 
+@pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
 def test_a_request_that_nobody_answered_is_told_once_and_takes_no_answer_that_set_out_in_time(
-    counter: Counter, wallet: Wallet, address: Hook, made: dict[str, Any]
+    counter: Counter, wallet: Wallet, address: Hook, made: dict[str, Any], mode: str
 ) -> None:
-    request = asked(counter)
+    request = asked(counter, response_mode=mode)
     got = wallet.get(request["link"])
     end_requests(timedelta(0))
     assert waiting(made) == 0, "its time is not over"
