@@ -6,12 +6,19 @@ import pytest
 from flask import Flask
 
 from bench.statements import counted
+from idp.signin.sessions import SignedIn
+from idp.subjects.mandates import HANDLER, Mandate
+from idp.subjects.numbers import parse_number
+from idp.subjects.rights import Right
+from runtime.clock import now
+from runtime.ids import new_id
 from tests.wallet.holding.test_paging import more_like
 from tests.wallet.holding.test_wallet_pages import licensed, someone, writing
 from tests.wallet.holding.test_wallet_pages import signed_in as signed_in_as
 from tests.wallet.presenting.answering.steps import FIELD, Holder, approve, opened, page_of, reply
 from tests.wallet.presenting.answering.test_mdoc_answers import query
 from tests.world_asking import Asking, Signing
+from tests.world_people import citizen_number
 from wallet.presenting.answering import sought
 from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence, licence_number_of, type_of
@@ -109,6 +116,17 @@ def test_a_licence_of_another_wallet_is_neither_found_nor_shown(
 
 
 @pytest.mark.usefixtures("each")
+@pytest.mark.parametrize(("reaches", "is_found"), [("it", True), ("others", False)])
+def test_whoever_acts_for_another_looks_up_only_what_their_mandate_reaches(app: Flask, holder: Holder, *, reaches: str, is_found: bool) -> None:
+    licence, number = holder[1], number_of(app, holder[1])
+    right = Right(frozenset({licence.type_code if reaches == "it" else "x"}), None, now(), None)
+    mandate = Mandate(new_id(), parse_number(citizen_number()), "", HANDLER, right)
+    viewer = SignedIn(new_id(), new_id(), licence.holder_id, now(), [], mandate)
+    with writing(app) as session:
+        found = sought.look_up(session, viewer, [number], now=now())
+        assert [one.id for one in found] == ([licence.id] if is_found else [])
+
+
 def test_one_that_the_request_names_by_its_number_is_offered_however_old(
     app: Flask, holder: Holder, many: Licence, signing: Signing, verifier: Asking
 ) -> None:
