@@ -134,6 +134,15 @@ def test_userinfo_without_openid_is_refused(browser: FlaskClient, portal: System
     assert refused.json["error"] == "insufficient_scope"
 
 
+def test_whoever_presses_the_button_of_the_consent_page_twice_is_led_to_the_portal_twice(browser: FlaskClient, portal: System) -> None:
+    """Without JavaScript the browser follows the second answer alone: it must lead on as the first would have."""
+    journey = Journey(portal)
+    page = journey.authorize(browser)
+    answers = [answer_of(answer_consent(browser, page)) for _ in range(2)]
+    assert {answer["state"] for answer in answers} == {journey.state}
+    assert journey.exchange(browser, answers[1]["code"]).status_code == 200
+
+
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer 证"}])
 def test_userinfo_without_a_good_token_is_refused(client: FlaskClient, header: dict[str, str]) -> None:
     refused = client.get("/userinfo", headers={name: value.encode().decode("latin-1") for name, value in header.items()})
