@@ -92,7 +92,7 @@ class DrawFlag(Base):
     flagged_at: Mapped[datetime] = mapped_column(index=True)
     seen_at: Mapped[datetime | None]
     seen_by: Mapped[str | None]
-    __table_args__ = (UniqueConstraint("pattern", "key", "day"), Index("ix_draw_flags_unseen", "flagged_at", postgresql_where="seen_at IS NULL"))
+    __table_args__ = (UniqueConstraint("pattern", "key", "day"),)
 
 
 @dataclass(frozen=True, slots=True)
