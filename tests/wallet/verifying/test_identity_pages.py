@@ -41,15 +41,22 @@ class Holder:
         with transaction() as session:
             return new_licence(session, type=slug, department=self.department, number=self.person.number)
 
-    def elsewhere(self, licence: Licence, *, shown: tuple[str, ...] = ("holder_number",), **claims: Any) -> str:
-        """Return the licence as its department bound it in person to the other wallet, with some claims more or changed."""
+    def elsewhere(self, licence: Licence, *, shown: tuple[str, ...] = ("holder_number",), apart: bool = False, **claims: Any) -> str:
+        """Return the licence as its department bound it in person to the other wallet, with some claims more or changed.
+
+        `apart` says that it was bound in person in a disclosure, which its holder may keep back or show.
+        """
         with transaction() as session:
             text = credentials.text_of(credentials.credential_of(session, licence))
         parts = sd_jwt.parse(text)
         payload = sd_jwt.read_json(parts.jwt.split(".")[1])
         payload |= {"cnf": {"jwk": suites.public_jwk(self.key.public_key())}, BOUND_IN_PERSON: True, **claims}
+        disclosures = [one for one in parts.disclosures if one.name in shown]
+        if apart:
+            disclosures.append(sd_jwt.Disclosure.of(BOUND_IN_PERSON, payload.pop(BOUND_IN_PERSON)))
+            payload["_sd"] = sorted([*payload["_sd"], disclosures[-1].digest])
         signed = ring.signer(certificates.department_use(self.department)).sign(payload, typ=sd_jwt_vc.TYPE)
-        return sd_jwt.combine(signed, [one for one in parts.disclosures if one.name in shown])
+        return sd_jwt.combine(signed, disclosures)
 
     def bind(self, presented: str, **changes: Any) -> tuple[str, str]:
         """Ask for a nonce; return the presentation bound to it, and the form's token."""
@@ -107,6 +114,7 @@ def test_a_card_of_our_own_wallet_proves_nothing(holder: Holder) -> None:
 REFUSED: dict[str, dict[str, Any]] = {
     "not bound in person": {"claims": {BOUND_IN_PERSON: False}},
     "bound as somebody wrote": {"claims": {BOUND_IN_PERSON: "true"}},
+    "bound in person, but not in the open": {"claims": {"apart": True}},
     "no number shown": {"shown": ()},
     "another nonce": {"binding": {"nonce": "x" * 32}},
     "another audience": {"binding": {"aud": "https://elsewhere.example/"}},
