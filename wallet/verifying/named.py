@@ -5,7 +5,7 @@ does not know both is told that it is unknown, which of the two was wrong includ
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import get_subject, number_of
+from idp.subjects.directory import Subject, get_subject, number_of
 from idp.subjects.numbers import written_plainly
 from idp.subjects.records import ACTIVE
 from keys import certificates, suites
@@ -23,9 +23,11 @@ from wallet.issuing.contents import type_uri
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.due import said_of
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
-from wallet.register.licences import Licence, licence_number_of, type_of
+from wallet.register.licences import Licence, find_by_identifier, licence_number_of, type_of
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, StatusUnknown
 from wallet.verifying.presentations import Presentation
+
+RECALLED = "kabao_recalled_licences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,18 @@ class NamedLicence(Presentation):
         return HOLDER_ENDED if state == IN_FORCE and get_subject(self.session, self.licence.holder_id).state != ACTIVE else state
 
 
+def recall(session: Session, all_named: Collection[Named]) -> None:
+    """Read the licences that are named, and who holds them, in one query: `find` has them at hand as long as this session lasts."""
+    asked = {named.identifier for named in all_named}
+    held = select(Licence, Subject).join(Subject, Subject.id == Licence.holder_id).where(Licence.identifier.in_(asked))
+    rows = {licence.identifier: (licence, holder) for licence, holder in session.execute(held)} if asked else {}
+    session.info[RECALLED] = {identifier: rows.get(identifier, (None, None)) for identifier in asked}
+
+
 def types_of(session: Session, named: Named) -> set[str]:
     """Return the codes of the types that an identifier is of, by its own letters and by the register, whoever's the number."""
-    codes = set(session.scalars(select(Licence.type_code).where(Licence.identifier == named.identifier)))
+    licence = _with_identifier(session, named.identifier)
+    codes = {licence.type_code} if licence else set()
     with suppress(MalformedIdentifier, LicenceTypeNotFound):
         codes.add(get_type(parse_identifier(named.identifier).type_code).code)
     return codes
@@ -98,7 +109,7 @@ def types_of(session: Session, named: Named) -> set[str]:
 
 def find(session: Session, named: Named) -> Licence | None:
     """Return the licence that has both the identifier and the number, which may be its own or its holder's."""
-    licence = session.scalars(select(Licence).where(Licence.identifier == named.identifier)).one_or_none()
+    licence = _with_identifier(session, named.identifier)
     if licence is None:
         return None
     given = written_plainly(named.number).encode()
@@ -106,3 +117,10 @@ def find(session: Session, named: Named) -> Licence | None:
     known = (licence_number_of(licence), number_of(holder).value, said_of(session, licence, holder)[1].value)
     same = [hmac.compare_digest(given, written_plainly(one).encode()) for one in known]
     return licence if any(same) else None
+
+
+def _with_identifier(session: Session, identifier: str) -> Licence | None:
+    recalled: Mapping[str, tuple[Licence | None, Subject | None]] = session.info.get(RECALLED, {})
+    if identifier in recalled:
+        return recalled[identifier][0]
+    return find_by_identifier(session, identifier)

@@ -1,8 +1,9 @@
 """Working at a batch of verifications, a group a transaction: what is answered is durable, and one bad line costs itself alone.
 
-What many lines need is asked and written together: how the licences stand, what was answered before, and the rows that remain. The checks are those
-of a single verification, one presentation after the other. A line that does more than look, since a QR code is spent by it, has a savepoint of its
-own; but not one whose code is unknown, spent or over as the group begins, since after a savepoint that is undone every statement is prepared again.
+What many lines need is asked and written together: how the licences stand, the licences that are only named, what was answered before, and the rows
+that remain. The checks are those of a single verification, one presentation after the other. A line that does more than look, since a QR code is
+spent by it, has a savepoint of its own; but not one whose code is unknown, spent or over as the group begins, since after a savepoint that is undone
+every statement is prepared again.
 If a group as a whole fails, each of its lines is tried in a transaction of its own.
 """
 
@@ -33,7 +34,7 @@ from runtime.settings import Settings
 from wallet.holding.uses import Use
 from wallet.issuing.batch_trying import LineFailed, try_together
 from wallet.presenting import qr_codes
-from wallet.verifying import receipts
+from wallet.verifying import named, receipts
 from wallet.verifying.attesting import Asker, Attested, Finding, attested
 from wallet.verifying.receipts import Receipt, ReceiptNotFound
 from wallet.verifying.standings import Entry, know, unverified_entry_of
@@ -139,6 +140,7 @@ class Group:
         self.answers = receipts.answers_of(session, [result_id for _, result_id in self.before.values()]) if self.before else {}
         codes = [one.line.request.presented for one in opened if one.line.request and is_code(one.line.request)]
         self.refusals = qr_codes.refusals_of(session, codes, now=now)
+        named.recall(session, [one.line.request.named for one in opened if one.line.request and one.line.request.named])
         self.known = know(session, {one.entry for one in opened if one.entry}, trust=current_trust())
         self.made: list[Attested] = []
         self.keys: list[dict[str, Any]] = []
@@ -172,7 +174,7 @@ class Group:
     def _find(self, one: Opened, request: VerificationRequest) -> Finding:
         if is_code(request) and request.presented in self.refusals:
             raise self.refusals[request.presented]
-        with nullcontext() if one.shown else self.session.begin_nested():
+        with self.session.begin_nested() if is_code(request) else nullcontext():
             if one.shown is None:
                 check_may_name(self.session, request, asker=self.work.asker, now=self.now)
                 finding = find(self.session, self.work.settings, request, now=self.now)

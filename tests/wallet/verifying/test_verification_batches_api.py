@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, func, select, update
 
+from bench.statements import counted
 from idp.oauth.access_tokens import InvalidToken
 from runtime.clock import now
 from runtime.database import engine, transaction
@@ -221,6 +222,20 @@ def test_a_hundred_lines_cost_few_statements(counter: Counter) -> None:
     assert {one["status"] for one in results} == {201}
     ours = [one for one in sent if any(table in one for table in ("receipts", "uses", "ledger_entries", "licences", "idempotency_keys"))]
     assert len(ours) == 6, ours
+
+
+def test_licences_that_are_named_cost_a_group_one_question(app: Flask, counter: Counter) -> None:
+    known = {"identifier": counter.licence.identifier, "number": counter.person.number}
+    wrong = [{**known, "number": f"{at:018}"} for at in range(30)]
+    unknown = [{**known, "identifier": f"1.2.156.{at}"} for at in range(30)]
+    savepoints: list[Any] = []
+    event.listen(engine(), "savepoint", lambda *_: savepoints.append(_))
+    with counted(app) as found:
+        lines = [{"licence": one} for one in [known, *wrong, *unknown, known]]
+        results = send(counter, [{"cause": CAUSE}, *lines], key="named", query="?interleave=true")
+    assert [one["verification"]["verdict"] for one in results] == ["valid", *["invalid"] * 60, "valid"]
+    asked = [one for one in found.sent if any(f"FROM {table}" in one for table in ("licences", "subjects"))]
+    assert (len(asked), savepoints) == (1, [])
 
 
 def test_codes_that_nobody_can_redeem_cost_a_group_one_question(app: Flask, counter: Counter) -> None:
