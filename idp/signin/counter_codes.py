@@ -57,6 +57,11 @@ def redeem(session: Session, subject_id: UUID, unverified: str, *, now: datetime
         raise CodeRefused(field="code")
 
 
+def end(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let a person's code be worth nothing any more: the session in which it was made may be one that ends now."""
+    session.execute(update(CounterCode).where(CounterCode.subject_id == subject_id, CounterCode.spent_at.is_(None)).values(spent_at=now))
+
+
 def forget(*, now: datetime) -> None:
     """Forget the codes that nobody can use any more."""
     prune(CounterCode, CounterCode.made_at < now - LIFETIME)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.signin import devices, sessions, trusted_browsers
+from idp.signin import begun, devices, sessions, trusted_browsers
 from idp.signin.devices import TABLE, About, KnownBrowser
 from idp.signin.sessions import Lifetimes, SignedIn, SigninSession
 
@@ -51,6 +51,7 @@ def end(session: Session, signed_in: SignedIn, session_id: UUID, *, now: datetim
     if row.mark_hash is not None:
         devices.unknow(session, signed_in.subject_id, mark_hash=row.mark_hash)
     _trust_none(session, signed_in.subject_id, now=now)
+    begun.end_all(session, signed_in.subject_id, now)
     sessions.cut_session(session, session_id, now=now)
     return True
 

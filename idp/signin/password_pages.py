@@ -7,7 +7,7 @@ could never set another.
 from flask import Blueprint, Response, flash, g, make_response, render_template, request
 from wtforms import PasswordField, SubmitField
 
-from idp.signin import accounts, callers, notices, passwords, pending, recovery, second_step, sessions, throttle, trusted_browsers
+from idp.signin import accounts, begun, callers, notices, passwords, pending, recovery, second_step, sessions, throttle, trusted_browsers
 from idp.signin.forms import add_refusal, filled
 from idp.signin.freshness import fresh
 from idp.signin.proof_forms import ProofRefused
@@ -73,6 +73,7 @@ def _change(unverified: str | None, new: str) -> None:
         accounts.change_password(session, who.subject_id, password_hash=password_hash, now=present)
         sessions.end_all(session, who.subject_id, but=who.session_id, now=present)
         pending.end_all(session, who.subject_id, now=present)
+        begun.end_all(session, who.subject_id, present)
         recovery.end_all_open(session, who.subject_id, now=present)
         trusted_browsers.end(session, who.subject_id, now=present)
         notices.tell(session, who.subject_id, "password-changed", now=present)

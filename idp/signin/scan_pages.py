@@ -93,6 +93,7 @@ def enter() -> Response:
 def phone(qr: str) -> str:
     """Show who asks and from where; nothing happens until the person answers."""
     present, here = now(), callers.this_browser()
+    _check_proven(present)
     with transaction() as session:
         asking = scans.get_asking(session, qr, now=present)
         mine = devices.describe(session, address=here.address, user_agent=here.user_agent)
@@ -104,6 +105,8 @@ def phone(qr: str) -> str:
 def answer(qr: str) -> str:
     """Confirm with the number that the desk shows, refuse, or refuse and report."""
     said, present = request.form.get("answer", ""), now()
+    if said == "confirm":
+        _check_proven(present)
     with transaction() as session:
         if said == "confirm":
             number = request.form.get("number", "")
@@ -114,6 +117,15 @@ def answer(qr: str) -> str:
     if done == "reported":
         log.warning("a request to sign in by scanning was reported")
     return render_template("signin/scan_answered.html", done=done)
+
+
+def _check_proven(present: datetime) -> None:
+    """Lead to a fresh proof whoever showed theirs longer ago than any session lasts: one that was scanned goes on by the proof of the one before.
+
+    Else a session that somebody found open would be carried from one browser to the next, each with a life of its own, without an end.
+    """
+    if g.signed_in.auth_time + callers.lifetimes().total <= present:
+        raise callers.GoAndRaise("/signin/step-up?aal=1")
 
 
 def _kept() -> dict[str, Any] | None:

@@ -184,6 +184,12 @@ def fetch(session: Session, scan_id: UUID, unverified_desk: str, *, now: datetim
     return Confirmed(row.subject_id, row.amr, row.auth_time)
 
 
+def end_all(session: Session, subject_id: UUID, *, now: datetime) -> None:
+    """Let in no desk any more that was confirmed for a person and has not come yet: the session that confirmed it may be one that ends now."""
+    confirmed = (SigninScan.subject_id == subject_id, SigninScan.answer == Answer.CONFIRMED, SigninScan.fetched_at.is_(None))
+    session.execute(update(SigninScan).where(*confirmed, SigninScan.expires_at > now).values(fetched_at=now))
+
+
 def amr_of(phone: SignedIn) -> list[str]:
     """Return what a desk's session stands on: that it was scanned, and two factors only where the phone's session stood on them."""
     return ["scan", "mfa"] if aal_of(phone.amr) >= TWO_FACTORS else ["scan"]

@@ -6,13 +6,13 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from idp.signin import scans, throttle
 from idp.signin.devices import About
 from idp.signin.scans import ScanOver, SigninScan
-from idp.signin.sessions import SignedIn
+from idp.signin.sessions import SignedIn, SigninSession
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ids import new_id
@@ -21,7 +21,7 @@ from runtime.ledger import LedgerEntry
 from tests.idp.signin.conftest import fresh_address
 from tests.idp.signin.test_devices import CHROME, another_browser, row_of
 from tests.world_clients import new_portal
-from tests.world_people import BROWSER, Person, csrf_token, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, PASSWORD, Person, csrf_token, new_person, open_account, post_form, sign_in
 
 
 class Desk:
@@ -240,3 +240,39 @@ def test_what_is_over_is_forgotten_and_no_secret_was_kept(app: Flask, desk: Desk
         with transaction() as session:
             assert session.scalars(select(SigninScan.id).where(SigninScan.expires_at <= moment)).all() == []
     assert desk.state() == "over"
+
+
+@pytest.mark.parametrize("way", ["one device", "all others", "another password"])
+def test_a_desk_that_a_stolen_session_confirmed_is_not_let_in_once_that_session_was_ended(
+    app: Flask, phone: FlaskClient, desk: Desk, person: Person, way: str
+) -> None:
+    own = another_browser(app)
+    sign_in(own, person)
+    post_form(phone, desk.path, {"answer": "confirm", "number": desk.number})
+    assert desk.state() == "confirmed"
+    if way == "one device":
+        post_form(own, "/account/devices/end", {"device": str(row_of(app, phone).id)}, form_at="/account/devices")
+    elif way == "all others":
+        post_form(own, "/account/devices/end-others", {}, form_at="/account/devices")
+    else:
+        words = {"present": PASSWORD, "password": "another river by the old gate"}
+        assert post_form(own, "/account/ways/password", words).status_code == 303
+    assert not is_signed_in(phone)
+    assert desk.state() == "over"
+    desk.post("/signin/scan/enter", {}, at="/signin")
+    assert not is_signed_in(desk.client)
+
+
+def test_no_session_outlives_its_time_by_being_scanned_from_one_browser_into_the_next(app: Flask, phone: FlaskClient, desk: Desk) -> None:
+    """Each desk has a life of its own; whoever found a session open would go from one to the next without an end."""
+    life = app.extensions["kabao_settings"].session_lifetime
+    with app.app_context(), transaction() as session:
+        theirs = update(SigninSession).where(SigninSession.id == row_of(app, phone).id)
+        session.execute(theirs.values(amr=["scan"], auth_time=now() - life))
+    token = csrf_token(phone.get("/account/devices", headers=BROWSER).text)
+    for answer in (
+        phone.get(desk.path, headers=BROWSER),
+        phone.post(desk.path, data={"csrf_token": token, "answer": "confirm", "number": desk.number}, headers=BROWSER),
+    ):
+        assert (answer.status_code, answer.location) == (303, f"/signin/step-up?aal=1&next={quote(desk.path, safe='')}")
+    assert desk.state() == "waiting"

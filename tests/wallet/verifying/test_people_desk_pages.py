@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from idp.signin import proofs, sessions
+from idp.signin.doors import DOORS, Bucket, Door
 from idp.signin.notices import Notice
 from idp.subjects import registries
 from idp.subjects.registries import RegistryUnavailable
@@ -219,3 +220,26 @@ def test_who_cannot_get_in_is_let_back_in(officer: Someone, visitor: Someone) ->
 def test_nobody_lets_a_stranger_in(officer: Someone) -> None:
     stranger = Person(citizen_number(), "无此人")
     assert post_form(officer.browser, "/desk/people", form_for(stranger, act="recover")).status_code == 422
+
+
+def test_a_code_that_was_made_in_a_stolen_session_ends_when_its_owner_signs_all_others_out(app: Flask, officer: Someone, visitor: Someone) -> None:
+    code, own = visitor.code(), new_browser(app)
+    sign_in(own, visitor.person)
+    assert post_form(own, "/account/devices/end-others", {}, form_at="/account/devices").status_code == 303
+    assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code=code)).status_code == 422
+    assert visitor.ial() == 2
+
+
+@pytest.mark.parametrize("act", ["recover", "prove", "withdraw"])
+def test_an_officer_who_tries_one_number_after_another_is_slowed(officer: Someone, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    narrow, wide = Bucket(3, timedelta(minutes=10)), Bucket(100, timedelta(seconds=1))
+    monkeypatch.setitem(DOORS, "people", Door(narrow, wide, narrow, wide))
+
+    def attempt() -> int:
+        stranger = Person(citizen_number(), "无此人")
+        if act == "withdraw":
+            form = {"withdrawn_number": stranger.number, "why": "fraud"}
+            return post_form(officer.browser, "/desk/people/withdrawal", form, form_at="/desk/people").status_code
+        return post_form(officer.browser, "/desk/people", form_for(stranger, act=act, code="12345678")).status_code
+
+    assert [attempt() for _ in range(4)][1:] == [404 if act == "withdraw" else 422] * 2 + [429]
