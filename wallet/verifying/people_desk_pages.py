@@ -70,6 +70,7 @@ def identify() -> Response:
     if not form.validate() or (act != RECOVER and not _has_code(form)):
         return _page(form, _withdrawal_form(), status=422)
     try:
+        _count()
         done = _let_back_in(form) if act == RECOVER else _prove(form)
     except Refusal as refusal:
         return _refused(form, _withdrawal_form(), form, refusal)
@@ -84,11 +85,18 @@ def withdraw() -> Response:
     if not form.validate():
         return _page(_person_form(empty=True), form, status=422)
     try:
+        _count()
         with transaction() as session:
             people.withdraw(session, parse_number(form.withdrawn_number.data), why=form.why.data, desk=_desk(), now=now())
     except Refusal as refusal:
         return _refused(_person_form(empty=True), form, form, refusal)
     return _page(_person_form(empty=True), _withdrawal_form(), withdrawn=True)
+
+
+def _count() -> None:
+    """Slow an officer who tries number after number: what is refused says whom the registry knows, and who has an account. Raises SlowDown."""
+    with transaction() as session:
+        throttle.count(session, throttle.Try("people", str(g.signed_in.subject_id), request.remote_addr or ""), now=now())
 
 
 def _prove(form: PersonForm) -> dict[str, Any]:
