@@ -93,9 +93,9 @@ class Loading:
         return taken
 
     def find(self, session: Session, number: Number) -> dict[str, str] | None:
-        """Return what the registry's table says of a number, or None."""
+        """Return what the registry's table says of a number, or None; nobody else changes it until the transaction ends."""
         table = TABLES[self.source.kind]
-        statement = select(table.number_index, table.record_sealed).where(table.number_index.in_(sealing.indexes_of(number.value)))
+        statement = select(table.number_index, table.record_sealed).where(table.number_index.in_(sealing.indexes_of(number.value))).with_for_update()
         row = session.execute(statement).first()
         return None if row is None else unsealed_record(table, *row)
 
@@ -109,10 +109,11 @@ class Loading:
         return Entry(line, number, parse_number(former) if former else None, members)
 
     def _recall(self, session: Session, entries: list[Entry]) -> None:
-        """Read what the registry said before of these numbers, and keep of it what the rows leave unsaid."""
+        """Read what the registry said before of these numbers, hold it until it is written, and keep of it what the rows leave unsaid."""
         table = TABLES[self.source.kind]
         indexes = [index for entry in entries for index in entry.indexes]
-        rows = session.execute(select(table.number_index, table.record_sealed).where(table.number_index.in_(indexes)))
+        before = select(table.number_index, table.record_sealed).where(table.number_index.in_(indexes))
+        rows = session.execute(before.order_by(table.number_index).with_for_update())
         known = {row.number_index: unsealed_record(table, *row) for row in rows}
         for entry in entries:
             entry.before = next((known[index] for index in entry.indexes if index in known), {})

@@ -1,6 +1,7 @@
 """Registries tell of changes: a result a line, each line a transaction, told twice and taken once."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,9 +13,12 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from idp.subjects import directory, history, registries, registry_updates
+from idp.subjects.history import Told
 from idp.subjects.numbers import parse_number
+from idp.subjects.registry_updates import Update
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
@@ -209,6 +213,33 @@ def test_many_who_send_one_line_at_once_take_it_once(app: Flask, person: Person,
     assert {each["result"] for each in results} == {"applied"}
     with app.app_context(), transaction() as session:
         assert len(history.changes_of(session, known(app, person.number)[0])) == 1
+
+
+def test_of_two_changes_of_one_person_told_at_once_neither_undoes_the_other(app: Flask, client: FlaskClient, person: Person) -> None:
+    """Who tells of a name while a death is being written must not write down again what stood before it."""
+    number, held = parse_number(person.number), token(app, client)
+    with app.app_context(), ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            registry_updates.apply(session, Update("death", number), told=Told("registry", now()))
+            renaming = pool.submit(Teller(app.test_client(), held).tell, line("name", person.number, name="许甲"))
+            wait_until_somebody_waits(session)
+        assert renaming.result(30)[0]["result"] == "applied"
+    with app.app_context(), transaction() as session:
+        subject, record = directory.find_subject(session, number), registries.open_registry(session).find(number)
+        assert subject is not None
+        assert record is not None
+        assert (subject.state, directory.name_of(subject)) == ("deceased", "许甲")
+        assert (record.state, record.name) == ("deceased", "许甲")
+
+
+def wait_until_somebody_waits(session: Session) -> None:
+    """Wait until another connection waits for a lock that this transaction, or another, holds."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    until = time.monotonic() + 30
+    while not session.scalar(waiting):
+        assert time.monotonic() < until, "nobody waits"
+        session.execute(text("SELECT pg_stat_clear_snapshot()"))
+        time.sleep(0.02)
 
 
 def test_a_list_does_as_well_as_lines(app: Flask, teller: Teller, person: Person) -> None:
