@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from idp.subjects import directory, history
+from wallet.issuing.oid4vci import elsewhere
 from wallet.issuing.telling import tell
 from wallet.register import due
 
@@ -22,8 +23,12 @@ def hear_of_change(session: Session, holder_id: UUID, what: str, now: datetime) 
 
 
 def hear_of_end(session: Session, holder_id: UUID, now: datetime) -> None:
-    """Mark the licences of a holder who has died, or was dissolved; what becomes of them is their issuers' to decide."""
+    """Mark the licences of a holder who has died, or was dissolved; what becomes of them is their issuers' to decide.
+
+    Being marked they are held, so that no wallet elsewhere is issued one meanwhile; what wallets have of that holder's ends for good.
+    """
     _mark(session, holder_id, due.ENDED, now=now)
+    elsewhere.end_of_holder(session, holder_id=holder_id, now=now)
 
 
 def _mark(session: Session, holder_id: UUID, what: str, *, now: datetime) -> None:

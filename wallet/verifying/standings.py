@@ -1,14 +1,14 @@
 """How licences stand in the register now, as a verification asks: the licence, its entry in the status list, and its holder, in one statement for
-one licence, or in one for many.
+one licence, or in one for many. Whose the entry is of several who hold a licence together, a second one tells.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Text, and_, bindparam, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, and_, bindparam, column, func, or_, select
 from sqlalchemy.orm import Session
 
 from idp.subjects.directory import Subject
@@ -16,16 +16,19 @@ from runtime import straight
 from runtime.settings import Settings
 from runtime.straight import Alone, Straight
 from wallet.issuing import status_lists
+from wallet.issuing.credentials import Credential
+from wallet.issuing.documents.kept import LicenceDocument
+from wallet.issuing.oid4vci.elsewhere import CredentialElsewhere
 from wallet.issuing.status_lists import StatusEntry
 from wallet.register.catalogue import get_version
 from wallet.register.definitions import LicenceType
-from wallet.register.licences import Licence, LicenceState, seen_by_calendar
+from wallet.register.licences import Licence, LicenceHolder, LicenceState, seen_by_calendar
 from wallet.verifying.checks import Trust
 from wallet.verifying.presentations import Presentation
 
 Entry = tuple[str, str, int]
 LONGEST_NAME = 128
-OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until")
+OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until", "holders")
 STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
 STANDING = Straight(
     "standing",
@@ -46,9 +49,27 @@ STANDINGS = Straight(
 )
 
 
+def _is_theirs(table: Any) -> ColumnElement[bool]:
+    """Return the condition that what a further holder of a licence has in a table stands at the place that is asked about."""
+    place = (table.status_list == bindparam("list_id"), table.status_index == bindparam("index"))
+    return select(1).where(table.holder_id == LicenceHolder.holder_id, table.licence_id == LicenceHolder.licence_id, *place).exists()
+
+
+WITH_PLACES = (Credential, CredentialElsewhere, LicenceDocument)
+FURTHER_HOLDER = Straight(
+    "further_holder",
+    select(LicenceHolder.holder_id, Subject.state)
+    .join(Subject, Subject.id == LicenceHolder.holder_id)
+    .where(LicenceHolder.licence_id == bindparam("licence_id", type_=Uuid), or_(*map(_is_theirs, WITH_PLACES))),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the register says of a licence now: the columns that a verification asks for, its entry in the status list, and its holder's state."""
+    """What the register says of a licence now: the columns that a verification asks for, its entry in the status list, and its holder's state.
+
+    Of several who hold it together, `holder_id` is the one whose credential or document the entry is: the first of them unless found to be another.
+    """
 
     id: UUID
     holder_id: UUID
@@ -59,6 +80,7 @@ class Standing:
     act: str
     valid_from: date
     valid_until: date | None
+    holders: int
     status: int
     holder_state: str
 
@@ -74,14 +96,25 @@ class Standing:
 
 def find_standing(session: Session | Alone, entry: Entry) -> Standing | None:
     """Return how a licence stands that is named together with its status entry."""
-    named = _named(entry)
-    rows = session.run(STANDING, named) if isinstance(session, Alone) else straight.run(session, STANDING, named)
-    return Standing(*rows[0]) if rows else None
+    rows = _run(session, STANDING, _named(entry))
+    return _whose(session, Standing(*rows[0]), entry) if rows else None
 
 
 def ask_ahead(alone: Alone, entry: Entry) -> None:
     """Have `find_standing` find the answer there already, if it asks for just this."""
     alone.ask(STANDING, _named(entry))
+
+
+def _whose(session: Session | Alone, standing: Standing, entry: Entry) -> Standing:
+    """Return how a licence stands for the one of its holders whose entry is asked about."""
+    if standing.holders == 1:
+        return standing
+    found = _run(session, FURTHER_HOLDER, {"licence_id": standing.id, "list_id": entry[1], "index": entry[2]})
+    return replace(standing, holder_id=found[0][0], holder_state=found[0][1]) if found else standing
+
+
+def _run(session: Session | Alone, statement: Straight, values: dict[str, Any]) -> list[Any]:
+    return list(session.run(statement, values) if isinstance(session, Alone) else straight.run(session, statement, values))
 
 
 def _named(entry: Entry) -> dict[str, Any]:
@@ -102,7 +135,8 @@ def know(session: Session, entries: Collection[Entry], *, trust: Trust) -> Known
     if entries:
         identifiers, lists, indexes = zip(*entries, strict=True)
         for identifier, list_id, index, *row in straight.run(session, STANDINGS, {"identifiers": identifiers, "lists": lists, "indexes": indexes}):
-            standings[identifier, list_id, index] = Standing(*row)
+            entry = (identifier, list_id, index)
+            standings[entry] = _whose(session, Standing(*row), entry)
     return Known(trust, standings)
 
 

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from idp.subjects.directory import get_subject
 from idp.subjects.records import ACTIVE
 from keys import certificates
 from runtime.compact_json import Fragment
@@ -29,7 +28,7 @@ from wallet.presenting.qr_codes import Redeemed
 from wallet.register.catalogue import LicenceTypeNotFound, all_types, get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, get_licence
 from wallet.register.turns import moment_of, state_on
 from wallet.verifying import brought, foreign_status, named, wording
 from wallet.verifying.attesting import Asker, Finding, attest, attest_alone, attest_spending
@@ -166,7 +165,6 @@ def look(register: "Register", shown: Shown, request: VerificationRequest) -> Fi
     """Put what was shown before the checks, and say what they found."""
     verified = failed = None
     try:
-        register.shown_by = shown.holder_id
         status_of = shown.presentation.status_of if isinstance(shown.presentation, NamedLicence) else register.status_of
         verified = verify(shown.presentation, expected=shown.expected, trust=register.trust, status_of=status_of, now=register.now)
     except NotVerified as failure:
@@ -184,7 +182,6 @@ class Register:
     def __init__(self, session: Session | Alone, settings: Settings, now: datetime, known: Known | None = None) -> None:
         self.session, self.settings, self.now, self.known = session, settings, now, known
         self.licence: Standing | None = None
-        self.shown_by: UUID | None = None
         self.foreign_state: str | None = None
 
     def find_type(self, vct: str, *, issuer: str) -> LicenceType | None:
@@ -223,14 +220,10 @@ class Register:
         if standing is None or not self._is_of(standing, claims):
             raise StatusUnknown
         self.licence = standing
-        state: str = STATES.get(standing.status) or standing.state_at(self.now).value
-        return HOLDER_ENDED if state == IN_FORCE and self._holder_state(standing) != ACTIVE else state
-
-    def _holder_state(self, standing: Standing) -> str:
-        """Return how the holder stands who shows a licence, where that is known: several may hold it, and one of them have died."""
-        if self.shown_by in (None, standing.holder_id) or not isinstance(self.session, Session):
-            return standing.holder_state  # of a code that was read with its licence, that is who made it
-        return get_subject(self.session, self.shown_by).state
+        state: str = standing.state_at(self.now).value
+        if state == IN_FORCE and standing.holder_state != ACTIVE:
+            return HOLDER_ENDED
+        return STATES.get(standing.status) or state
 
     def look_up_in_spite_of(self, failure: NotVerified) -> None:
         """Find the licence of one whose period is over or to come: how it stands now is asked for all the same."""
@@ -386,6 +379,5 @@ def _state_at(register: Register, known: Standing | Licence | None, at: date | d
     moment, found = moment_of(at, now=register.now), None
     if known is not None:
         assert isinstance(register.session, Session)
-        licence = register.session.get_one(Licence, (known.holder_id, known.id))
-        found = state_on(register.session, licence, at=moment)
+        found = state_on(register.session, get_licence(register.session, known.id), at=moment)
     return {"at": at.isoformat(), "state": found.state.value if found and found.state else None}

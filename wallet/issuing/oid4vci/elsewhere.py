@@ -22,7 +22,8 @@ from wallet.issuing.status_lists import INVALID, Place
 from wallet.register.licences import Licence, holder_ids_of
 
 MOST_WALLETS, MOST_OF_WALLET = 5, 60
-TAKEN_BACK, SUPERSEDED, FAILED, DELETED, MANDATE_ENDED = "taken back", "superseded", "failed", "deleted", "mandate ended"
+TAKEN_BACK, SUPERSEDED, FAILED, DELETED = "taken back", "superseded", "failed", "deleted"
+MANDATE_ENDED, HOLDER_ENDED = "mandate ended", "holder ended"
 
 
 class CredentialElsewhere(Base):
@@ -120,6 +121,11 @@ def take_back(session: Session, *, holder_id: UUID, licence_id: UUID, client_id:
 def end_of_hand(session: Session, *, holder_id: UUID, person_id: UUID, now: datetime) -> int:
     """End the credentials of a holder that somebody fetched who may act for it no longer, and return how many that were."""
     return _end(session, holder_id, CredentialElsewhere.person_id == person_id, why=MANDATE_ENDED, now=now)
+
+
+def end_of_holder(session: Session, *, holder_id: UUID, now: datetime) -> int:
+    """End every credential of a holder who has died, or was dissolved, and return how many that were; those of the others who hold with them stay."""
+    return _end(session, holder_id, why=HOLDER_ENDED, now=now)
 
 
 def end_batch(session: Session, *, holder_id: UUID, batch_id: UUID, why: str, now: datetime) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +16,9 @@ from sqlalchemy.orm import Session
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.callers import InsufficientScope
 from idp.subjects import mandates
+from idp.subjects.directory import Subject
 from idp.subjects.mandates import NoMandate
+from idp.subjects.records import ACTIVE
 from wallet.issuing import pending
 from wallet.issuing.credential_details import CONFIGURATION, IDENTIFIERS, OPENID_CREDENTIAL
 from wallet.issuing.oid4vci import identifiers
@@ -102,16 +105,18 @@ def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: dat
         present = mine.where(Licence.state.in_(identifiers.PRESENT)).order_by(Licence.id.desc())
         licence = session.scalars(present.limit(1).with_for_update()).one_or_none()
     try:
-        return _in_force(licence, now=now)
+        return _in_force(session, licence, holder_id, now=now)
     except CredentialRequestDenied:
         if licence_id is None and pending.is_awaited(session, holder_id=holder_id, type_code=type_code, now=now):
             raise NotReady from None
         raise
 
 
-def _in_force(licence: Licence | None, *, now: datetime) -> Licence:
+def _in_force(session: Session, licence: Licence | None, holder_id: UUID, *, now: datetime) -> Licence:
     if licence is None:
         raise CredentialRequestDenied("The holder has no licence of this kind.")
+    if session.scalar(select(Subject.state).where(Subject.id == holder_id)) != ACTIVE:  # asked once the licence is held: who ends them holds it, too
+        raise CredentialRequestDenied("The holder is no more.")
     _check_state(licence, now=now)
     return licence
 

@@ -24,7 +24,6 @@ from wallet.presenting.answering.asked import find_person
 from wallet.presenting.answering.request_objects import digest_of
 from wallet.presenting.dcql import CredentialQuery, choose, read_query
 from wallet.register.departments import get_department
-from wallet.register.licences import get_licence, holder_ids_of
 from wallet.verifying.attesting import Asker, Finding, attest
 from wallet.verifying.openid4vp import acts, answers, presented, references
 from wallet.verifying.openid4vp.answers import Posted
@@ -114,7 +113,7 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     if answer.is_addressed and is_answer(wanted):  # it names nobody: that it is the one who was asked, only this says
         expected = replace(expected, subject=statements.subject_of(answer.settings, whom, row.nonce) if whom else NOBODY)
     finding = look(register, Shown(text, shown, expected), request)
-    is_theirs = whom is not None and _is_held_by(answer.session, finding, whom)
+    is_theirs = whom is not None and finding.licence_id is not None and finding.holder_id == whom
     if answer.is_addressed and finding.licence_id is not None and not is_theirs:
         finding = look(register, Shown(text, shown, replace(expected, subject=NOBODY)), request)
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
@@ -123,11 +122,6 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     finding = replace(_as_asked(answer, wanted, finding, shown, expected.confirming), acted_by=_who_answered(answer, finding))
     attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)
     return {"query": wanted.id, **attested}
-
-
-def _is_held_by(session: Session, finding: Finding, holder_id: UUID) -> bool:
-    """Whether a licence of this register that was shown is somebody's, alone or with others."""
-    return finding.licence_id is not None and holder_id in holder_ids_of(session, get_licence(session, finding.licence_id))
 
 
 def _who_answered(answer: _Answer, finding: Finding) -> UUID | None:

@@ -9,13 +9,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from idp.subjects import changes
+from idp.subjects.directory import get_subject
+from idp.subjects.history import Told
+from idp.subjects.records import DECEASED
 from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.oid4vci.wallets import TYPE, Holder, Wallet, error_of, new_wallet, proof, wallet_of, with_token
 from tests.world_people import BROWSER, csrf_token, sign_in
 from wallet.issuing import status_lists
 from wallet.issuing.life import act_on, revoke_licence
-from wallet.issuing.oid4vci import elsewhere, identifiers
+from wallet.issuing.oid4vci import elsewhere, identifiers, issuing
 from wallet.issuing.oid4vci.elsewhere import CredentialElsewhere
 from wallet.issuing.oid4vci.proofs import BATCH
 from wallet.issuing.requests import ActRequest
@@ -91,6 +95,22 @@ def test_a_holder_sees_which_wallets_have_it_and_takes_it_back(app: Flask, clien
     assert statuses_of(app, holder) == [status_lists.INVALID] * 3
     assert "测试门户" not in client.get(f"/wallet/cards/{holder.licence.id}/wallets", headers=BROWSER).text
     assert error_of(wallet.ask(proof(wallet.nonce()))) == (401, "invalid_token"), "its tokens ended with them"
+
+
+def test_a_holder_who_ends_takes_every_wallet_s_along_and_a_request_under_way_comes_too_late(
+    app: Flask, wallet: Wallet, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(wallet)
+
+    def end_first(*_: Any, **__: Any) -> None:
+        with transaction() as session:
+            changes.set_state(session, get_subject(session, holder.grantee.holder_id), DECEASED, told=Told("registry", now()))
+
+    monkeypatch.setattr(issuing, "warm", end_first)  # once the token was looked at, before the licence is
+    assert error_of(batch(wallet)) == (400, "credential_request_denied")
+    assert statuses_of(app, holder) == [status_lists.INVALID] * 3
+    assert {one.ended_why for one in rows_of(app, holder)} == {elsewhere.HOLDER_ENDED}
+    assert error_of(batch(wallet)) == (401, "invalid_token")
 
 
 def test_a_wallet_that_was_taken_back_from_cannot_refresh(app: Flask, client: FlaskClient, holder: Holder) -> None:

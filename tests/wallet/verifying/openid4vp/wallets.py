@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import cbor2
 import jwt
@@ -20,10 +21,12 @@ from werkzeug.test import TestResponse
 from keys import cose, suites
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.ids import new_id
 from runtime.settings import Settings
 from tests.world_verifying import CAUSE, Counter, new_browser
 from wallet.issuing import formats, sd_jwt, status_places
 from wallet.issuing.contents import content_of
+from wallet.issuing.oid4vci import elsewhere
 from wallet.issuing.status_lists import Place
 from wallet.register.licences import Licence, get_licence
 
@@ -52,15 +55,23 @@ class Held:
         return suites.public_jwk(self.key.public_key())
 
 
-def fetch_licence(app: Flask, licence: Licence, form: str = SD_JWT, *, suite: suites.Suite = suites.ES256) -> Held:
-    """Have a licence issued to this wallet, in a form."""
+def fetch_licence(app: Flask, licence: Licence, form: str = SD_JWT, *, suite: suites.Suite = suites.ES256, holder_id: UUID | None = None) -> Held:
+    """Have a licence issued to this wallet, in a form; for one of several holders, as it is kept whom it was issued for."""
     settings, key = app.extensions["kabao_settings"], suite.generate()
     with app.app_context():
         (place,) = status_places.draw_many(settings, 1, now=now())
         with transaction() as session:
-            content = content_of(session, settings, get_licence(session, licence.id))
+            if holder_id is not None:
+                elsewhere.add(session, [_row(licence, holder_id, form, place)])
+            content = content_of(session, settings, get_licence(session, licence.id), holder_id=holder_id)
             made = formats.FORMATS[form].make(settings, content, holder_key=suites.public_jwk(key.public_key()), place=place, now=now())
     return Held(made, key, place)
+
+
+def _row(licence: Licence, holder_id: UUID, form: str, place: Place) -> dict[str, Any]:
+    ids = {"holder_id": holder_id, "id": new_id(), "licence_id": licence.id, "batch_id": new_id(), "person_id": holder_id}
+    about = {"client_id": "elsewhere", "format": form, "key_thumbprint": "", "status_list": place.list_id, "status_index": place.index}
+    return {**ids, **about, "issued_at": now(), "expires_at": None, "told": None, "ended_at": None, "ended_why": None}
 
 
 @dataclass
