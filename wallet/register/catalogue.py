@@ -21,7 +21,7 @@ from runtime import cache, ledger
 from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.register.definitions import FAMILIES, FaultyDefinition, LicenceType, document_of, read_definition, read_stored
+from wallet.register.definitions import FAMILIES, FaultyDefinition, LicenceType, default_doctype, document_of, read_definition, read_stored
 from wallet.register.fields import Field
 from wallet.register.type_changes import Difference, breaks_of, differences_of
 from wallet.register.type_files import read_folder as read_files
@@ -144,6 +144,7 @@ def differences(session: Session, documents: Sequence[dict[str, Any]]) -> list[C
     stored = _stored(session)
     changes = [change for document in documents if (change := _change(document, stored)) is not None]
     _check_unique({code: versions[-1] for code, versions in stored.items()}, changes)
+    _check_documents(stored, changes)
     return changes
 
 
@@ -200,6 +201,18 @@ def _check_unique(newest: dict[str, LicenceType], changes: list[Change]) -> None
         for value in set(values):
             if values.count(value) > 1:
                 raise FaultyDefinition("slug", Text(f"{value}属于两个证照类型。", f"{value} belongs to two types."))
+
+
+def _check_documents(stored: dict[str, list[LicenceType]], changes: list[Change]) -> None:
+    """Check that a mobile document's name is one type's alone, for good: it says of which type a document is, here and in the trust list.
+
+    What a type is called that says nothing of it is that type's own, be there one already or not.
+    """
+    owners = {one.doctype: code for code, versions in stored.items() for one in versions}
+    for one in (change.licence_type for change in changes):
+        is_others = one.doctype.startswith(default_doctype("")) and one.doctype != default_doctype(one.code)
+        if is_others or owners.setdefault(one.doctype, one.code) != one.code:
+            raise FaultyDefinition("doctype", Text("该文档类型属于另一证照类型。", "It is the document of another type."))
 
 
 def _stored(session: Session) -> dict[str, list[LicenceType]]:

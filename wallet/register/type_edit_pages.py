@@ -15,7 +15,7 @@ from runtime.problems import NotAllowed
 from wallet.register import catalogue, type_forms
 from wallet.register.callers import strong_type_officer
 from wallet.register.catalogue import BreakingChange, Change, FaultyDefinition, LicenceTypeNotFound, StaleEdit, get_type
-from wallet.register.definitions import LicenceType, document_of, read_definition
+from wallet.register.definitions import LicenceType, default_doctype, document_of, read_definition
 from wallet.register.departments import get_department
 from wallet.register.drawn_faces import draw, example_values
 from wallet.register.licences import china_date
@@ -133,6 +133,8 @@ def _checked(document: dict[str, Any], before: LicenceType | None) -> LicenceTyp
     before = before or _find(document)  # the form of a new type may name one that there is
     if after.proves_identity != (before is not None and before.proves_identity) and not g.runs_it:
         raise FaultyDefinition("proves_identity", BY_OPERATORS)
+    if after.doctype not in (default_doctype(after.code), before.doctype if before is not None else "") and not g.runs_it:
+        raise FaultyDefinition("doctype", BY_OPERATORS)  # such as the one that the world knows a driving licence by
     if before is not None and not set(before.checked_acts) <= set(after.checked_acts) and not g.runs_it:
         raise FaultyDefinition("checked_acts", BY_OPERATORS)  # else one officer would take the second pair of eyes away, and act
     return after

@@ -10,7 +10,7 @@ from runtime.database import transaction
 from runtime.problems import InvalidBody
 from wallet.register import catalogue
 from wallet.register.catalogue import FaultyDefinition, LicenceTypeNotFound
-from wallet.register.definitions import document_of, read_definition
+from wallet.register.definitions import default_doctype, document_of, read_definition
 from wallet.register.fields import check_values
 
 DOCUMENTS = {document["slug"]: document for document in catalogue.read_folder()}
@@ -200,6 +200,23 @@ def test_two_types_cannot_share_a_short_name(context: None) -> None:
     documents = [altered("code", "11100000000013127D902"), altered("code", "11100000000013127D903")]
     with pytest.raises(FaultyDefinition, match="two types"), transaction() as session:
         catalogue.apply(session, [one | {"slug": "test-twice"} for one in documents], now=now())
+
+
+def test_no_type_takes_the_document_of_another_be_it_there_or_still_to_come(context: None) -> None:
+    """The name says of which type a mobile document is: whoever issued under another's would be listed as one who issues that."""
+    first, second = (altered("code", f"11100000000013127D98{n}") | {"slug": f"test-document-{n}"} for n in (4, 5))
+    named = "org.example.test.document"
+    with transaction() as session:
+        catalogue.apply(session, [first | {"doctype": named}], now=now())
+        catalogue.apply(session, [first | {"doctype": "org.example.test.renamed"}], now=now(), breaking=True)
+    for taken in (named, "org.example.test.renamed", default_doctype(first["code"]), default_doctype("11100000000013127D999")):
+        with pytest.raises(FaultyDefinition, match="doctype"), transaction() as session:
+            catalogue.apply(session, [second | {"doctype": taken}], now=now())
+    both = [altered("code", f"11100000000013127D98{n}") | {"slug": f"test-document-{n}", "doctype": "org.example.test.both"} for n in (6, 7)]
+    with pytest.raises(FaultyDefinition, match="doctype"), transaction() as session:
+        catalogue.apply(session, both, now=now())
+    with transaction() as session:
+        assert catalogue.apply(session, [second], now=now())[0].licence_type.doctype == default_doctype(second["code"])
 
 
 def test_a_type_that_there_is_not_is_not_found(context: None) -> None:

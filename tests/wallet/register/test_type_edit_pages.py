@@ -255,6 +255,18 @@ def test_a_department_cannot_let_its_type_prove_who_people_are_nor_change_its_ad
     assert world.type.code == f"{world.department}001"
 
 
+def test_a_department_cannot_give_its_type_the_name_of_a_document_that_the_world_knows_and_operators_can(world: World) -> None:
+    editor, operator = Editor(world.app, world.own), Editor(world.app, world.officer(None))
+    form, named = editor.form(world.path), f"org.example.{world.slug}"
+    answer = editor.post(world.path, form, "preview", doctype=named)
+    assert (answer.status_code, "<code>doctype</code>" in answer.text) == (422, True)
+    looked = operator.post(world.path, operator.form(world.path), "preview", doctype=named)
+    assert operator.post(world.path, MultiDict(Inputs(looked.text).posted), "save", breaking="on").status_code == 303
+    assert world.type.doctype == named
+    kept = editor.post(world.path, editor.form(world.path), "preview", colour="red")
+    assert editor.post(world.path, MultiDict(Inputs(kept.text).posted), "save").status_code == 303
+
+
 def test_one_factor_reads_and_does_not_write(world: World) -> None:
     client = world.app.test_client()
     assert sign_in(client, world.own).status_code == 303
@@ -266,6 +278,7 @@ def test_one_factor_reads_and_does_not_write(world: World) -> None:
 def test_a_new_type_is_the_departments_own(world: World) -> None:
     editor = Editor(world.app, world.own)
     document = document_of(world.type) | {"slug": f"{world.slug}-new"[:60], "code": f"{world.department}002"}
+    del document["doctype"]  # it follows from the code
     sent = editor.client.post("/desk/types/upload", data={**token(editor), "file": file_of(read_definition(document))}, headers=BROWSER)
     assert sent.status_code == 200
     assert "新增一个证照类型" in sent.text
