@@ -23,7 +23,7 @@ from wallet.issuing.contents import type_uri
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.due import said_of
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
-from wallet.register.licences import Licence, find_by_identifier, licence_number_of, type_of
+from wallet.register.licences import Licence, find_by_identifier, holder_ids_of, licence_number_of, type_of
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, StatusUnknown
 from wallet.verifying.presentations import Presentation
 
@@ -45,7 +45,9 @@ class NamedLicence(Presentation):
 
     def __init__(self, session: Session, settings: Settings, named: Named, *, now: datetime) -> None:
         self.session, self.settings, self.named, self.now = session, settings, named, now
-        self.licence = find(session, named)
+        found = find(session, named)
+        self.licence = found[0] if found is not None else None
+        self.holder = found[1] if found is not None else None
 
     def check_form(self) -> None:
         """Two texts are always of a form."""
@@ -84,10 +86,10 @@ class NamedLicence(Presentation):
 
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the state now; raises StatusUnknown."""
-        if self.licence is None:
+        if self.licence is None or self.holder is None:
             raise StatusUnknown
         state = self.licence.state_at(self.now).value
-        return HOLDER_ENDED if state == IN_FORCE and get_subject(self.session, self.licence.holder_id).state != ACTIVE else state
+        return HOLDER_ENDED if state == IN_FORCE and self.holder.state != ACTIVE else state
 
 
 def recall(session: Session, all_named: Collection[Named]) -> None:
@@ -107,16 +109,25 @@ def types_of(session: Session, named: Named) -> set[str]:
     return codes
 
 
-def find(session: Session, named: Named) -> Licence | None:
-    """Return the licence that has both the identifier and the number, which may be its own or its holder's."""
+def find(session: Session, named: Named) -> tuple[Licence, Subject] | None:
+    """Return the licence that has both the identifier and the number, and the one of its holders whose number that is.
+
+    Where it is the licence's own, that is the first of them who is still there.
+    """
     licence = _with_identifier(session, named.identifier)
     if licence is None:
         return None
     given = written_plainly(named.number).encode()
-    holder = get_subject(session, licence.holder_id)
-    known = (licence_number_of(licence), number_of(holder).value, said_of(session, licence, holder)[1].value)
+    holders = [get_subject(session, one) for one in holder_ids_of(session, licence)]
+    theirs = [one for one in holders if _is_one_of(given, number_of(one).value, said_of(session, licence, one)[1].value)]
+    if _is_one_of(given, licence_number_of(licence)):
+        theirs += [*(one for one in holders if one.state == ACTIVE), holders[0]]
+    return (licence, theirs[0]) if theirs else None
+
+
+def _is_one_of(given: bytes, *known: str) -> bool:
     same = [hmac.compare_digest(given, written_plainly(one).encode()) for one in known]
-    return licence if any(same) else None
+    return any(same)
 
 
 def _with_identifier(session: Session, identifier: str) -> Licence | None:

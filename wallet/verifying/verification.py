@@ -273,7 +273,8 @@ def open_shown(session: Session, settings: Settings, request: VerificationReques
     lifetime = settings.qr_lifetime
     if request.named is not None:
         found = NamedLicence(session, settings, request.named, now=now)
-        return Shown(request.named.identifier, found, Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=lifetime))
+        expected = Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=lifetime)
+        return Shown(request.named.identifier, found, expected, found.holder.id if found.holder is not None else None)
     if is_code(request):
         return _shown_by(settings, qr_codes.redeem(session, request.presented, now=now))
     return read_shown(settings, request)

@@ -21,7 +21,7 @@ from tests.wallet.verifying.openid4vp.test_asking import FIELDS, read
 from tests.wallet.verifying.openid4vp.wallets import MDOC, SD_JWT, VC_JWT, Wallet, asked, fetch_licence
 from tests.wallet.verifying.test_verification_batches_api import send
 from tests.world_people import new_person
-from tests.world_verifying import Counter, new_browser, new_counter
+from tests.world_verifying import CAUSE, Counter, new_browser, new_counter
 from tests.world_wallet import DEFINITIONS, example_dates, example_fields, new_department
 from wallet.holding.uses import Use
 from wallet.issuing import status_lists
@@ -30,7 +30,7 @@ from wallet.issuing.life import issue_licence
 from wallet.issuing.requests import LicenceRequest
 from wallet.presenting import statements
 from wallet.presenting.statements import OVER_18, Question, Statement
-from wallet.register.licences import Licence, holder_ids_of
+from wallet.register.licences import Licence, holder_ids_of, licence_number_of
 from wallet.verifying.outcomes import Reason
 
 MARRIAGE = "marriage-certificate"
@@ -129,6 +129,15 @@ def test_what_is_shown_from_elsewhere_goes_by_the_holder_whose_it_is_at_every_do
     together = [line["verification"]["conclusion"] for line in send(couple.counter, bodies, key=f"both{dead}")[:2]]
     assert (answers, alone, together) == (found, found, found)
     assert couple.uses() == list(couple.ids) * 3
+
+
+def test_a_licence_that_is_named_goes_by_the_holder_whose_number_is_given(couple: Couple) -> None:
+    couple.let_die(0)
+    numbers = (*couple.numbers, licence_number_of(couple.licence))
+    bodies = [{"licence": {"identifier": couple.licence.identifier, "number": one}, "cause": CAUSE} for one in numbers]
+    found = [couple.counter.post("verifications", body).json["conclusion"] for body in bodies]
+    assert found == ["not_in_force", "valid", "valid"]
+    assert couple.uses() == [couple.ids[0], couple.ids[1], couple.ids[1]]
 
 
 @pytest.mark.parametrize("dead", [0, 1])
