@@ -126,6 +126,12 @@ def find_signed_in() -> SignedIn | None:
     return found
 
 
+def brought_ended() -> bool:
+    """Whether this browser brings a session that is one no longer; whosever it was, and how it ended, is nobody's to know by it."""
+    token = request.cookies.get(cookie_name())
+    return token is not None and find_signed_in() is None and sessions.is_token(token)
+
+
 def cookie_name() -> str:
     """Return the name of the session's cookie; over HTTPS its prefix binds it to this host."""
     return "__Host-kabao_session" if _settings().is_https else "kabao_session"

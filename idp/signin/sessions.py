@@ -194,6 +194,11 @@ def find(unverified_token: str, *, lifetimes: Lifetimes, now: datetime) -> Found
     return found
 
 
+def is_token(unverified: str) -> bool:
+    """Whether a text has the form of a token, be there such a session or not."""
+    return _read_token(unverified) is not None
+
+
 def _look_up(session_id: UUID, secret: bytes, *, now: datetime) -> Found | None:
     for *columns, ial in straight.run_alone(FIND, {"id": session_id, "now": now}):
         row = SigninSession(**dict(zip(COLUMNS, columns, strict=True)))

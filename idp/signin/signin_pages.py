@@ -194,5 +194,6 @@ def _refused(template: str, form: SigninForm | RegistrationForm, goal: str, refu
 
 def _page(template: str, form: SigninForm | RegistrationForm, goal: str, *, status: int = 200, may_state: bool = False) -> Response:
     form.next.data = goal
-    response = make_response(render_template(template, form=form, goal=goal, signed_in=callers.find_signed_in(), may_state=may_state), status)
+    shown = {"signed_in": callers.find_signed_in(), "has_ended": request.method == "GET" and callers.brought_ended()}
+    response = make_response(render_template(template, form=form, goal=goal, may_state=may_state, **shown), status)
     return form_may_lead_to(response, *origins_of(goal))

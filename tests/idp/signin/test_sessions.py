@@ -13,7 +13,7 @@ from runtime.clock import now, shifted
 from runtime.database import engine, transaction
 from runtime.ids import new_id
 from runtime.ledger import LedgerEntry
-from tests.world_people import BROWSER, Person, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, Person, csrf_token, new_person, open_account, post_form, sign_in
 
 COOKIE = "kabao_session"
 IDLE = timedelta(minutes=15)
@@ -102,6 +102,36 @@ def test_a_session_ends_by_idleness(client: FlaskClient, person: Person) -> None
         assert is_signed_in(client)
     with shifted(IDLE * 3):
         assert not is_signed_in(client)
+
+
+def test_whoever_comes_with_a_session_that_ended_is_told_so_and_nobody_else(app: Flask, client: FlaskClient, person: Person) -> None:
+    def said(browser: FlaskClient, language: str = "zh") -> bool:
+        page = browser.get(f"/signin?lang={language}", headers=BROWSER).text
+        assert person.name not in page
+        return {"zh": "您的登录已结束，请重新登录后继续。", "en": "Your session ended: sign in again to go on."}[language] in page
+
+    sign_in(client, person)
+    live, stranger = token_of(client), app.test_client()
+    assert not said(stranger)
+    stranger.set_cookie(COOKIE, "nonsense")
+    assert not said(stranger)
+    assert not said(client)
+    with shifted(IDLE * 2):
+        assert client.get("/account", headers=BROWSER).location.startswith("/signin?next=")
+        assert (said(client), said(client, "en")) == (True, True)
+        sign_in(client, person)
+        assert not said(client)
+        stranger.set_cookie(COOKIE, live)
+        assert said(stranger), "its row is gone by now"
+
+
+def test_what_was_sent_from_a_session_that_ended_is_told_once(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    with shifted(IDLE * 2):
+        token = csrf_token(client.get("/signin", headers=BROWSER).text)
+        client.post("/account/ways/password", data={"csrf_token": token}, headers=BROWSER)
+        page = client.get("/signin", headers=BROWSER).text
+    assert ("刚才提交的内容没有办理" in page, 'id="ended"' in page) == (True, False)
 
 
 def test_a_session_ends_for_all_its_use(client: FlaskClient, person: Person) -> None:
