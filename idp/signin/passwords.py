@@ -28,6 +28,7 @@ _room = threading.BoundedSemaphore(AT_ONCE)
 REASONS = {
     "short": Text(f"密码至少{SHORTEST}个字符。", f"A password has at least {SHORTEST} characters."),
     "long": Text(f"密码不超过{LONGEST}个字符。", f"A password has at most {LONGEST} characters."),
+    "same": Text("新密码不能与现在的密码相同。", "This is your present password: choose another."),
     "common": Text("这个密码太常见，容易被猜中，请换一个。", "This password is among the most common ones and soon guessed; choose another."),
     "number": Text("密码不能是本人号码或其中的一段。", "The password may not hold your own number or be a part of it."),
     "name": Text("密码不能包含本人姓名。", "The password may not hold your own name."),
