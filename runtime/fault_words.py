@@ -29,6 +29,7 @@ WHOLE = {
     "It is blank.": "不能为空白。",
     "It holds control characters.": "含有控制字符。",
     "It is no day or moment.": "没有这一天或这一时刻。",
+    "Give it in base64url without padding.": "请用base64url编码，末尾不加等号。",
     "It is needed where binding is required.": "要求持证人本人出示时须填写。",
     "Only one of presented, file and licence.": "presented、file、licence 只能有一个。",
     "Send `receipt`, or `id` and `digest`.": "请给出 receipt，或 id 和 digest。",

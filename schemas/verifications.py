@@ -78,7 +78,7 @@ class VerificationRequestSchema(Schema):
     nonce = fields.String(
         validate=[validate.Length(8, 256), readable],
         metadata={
-            "description": "The nonce that the verifier gave the holder; needed with an SD-JWT whose binding is required.",
+            "description": "The nonce that the verifier gave the holder; needed with an SD-JWT or a `vp` whose binding is required.",
             "example": "n-0S6_WzA2Mj",
         },
     )
@@ -88,9 +88,10 @@ class VerificationRequestSchema(Schema):
     )
 
     session_transcript = fields.String(
-        validate=validate.Regexp(r"[A-Za-z0-9_-]{1,20000}\Z"),
+        validate=validate.Regexp(r"[A-Za-z0-9_-]{1,20000}\Z", error="Give it in base64url without padding."),
         metadata={
-            "description": "Of an mdoc: the `SessionTranscript` in base64url, over which the device signed.",
+            "description": "Of a `DeviceResponse`, and needed with it where binding is required: the `SessionTranscript` in base64url, over which "
+            "the device signed.",
             "example": "g_b2",
         },
     )

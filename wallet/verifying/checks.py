@@ -100,9 +100,19 @@ StatusOf = Callable[[Mapping[str, Any]], str]
 class StatusUnknown(Exception):
     """Raised by a `StatusOf` that cannot tell: another's list, an entry that is not there, a list past its time."""
 
+    reason = Reason.STATUS_UNKNOWN
+
 
 class SourceUnavailable(StatusUnknown):
     """Raised by a `StatusOf` whose source could not be asked this time."""
+
+    reason = Reason.SOURCE_UNAVAILABLE
+
+
+class IdentifierKept(StatusUnknown):
+    """Raised by a `StatusOf` that asks for the very licence, of one whose holder kept its identifier back."""
+
+    reason = Reason.IDENTIFIER_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +312,7 @@ def status(case: Case) -> Result | Reason:
     try:
         state = case.status_of(case.claims)
     except StatusUnknown as error:
-        raise _Failure(Reason.SOURCE_UNAVAILABLE if isinstance(error, SourceUnavailable) else Reason.STATUS_UNKNOWN) from error
+        raise _Failure(error.reason) from error
     _require(state == IN_FORCE, STATES.get(state, Reason.NOT_IN_FORCE))
     return Result.PASSED
 

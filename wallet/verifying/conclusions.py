@@ -53,6 +53,7 @@ OF_REASONS = {
     Reason.WRONG_NONCE: Conclusion.NOT_SHOWN_BY_HOLDER,
     Reason.NO_STATUS: Conclusion.UNKNOWN,
     Reason.STATUS_UNKNOWN: Conclusion.UNKNOWN,
+    Reason.IDENTIFIER_KEPT: Conclusion.UNKNOWN,
     Reason.SOURCE_UNAVAILABLE: Conclusion.SOURCE_UNAVAILABLE,
     Reason.SUSPENDED: Conclusion.SUSPENDED,
     Reason.REVOKED: Conclusion.REVOKED,

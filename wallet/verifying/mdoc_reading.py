@@ -180,6 +180,11 @@ class MdocPresentation(Presentation):
         return self.transcript is not None and "deviceSigned" in self.document
 
     @property
+    def occasion(self) -> str | None:
+        """The session, over which a device signs."""
+        return "session_transcript" if "deviceSigned" in self.document else None
+
+    @property
     def is_bound_by_mac(self) -> bool:
         """Whether the device made a MAC in place of a signature."""
         auth = _map(_map(self.document.get("deviceSigned", {})).get("deviceAuth", {}))

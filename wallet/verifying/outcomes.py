@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NOT_CONFIRMED = "not_confirmed"
     NO_STATUS = "no_status"
     STATUS_UNKNOWN = "status_unknown"
+    IDENTIFIER_KEPT = "identifier_kept"
     SOURCE_UNAVAILABLE = "source_unavailable"
     SUSPENDED = "suspended"
     REVOKED = "revoked"

@@ -99,6 +99,14 @@ class Presentation(ABC):
         return False
 
     @property
+    def occasion(self) -> str | None:
+        """The member that a request lacks, beside a holder's proof, if it does not say for which occasion it was made: `nonce`, `session_transcript`.
+
+        None where there is no proof, or the form of the request sees to it. Never raises.
+        """
+        return None
+
+    @property
     def is_bound_by_mac(self) -> bool:
         """Whether the holder's proof is one that only who shares a key with the holder could check."""
         return False

@@ -32,11 +32,12 @@ from wallet.register.licences import Licence, get_licence
 from wallet.register.turns import moment_of, state_on
 from wallet.verifying import brought, foreign_status, named, wording
 from wallet.verifying.attesting import Asker, Finding, attest, attest_alone, attest_spending
-from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, NotVerified, StatusUnknown, Trust, Verified, verify
+from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, IdentifierKept, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import Seal, SealedPresentation
 from wallet.verifying.listed import Listed
 from wallet.verifying.named import Named, NamedLicence
+from wallet.verifying.occasions import check_occasion
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.standings import Entry, Known, Standing, ask_ahead, entry_of, find_standing, unverified_entry_of
@@ -204,7 +205,7 @@ class Register:
     def status_of(self, claims: Mapping[str, Any]) -> str:
         """Return the licence's state now, from the register, in one query; of a licence of another province, from its own status list.
 
-        Raises StatusUnknown for any other house's list.
+        Raises StatusUnknown for any other house's list, IdentifierKept for a licence whose identifier the holder did not show.
 
         Nobody can show what someone held who has died, or an organisation that was dissolved, whatever the licence's own state. A status
         entry lent to a licence of another type, issuer or identifier tells nothing.
@@ -215,6 +216,8 @@ class Register:
         if listed is not None:
             self.foreign_state = foreign_status.status_of(self.settings, listed, claims, now=self.now)
             return self.foreign_state
+        if "licence_identifier" not in claims:
+            raise IdentifierKept
         entry = entry_of(self.settings, claims)
         standing = self._standing(entry) if entry is not None else None
         if standing is None or not self._is_of(standing, claims):
@@ -303,9 +306,12 @@ def is_code_alone(request: VerificationRequest) -> bool:
 
 
 def read_shown(settings: Settings, request: VerificationRequest) -> Shown:
-    """Return the presentation that a request shows itself; raises NotReadable."""
+    """Return the presentation that a request shows itself; raises NotReadable, OccasionMissing."""
     expected = Expected(request.binding, request.audience or qr_codes.audience(settings), request.nonce, None, settings.qr_lifetime)
-    return Shown(request.presented, read_presented(request.presented, seal=request.seal, transcript=request.transcript), expected)
+    presentation = read_presented(request.presented, seal=request.seal, transcript=request.transcript)
+    if request.binding:
+        check_occasion(presentation, nonce=request.nonce, session_transcript=request.transcript)
+    return Shown(request.presented, presentation, expected)
 
 
 def read_presented(unverified: str, *, seal: Seal | None = None, transcript: bytes | None = None) -> Presentation:

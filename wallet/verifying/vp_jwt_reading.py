@@ -47,6 +47,11 @@ class VpJwtPresentation(VcJwtPresentation):
         """Whether the holder signed: it would be no presentation otherwise."""
         return True
 
+    @property
+    def occasion(self) -> str | None:
+        """The nonce that was given."""
+        return "nonce"
+
     def is_bound_rightly(self) -> bool:
         """Whether the key of `cnf` signed, as a JWT and nothing else, and under no other key's name."""
         cnf = self.signed.get("cnf")

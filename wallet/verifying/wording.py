@@ -65,6 +65,10 @@ REASONS = MappingProxyType(
         Reason.WRONG_NONCE: Text("不是为本次核验出示的。", "It was shown for another occasion."),
         Reason.NO_STATUS: Text("证照未注明状态查询方式。", "The licence does not say where its status is kept."),
         Reason.STATUS_UNKNOWN: Text("无法查明证照的当前状态。", "The licence's status cannot be told."),
+        Reason.IDENTIFIER_KEPT: Text(
+            "未出示证照标识（licence_identifier），无法查明证照的当前状态；请持证人一并出示。",
+            "The licence_identifier was not shown; without it the licence's status cannot be told. Ask the holder to show it, too.",
+        ),
         Reason.SOURCE_UNAVAILABLE: Text(
             "暂时无法连接证照状态的来源，请稍后再试。", "The source of the licence's status cannot be reached now; try again later."
         ),
