@@ -1,4 +1,4 @@
-"""The pages on which a person adds an address, shows by a code that it is theirs, and removes one."""
+"""The pages on which a person adds an address, shows by a code that it is theirs, and, asked once more, removes one."""
 
 from uuid import UUID
 
@@ -44,6 +44,12 @@ class CodeForm(PostedForm):
     code = StringField(Text("验证码", "Code"), [filled(Text("请填写验证码。", "Give the code."), longest=LONGEST_CODE)])
     next = HiddenField()
     confirm = SubmitField(Text("确认", "Confirm"))
+
+
+class RemovalForm(PostedForm):
+    """That an address is to go; `is_last` says that it was shown to be the last one."""
+
+    is_last = HiddenField()
 
 
 class ContactNotFound(Refusal):
@@ -100,12 +106,20 @@ def send(contact_id: UUID) -> Response:
     return see(url_for("contacts.verify", contact_id=contact_id))
 
 
-@contact_pages.route("/account/ways/contacts/<uuid:contact_id>/remove", methods=["POST"])
+@contact_pages.route("/account/ways/contacts/<uuid:contact_id>/remove", methods=["GET", "POST"])
 @allow(fresh)
 def remove(contact_id: UUID) -> Response:
-    """Remove an address, and tell them all."""
-    present = now()
+    """Ask once more, and say what is left without the last one; then remove an address, and tell them all.
+
+    The last one is removed only by who was told that it is: it may have become so since the page was shown.
+    """
+    form, present = RemovalForm(), now()
     with transaction() as session:
+        is_last = [one.id for one in contacts.verified_of(session, g.signed_in.subject_id)] == [contact_id]
+        if not form.validate_on_submit() or (is_last and not form.is_last.data):
+            form.is_last.data = "1" if is_last else ""
+            asked = _get(session, contact_id)
+            return make_response(render_template("signin/contact_remove.html", form=form, contact=asked, is_last=is_last))
         contact = contacts.remove(session, g.signed_in.subject_id, contact_id, now=present)
         if contact is not None and contact.verified_at is not None:
             notices.tell(session, g.signed_in.subject_id, "contact-removed", now=present, address=contact.masked)

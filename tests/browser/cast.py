@@ -181,7 +181,7 @@ def add_ways(cast: Cast) -> None:
     app, owner, owner_id = cast.app, cast.people["owner"], cast.ids["owner"]
     enrol(app, owner, name="My phone")
     reach(app, owner, f"somebody-with-a-long-name-{secrets.token_hex(3)}@office.example.gov.cn")
-    reach(app, owner, f"1391{secrets.randbelow(10**7):07}")
+    cast.at["address"] = f"/account/ways/contacts/{reach(app, owner, f'1391{secrets.randbelow(10**7):07}')}/remove"
     with app.app_context(), transaction() as session:
         unverified = contacts.add(session, owner_id, f"new-{secrets.token_hex(3)}@example.cn", now=now())
         one_time_codes.issue(session, unverified, bound_to=owner_id, purpose="contact", now=now())

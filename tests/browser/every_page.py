@@ -164,6 +164,7 @@ STOPS = [
     *_stop("contacts.add", "owner", "/account/ways/contacts/new"),
     *_stop("contacts.add", "owner", "/account/ways/contacts/new", "#add"),
     *_stop("contacts.verify", "owner", "contact"),
+    *_stop("contacts.remove", "owner", "address"),
     *_stop("totp.add", "owner", "/account/ways/totp/new"),
     *_stop("totp.confirm", "owner", "totp"),
     *_stop("totp.confirm", "owner", "totp", "#confirm"),

@@ -126,7 +126,11 @@ def test_a_bad_address_is_refused_beside_its_field(client: FlaskClient, person: 
 def test_a_removed_address_is_gone_and_told_of(app: Flask, client: FlaskClient, person: Person) -> None:
     contact = reach(app, person, "someone@example.cn")
     sign_in(client, person)
-    assert press(client, f"{WAYS}/contacts/{contact}/remove", form_at=WAYS).status_code == 303
+    page = f"{WAYS}/contacts/{contact}/remove"
+    assert 'id="last-address"' in client.get(page, headers=BROWSER).text, "what it means for recovery is said first"
+    assert press(client, page, form_at=page).status_code == 200, "not removed by who was not told"
+    assert 'id="contacts"' in client.get(WAYS, headers=BROWSER).text
+    assert press(client, page, form_at=page, is_last="1").status_code == 303
     assert 'id="contacts"' not in client.get(WAYS, headers=BROWSER).text
     assert titles(app, person)[0] == "移除了联系方式"
 
@@ -178,6 +182,7 @@ PASSWORDS = {
     "another present one": ("not this one", NEW, "验证未通过"),
     "a short one": (PASSWORD, "short", "至少8个字符"),
     "a common one": (PASSWORD, "password1", "太常见"),
+    "the same": (PASSWORD, PASSWORD, "不能与现在的密码相同"),
     "none": (PASSWORD, "", "请设置新密码"),
 }
 
@@ -239,6 +244,19 @@ def test_each_form_wants_its_token_and_someone_signed_in(client: FlaskClient, pe
     assert client.post(WAYS + form, data={"csrf_token": token}, headers=BROWSER).location.startswith("/signin?next=")
 
 
+def test_of_two_addresses_the_second_is_asked_about_anew_where_the_first_went_meanwhile(app: Flask, client: FlaskClient, person: Person) -> None:
+    first, second = (f"{WAYS}/contacts/{reach(app, person, one)}/remove" for one in ("somebody@example.cn", "someone@example.cn"))
+    sign_in(client, person)
+    for page in (first, second):
+        shown = client.get(page, headers=BROWSER)
+        assert (shown.status_code, 'id="last-address"' in shown.text) == (200, False)
+    assert press(client, first, form_at=second).status_code == 303
+    answer = press(client, second, form_at=second)
+    assert (answer.status_code, 'id="last-address"' in answer.text) == (200, True)
+    assert press(client, second, form_at=second, is_last="1").location == WAYS
+    assert client.get(second, headers=BROWSER).status_code == 404
+
+
 def test_what_is_anothers_is_not_there(app: Flask, client: FlaskClient, person: Person, newcomer: Person) -> None:
     from idp.signin import contacts
     from tests.world_people import open_account
@@ -248,6 +266,7 @@ def test_what_is_anothers_is_not_there(app: Flask, client: FlaskClient, person: 
     others = reach(app, newcomer, "13900139000")
     sign_in(client, person)
     assert client.get(f"{WAYS}/contacts/{others}", headers=BROWSER).status_code == 404
+    assert client.get(f"{WAYS}/contacts/{others}/remove", headers=BROWSER).status_code == 404
     press(client, f"{WAYS}/contacts/{others}/remove", form_at=WAYS)
     with app.app_context(), transaction() as session:
         assert len(contacts.verified_of(session, subject_of(app, newcomer))) == 1
