@@ -82,7 +82,12 @@ class Bundle:
 
 
 def read_bundle(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> Bundle:
-    """Check a bundle under a root that is held already and return what it holds; raises BadBundle, BundleOver."""
+    """Check a bundle under a root that is held already and return what it holds; raises BadBundle, BundleOver.
+
+    Raises TypeError if a root is given as text or bytes: it would look as if the bundle were another root's.
+    """
+    if not isinstance(unverified, bytes) or not all(isinstance(one, x509.Certificate) for one in roots):
+        raise TypeError("the bundle is given as bytes, each root as a certificate: x509.load_pem_x509_certificate(pem)")
     if len(unverified) > MOST_BYTES:
         raise BadBundle("the bundle is too large")
     try:

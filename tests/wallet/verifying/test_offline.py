@@ -139,6 +139,13 @@ def test_a_bundle_under_another_root_or_changed_or_of_another_type_is_refused(co
             read_bundle(raw, roots=trusted, now=now())
 
 
+@pytest.mark.parametrize("how", ["the root as PEM", "the bundle as text"])
+def test_who_gives_another_kind_of_thing_is_told_so_and_not_that_the_bundle_is_another_s(counter: Counter, how: str) -> None:
+    given: Any = (fresh(), (certificates.root_pem(),)) if how == "the root as PEM" else (fresh().decode(), roots())
+    with pytest.raises(TypeError, match="load_pem_x509_certificate"):
+        read_bundle(given[0], roots=given[1], now=now())
+
+
 def test_what_only_the_service_can_open_is_said_to_be_so(counter: Counter, bundle: Bundle) -> None:
     with pytest.raises(OnlineOnly):
         verify(counter.code(), bundle)
