@@ -221,6 +221,23 @@ def test_another_secret_for_the_right_row_cancels_nothing(app: Flask, client: Fl
     assert [row.outcome for row in rows_of(app, subject_id)] == [None]
 
 
+def test_a_link_offers_nothing_to_cancel_once_the_recovery_is_out_of_time(app: Flask, client: FlaskClient, person: Person) -> None:
+    subject_id = resident(app, person)
+    begun(app, client, person)
+    link = cancel_link(app, subject_id)
+    assert client.get(link, headers=BROWSER).status_code == 200
+    with shifted(recovery.LIFETIME):
+        assert client.get(link, headers=BROWSER).status_code == 410
+
+
+def test_no_officer_grants_themself_a_way_back(app: Flask, person: Person) -> None:
+    """Said here as well as at the desk: whoever calls it, from wherever."""
+    subject_id = resident(app, person)
+    with app.app_context(), pytest.raises(recovery.NotOneself), transaction() as session:
+        recovery.grant_at_counter(session, subject_id=subject_id, officer_id=subject_id, department="11379999MB1000100X", now=now())
+    assert rows_of(app, subject_id) == []
+
+
 def test_the_owner_who_signs_in_is_warned_and_cancels(app: Flask, client: FlaskClient, person: Person) -> None:
     subject_id = resident(app, person)
     begun(app, client, person)
