@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, DateTime, ForeignKey, Index, Select, bindparam, func, literal, or_, select, text
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, DateTime, ForeignKey, Index, Select, bindparam, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
@@ -134,6 +134,12 @@ def find_standing(session: Session, *, person_id: UUID, holder_id: UUID, now: da
     """Return the mandate of a person as the rows have it, by one query, or None; the registry is not asked."""
     chain = [*session.execute(_chains(person_id, holder_id))]
     return next(iter(_standing(chain, now)), None)
+
+
+def holders_of(person_id: UUID) -> CompoundSelect[UUID]:
+    """Return the query of whose wallets a person may be in: their own, and those of whom they have a mandate of that has not ended."""
+    given = select(GivenMandate.holder_id).where(GivenMandate.person_id == person_id, GivenMandate.ended_at.is_(None))
+    return select(literal(person_id)).union_all(given)
 
 
 def organisations_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:

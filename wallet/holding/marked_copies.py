@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, CursorResult, Index, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
+from idp.signin import begun
 from idp.subjects import directory, mandates
 from idp.subjects.mandates import GivenMandate
 from idp.subjects.records import ACTIVE
@@ -204,6 +205,11 @@ def withdraw_made_under(session: Session, given: GivenMandate, now: datetime) ->
     _withdraw(session, MarkedCopy.holder_id == given.holder_id, MarkedCopy.person_id == given.person_id, now=now)
 
 
+def withdraw_begun(session: Session, person_id: UUID, now: datetime) -> None:
+    """Withdraw the links that a person made, for themself or for others, as a session of theirs is ended that may have been stolen."""
+    _withdraw(session, MarkedCopy.holder_id.in_(mandates.holders_of(person_id)), MarkedCopy.person_id == person_id, now=now)
+
+
 def withdraw_all(session: Session, holder_id: UUID, now: datetime) -> None:
     """Withdraw every link of a holder who has ended."""
     _withdraw(session, MarkedCopy.holder_id == holder_id, now=now)
@@ -268,5 +274,6 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+begun.ends.append(withdraw_begun)
 mandates.on_mandate_end.append(withdraw_made_under)
 directory.on_subject_end.append(withdraw_all)

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, CursorResult, Index, bindparam, delete, in
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.signin import begun
 from idp.subjects import directory, mandates
 from idp.subjects.mandates import GivenMandate
 from keys import holder_keys, sealed_tables, sealing
@@ -223,6 +224,11 @@ def withdraw_made_under(session: Session, given: GivenMandate, now: datetime) ->
     _expire(session, Presentation.holder_id == given.holder_id, Presentation.person_id == given.person_id, now=now)
 
 
+def withdraw_begun(session: Session, person_id: UUID, now: datetime) -> None:
+    """Let the codes expire now that a person made, for themself or for others, as a session of theirs is ended that may have been stolen."""
+    _expire(session, Presentation.holder_id.in_(mandates.holders_of(person_id)), Presentation.person_id == person_id, now=now)
+
+
 def withdraw_all(session: Session, holder_id: UUID, now: datetime) -> None:
     """Let every code of a holder who has ended expire now."""
     _expire(session, Presentation.holder_id == holder_id, now=now)
@@ -330,5 +336,6 @@ def _nonce(code_hash: bytes) -> str:
     return base64url.write(code_hash)
 
 
+begun.ends.append(withdraw_begun)
 mandates.on_mandate_end.append(withdraw_made_under)
 directory.on_subject_end.append(withdraw_all)

@@ -188,6 +188,20 @@ def test_a_link_is_withdrawn_before_its_use_and_not_after(app: Flask, browser: F
     assert post_form(browser, third.location + "/withdrawal", {}, form_at="/account").status_code == 409
 
 
+@pytest.mark.parametrize("way", ["end-others", "end"])
+def test_a_link_is_withdrawn_that_was_made_in_a_session_which_its_owner_ends_from_elsewhere(
+    app: Flask, browser: FlaskClient, licence: Licence, holder: Person, way: str
+) -> None:
+    link, own = made(browser, licence), signed_in(app, holder)
+    page = own.get("/account/devices", headers=BROWSER).text
+    device = re.search(r'name="device" value="([0-9a-f-]{36})"', page)
+    assert device is not None
+    assert post_form(own, f"/account/devices/{way}", {"device": device[1]}, form_at="/account/devices").status_code == 303
+    assert browser.get("/account", headers=BROWSER).status_code == 303
+    assert new_browser(app).post(link).status_code == 410
+    assert copies(app, licence)[0].pdf_sealed is None
+
+
 def test_a_link_is_over_after_ten_minutes_and_its_document_is_forgotten(app: Flask, browser: FlaskClient, licence: Licence) -> None:
     link = made(browser, licence)
     (row,) = copies(app, licence)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from idp.signin import sessions
 from idp.subjects import appointments
 from runtime import clock
 from runtime.clock import now
@@ -99,6 +100,26 @@ def test_whoever_stops_acting_for_an_organisation_takes_along_their_own_codes_al
             ]
         with transaction() as session:
             appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate, now=now())
+        with pytest.raises(CodeExpired):
+            redeem(made[0])
+        assert redeem(made[1]).person_id == other
+
+
+def test_codes_end_that_were_made_in_a_session_which_its_owner_ends_from_elsewhere(app: Flask) -> None:
+    with app.app_context():
+        with transaction() as session:
+            firm = new_firm(session)
+            (handler, _), (other, _) = firm.appoint(session), firm.appoint(session)
+            issuer, number = new_department(issue=["business-licence", "food-business-licence"]), firm.organisation.number
+            kinds = ("business-licence", "food-business-licence")
+            licences = [new_licence(session, type=kind, department=issuer, number=number) for kind in kinds]
+        with transaction() as session:
+            made = [
+                qr_codes.create(session, holder_id=firm.id, person_id=who, licence_id=one.id, fields=(), now=now()).content
+                for who, one in zip((handler, other), licences, strict=True)
+            ]
+        with transaction() as session:
+            sessions.cut(session, handler, now=now())
         with pytest.raises(CodeExpired):
             redeem(made[0])
         assert redeem(made[1]).person_id == other
