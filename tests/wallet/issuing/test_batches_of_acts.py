@@ -139,8 +139,9 @@ def test_a_bad_act_costs_itself_alone(
 def test_another_departments_licence_is_one_that_there_is_not(app: Flask, client: FlaskClient, desk: Desk, sender: Sender, person: Person) -> None:
     theirs = Desk(app, client).issue(person)
     for name in ("id", "identifier"):
-        (result,) = sender.send([line("revoke", theirs[name])], key=f"theirs {name}")
-        assert (result["status"], result["type"]) == (404, "urn:kabao:problem:licence-not-found")
+        both = [line("revoke", theirs[name]), line("revoke", theirs[name], type="marriage-certificate")]
+        for result in sender.send(both, key=f"theirs {name}"):
+            assert (result["status"], result["type"]) == (404, "urn:kabao:problem:licence-not-found"), "nor is it said of which type it is"
     assert acts_of(app, theirs["id"]) == ["issue"]
 
 
