@@ -12,6 +12,8 @@ from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from runtime import strict_json
+from runtime.languages import Text
+from runtime.problems import HTTP_TITLES, Refusal
 
 NUL = "\0"
 MAX_DEPTH = 32
@@ -25,16 +27,22 @@ class NotReadable(ValueError):
     """The body is not JSON that we take. The message holds nothing of the content."""
 
 
+class UnreadableBody(Refusal):
+    """The body of a request is not JSON that we take; it says where, or why, and holds nothing of the content."""
+
+    code, status, title = "bad-request", 400, HTTP_TITLES[400]
+
+
 class JsonParser(FlaskParser):
     """Reads the bodies of the API: another content type is 415, whatever is not readable 400."""
 
     def _raw_load_json(self, req: Request) -> Any:
-        """Return the body, or `missing` where there is none; raises BadRequest, UnsupportedMediaType."""
+        """Return the body, or `missing` where there is none; raises UnreadableBody, UnsupportedMediaType."""
         return read_body(req.get_data(cache=True), is_json=is_json_request(req))
 
 
 def read_body(body: bytes, *, is_json: bool) -> Any:
-    """Return what a body says, or `missing` where there is none; raises BadRequest, UnsupportedMediaType."""
+    """Return what a body says, or `missing` where there is none; raises UnreadableBody, UnsupportedMediaType."""
     if not body:
         return core.missing
     if not is_json:
@@ -42,7 +50,14 @@ def read_body(body: bytes, *, is_json: bool) -> Any:
     try:
         return read_json(body)
     except ValueError as error:
-        raise BadRequest from error
+        raise UnreadableBody(str(error), shown=_words_of(error)) from error
+
+
+def _words_of(error: ValueError) -> Text:
+    if isinstance(error, strict_json.NotStrict) and error.place:
+        return Text("第{0}行第{1}列处不是规范的JSON。", "It is not proper JSON at line {0}, column {1}.").format(*error.place)
+    words = "JSON中有U+0000字符、超过{0}层的嵌套，或过大的数。", "The JSON holds U+0000, more than {0} levels, or a number beyond all measure."
+    return Text(*words).format(MAX_DEPTH)
 
 
 def read_json(body: bytes) -> Any:

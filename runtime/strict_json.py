@@ -3,24 +3,31 @@ written as a number (1e999), no half of a surrogate pair, some two hundred level
 written by `compact_json`.
 """
 
+import re
 from math import isfinite
 from typing import Any
 
 import jiter
 
+PLACE = re.compile(r" at line (\d+) column (\d+)\Z")
 LOOKED_INTO = frozenset({float, dict, list})
 
 
 class NotStrict(ValueError):
-    """The text is not JSON that we take. The message holds nothing of the content."""
+    """The text is not JSON that we take. The message holds nothing of the content; `place` is the line and column where it stops being JSON."""
+
+    def __init__(self, reason: str, place: tuple[str, ...] | None = None) -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 def read(unverified: bytes) -> Any:
     """Return what a text says; raises NotStrict. Of its texts none stays in the process but names of members."""
     try:
         content = jiter.from_json(unverified, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
-    except ValueError:
-        raise NotStrict("not JSON") from None  # the reader's own words would tell which member stands twice
+    except ValueError as error:
+        found = PLACE.search(str(error))
+        raise NotStrict("not JSON", found.groups() if found else None) from None  # the reader's own words would tell which member stands twice
     if not _is_finite(content):
         raise NotStrict("a number beyond all measure")
     return content

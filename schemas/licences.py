@@ -238,7 +238,7 @@ class DayOrMoment(fields.Field[date | datetime]):
         text = str(value).replace(" ", "+")
         try:
             return date.fromisoformat(text) if len(text) == len("2026-01-15") else _with_offset(datetime.fromisoformat(text))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:  # the first and the last day of all are none everywhere
             raise ValidationError("It must be a date, or a date and time with an offset.") from error
 
 

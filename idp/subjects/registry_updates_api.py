@@ -21,7 +21,7 @@ from runtime.languages import Text
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.problems import InvalidBody, Refusal, faults
-from runtime.rough_input import read_json
+from runtime.rough_input import read_body, read_json
 from runtime.settings import Settings
 from schemas.registry_updates import RegistryUpdateResultsSchema, RegistryUpdateSchema
 
@@ -70,10 +70,7 @@ def _lines() -> list[Callable[[], Any]]:
         return [lambda line=line: read_json(line) for line in body.splitlines() if line.strip()]  # type: ignore[misc]
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
-    try:
-        document = read_json(body)
-    except (ValueError, RecursionError) as error:
-        raise LineUnreadable("the body is not JSON") from error
+    document = read_body(body, is_json=True)
     if not isinstance(document, list):
         raise InvalidBody("not a list", shown=Text("应为变更的列表。", "It must be a list of changes."))
     return [lambda line=line: line for line in document]  # type: ignore[misc]

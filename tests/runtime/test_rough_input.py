@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runtime.rough_input import MAX_DEPTH, read_json
+from runtime.rough_input import MAX_DEPTH, UnreadableBody, read_body, read_json
 
 
 @pytest.mark.parametrize("content", [{"a": [1, "二", None, {"b": 1.5}]}, "𠮷", 10**30, []], ids=str)
@@ -35,6 +35,25 @@ def test_proper_json_is_read(content: Any) -> None:
 def test_what_only_a_parser_could_love_is_refused(body: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         read_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"type": "driving-licence",\n}', "line 2, column 1"),
+        (b'{"a":1,"a":2}', "line 1, column 12"),
+        (b'{"a":"\\u0000"}', "U+0000"),
+        (b"[" * 40 + b"]" * 40, "more than 32 levels"),
+        (b'{"a":1e999}', "beyond all measure"),
+    ],
+    ids=["a comma too many", "a member twice", "NUL", "too deep", "too great"],
+)
+def test_a_body_that_is_not_readable_is_refused_by_where_or_why(body: bytes, said: str) -> None:
+    with pytest.raises(UnreadableBody) as refused:
+        read_body(body, is_json=True)
+    assert refused.value.shown is not None
+    assert said in refused.value.shown.en
+    assert refused.value.field is None
 
 
 def test_the_greatest_depth_is_read() -> None:
