@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, func, select
+from sqlalchemy import BigInteger, ColumnElement, ForeignKeyConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import resealing, sealing
@@ -122,6 +122,11 @@ def begin(
 def open_rotations(session: Session) -> list[DataKeyRotation]:
     """Return the rotations that have not ended."""
     return list(session.scalars(select(DataKeyRotation).where(DataKeyRotation.ended_at.is_(None)).order_by(DataKeyRotation.began_at)))
+
+
+def has_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a rotation has rows to renew."""
+    return select(DataKeyRotation.version).where(DataKeyRotation.ended_at.is_(None), DataKeyRotation.moves_from <= now).exists()
 
 
 def rotations(session: Session) -> list[DataKeyRotation]:

@@ -16,7 +16,7 @@ from runtime.jobs import every
 TURN_SECONDS = 9.0
 
 
-@every("* * * * * */10")
+@every("* * * * * */10", if_any=rotation.has_due)
 def rotate_data_keys() -> None:
     """Take every rotation that is due further, for a turn."""
     deadline = time.monotonic() + TURN_SECONDS

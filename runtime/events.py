@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, Select, and_, func, insert, or_, select, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import BigInteger, ColumnElement, Identity, Index, Select, and_, func, insert, or_, select, text, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from runtime import gathering, straight
 from runtime.database import Base
@@ -93,6 +93,12 @@ def following(after: Cursor) -> Select[Event]:
     later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
     settled = Event.transaction < text(SETTLED)
     return select(Event).where(later, settled).order_by(Event.transaction, Event.sequence)
+
+
+def is_behind(transaction: InstrumentedAttribute[int], sequence: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Return the condition that something can be read that follows a cursor, which two columns hold."""
+    later = tuple_(Event.transaction, Event.sequence) > tuple_(transaction, sequence)
+    return select(Event.sequence).where(later, Event.transaction < text(SETTLED)).exists()
 
 
 def follow_on(session: Session, *, read_up_to: int) -> bool:

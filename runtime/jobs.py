@@ -1,15 +1,18 @@
 """Work behind the scenes, on a queue in PostgreSQL (Procrastinate): a job is deferred in the transaction that asks for it.
 
 `job` declares one, `every` a repeated one, `outward` one that waits for somebody else's server; `defer` asks for one run; `run_worker` is
-`kabao worker`. What goes outwards has a queue and threads of its own, so that a hundred receivers that hang hold back no status list. A
-worker outlives its database connection, and the jobs of a worker that died are run by another.
+`kabao worker`. What repeats within a minute is queued only when it has something to do (`runtime.repeating`). What goes outwards has a queue and
+threads of its own, so that a hundred receivers that hang hold back no status list. A worker outlives its database connection, and the jobs of a
+worker that died are run by another.
 """
 
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -17,11 +20,13 @@ import procrastinate
 import psycopg
 import structlog
 from flask import Flask
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from runtime import repeating
+from runtime.repeating import Condition
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -30,12 +35,13 @@ WORKER = "kabao worker"  # what PostgreSQL knows the worker's connections by
 QUEUE, OUTWARD = "kabao", "kabao-outward"
 SPARE_THREADS = 4
 RECONNECT_SECONDS = 1
+LOOK_FOR_ABORTED_SECONDS = 60.0  # nothing here is aborted
 KEPT_HOURS = 7 * 24
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
 declared, declared_outward = procrastinate.Blueprint(), procrastinate.Blueprint()
 _outward: set[str] = set()
 _application: Flask | None = None
-Work = Callable[..., None]
+Work = Callable[..., Any]
 
 
 def job(work: Work) -> Work:
@@ -51,8 +57,11 @@ def outward(work: Work) -> Work:
     return work
 
 
-def every(cron: str) -> Callable[[Work], Work]:
-    """Declare work that repeats: `cron` has five fields, or six with seconds last."""
+def every(cron: str, *, if_any: Condition | None = None) -> Callable[[Work], Work]:
+    """Declare work that repeats: `cron` has five fields, or six with seconds last.
+
+    With `if_any` it is queued only where that holds; such work repeats by seconds alone.
+    """
 
     def declare(work: Work) -> Work:
         def on_time(timestamp: int) -> None:
@@ -60,7 +69,10 @@ def every(cron: str) -> Callable[[Work], Work]:
 
         on_time.__name__ = work.__name__
         task = declared.task(name=work.__name__, queue=QUEUE, queueing_lock=work.__name__, pass_context=False)(_in_context(on_time))
-        declared.periodic(cron=cron, periodic_id=work.__name__)(task)
+        if if_any is not None:
+            repeating.declare(work.__name__, cron, if_any)
+        else:
+            declared.periodic(cron=cron, periodic_id=work.__name__)(task)
         return work
 
     return declare
@@ -163,16 +175,49 @@ async def _work_while_connected(name: str, queue: procrastinate.App, *, concurre
     """Run jobs until cancelled; the queue's own worker ends, too, when the database goes away."""
     try:
         async with queue.open_async():
-            await queue.run_worker_async(queues=[name], concurrency=concurrency, delete_jobs="successful", install_signal_handlers=False)
+            run = queue.run_worker_async(
+                queues=[name],
+                concurrency=concurrency,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+                abort_job_polling_interval=LOOK_FOR_ABORTED_SECONDS,
+            )
+            await (_until_one_ends(run, ask_for_work(queue)) if name == QUEUE else run)
     except (ConnectorException, psycopg.Error) as error:
         log.warning("the queue is out of reach", error=type(error).__name__)
 
 
+async def _until_one_ends(*each: Coroutine[Any, Any, None]) -> None:
+    """Run some side by side until one ends, and raise what it raised; the others are cancelled and waited for."""
+    running = [asyncio.create_task(one) for one in each]
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in running:
+            one.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def ask_for_work(queue: procrastinate.App) -> None:
+    """Queue each second what repeats within a minute and has something to do, until cancelled."""
+    last = repeating.BEGINNING
+    while True:
+        this = int(time.time())
+        for name in await asyncio.to_thread(_in_context(repeating.find_due), last=last, this=this):
+            with suppress(AlreadyEnqueued):
+                await queue.tasks[f"{NAMESPACE}:{name}"].defer_async(timestamp=this)
+        last = this
+        await asyncio.sleep(1 - time.time() % 1)
+
+
 def _in_context(work: Work) -> Work:
     @wraps(work)
-    def run(**arguments: Any) -> None:
+    def run(**arguments: Any) -> Any:
         assert _application is not None, "jobs run in a worker"
         with _application.app_context():
-            work(**arguments)
+            return work(**arguments)
 
     return run

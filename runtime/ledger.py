@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Index, SmallInteger, Uuid, bindparam, column, func, insert, select, text, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Index, SmallInteger, Uuid, bindparam, column, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime import gathering, merkle, straight
@@ -199,6 +199,11 @@ def seal(session: Session, *, sign: Sign, now: datetime) -> int:
     signed = sign({"size": size, "root": base64.b64encode(top).decode(), "iat": int(now.timestamp())})
     session.add(LedgerCheckpoint(size=size, root=top, sealed_at=now, signed=signed))
     return len(entries)
+
+
+def has_unsealed(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that rows wait to be sealed."""
+    return select(LedgerEntry.id).where(LedgerEntry.position.is_(None)).exists()
 
 
 def prove(session: Session, entry_id: UUID) -> InclusionProof | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from flask import current_app
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import Select, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.signals import event_types, streams, tokens, webhooks
@@ -55,17 +55,20 @@ def push_signals(stream_id: str) -> None:
             return
 
 
-@jobs.every("* * * * * */10")
+def _due(now: datetime) -> Select[UUID]:
+    waits = exists().where(SignalToken.stream_id == SignalStream.id, SignalToken.refused.is_(None))
+    has_some = or_(and_(SignalStream.status == streams.ENABLED, waits), waits.where(SignalToken.type.in_(tokens.ALWAYS)))
+    is_due = or_(SignalStream.due_at.is_(None), SignalStream.due_at <= now)
+    is_free = or_(SignalStream.leased_until.is_(None), SignalStream.leased_until < now)
+    return select(SignalStream.id).where(SignalStream.method.in_(DELIVERED), is_due, is_free, has_some)
+
+
+@jobs.every("* * * * * */10", if_any=lambda now: _due(now).exists())
 def push_what_is_due() -> None:
     """Ask for the streams whose receivers were away, or whose worker died, to be pushed again; of one that stands still, what is about itself."""
     moment = clock_now()
-    waits = exists().where(SignalToken.stream_id == SignalStream.id, SignalToken.refused.is_(None))
-    has_some = or_(and_(SignalStream.status == streams.ENABLED, waits), waits.where(SignalToken.type.in_(tokens.ALWAYS)))
-    is_due = or_(SignalStream.due_at.is_(None), SignalStream.due_at <= moment)
-    is_free = or_(SignalStream.leased_until.is_(None), SignalStream.leased_until < moment)
     with transaction() as session:
-        due = select(SignalStream.id).where(SignalStream.method.in_(DELIVERED), is_due, is_free, has_some)
-        for stream_id in session.scalars(due.limit(100)):
+        for stream_id in session.scalars(_due(moment).limit(100)):
             jobs.defer(session, PUSHING, stream_id=str(stream_id))
 
 

@@ -7,7 +7,7 @@ represents it.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, ColumnElement, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -94,7 +94,13 @@ class OutboxReader(Base):
     cursor_sequence: Mapped[int] = mapped_column(BigInteger)
 
 
-@jobs.every("* * * * * *")
+def _has_work(now: datetime) -> ColumnElement[bool]:
+    mine = select(OutboxReader.name).where(OutboxReader.name == READER)
+    untold = events.is_behind(OutboxReader.cursor_transaction, OutboxReader.cursor_sequence)
+    return or_(mine.where(untold).exists(), ~mine.exists())
+
+
+@jobs.every("* * * * * *", if_any=_has_work)
 def tell_holders() -> None:
     """Tell every holder what has happened to their licences since the last time; the first time begins with what comes after it."""
     while tell(now=clock_now()) == BATCH:

@@ -7,7 +7,7 @@ What happened is read from the sealed ledger, by its positions, so that no check
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -62,7 +62,13 @@ CHOICES |= {
 }
 
 
-@jobs.every("* * * * * */5")
+def _has_work(now: datetime) -> ColumnElement[bool]:
+    mine = select(OutboxReader.name).where(OutboxReader.name == READER)
+    untold = select(LedgerEntry.id).where(LedgerEntry.position >= OutboxReader.cursor_sequence).exists()
+    return or_(mine.where(untold).exists(), ~mine.exists())
+
+
+@jobs.every("* * * * * */5", if_any=_has_work)
 def tell_of_uses() -> None:
     """Tell holders of every use since the last time; the first time begins with what comes after it."""
     while tell(now=clock_now()) == BATCH:

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import Uuid, and_, cast, exists, select, union_all
+from sqlalchemy import ColumnElement, Uuid, and_, cast, exists, select, union_all
 from sqlalchemy.orm import Session
 
 from idp.oauth import scopes
@@ -37,12 +37,21 @@ class _Told:
     is_whole: bool
 
 
-@jobs.every("* * * * * *")
+def _listening(settings: Settings) -> set[Listening]:
+    return {one for kind in event_types.licence_types(settings) for one in streams.listening(kind)}
+
+
+def _has_work(now: datetime) -> ColumnElement[bool]:
+    ids = [one.stream_id for one in _listening(current_app.extensions["kabao_settings"])]
+    untold = events.is_behind(SignalStream.cursor_transaction, SignalStream.cursor_sequence)
+    return select(SignalStream.id).where(SignalStream.id.in_(ids), untold).exists()
+
+
+@jobs.every("* * * * * *", if_any=_has_work)
 def tell_of_licences() -> None:
     """Tell each stream that carries events of licences what has happened since it was told last."""
     settings: Settings = current_app.extensions["kabao_settings"]
-    listening = {one for kind in event_types.licence_types(settings) for one in streams.listening(kind)}
-    for one in sorted(listening, key=lambda each: each.stream_id):
+    for one in sorted(_listening(settings), key=lambda each: each.stream_id):
         while not tell(one, settings=settings, now=clock_now()).is_whole:
             continue
 
@@ -64,9 +73,10 @@ def tell(one: Listening, *, settings: Settings, now: datetime) -> _Told:
 
 def _of_types(session: Session, client: Client, after: Cursor, now: datetime) -> tuple[list[_Heard], Cursor]:
     """Return what happened to licences of the types that the client's department supervises, and how far that is."""
+    end = events.end(session)
     topics = types_under(department=client.owner, action=Action.SUPERVISE, now=now)
-    found = events.read(session, topics=topics, after=after, limit=BATCH)
-    return [(event, None) for event in found], _place_of(found[-1]) if found else after
+    found: list[_Heard] = [(event, None) for event in events.read(session, topics=topics, after=after, limit=BATCH)]
+    return found, _reached(found, end)
 
 
 def _of_holders(session: Session, client: Client, after: Cursor, now: datetime) -> tuple[list[_Heard], Cursor]:
@@ -77,12 +87,13 @@ def _of_holders(session: Session, client: Client, after: Cursor, now: datetime) 
     whose = events.following(after).add_columns(held.c.holder_id).join(held, held.c.id == cast(Event.object_id, Uuid))
     since = exists().where(allowed, Consent.given_at <= Event.happened_at)
     found = [(event, holder_id) for event, holder_id in session.execute(whose.where(since).limit(BATCH))]
-    last = _place_of(found[-1][0]) if found else after
-    return found, last if len(found) == BATCH else max(end, last, key=lambda one: (one.transaction, one.sequence))
+    return found, _reached(found, end)
 
 
-def _place_of(event: Event) -> Cursor:
-    return Cursor(event.transaction, event.sequence)
+def _reached(found: list[_Heard], end: Cursor) -> Cursor:
+    """Return how far was read: to the last of a full batch; else to the end that there was before reading, or past it."""
+    last = [Cursor(event.transaction, event.sequence) for event, _ in found[-1:]]
+    return last[0] if len(found) == BATCH else max([end, *last], key=lambda one: (one.transaction, one.sequence))
 
 
 def _add(session: Session, row: SignalStream, one: Listening, event: Event, holder_id: UUID | None, *, settings: Settings) -> None:

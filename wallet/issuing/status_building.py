@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Mapped, Session, load_only, mapped_column
 
 from runtime import cache
@@ -36,9 +36,18 @@ class StatusBuild(Base):
 
 def rebuild_next(session: Session, settings: Settings, *, now: datetime, thorough: bool = True) -> bool:
     """Build the list that is due and was built longest ago, unless another builder has it in hand; whether there was one."""
-    has_changes = select(StatusChange.id).where(StatusChange.list_id == StatusList.id).exists()
-    due = select(StatusList).where(or_(has_changes, StatusList.built_at < now - REFRESH_AFTER)).order_by(StatusList.built_at).limit(1)
+    due = select(StatusList).where(_is_due(now)).order_by(StatusList.built_at).limit(1)
     return _build(session, settings, due, now=now, thorough=thorough)
+
+
+def has_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a list is due."""
+    return select(StatusList.id).where(_is_due(now)).exists()
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    has_changes = select(StatusChange.id).where(StatusChange.list_id == StatusList.id).exists()
+    return or_(has_changes, StatusList.built_at < now - REFRESH_AFTER)
 
 
 def rebuild(session: Session, settings: Settings, list_id: str, *, now: datetime) -> bool:

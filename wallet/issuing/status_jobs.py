@@ -1,8 +1,10 @@
 """The status lists' work behind the scenes: their tokens are never more than two seconds behind what was revoked."""
 
 import time
+from datetime import datetime
 
 from flask import current_app
+from sqlalchemy import ColumnElement, true
 
 from runtime.clock import now
 from runtime.database import transaction
@@ -15,7 +17,11 @@ RUN_SECONDS = 10.0
 THOROUGH_SECONDS = 0.25  # a thorough build takes up to a quarter of a second; later ones of a run a fiftieth of that
 
 
-@every("* * * * * *")
+def _has_work(now: datetime) -> ColumnElement[bool]:
+    return status_building.has_due(now) if MOVED in current_app.extensions else true()
+
+
+@every("* * * * * *", if_any=_has_work)
 def rebuild_status_lists() -> None:
     """Build the lists that changed, and those whose token grows old, each in a transaction of its own; those that moved first."""
     settings, begun = current_app.extensions["kabao_settings"], time.monotonic()

@@ -6,9 +6,9 @@ whoever reads adds what is not added up yet, so that a figure is always of this 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CompoundSelect, Identity, Subquery, select, text, union_all
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Identity, Subquery, select, text, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from runtime.database import Base
@@ -71,6 +71,11 @@ def counted(*, department: str, kind: str, since: date = NO_DAY, until: date = d
 def add_up(session: Session) -> int:
     """Add up some of the changes, and return how many; those that others add up are theirs. For a job."""
     return int(session.scalar(ADD_UP, {"most": TAKEN_AT_ONCE}) or 0)
+
+
+def has_changes(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that there is something to add up."""
+    return select(LicenceCountChange.id).exists()
 
 
 def recount(session: Session, *, mend: bool = False) -> Iterator[Difference]:

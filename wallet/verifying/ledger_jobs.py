@@ -24,7 +24,7 @@ def seal_now() -> int:
     return sealed
 
 
-@jobs.every("* * * * * */2")
+@jobs.every("* * * * * */2", if_any=ledger.has_unsealed)
 def seal_ledger() -> None:
     """Seal the ledger."""
     sealed = seal_now()

@@ -9,7 +9,7 @@ from wallet.register import counts
 SECONDS = 20.0
 
 
-@every("* * * * * */20")
+@every("* * * * * */20", if_any=counts.has_changes)
 def add_up_counts() -> None:
     """Add up what changed since the last run, a bounded number a transaction."""
     until = time.monotonic() + SECONDS

@@ -13,7 +13,7 @@ from wallet.verifying.openid4vp.requests import State
 ROUNDS = 20
 
 
-@every("* * * * * */10")
+@every("* * * * * */10", if_any=requests.has_over)
 def end_requests() -> None:
     """End the requests whose time is over, and tell whoever asked."""
     settings: Settings = current_app.extensions["kabao_settings"]

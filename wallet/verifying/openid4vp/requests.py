@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, select, update
+from sqlalchemy import ColumnElement, Index, Select, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing, suites
@@ -182,11 +182,20 @@ def conclude(session: Session, request_id: UUID, *, outcome: str, result: Mappin
 
 def end(session: Session, *, now: datetime) -> list[Ended]:
     """End a batch of requests whose time is over unanswered, in one statement: their keys go. Returns them, each once ever."""
-    over = (PresentationRequest.expires_at <= now, PresentationRequest.answered_at.is_(None), PresentationRequest.outcome.is_(None))
-    batch = select(PresentationRequest.id).where(*over).order_by(PresentationRequest.expires_at).limit(END_BATCH).with_for_update(skip_locked=True)
+    batch = _over(now).order_by(PresentationRequest.expires_at).limit(END_BATCH).with_for_update(skip_locked=True)
     ended = update(PresentationRequest).where(PresentationRequest.id.in_(batch)).values(outcome=State.EXPIRED, key_sealed=None)
     told = ended.returning(PresentationRequest.id, PresentationRequest.client_id)
     return [Ended(*row) for row in session.execute(told, execution_options={"synchronize_session": False})]
+
+
+def has_over(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the time of a request is over that was not ended yet."""
+    return _over(now).exists()
+
+
+def _over(now: datetime) -> Select[UUID]:
+    open_ = (PresentationRequest.answered_at.is_(None), PresentationRequest.outcome.is_(None))
+    return select(PresentationRequest.id).where(PresentationRequest.expires_at <= now, *open_)
 
 
 def forget(*, now: datetime) -> int:
