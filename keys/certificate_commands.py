@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from keys import certificates, renewal, revocation_lists, ring, trust_anchors
 from keys.paths import fingerprint_of
-from runtime.clock import now
+from keys.sealing import present
 from runtime.commands import explained
 from runtime.database import transaction
 
@@ -26,9 +26,9 @@ def renew(use: str, *, hsm: bool | None, switch: bool) -> None:
     """Make the next key of USE with a certificate; the worker lets it sign once it is known."""
     with explained(), transaction() as session:
         if switch:
-            row = renewal.switch(session, use, now=now())
+            row = renewal.switch(session, use, now=present())
         else:
-            row = renewal.renew(session, current_app.extensions["kabao_settings"], use, now=now(), in_token=hsm)
+            row = renewal.renew(session, current_app.extensions["kabao_settings"], use, now=present(), in_token=hsm)
     click.echo(f"{row.kid} {'signs' if switch else 'is next'} for {use}.")
 
 
@@ -53,7 +53,7 @@ def list_roots() -> None:
 def publish_root(*, hsm: bool) -> None:
     """Make the next root: it is trusted and published from now on, signs nothing yet, and the present one vouches for it."""
     with explained(), transaction() as session:
-        one = certificates.create_root(session, current_app.extensions["kabao_settings"], now=now(), in_token=hsm)
+        one = certificates.create_root(session, current_app.extensions["kabao_settings"], now=present(), in_token=hsm)
     click.echo(f"{fingerprint_of(one)} is the next root. Give it to those who verify (/certificates/root.pem), then: kabao keys root switch")
 
 
@@ -61,8 +61,8 @@ def publish_root(*, hsm: bool) -> None:
 def switch_root() -> None:
     """Let the next root sign; the one before goes on being trusted, and signs its revocation list alone."""
     with explained(), transaction() as session:
-        row = ring.activate_next(session, ring.ROOT, now=now())
-        revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=now())
+        row = ring.activate_next(session, ring.ROOT, now=present())
+        revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=present())
     click.echo(f"{row.kid} is the root from now on. Renew the departments' certificates: kabao department certificate renew CODE")
 
 
@@ -71,7 +71,7 @@ def switch_root() -> None:
 def trust_root(file: Path) -> None:
     """Trust the root in FILE (PEM) for certificates of our departments that are imported here."""
     with explained(), transaction() as session:
-        row = trust_anchors.add(session, file.read_bytes(), now=now())
+        row = trust_anchors.add(session, file.read_bytes(), now=present())
     click.echo(f"{row.fingerprint} is trusted.")
 
 
@@ -80,5 +80,5 @@ def trust_root(file: Path) -> None:
 def distrust_root(fingerprint: str) -> None:
     """Trust a root outside no longer, by its FINGERPRINT."""
     with explained(), transaction() as session:
-        trust_anchors.remove(session, fingerprint, now=now())
+        trust_anchors.remove(session, fingerprint, now=present())
     click.echo(f"{fingerprint} is trusted no longer.")

@@ -47,6 +47,7 @@ def department_uri(settings: Settings, code: str) -> str:
 
 def create_root(session: Session, settings: Settings, *, now: datetime, in_token: bool = False) -> x509.Certificate:
     """Make a root: the first one signs at once; one that follows is published, and vouched for by the one that signs."""
+    ring.alone(session)
     made = ring.make_key(session, settings, use=ring.ROOT, suite=suites.ES256, in_token=in_token, now=now)
     certificate = profiles.root(settings, made.key, now=now)
     chain, state = [encode(certificate)], ring.ACTIVE

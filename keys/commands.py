@@ -10,7 +10,7 @@ from keys.certificate_commands import renew, root
 from keys.key_schedule_commands import add, schedule
 from keys.rewrapping_commands import derivation, rewrap, seal_master_key
 from keys.rotation_commands import rotate_data, rotation
-from runtime.clock import now
+from keys.sealing import present
 from runtime.commands import explained
 from runtime.database import transaction
 from runtime.shown_tables import print_table
@@ -51,11 +51,11 @@ def _place(row: ring.SigningKey) -> str:
 def publish(use: str, suite: str | None, *, hsm: bool) -> None:
     """Make the next key of a use and publish it; it does not sign yet."""
     named = suite or ring.USUAL_SUITES[use][0]
-    if (named in suites.ENCRYPTION_SUITES) != (use == ring.ENCRYPTION):
+    if named not in ring.POSSIBLE_SUITES[use]:
         raise click.ClickException(f"{named} is not for {use}.")
     settings = current_app.extensions["kabao_settings"]
     with explained(), transaction() as session:
-        row = ring.add(session, settings, use=use, suite=suites.ALL_SUITES[named], state=ring.NEXT, in_token=hsm, now=now())
+        row = ring.add(session, settings, use=use, suite=suites.ALL_SUITES[named], state=ring.NEXT, in_token=hsm, now=present())
     click.echo(f"Published {row.kid}. Once caches of the key set have run out (5 minutes), run: kabao keys rotate {use}")
 
 
@@ -65,7 +65,7 @@ def publish(use: str, suite: str | None, *, hsm: bool) -> None:
 def rotate(use: str, suite: str | None) -> None:
     """Let the published next key sign, and retire the one before it."""
     with explained(), transaction() as session:
-        row = ring.activate_next(session, use, suite=suite, now=now())
+        row = ring.activate_next(session, use, suite=suite, now=present())
     click.echo(f"{row.kid} signs for {use} from now on.")
 
 
@@ -74,5 +74,5 @@ def rotate(use: str, suite: str | None) -> None:
 def forget(kid: str) -> None:
     """Withdraw a retired key for good."""
     with explained(), transaction() as session:
-        ring.forget(session, current_app.extensions["kabao_settings"], kid, now=now())
+        ring.forget(session, current_app.extensions["kabao_settings"], kid, now=present())
     click.echo(f"{kid} is gone.")

@@ -12,17 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from keys import ring, suites
 from keys.ring import SigningKey
-from runtime.security_module import ModuleAway
+from runtime.problems import Refusal
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 ACTOR = "schedule"
-LOCK = int.from_bytes(b"keysched", "big") >> 1
 
 
 class What(StrEnum):
@@ -55,8 +53,8 @@ def plan(session: Session, settings: Settings, *, uses: Collection[str] = ring.R
 
 
 def advance(session: Session, settings: Settings, *, now: datetime, uses: Collection[str] = ring.ROTATED_USES) -> list[Planned]:
-    """Take every step that is due, and return those taken; one that needs a token which is away waits for the next time."""
-    session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    """Take every step that is due, and return those taken; one that cannot be, since its token is away, waits for the next time."""
+    ring.alone(session)
     due = [step for step in plan(session, settings, uses=uses) if step.at <= now]
     return [step for step in due if _is_taken(session, settings, step, now=now)]
 
@@ -65,7 +63,7 @@ def _successions(rows: list[SigningKey], settings: Settings) -> Iterator[Planned
     """Plan, for each active key, that its successor is published or, once it is, that it takes over."""
     for active in (row for row in rows if row.state == ring.ACTIVE):
         ends_at = active.changed_at + settings.key_rotation
-        following = next((row for row in rows if row.state == ring.NEXT and _succeeds(row, active)), None)
+        following = next((row for row in reversed(rows) if row.state == ring.NEXT and _succeeds(row, active)), None)
         if following is None:
             yield Planned(What.PUBLISH, active.use, active.suite, None, ends_at - settings.key_published_ahead, active.token is not None)
         else:
@@ -87,8 +85,8 @@ def _is_taken(session: Session, settings: Settings, step: Planned, *, now: datet
     try:
         with session.begin_nested():
             _take(session, settings, step, now=now)
-    except ModuleAway as away:
-        log.error("a step of the key schedule waits for a token", what=step.what.value, use=step.use, reason=away.reason)
+    except Refusal as refusal:
+        log.error("a step of the key schedule waits", what=step.what.value, use=step.use, reason=refusal.reason)
         return False
     return True
 

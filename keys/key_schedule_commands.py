@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from keys import key_schedule, renewal, ring, suites
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 
 WIDTH = 106  # of a row with its key's whole name: in a narrower window it goes on in the next line, and no word of it is taken apart
@@ -17,7 +17,7 @@ WIDTH = 106  # of a row with its key's whole name: in a narrower window it goes 
 @with_appcontext
 def schedule() -> None:
     """Show which key is published, takes over or goes, and when; the worker does it."""
-    moment, table = now(), Table("when (UTC)", "what", "use", "suite", Column("kid", no_wrap=True))
+    moment, table = present(), Table("when (UTC)", "what", "use", "suite", Column("kid", no_wrap=True))
     with transaction() as session:
         settings = current_app.extensions["kabao_settings"]
         steps = sorted([*key_schedule.plan(session, settings), *renewal.plan(session, settings)], key=lambda step: step.at)
@@ -40,8 +40,9 @@ def add(use: str, suite: str) -> None:
     if suite not in ring.USUAL_SUITES[use]:
         raise click.ClickException(f"{suite} is not for {use}.")
     with transaction() as session:
+        ring.alone(session)
         if any(row.use == use and row.suite == suite and row.state == ring.ACTIVE for row in ring.listed(session)):
             raise click.ClickException(f"{use} has an active key of {suite}; to change it: kabao keys publish {use} --suite {suite}")
         settings = current_app.extensions["kabao_settings"]
-        row = ring.add(session, settings, use=use, suite=suites.ALL_SUITES[suite], state=ring.ACTIVE, now=now())
+        row = ring.add(session, settings, use=use, suite=suites.ALL_SUITES[suite], state=ring.ACTIVE, now=present())
     click.echo(f"{row.kid} is active for {use}.")

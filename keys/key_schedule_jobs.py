@@ -1,10 +1,13 @@
-"""The worker keeps to the schedule of keys, of their certificates, and of the lists of what was revoked."""
+"""The worker keeps to the schedule of keys, of their certificates, and of the lists of what was revoked.
+
+By the database's clock: a worker whose own is wrong would let a key sign before others know it, or withdraw one that is still needed.
+"""
 
 import structlog
 from flask import current_app
 
 from keys import key_schedule, renewal, revocation_lists
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 from runtime.jobs import every
 from runtime.security_module import ModuleAway
@@ -16,14 +19,14 @@ log = structlog.get_logger(__name__)
 def keep_key_schedule() -> None:
     """Take the steps that are due."""
     with transaction() as session:
-        key_schedule.advance(session, current_app.extensions["kabao_settings"], now=now())
+        key_schedule.advance(session, current_app.extensions["kabao_settings"], now=present())
 
 
 @every("*/5 * * * *")
 def keep_certificates() -> None:
     """Renew the certificates that end soon, and let their keys take over."""
     with transaction() as session:
-        renewal.advance(session, current_app.extensions["kabao_settings"], now=now())
+        renewal.advance(session, current_app.extensions["kabao_settings"], now=present())
 
 
 @every("*/5 * * * *")
@@ -31,7 +34,7 @@ def renew_revocation_lists() -> None:
     """Sign the roots' revocation lists anew: those that grow old, and those that lack a revocation."""
     try:
         with transaction() as session:
-            revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=now())
+            revocation_lists.renew(session, current_app.extensions["kabao_settings"], now=present())
     except ModuleAway as away:
         log.error("a revocation list waits for a token", reason=away.reason)
 
@@ -40,4 +43,4 @@ def renew_revocation_lists() -> None:
 def warn_of_certificates() -> None:
     """Say which certificates from outside end soon."""
     with transaction() as session:
-        renewal.warn_of_ends(session, now=now())
+        renewal.warn_of_ends(session, now=present())

@@ -47,6 +47,7 @@ class Taken:
 
 def request(session: Session, settings: Settings, use: str, holder: Holder, *, now: datetime, in_token: bool = False) -> bytes:
     """Return a request for a certificate (PKCS #10, PEM) of the use's next key, which is made unless it waits already; raises KeyNotReady."""
+    ring.alone(session)
     row = session.scalars(select(SigningKey).where(SigningKey.use == use, SigningKey.state == ring.NEXT)).one_or_none()
     if row is None:
         row = ring.add(session, settings, use=use, suite=suites.ES256, state=ring.NEXT, now=now, in_token=in_token)

@@ -7,10 +7,11 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
 from keys import certificates, jwe, revocation_lists, ring
+from runtime import cache
 from runtime.guard import allow, anyone
 
 published = Blueprint("keys", __name__)
-MAX_AGE = int(ring.PUBLISHED_FOR.total_seconds())
+MAX_AGE = int(ring.PUBLISHED_FOR.total_seconds() - cache.LIFETIME)  # a process may give out for so long what it read before a key was published
 
 
 @published.get("/jwks")

@@ -19,7 +19,7 @@ from keys.key_schedule import ACTOR, Planned, What
 from keys.paths import fingerprint_of
 from keys.ring import SigningKey
 from runtime import ledger
-from runtime.security_module import ModuleAway
+from runtime.problems import Refusal
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,8 @@ def plan(session: Session, settings: Settings) -> list[Planned]:
 
 
 def advance(session: Session, settings: Settings, *, now: datetime) -> list[Planned]:
-    """Take every step that is due, and return those taken; one that needs a token which is away waits for the next time."""
+    """Take every step that is due, and return those taken; one that cannot be, since its token is away, waits for the next time."""
+    ring.alone(session)
     taken = []
     for step in plan(session, settings):
         if step.at <= now:
@@ -43,8 +44,8 @@ def advance(session: Session, settings: Settings, *, now: datetime) -> list[Plan
                 with session.begin_nested():
                     _take(session, settings, step, now=now)
                 taken.append(step)
-            except ModuleAway as away:
-                log.error("the renewal of a certificate waits for a token", use=step.use, reason=away.reason)
+            except Refusal as refusal:
+                log.error("the renewal of a certificate waits", use=step.use, reason=refusal.reason)
     return taken
 
 
@@ -54,6 +55,7 @@ def renew(session: Session, settings: Settings, use: str, *, now: datetime, in_t
     It is made in the token or not as is wanted, else where the present one was. It signs once `switch` is called, or the worker finds that it was
     published long enough. Raises KeyNotReady, ModuleAway.
     """
+    ring.alone(session)
     active = _one(session, use, ring.ACTIVE)
     if active is None or not active.chain:
         raise ring.KeyNotReady(f"{use} has no key with a certificate", field="use")
@@ -76,6 +78,7 @@ def renew(session: Session, settings: Settings, use: str, *, now: datetime, in_t
 
 def switch(session: Session, use: str, *, now: datetime, actor: str = ring.OPERATOR) -> SigningKey:
     """Let the next key of a use sign; raises KeyNotReady if there is none, it has no certificate yet, or it was published a moment ago."""
+    ring.alone(session)
     following = _one(session, use, ring.NEXT)
     if following is None or not following.chain:
         raise ring.KeyNotReady(f"{use} has no next key with a certificate", field="use")

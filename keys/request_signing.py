@@ -14,7 +14,7 @@ from keys import ring, suites
 
 ALGORITHMS: dict[str, type[HTTPSignatureAlgorithm]] = {
     suites.ES256.name: algorithms.ECDSA_P256_SHA256,
-    suites.EDDSA.name: algorithms.ED25519,
+    **dict.fromkeys(suites.EDWARDS, algorithms.ED25519),
 }
 COVERED = ("@method", "@target-uri", "content-type")
 LABEL = "kabao"

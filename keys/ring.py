@@ -9,19 +9,20 @@ suite rotates by itself; so has `encryption`, by whose keys others write to us. 
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from flask import current_app
 from jwt.utils import raw_to_der_signature
-from sqlalchemy import Index, event, select, text
+from sqlalchemy import Index, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from keys import suites, token_keys
 from keys.sealing import unwrap, wrap
@@ -30,8 +31,10 @@ from runtime import base64url, cache, compact_json, ledger
 from runtime.database import Base, transaction
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.security_module import ModuleAway
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
 TRUST_LIST, METADATA, ANSWERS = "trust-list", "metadata", "answers"
@@ -41,10 +44,12 @@ PUBLISHED_USES = (OIDC, *CERTIFIED_USES, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)
 USUAL_SUITES = {OIDC: tuple(suites.SUITES), REQUESTS: (suites.ES256.name,), ENCRYPTION: tuple(suites.ENCRYPTION_SUITES)}
+POSSIBLE_SUITES = {**USUAL_SUITES, REQUESTS: (suites.ES256.name, *suites.EDWARDS)}
 PREFERRED = {name: place for place, name in enumerate((*suites.SUITES, *suites.ENCRYPTION_SUITES))}
 TOPIC = "signing_keys"
 OPERATOR = "operator"
 PUBLISHED_FOR = timedelta(minutes=5)
+LOCK = int.from_bytes(b"keysched", "big") >> 1
 
 
 class KeyNotReady(Refusal):
@@ -197,7 +202,13 @@ def make_key(session: Session, settings: Settings, *, use: str, suite: suites.Su
     if not in_token:
         return MadeKey(suite.generate())
     key, reference = token_keys.generate(settings, use=use, suite=suite, now=now)
-    event.listen(session, "after_rollback", lambda _: token_keys.destroy(settings, reference), once=True)
+    made_within = list(_around(session))
+
+    def leave_none(_: Session, undone: SessionTransaction) -> None:
+        if undone in made_within:
+            _destroy(settings, reference)
+
+    event.listen(session, "after_soft_rollback", leave_none)
     return MadeKey(key, reference)
 
 
@@ -224,11 +235,17 @@ def keep(
     return row
 
 
+def alone(session: Session) -> None:
+    """Let nobody else add keys or move them until the transaction ends; taken before one looks which there are."""
+    session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
 def activate_next(session: Session, use: str, *, now: datetime, suite: str | None = None, actor: str = OPERATOR) -> SigningKey:
     """Let the `next` key of a use sign from now on and retire the one before it; of a suite, where the use has several.
 
     Raises KeyNotReady if there is none, or it was published less than `PUBLISHED_FOR` ago: verifiers would not know it yet.
     """
+    alone(session)
     found = select(SigningKey).where(SigningKey.use == use, SigningKey.state.in_([NEXT, ACTIVE])).order_by(SigningKey.made_at.desc())
     rows = list(session.scalars(found.with_for_update()))
     following = next((row for row in rows if row.state == NEXT and suite in (None, row.suite)), None)
@@ -246,6 +263,7 @@ def activate_next(session: Session, use: str, *, now: datetime, suite: str | Non
 
 def forget(session: Session, settings: Settings, kid: str, *, now: datetime, actor: str = OPERATOR) -> None:
     """Withdraw a retired key and erase its private part, also in its token; raises KeyNotReady if it is not retired, ModuleAway."""
+    alone(session)
     row = session.get(SigningKey, kid, with_for_update=True)
     if row is None or row.state != RETIRED:
         raise KeyNotReady("only a retired key can go", field="kid")
@@ -283,6 +301,21 @@ def changed(session: Session, row: SigningKey, act: str, *, now: datetime) -> No
     ledger.record(session, act, actor=OPERATOR, object_id=row.kid, now=now, use=row.use)
     session.flush()
     cache.changed(session, TOPIC)
+
+
+def _around(session: Session) -> Iterator[SessionTransaction]:
+    """Yield the savepoint or transaction that a session is in, and those around it: of another savepoint's end, this one knows nothing."""
+    within = session.get_nested_transaction() or session.get_transaction()
+    while within is not None:
+        yield within
+        within = within.parent
+
+
+def _destroy(settings: Settings, reference: dict[str, Any]) -> None:
+    try:
+        token_keys.destroy(settings, reference)
+    except ModuleAway as away:  # what undid the transaction is what is to be told
+        log.error("a key that is in no row stays in its token", token=reference["token"], key=reference["key"], reason=away.reason)
 
 
 def _move(session: Session, row: SigningKey, state: str, *, now: datetime, actor: str) -> None:

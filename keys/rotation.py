@@ -3,7 +3,7 @@
 First every process comes to know the new key (`LEAD`); from its moment on all write under it; once nobody can still be writing under the old
 one (`SETTLE`) the rows follow, a batch a transaction, and how far each table is, is kept in that transaction: whoever is killed is
 followed by another at the same place. The old key goes only when a count over every declared column shows that nothing is
-left under it. While this lasts, readers know both keys.
+left under it. While this lasts, readers know both keys. Every `now` here is the database's (`sealing.present`).
 """
 
 from collections.abc import Iterable
@@ -107,7 +107,7 @@ def begin(
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"rotation:{purpose}"))))
     if any(rotation.purpose == purpose for rotation in open_rotations(session)):
         raise RotationUnderWay(purpose)
-    used_from = now + sealing.sealer().ahead + lead
+    used_from = now + lead
     version = sealing.add_data_key(session, settings, purpose, now=now, used_from=used_from)
     rotation = DataKeyRotation(purpose=purpose, version=version, began_at=now, used_from=used_from, moves_from=used_from + settle, held_up=0)
     session.add(rotation)
@@ -145,7 +145,7 @@ def advance(session: Session, which: Which, *, now: datetime, size: int = BATCH)
     rotation = session.get_one(DataKeyRotation, (which.purpose, which.version))
     if rotation.ended_at is not None:
         return Stage.DONE
-    if now + sealing.sealer().ahead < rotation.moves_from:
+    if now < rotation.moves_from:
         return Stage.WAITING
     mine = select(RotationStep).where(RotationStep.purpose == which.purpose, RotationStep.version == which.version, RotationStep.ended_at.is_(None))
     step = session.scalars(mine.order_by(RotationStep.table_name).limit(1).with_for_update(skip_locked=True)).one_or_none()

@@ -13,7 +13,7 @@ from rich.table import Table
 from keys import rotation as rotations
 from keys import rotation_jobs
 from keys.rotation import DataKeyRotation, RotationStep
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 from runtime.problems import Refusal
 
@@ -28,7 +28,7 @@ def rotate_data(purpose: str) -> None:
     """Begin the rotation of a data key: `seal` or `index`. The worker does it while the service runs."""
     try:
         with transaction() as session:
-            begun = rotations.begin(session, current_app.extensions["kabao_settings"], purpose, now=now())
+            begun = rotations.begin(session, current_app.extensions["kabao_settings"], purpose, now=present())
     except Refusal as refusal:
         raise click.ClickException(f"The last rotation of the {purpose} key has not ended; see: kabao keys rotation") from refusal
     used, moves = f"{begun.used_from:%H:%M:%S}", f"{begun.moves_from:%H:%M:%S}"
@@ -44,12 +44,12 @@ def rotation(watch: bool, work: bool) -> None:  # noqa: FBT001 - flags of the co
     """Show how far the rotations of data keys are."""
     console = Console()
     if not (watch or work):
-        console.print(progress(now=now()))
+        console.print(progress(now=present()))
         return
-    with Live(progress(now=now()), console=console, auto_refresh=False) as live:
+    with Live(progress(now=present()), console=console, auto_refresh=False) as live:
         while _work_or_wait(work=work):
-            live.update(progress(now=now()), refresh=True)
-        live.update(progress(now=now()), refresh=True)
+            live.update(progress(now=present()), refresh=True)
+        live.update(progress(now=present()), refresh=True)
 
 
 def progress(*, now: datetime) -> Group:
@@ -63,7 +63,7 @@ def _work_or_wait(*, work: bool) -> bool:
     """Go on for a moment; return whether there is anything left to wait for."""
     deadline = time.monotonic() + REFRESH_SECONDS
     if work:
-        for which in rotation_jobs.due(now=now()):
+        for which in rotation_jobs.due(now=present()):
             rotation_jobs.work(which, goes_on=lambda: time.monotonic() < deadline)
     with transaction() as session:
         is_open = bool(rotations.open_rotations(session))

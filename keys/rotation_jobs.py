@@ -9,7 +9,7 @@ from datetime import datetime
 
 from keys import rotation
 from keys.rotation import Stage, Which
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 from runtime.jobs import every
 
@@ -20,7 +20,7 @@ TURN_SECONDS = 9.0
 def rotate_data_keys() -> None:
     """Take every rotation that is due further, for a turn."""
     deadline = time.monotonic() + TURN_SECONDS
-    for which in due(now=now()):
+    for which in due(now=present()):
         work(which, goes_on=lambda: time.monotonic() < deadline)
 
 
@@ -35,5 +35,5 @@ def work(which: Which, *, goes_on: Callable[[], bool], size: int = rotation.BATC
     stage = Stage.WORKING
     while stage is Stage.WORKING and goes_on():
         with transaction() as session:
-            stage = rotation.advance(session, which, now=now(), size=size)
+            stage = rotation.advance(session, which, now=present(), size=size)
     return stage

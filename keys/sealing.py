@@ -194,6 +194,11 @@ def sealer() -> Sealer:
     return _sealer()
 
 
+def present() -> datetime:
+    """Return the present moment by the database's clock, for what machines must agree on, whatever each one's own shows."""
+    return clock.now() + _sealer().ahead
+
+
 def _sealer() -> Sealer:
     sealer = cache.get(TOPIC, "all", _load)
     assert sealer is not None

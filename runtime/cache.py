@@ -106,7 +106,7 @@ def changed(session: Session, topic: str) -> None:
     """Tell every process, when this transaction commits, that a topic changed; this process hears it first."""
     session.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": topic})
     cache: Cache = current_app.extensions["kabao_cache"]
-    event.listen(session, "after_commit", lambda _: cache.clear(topic), once=True)
+    event.listen(session, "after_commit", lambda _: cache.clear(topic))  # of a savepoint, and of the whole
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 The library under this begins each module as one that a single thread calls (`C_Initialize` without arguments), so one thread of a process
 is inside at a time, and the sessions are kept for the next; more processes sign more. A token that was lost is looked for again once, with the
-module begun anew; if it stays away, `ModuleAway` is raised, and for two seconds nobody waits for it again. A PIN that was
+module begun anew; if it stays away, `ModuleAway` is raised, and for two seconds nobody waits for that one again. A PIN that was
 refused is never tried twice by a process: tokens lock after a few tries.
 """
 
@@ -72,7 +72,7 @@ class SecurityModule:
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
-            self._check_may_try()
+            self._check_may_try(token)
             is_fresh = token not in self._sessions
             try:
                 return self._attempt(token, work)
@@ -80,21 +80,21 @@ class SecurityModule:
                 raise ModuleAway(type(error).__name__) from error
             except PIN_FAULTS as error:
                 self._pin_is_refused = True
-                raise self._away(error) from error
+                raise self._away(token, error) from error
             except FAULTS as error:
                 self._forget()
                 if is_fresh:
-                    raise self._away(error) from error
+                    raise self._away(token, error) from error
             try:
                 return self._attempt(token, work)
             except FAULTS as error:
-                raise self._away(error) from error
+                raise self._away(token, error) from error
 
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._pin_is_refused = False
-        self._away_until = 0.0
+        self._away_until: dict[str, float] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -102,10 +102,10 @@ class SecurityModule:
         self._library: Any = None
         self._sessions: dict[str, Session] = {}
 
-    def _check_may_try(self) -> None:
+    def _check_may_try(self, token: str) -> None:
         if self._pin_is_refused:
             raise ModuleAway("the PIN was refused; it is tried again by a new process alone (KABAO_PKCS11_PIN)")
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._away_until.get(token, 0.0):
             raise ModuleAway("the token was away a moment ago")
 
     def _attempt(self, token: str, work: Callable[[Session], Value]) -> Value:
@@ -118,10 +118,10 @@ class SecurityModule:
             self._sessions[token] = Session(opened)
         return work(self._sessions[token])
 
-    def _away(self, error: Exception) -> ModuleAway:
+    def _away(self, token: str, error: Exception) -> ModuleAway:
         self._forget()
-        self._away_until = time.monotonic() + REST_SECONDS
-        log.error("a token is away", token=self.access.token, error=type(error).__name__)
+        self._away_until[token] = time.monotonic() + REST_SECONDS
+        log.error("a token is away", token=token, error=type(error).__name__)
         return ModuleAway(f"the token does not answer: {type(error).__name__}")
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from keys import commands, jwe, key_schedule, ring, suites
+from keys import commands, jwe, key_schedule, renewal, ring, suites
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -35,6 +35,7 @@ def test_the_schedule_names_the_next_step_of_each_key(app: Flask) -> None:
 def test_no_word_is_taken_apart_in_a_narrow_window(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     step = key_schedule.Planned(key_schedule.What.PUBLISH, ring.ENCRYPTION, "ECDH-ES", "k" * 43, now() + timedelta(days=1))
     monkeypatch.setattr(key_schedule, "plan", lambda *_: [step])
+    monkeypatch.setattr(renewal, "plan", lambda *_: [])
     monkeypatch.setenv("COLUMNS", "80")
     row = app.test_cli_runner().invoke(commands.keys, ["schedule"]).output.splitlines()[3].split()
     assert {"publish", "encryption", "ECDH-ES", "k" * 43} <= set(row)

@@ -241,7 +241,7 @@ def test_a_refused_pin_is_tried_once(module: Settings, monkeypatch: pytest.Monke
     for _ in range(5):
         with pytest.raises(ModuleAway):
             wrong.run(soft_module.TOKEN, lambda session: None)
-        wrong._away_until = 0.0
+        wrong._away_until.clear()
     assert fresh(module).run(soft_module.TOKEN, lambda session: True), "the token is not locked"
 
 
@@ -339,3 +339,35 @@ def test_a_request_that_needs_a_token_which_is_away_is_told_when_to_come_back(ap
     assert (answer.status_code, answer.json["code"]) == (503, "keys-unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert app.test_client().get("/jwks").status_code == 200
+
+
+def test_a_step_that_is_undone_takes_its_own_key_with_it_and_no_other(context: None, module: Settings) -> None:
+    use, before = f"token:{time.monotonic_ns()}", count(module)
+    with transaction() as session:
+        with session.begin_nested():
+            ring.add(session, module, use=use, suite=suites.ES256, state=ring.ACTIVE, now=now(), in_token=True)
+        with pytest.raises(ZeroDivisionError), session.begin_nested():
+            assert ring.add(session, module, use=f"{use}:2", suite=suites.ES256, state=ring.ACTIVE, now=now(), in_token=True).made_at.year / 0
+    assert count(module) == before + 2
+    assert ring.signer(use).sign({}, typ="test+jwt")
+    with transaction() as session:
+        with session.begin_nested():
+            ring.add(session, module, use=f"{use}:3", suite=suites.ES256, state=ring.ACTIVE, now=now(), in_token=True)
+        session.rollback()
+    assert count(module) == before + 2
+
+
+def test_a_token_that_is_away_keeps_nobody_from_another(context: None, module: Settings) -> None:
+    here = fresh(module)
+    with pytest.raises(ModuleAway, match="NoSuchToken"):
+        here.run("no-such-token", lambda session: None)
+    assert here.run(soft_module.TOKEN, lambda session: session.opened.generate_random(64))
+
+
+def test_a_token_that_is_away_hides_no_reason_for_which_a_key_was_undone(context: None, module: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise ModuleAway("the token does not answer")
+
+    monkeypatch.setattr(token_keys, "destroy", away)
+    with pytest.raises(ZeroDivisionError), transaction() as session:
+        assert ring.add(session, module, use="undone", suite=suites.ES256, state=ring.ACTIVE, now=now(), in_token=True).made_at.year / 0

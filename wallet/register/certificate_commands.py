@@ -12,7 +12,7 @@ from rich.table import Table
 from keys import certificates, issued_certificates, outside, renewal, revocation_lists
 from keys.issued_certificates import Reason
 from keys.profiles import Holder
-from runtime.clock import now
+from keys.sealing import present
 from runtime.commands import explained
 from runtime.database import transaction
 from wallet.register.departments import get_department
@@ -29,7 +29,7 @@ def csr(code: str, *, hsm: bool) -> None:
     settings = current_app.extensions["kabao_settings"]
     with explained(), transaction() as session:
         holder = Holder(get_department(code).name.zh, certificates.department_uri(settings, code), code)
-        pem = outside.request(session, settings, certificates.department_use(code), holder, now=now(), in_token=hsm)
+        pem = outside.request(session, settings, certificates.department_use(code), holder, now=present(), in_token=hsm)
     click.echo(pem.decode(), nl=False)
 
 
@@ -43,9 +43,9 @@ def import_certificate(code: str, file: Path, *, at_once: bool) -> None:
     with explained(), transaction() as session:
         get_department(code)
         uri = certificates.department_uri(settings, code)
-        row = outside.take(session, settings, use, file.read_bytes(), uri=uri, now=now())
+        row = outside.take(session, settings, use, file.read_bytes(), uri=uri, now=present())
         if at_once and row.state == "next":
-            renewal.switch(session, use, now=now())
+            renewal.switch(session, use, now=present())
     click.echo(f"{row.kid} has its certificate; it is {row.state}.")
 
 
@@ -58,7 +58,7 @@ def renew(code: str, *, hsm: bool | None, switch: bool) -> None:
     settings, use = current_app.extensions["kabao_settings"], certificates.department_use(code)
     with explained(), transaction() as session:
         get_department(code)
-        row = renewal.switch(session, use, now=now()) if switch else renewal.renew(session, settings, use, now=now(), in_token=hsm)
+        row = renewal.switch(session, use, now=present()) if switch else renewal.renew(session, settings, use, now=present(), in_token=hsm)
     click.echo(f"{row.kid} {'signs' if switch else 'is next'} for {code}.")
 
 
@@ -86,7 +86,7 @@ def list_certificates(code: str) -> None:
 @with_appcontext
 def revoke_certificate(code: str, serial: str, reason: str, since: datetime | None) -> None:
     """Revoke the certificate SERIAL (hex) of the department CODE; what it signed from then on is void, after a compromise all that it signed."""
-    moment = now()
+    moment = present()
     at = since.replace(tzinfo=UTC) if since else moment
     if at > moment:
         raise click.BadParameter("--since is in the future.")
