@@ -1,7 +1,9 @@
 """What is done to a client that stands: its secret changes, it is changed, closed, opened again, and its grants end."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from flask import current_app
@@ -14,12 +16,26 @@ from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import ClientKnown, ClientRefused, RegisteredClient
 from idp.oauth.codes import AuthorizationCode
 from idp.oauth.refresh_tokens import RefreshFamily
-from idp.oauth.registration.documents import fill_as_operator, new_row
+from idp.oauth.registration.documents import fill_as_operator, new_row, operator_document_of
 from runtime import cache, ledger
+from runtime.languages import Text
+from runtime.problems import Refusal
 from schemas.clients import OperatorClientSchema
 
 OVERLAP = timedelta(days=7)
 PAGE = 50
+
+
+class ClientChanged(Refusal):
+    """Somebody else, or the client itself, changed a registration since the caller looked at it."""
+
+    code, status, title = "client-changed", 409, Text("您查看之后，该客户端的登记已被更改。", "The client was changed since you looked at it.")
+
+
+def mark_of(row: RegisteredClient) -> str:
+    """Return what a registration, with its secret, is told by from what it was and will be; of the secret it says nothing."""
+    said = json.dumps(operator_document_of(row), sort_keys=True).encode()
+    return sha256(said + (row.secret_hash or b"")).hexdigest()
 
 
 def read_document(unverified: Any) -> dict[str, Any]:
@@ -58,9 +74,15 @@ def add(session: Session, unverified: Mapping[str, Any], *, client_id: str, now:
     return row, secret
 
 
-def change(session: Session, client_id: str, unverified: Mapping[str, Any], *, now: datetime, actor: str) -> tuple[RegisteredClient, str | None]:
-    """Replace all that an operator says of a client; returns a secret, this once, if it begins to want one. Raises ClientRefused."""
+def change(
+    session: Session, client_id: str, unverified: Mapping[str, Any], *, now: datetime, actor: str, mark: str | None = None
+) -> tuple[RegisteredClient, str | None]:
+    """Replace all that an operator says of a client; returns a secret, this once, if it begins to want one.
+
+    Raises ClientRefused; ClientChanged if the registration is no longer the one of the `mark`.
+    """
     row, document = clients.get_row(session, client_id), read_document({**unverified, "client_id": client_id})
+    _check_mark(row, mark)
     if document["owner"] != row.owner:
         owners.check_code(document["owner"])
     fill_as_operator(row, document)
@@ -77,10 +99,21 @@ def change(session: Session, client_id: str, unverified: Mapping[str, Any], *, n
 
 
 def rotate_secret(
-    session: Session, client_id: str, *, now: datetime, actor: str, overlap: timedelta = OVERLAP, lifetime: timedelta | None = None
+    session: Session,
+    client_id: str,
+    *,
+    now: datetime,
+    actor: str,
+    overlap: timedelta = OVERLAP,
+    lifetime: timedelta | None = None,
+    mark: str | None = None,
 ) -> str:
-    """Give a client a further secret and return it, this once; the one before stays good for `overlap`. Raises ClientRefused."""
+    """Give a client a further secret and return it, this once; the one before stays good for `overlap`.
+
+    Raises ClientRefused; ClientChanged if the registration is no longer the one of the `mark`: a button pressed twice would end the secret in use.
+    """
     row = clients.get_row(session, client_id)
+    _check_mark(row, mark)
     if row.auth_method not in SECRET_METHODS:
         raise ClientRefused("the client proves itself without a secret", field="token_endpoint_auth_method")
     secret = clients.new_secret()
@@ -135,6 +168,11 @@ def page_of(session: Session, *, query: str = "", after: str = "", limit: int = 
         by_id = RegisteredClient.client_id.icontains(query, autoescape=True)
         found = found.where(or_(by_id, RegisteredClient.owner == query, RegisteredClient.sector == query, *in_names))
     return list(session.scalars(found))
+
+
+def _check_mark(row: RegisteredClient, mark: str | None) -> None:
+    if mark is not None and mark != mark_of(row):
+        raise ClientChanged
 
 
 def _check_sector(row: RegisteredClient) -> None:

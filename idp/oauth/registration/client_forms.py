@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField, SubmitField, TextAreaField
+from wtforms import BooleanField, Field, HiddenField, SelectField, SelectMultipleField, StringField, SubmitField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -47,8 +47,9 @@ class NewClientForm(PostedForm):
 
 
 class EditClientForm(PostedForm):
-    """All that a registration says."""
+    """All that a registration says, with the mark of what it said when the form was shown."""
 
+    mark = HiddenField()
     save = SubmitField(Text("保存", "Save"))
 
 
@@ -111,6 +112,13 @@ def read(form: FlaskForm) -> dict[str, Any]:
     """Return what a form says as a document; what cannot be read is left as it stands, for the schema to refuse."""
     said = {member.name: _said(member, form[field_id(member.name)]) for member in MEMBERS}
     return {name: value for name, value in said.items() if value not in (None, "", [])}
+
+
+def differing(form: FlaskForm, document: dict[str, Any]) -> list[Member]:
+    """Return the members of which a form says something else than a registration does."""
+    kept = EditClientForm(formdata=None)
+    show(kept, document)
+    return [member for member in MEMBERS if _said(member, form[field_id(member.name)]) != _said(member, kept[field_id(member.name)])]
 
 
 def blame(form: FlaskForm, field: str | None, said: str) -> None:

@@ -28,6 +28,7 @@ DONE = {
     "disable": Text("已停用，立即生效。", "It is closed from now on."),
     "enable": Text("已启用。", "It is open again."),
 }
+NO_NEW_SECRET = Text("没有更换密钥，请先核对。", "No new secret was made; look at it first.")
 
 
 class NoSuchClient(Refusal):
@@ -82,19 +83,31 @@ def edit(client_id: str) -> AnyResponse:
         row = _row(session, client_id)
     if request.method == "GET":
         client_forms.show(form, operator_document_of(row))
+        form.mark.data = changes.mark_of(row)
         return _form_page(form, client_id, 200)
-    return _put(form, client_id, lambda session, document: changes.change(session, client_id, document, now=now(), actor=_actor()))
+    mark = form.mark.data or ""
+    try:
+        return _put(form, client_id, lambda session, document: changes.change(session, client_id, document, now=now(), actor=_actor(), mark=mark))
+    except changes.ClientChanged as changed:
+        with transaction() as session:
+            row = _row(session, client_id)
+        form.mark.data = changes.mark_of(row)
+        return _form_page(form, client_id, changed.status, differing=client_forms.differing(form, operator_document_of(row)))
 
 
 @client_pages.route("/admin/clients/<client_id>/rotate-secret", methods=["POST"])
 @allow(fresh_operator)
-def rotate_secret(client_id: str) -> str:
-    """Give a client a further secret, and show it once."""
+def rotate_secret(client_id: str) -> AnyResponse:
+    """Give a client a further secret, and show it once; sent again, as a page is that is loaded anew, the button does nothing."""
     present = now()
-    with transaction() as session:
-        _row(session, client_id)
-        secret = changes.rotate_secret(session, client_id, now=present, actor=_actor())
-        return _client_page(session, client_id, secret=secret, present=present)
+    try:
+        with transaction() as session:
+            _row(session, client_id)
+            secret = changes.rotate_secret(session, client_id, now=present, actor=_actor(), mark=request.form.get("mark", ""))
+            return make_response(_client_page(session, client_id, secret=secret, present=present))
+    except changes.ClientChanged as changed:
+        flash(f"{changed.title} {NO_NEW_SECRET}", "warning")
+        return redirect(url_for("admin_clients.shown", client_id=client_id), 303)
 
 
 @client_pages.route("/admin/clients/<client_id>/<any(disable, enable):act>", methods=["POST"])
@@ -128,8 +141,8 @@ def _put(form: Any, client_id: str | None, put: Callable[[Session, dict[str, Any
     return redirect(url_for("admin_clients.shown", client_id=row.client_id), 303)
 
 
-def _form_page(form: Any, client_id: str | None, status: int) -> Response:
-    return make_response(render_template("registration/client_form.html", form=form, groups=GROUPS, client_id=client_id), status)
+def _form_page(form: Any, client_id: str | None, status: int, **more: Any) -> Response:
+    return make_response(render_template("registration/client_form.html", form=form, groups=GROUPS, client_id=client_id, **more), status)
 
 
 def _client_page(session: Session, client_id: str, *, present: datetime, secret: str | None = None) -> str:
@@ -140,6 +153,8 @@ def _client_page(session: Session, client_id: str, *, present: datetime, secret:
         name=text_of(row.name),
         secret=secret,
         document=operator_document_of(row),
+        mark=changes.mark_of(row),
+        former_is_good=row.former_secret_expires_at is not None and row.former_secret_expires_at > present,
         groups=GROUPS,
         security=effective_security(row),
         grants=changes.count_grants(session, client_id, now=present),

@@ -41,9 +41,13 @@ class Desk:
 
     def post(self, path: str, page: str | None = None, **form: Any) -> Any:
         """Post a form with the token of the page that it stands on."""
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.browser.get(page or path).text)
-        assert found is not None, "the page has no form"
-        return self.browser.post(path, data={"csrf_token": found[1], **form}, headers={"Accept": "text/html"})
+        return self.send(path, self.browser.get(page or path).text, **form)
+
+    def send(self, path: str, shown: str, **form: Any) -> Any:
+        """Post the form of a page that was shown before."""
+        hidden = dict(re.findall(r'name="(csrf_token|mark)"[^>]*value="([^"]+)"', shown))
+        assert "csrf_token" in hidden, "the page has no form"
+        return self.browser.post(path, data={**hidden, **form}, headers={"Accept": "text/html"})
 
 
 def desk_of(app: Flask, *, amr: list[str], runs_it: bool = True, ago: timedelta = timedelta(0)) -> Desk:
@@ -155,6 +159,51 @@ def test_a_secret_is_shown_once_and_rotated_with_an_overlap(desk: Desk, client: 
     second = secret_in(desk.post(f"{path}/rotate-secret", page=path).text)
     for secret in (first, second):
         assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(form["client_id"], secret)).status_code == 200
+
+
+def test_a_new_secret_asked_for_twice_by_one_page_is_made_once(desk: Desk, client: FlaskClient) -> None:
+    """Else a page that is loaded anew would end the secret that the portal still uses."""
+    form = form_of(
+        token_endpoint_auth_method="client_secret_basic", jwks=None, grant_types=["client_credentials"], redirect_uris=None, scope=["draws"]
+    )
+    path = f"/admin/clients/{form['client_id']}"
+    first = secret_in(desk.post("/admin/clients/new", **form).text)
+    shown = desk.browser.get(path).text
+    assert 'id="rotating"' not in shown
+    second = secret_in(desk.send(f"{path}/rotate-secret", shown).text)
+    again = desk.send(f"{path}/rotate-secret", shown)
+    assert (again.status_code, again.headers["Location"]) == (303, path)
+    page = desk.browser.get(path).text
+    assert "没有更换密钥" in page
+    assert 'id="rotating"' in page
+    for secret in (first, second):
+        assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(form["client_id"], secret)).status_code == 200
+
+
+def test_of_two_who_change_one_client_the_later_is_told_what_differs_and_may_still_save(app: Flask, desk: Desk) -> None:
+    form, other = form_of(), desk_of(app, amr=TWO_FACTORS)
+    desk.post("/admin/clients/new", **form)
+    path, kept = f"/admin/clients/{form['client_id']}/edit", {**form, "client_id": None}
+    mine, theirs = desk.browser.get(path).text, other.browser.get(path).text
+    assert desk.send(path, mine, **{**kept, "redirect_uris": "https://counter.example.gov.cn/moved"}).status_code == 303
+    late = other.send(path, theirs, **{**kept, "client_name_zh": "后来者的名称"})
+    assert (late.status_code, 'id="changed-meanwhile"' in late.text) == (409, True)
+    notice = late.text.partition('id="changed-meanwhile"')[2].partition("</div>")[0]
+    assert [name for name in ("client_name_zh", "redirect_uris", "owner", "scope", "jwks") if f'href="#{name}"' in notice] == [
+        "client_name_zh",
+        "redirect_uris",
+    ]
+    assert 'value="后来者的名称"' in late.text
+    with app.app_context(), transaction() as session:
+        assert clients.get_row(session, form["client_id"]).redirect_uris == ["https://counter.example.gov.cn/moved"]
+    assert other.send(path, late.text, **{**kept, "client_name_zh": "后来者的名称"}).status_code == 303
+
+
+def test_a_change_without_the_mark_of_what_was_seen_is_not_made(desk: Desk) -> None:
+    form = form_of()
+    desk.post("/admin/clients/new", **form)
+    path = f"/admin/clients/{form['client_id']}/edit"
+    assert desk.post(path, **{**form, "mark": ""}).status_code == 409
 
 
 def secret_in(page: str) -> str:
