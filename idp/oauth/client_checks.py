@@ -115,6 +115,11 @@ def _is_address(uri: object) -> bool:
     return uri is None or (isinstance(uri, str) and redirects.is_acceptable(uri))
 
 
+def _keeps_requests_badly(row: "RegisteredClient") -> bool:
+    """Whether an address of requests is none that can be asked; a fragment may say which state of it is meant (OpenID Connect Core section 6.2)."""
+    return not all(_is_address(uri.partition("#")[0]) for uri in row.client_metadata.get("request_uris", ()))
+
+
 def _unknown(name: str, known: Collection[str]) -> Check:
     return Check(name, lambda row: row.client_metadata.get(name) not in (None, *known), "one of " + ", ".join(known))
 
@@ -220,6 +225,7 @@ CHECKS = (
     _unknown("security_profile", profiles.PROFILES),
     Check("pkce_optional", _leaves_out_pkce, "false, but for a web application that proves itself and is under no profile"),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), ADDRESS) for name in CALLED),  # type: ignore[misc]
+    Check("request_uris", _keeps_requests_badly, "https, or http to a loopback literal"),
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),
     Check("default_max_age", _is_no_age, "a whole number of seconds"),

@@ -15,6 +15,7 @@ from idp.oauth.registration.fault_words import in_words
 from idp.oauth.registration.members import BOXES, CHOICE, FLAG, JSON, LINES, MEMBERS, TEXT, WHOLE, Member
 from runtime.forms import PostedForm
 from runtime.languages import Text
+from runtime.rough_input import read_json
 
 NONE = SelectChoice("", Text("（默认）", "(default)"))
 JOINED = ("scope",)
@@ -111,7 +112,7 @@ def show(form: FlaskForm, document: dict[str, Any]) -> None:
 def read(form: FlaskForm) -> dict[str, Any]:
     """Return what a form says as a document; what cannot be read is left as it stands, for the schema to refuse."""
     said = {member.name: _said(member, form[field_id(member.name)]) for member in MEMBERS}
-    return {name: value for name, value in said.items() if value not in (None, "", [])}
+    return {name: value for name, value in said.items() if value not in (None, "")}
 
 
 def differing(form: FlaskForm, document: dict[str, Any]) -> list[Member]:
@@ -149,10 +150,10 @@ def _said(member: Member, field: Field) -> Any:
     if member.kind == FLAG:
         return True if data else None
     if member.kind == BOXES:
-        return " ".join(data or []) if member.name in JOINED else data
+        return " ".join(data or []) if member.name in JOINED else data or None
     text = (data or "").strip()
     if member.kind == LINES:
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return [line.strip() for line in text.splitlines() if line.strip()] or None
     if member.kind == WHOLE and text.isascii() and text.isdigit() and len(text) <= 10:
         return int(text)
     if member.kind == JSON and text:
@@ -162,6 +163,6 @@ def _said(member: Member, field: Field) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (RecursionError, ValueError):
+        return read_json(text.encode())
+    except ValueError:
         return text

@@ -13,6 +13,7 @@ KINDS_OF_ADDRESS = {
     "https, http to a loopback literal, or a native application's own scheme, without fragment; just for authorization_code": (
         "应为 https 地址（本机回环地址可用 http，原生应用可用自有协议），不含 # 及其后的部分；勾选 authorization_code 时必填，否则不填。"
     ),
+    "https, or http to a loopback literal": "应为 https 地址（本机回环地址可用 http）。",
     "of the origin of one of the redirect_uris": "应与某个登录后返回的地址同源（协议、域名、端口相同）。",
 }
 WHOLE = KINDS_OF_ADDRESS | {
@@ -36,6 +37,13 @@ WHOLE = KINDS_OF_ADDRESS | {
     "such as ial3, aal2 or ial3aal2": "等级应写作 ial3、aal2 或 ial3aal2。",
     "answers are encrypted to a key in jwks or jwks_uri": "加密返回内容须先填写公钥集或公钥集地址。",
     "not the one of all who have public subjects": "不能使用公共标识的分区。",
+    "a client of a sector has redirect_uris, or a jwks_uri, for the document to name": "须有登录后返回的地址或公钥集地址，供分区文件列出。",
+    "sector_identifier_uri is not https": "应为 https 地址。",
+    "there is no JSON behind sector_identifier_uri": "在此地址未能取得 JSON 文件，请核对地址，并确认可从本系统访问。",
+    "there is no JSON array of addresses behind sector_identifier_uri": "此地址的文件应为 JSON 数组，逐一列出地址。",
+    "the document behind sector_identifier_uri does not name each of redirect_uris, or not the jwks_uri": (
+        "此地址的文件须列出全部登录后返回的地址，以及所用的公钥集地址。"
+    ),
     "a whole number of seconds": "应为整数，单位为秒。",
     "types that authorization_details_types_supported names": "只能填写元数据 authorization_details_types_supported 中列出的类型。",
     "https under FAPI 2.0; http to a loopback literal for a native application alone": (

@@ -1,10 +1,12 @@
 """Every rule about registrations is told in Chinese, too."""
 
+import inspect
 import re
 
 import pytest
 from flask import Flask
 
+from idp.oauth import sectors
 from idp.oauth.client_checks import CHECKS
 from idp.oauth.registration.fault_words import in_words
 from idp.oauth.registration.policies import PolicyRefused, apply
@@ -20,7 +22,8 @@ OF_SCHEMAS = (
     "uses must be from 1 to 100000",
 )
 NEVER_SHOWN = ("a new one, kept to be the key of an HMAC", "just where the proof is a secret", "only members that are known")
-SAID = [*sorted({rule.wanted for rule in CHECKS} - set(NEVER_SHOWN)), *OF_SCHEMAS]
+OF_SECTORS = re.findall(r'NotOfTheSector\("([^"]+)"\)', inspect.getsource(sectors))
+SAID = [*sorted({rule.wanted for rule in CHECKS} - set(NEVER_SHOWN)), *OF_SCHEMAS, *OF_SECTORS]
 
 
 @pytest.mark.parametrize("said", SAID)
@@ -29,6 +32,10 @@ def test_a_rule_is_told_in_chinese(said: str) -> None:
     assert words.en == said
     assert re.search("[\u4e00-\u9fff]", words.zh)
     assert said not in words.zh
+
+
+def test_every_refusal_of_a_sector_was_found() -> None:
+    assert len(OF_SECTORS) == 5
 
 
 def test_what_nobody_translated_is_quoted() -> None:
