@@ -233,6 +233,7 @@ def _join(app: "Flask", api: "Api") -> None:
         verification_batches_api,
         verifications_api,
     )
+    from wallet.verifying import draw_watch_jobs as _draw_watch_jobs  # noqa: F401 (declares jobs)
     from wallet.verifying import export_sections as _export_sections  # noqa: F401 (gives accounts their receipts)
     from wallet.verifying import ledger_jobs as _ledger_jobs  # noqa: F401 (declares a job)
     from wallet.verifying import licence_details as _licence_details  # noqa: F401 (declares a type of authorization details)

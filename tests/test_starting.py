@@ -4,6 +4,7 @@ No clock is asked here; `python -m bench --only start` does.
 """
 
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ from wsgi import COMMANDS, create_app
 ROOT = Path(__file__).parent.parent
 
 
+SETTINGS = "Settings(database_url='postgresql://x/x', master_key=bytes(range(32)), development=True)"
+APPLICATION = f"import wsgi; from runtime.settings import Settings; wsgi.create_app({SETTINGS})"
 HELP, WRONG = (f"import wsgi; sys.argv[1:] = [{word!r}]; wsgi.main()" for word in ("--help", "nope"))
 
 
@@ -46,11 +49,18 @@ def test_a_command_is_where_the_table_says_and_does_what_it_says(name: str) -> N
     assert (command.name, command.get_short_help_str(limit=1000)) == (name, COMMANDS[name].words)
 
 
+def test_an_application_declares_every_job_that_there_is() -> None:
+    """Whose module nobody loads would never run, however well it is tested."""
+    declaring = re.compile(r"^@(?:jobs\.)?(?:every|job|outward)\b", re.MULTILINE)
+    sources = [path for room in ("idp", "keys", "runtime", "wallet") for path in (ROOT / room).rglob("*.py")]
+    holding = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources if declaring.search(path.read_text())}
+    assert len(holding) > 20
+    assert holding - loaded_by(APPLICATION) == set()
+
+
 def test_an_application_loads_no_library_of_documents_pictures_and_workbooks() -> None:
-    settings = "Settings(database_url='postgresql://x/x', master_key=bytes(range(32)), development=True)"
-    code = f"import wsgi; from runtime.settings import Settings; wsgi.create_app({settings})"
     heavy = {"pyhanko", "fontTools", "fpdf", "PIL", "zxingcpp", "openpyxl", "python_calamine", "alembic", "requests", "granian", "demo"}
-    assert {name.split(".")[0] for name in loaded_by(code)} & {*heavy, "wsgi"} == {"wsgi"}
+    assert {name.split(".")[0] for name in loaded_by(APPLICATION)} & {*heavy, "wsgi"} == {"wsgi"}
 
 
 def test_nothing_counts_before_the_service_has_named_the_folder_to_count_in() -> None:
