@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from runtime import backlog
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 
@@ -44,12 +45,12 @@ def readyz() -> tuple[Response, int]:
 @health.get("/metrics")
 @allow(anyone)
 def metrics() -> Response:
-    """Give what is counted, over all worker processes where there are several."""
+    """Give what is counted, over all worker processes where there are several, and what waits behind the scenes."""
     registry = REGISTRY
     if _counts_are_shared():
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry) + backlog.written(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _counts_are_shared() -> bool:

@@ -1,6 +1,6 @@
 """What an operator sets: one frozen object, read from the environment once, here and nowhere else.
 
-Everything that is missing or unsafe is reported together. Secrets do not show in a repr, a log or an error.
+Everything that is missing or unsafe is reported together. Secrets do not show in a repr, a log or an error, and may rest in files (`secret_files`).
 """
 
 import base64
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.x509 import load_pem_x509_certificates
 
+from runtime import secret_files
 from runtime.security_access import Access
 
 PREFIX = "KABAO_"
@@ -62,7 +63,7 @@ class Settings:
     is set, and only from one of `client_certificate_proxies`; `mtls_url` is where clients with one reach us, if elsewhere.
     Signing keys are rotated every `key_rotation` (0: by command alone), published `key_published_ahead` of it, and kept for verifying for
     `key_retired`. Keys may live in a security module (`pkcs11`): KABAO_PKCS11_MODULE is its library, KABAO_PKCS11_TOKEN the label of the token for
-    new keys, and its PIN stands in the file KABAO_PKCS11_PIN_FILE or in KABAO_PKCS11_PIN.
+    new keys, and KABAO_PKCS11_PIN its PIN.
     A credential that goes to a wallet elsewhere holds for `credential_lifetime` at most.
     A process that serves answers short requests on `threads` threads while these keep up (`kabao serve` says how many; 0: it does not serve).
     Sealed documents have their time stamps of `time_stamp_url` (RFC 3161), if there is one, believed by `time_stamp_roots` (PEM, the file
@@ -175,8 +176,8 @@ class Settings:
 
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
         self.faults: list[str] = []
+        self.environ = secret_files.resolved(environ, self.faults)
         self.module: Access | None = None
 
     def settings(self) -> Settings:
@@ -371,14 +372,10 @@ class _Reader:
 
     def pkcs11(self) -> Access | None:
         """Return how to reach the security module, or None where none is named."""
-        module, token = (self.environ.get(f"KABAO_PKCS11_{name}", "").strip() for name in ("MODULE", "TOKEN"))
-        pin, file = (self.environ.get(f"KABAO_PKCS11_{name}", "") for name in ("PIN", "PIN_FILE"))
+        module, token = (self.environ.get(name, "").strip() for name in ("KABAO_PKCS11_MODULE", "KABAO_PKCS11_TOKEN"))
+        pin = self.environ.get("KABAO_PKCS11_PIN", "")
         if not module:
             return None
-        try:
-            pin = Path(file).read_text().strip() if file else pin
-        except (OSError, UnicodeDecodeError):
-            self.faults.append("KABAO_PKCS11_PIN_FILE cannot be read.")
         if not token or not pin:
             self.faults.append("KABAO_PKCS11_MODULE needs KABAO_PKCS11_TOKEN, and KABAO_PKCS11_PIN_FILE or KABAO_PKCS11_PIN, beside it.")
         return Access(module, token, pin)

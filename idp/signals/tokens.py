@@ -16,7 +16,8 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from idp.signals import event_types
 from idp.signals.streams import DELIVERED, ENABLED, Listening, SignalStream
 from keys import ring
-from runtime import jobs
+from runtime import backlog, jobs
+from runtime.backlog import Backlog
 from runtime.database import Base, prune, transaction
 from runtime.ids import new_id
 from runtime.settings import Settings
@@ -30,6 +31,10 @@ UNDELIVERED = "undelivered"
 BATCH = 1000
 PUSHING = "push_signals"
 ALWAYS = (event_types.VERIFICATION, event_types.STREAM_UPDATED)
+WAITING = """
+SELECT stream.method, count(*), extract(epoch FROM now() - min(token.made_at)) FROM signal_tokens token
+JOIN signal_streams stream ON stream.id = token.stream_id WHERE token.refused IS NULL AND stream.status = 'enabled' GROUP BY stream.method"""
+REFUSED = "SELECT count(*) FROM signal_tokens WHERE refused IS NOT NULL"
 
 
 class SignalToken(Base):
@@ -51,6 +56,12 @@ class SignalToken(Base):
         Index("ix_signal_tokens_dead", "stream_id", "about", "id", postgresql_where=text("refused IS NOT NULL")),
         Index("ix_signal_tokens_living", "made_at", postgresql_where=text("refused IS NULL")),
     )
+
+
+backlog.declare(
+    Backlog("signals_waiting", "Events that wait for receivers whose streams go on", WAITING, label="method"),
+    Backlog("signals_refused", "Events that were set aside for an operator", REFUSED, is_aged=False),
+)
 
 
 def add(

@@ -1,7 +1,9 @@
 import base64
+from pathlib import Path
 
 import pytest
 
+from runtime import secret_files
 from runtime.settings import Settings, SettingsError
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
@@ -86,3 +88,39 @@ def test_each_purpose_has_a_key_of_its_own() -> None:
     settings = Settings.from_environ(USABLE)
     assert settings.derived_key("forms") != settings.derived_key("wrap")
     assert settings.derived_key("forms") == Settings.from_environ(USABLE).derived_key("forms")
+
+
+def test_a_secret_may_rest_in_a_file(tmp_path: Path) -> None:
+    secrets = {"KABAO_DATABASE_URL": "postgresql://kabao:swordfish@db/kabao", "KABAO_MASTER_KEY": KEY, "KABAO_SMS_URL": "https://sms.example/?key=x"}
+    for name, secret in secrets.items():
+        (tmp_path / name).write_text(secret + "\n")
+    filed = {f"{name}_FILE": str(tmp_path / name) for name in secrets}
+    settings = Settings.from_environ({"KABAO_PUBLIC_URL": USABLE["KABAO_PUBLIC_URL"], **filed})
+    assert (settings.database_url, settings.sms_url) == (secrets["KABAO_DATABASE_URL"], secrets["KABAO_SMS_URL"])
+    assert settings.master_key == Settings.from_environ(USABLE).master_key
+
+
+@pytest.mark.parametrize("name", secret_files.SECRETS)
+def test_a_file_that_is_missing_or_stands_beside_the_secret_itself_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    kept = {other: value for other, value in USABLE.items() if other != name}
+    with pytest.raises(SettingsError, match=f"{name}_FILE must name a text file"):
+        Settings.from_environ({**kept, f"{name}_FILE": str(tmp_path / "missing")})
+    (tmp_path / "there").write_text("swordfish")
+    with pytest.raises(SettingsError, match=f"{name} and {name}_FILE are both set") as raised:
+        Settings.from_environ({**USABLE, name: KEY, f"{name}_FILE": str(tmp_path / "there")})
+    assert "swordfish" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\n\n", id="blank"),
+        pytest.param(b"one\ntwo", id="two lines"),
+        pytest.param(b"\xff\xfe", id="no text"),
+    ],
+)
+def test_a_file_without_one_line_of_text_holds_no_secret(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(SettingsError, match="KABAO_MASTER_KEY_FILE must name a text file of one line"):
+        Settings.from_environ({**USABLE, "KABAO_MASTER_KEY": "", "KABAO_MASTER_KEY_FILE": str(tmp_path / "key")})

@@ -1,0 +1,82 @@
+"""What /metrics tells of what waits behind the scenes."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from runtime import backlog, jobs
+from runtime.database import transaction
+
+LINE = re.compile(r"(?m)^(kabao_\w+)(\{[^}]*\})? ([\d.e+-]+)$")
+
+
+@pytest.fixture(autouse=True)
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was told lately."""
+    monkeypatch.setattr(backlog, "_kept", (0.0, b""))
+
+
+def told(client: FlaskClient) -> dict[str, float]:
+    return {name + (labels or ""): float(value) for name, labels, value in LINE.findall(client.get("/metrics").text)}
+
+
+def test_jobs_whose_time_has_come_are_counted_with_the_wait_of_the_oldest(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        with transaction() as session:
+            session.execute(text("DELETE FROM procrastinate_jobs"))
+            for _ in range(3):
+                jobs.defer(session, "tell_of_uses")
+        with transaction() as session:
+            session.execute(
+                text("UPDATE procrastinate_events SET at = now() - interval '90 seconds' WHERE job_id = (SELECT min(id) FROM procrastinate_jobs)")
+            )
+            session.execute(
+                text("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 hour' WHERE id = (SELECT max(id) FROM procrastinate_jobs)")
+            )
+            session.execute(text("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = (SELECT max(id) - 1 FROM procrastinate_jobs)"))
+    found = told(client)
+    assert found['kabao_jobs_due{queue="kabao"}'] == 1, "one is for later, one failed"
+    assert 90 <= found['kabao_jobs_due_seconds{queue="kabao"}'] < 120
+    assert found["kabao_jobs_failed"] == 1
+    assert found["kabao_backlog_known"] == 1
+
+
+def test_rows_of_the_ledger_count_until_they_have_their_place(app: Flask, client: FlaskClient) -> None:
+    with app.app_context(), transaction() as session:
+        waiting = session.scalar(text("SELECT count(*) FROM ledger_entries WHERE position IS NULL"))
+    found = told(client)
+    assert found["kabao_ledger_unsealed"] == waiting
+    assert "kabao_ledger_unsealed_seconds" in found
+
+
+def test_events_for_receivers_are_told_although_there_are_none(client: FlaskClient) -> None:
+    assert told(client)["kabao_signals_refused"] >= 0
+
+
+def test_a_database_that_does_not_answer_leaves_the_counters_and_says_that_nothing_is_known(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the database is away"))
+
+    monkeypatch.setattr(backlog, "transaction", away)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "kabao_backlog_known 0" in answer.text
+    assert "kabao_requests_total" in answer.text
+    assert "kabao_jobs_due" not in answer.text
+    assert "away" not in answer.text
+
+
+def test_who_scrapes_in_a_hurry_asks_the_database_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    ask = backlog._ask
+    monkeypatch.setattr(backlog, "_ask", lambda one: asked.append(one.name) or ask(one))
+    first = told(client)
+    for _ in range(20):
+        assert told(client)["kabao_ledger_unsealed"] == first["kabao_ledger_unsealed"]
+    assert sorted(asked) == ["jobs_due", "jobs_failed", "ledger_unsealed", "signals_refused", "signals_waiting"]
