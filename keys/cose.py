@@ -14,7 +14,7 @@ import cbor2
 import jwt
 from cryptography import x509
 
-from keys import suites
+from keys import paths, suites
 
 ALGORITHM, CRITICAL, CONTENT_TYPE, KEY_ID, TYPE, X5CHAIN = 1, 2, 3, 4, 16, 33  # header labels: RFC 9052, RFC 9596 and RFC 9360
 SIGN1_TAG = 18
@@ -73,7 +73,7 @@ class Sign1:
         found = self.protected.get(X5CHAIN, self.unprotected.get(X5CHAIN, []))
         try:
             return [x509.load_der_x509_certificate(one) for one in ([found] if isinstance(found, bytes) else found)]
-        except (ValueError, TypeError) as error:
+        except paths.UNREADABLE as error:
             raise BadCose("not a chain of certificates") from error
 
 

@@ -9,7 +9,7 @@ is left out; no issuer vouches for it.
 import base64
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -91,9 +91,17 @@ class MdocPresentation(Presentation):
 
     def check_form(self) -> None:
         """Read the security object and the elements."""
-        if self.security_object.get("version") not in VERSIONS or self.security_object.get("digestAlgorithm") not in HASHES:
-            raise MalformedMdoc("of a version or a hash that is not known")
-        _ = self.items, self.payload
+        if self.security_object.get("version") not in VERSIONS:
+            raise MalformedMdoc("of a version that is not known")
+        _ = self.hash, self.items, self.payload
+
+    @property
+    def hash(self) -> Callable[[bytes], Any]:
+        """The hash that the digests are of."""
+        named = self.security_object.get("digestAlgorithm")
+        if not isinstance(named, str) or named not in HASHES:
+            raise MalformedMdoc("of a hash that is not known")
+        return HASHES[named]
 
     @cached_property
     def chain(self) -> list[str]:
@@ -146,7 +154,7 @@ class MdocPresentation(Presentation):
     @cached_property
     def claims(self) -> dict[str, Any]:
         """What the security object says, with the elements whose digests it has; raises MalformedMdoc for any other."""
-        hashed, digests = HASHES[self.security_object["digestAlgorithm"]], _map(self.security_object.get("valueDigests"))
+        digests = _map(self.security_object.get("valueDigests"))
         elements: dict[str, Any] = {}
         met: set[tuple[str, Any]] = set()
         for space, item, embedded in self.items:
@@ -155,7 +163,7 @@ class MdocPresentation(Presentation):
                 raise MalformedMdoc("an element that is none")
             if (space, number) in met or name in elements or name in RESERVED:
                 raise MalformedMdoc("an element stands twice, or where it may not")
-            if _map(digests.get(space)).get(number) != hashed(cbor2.dumps(embedded)).digest():
+            if _map(digests.get(space)).get(number) != self.hash(cbor2.dumps(embedded)).digest():
                 raise MalformedMdoc("an element has no digest that fits")
             met.add((space, number))
             elements[name] = _plain(item.get("elementValue"))
@@ -256,7 +264,8 @@ def _plain(value: Any) -> Any:
 
 def _public_key(found: Mapping[Any, Any]) -> suites.PublicKey:
     """Return the key of a COSE_Key (RFC 9053 section 7.1); raises ValueError."""
-    kind = CURVES.get((found.get(1), found.get(-1)))  # type: ignore[arg-type]
+    named = found.get(1), found.get(-1)
+    kind = CURVES.get(named) if all(type(one) is int for one in named) else None  # type: ignore[arg-type]
     point = [found.get(label) for label in ((-2, -3) if kind and kind[0] == "EC" else (-2,))]
     if kind is None or not all(isinstance(one, bytes) for one in point):
         raise MalformedMdoc("a device key of a kind that is not supported")
