@@ -14,6 +14,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from idp.oauth import assertions, client_keys
 from idp.oauth.clients import Client
 from idp.oauth.compact import is_moment, take_apart
+from idp.oauth.requests.request_objects import TYPES
 from idp.oauth.server import OAuthRequest
 
 log = structlog.get_logger(__name__)
@@ -21,6 +22,7 @@ BESIDE = {"client_id", "client_secret", "client_assertion", "client_assertion_ty
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "jti")
 LONGEST, LONGEST_JTI = 16_384, 256
 LEEWAY, LIFETIME = timedelta(seconds=30), timedelta(hours=1)
+ANOTHER_KIND = "request is no back-channel request: its typ is another token's, or it names a response_type."
 REFUSED = "request is not acceptable: its signature, audience or issuer."
 
 
@@ -47,8 +49,8 @@ def _verify(unverified: str, client: Client, algorithm: str, *, issuer: str) -> 
         key = client_keys.key_of(client, request.header.get("kid"), request.algorithm)
     except (LookupError, ValueError) as error:
         raise _refused("no signed token, or no key of the client's", client) from error
-    if request.kind != "jwt":
-        raise _refused("signed as another kind of token", client)
+    if request.kind not in TYPES or "response_type" in request.claims:  # what a browser is to carry always has one (RFC 6749 section 4.1.1)
+        raise _refused("signed as another kind of token", client, ANOTHER_KIND)
     is_as_registered = request.algorithm == algorithm and algorithm in key.algorithms  # a key may be of several (RS256 and PS256)
     if not is_as_registered or not request.is_signed_by(key.key, algorithm):
         raise _refused("another algorithm than the registered one, or another's signature", client)

@@ -129,7 +129,8 @@ TYPES = {
     "JWT": ("JWT", True),
     "with application/": ("application/jwt", True),
     "none": (None, True),
-    "an authorization request's": ("oauth-authz-req+jwt", False),
+    "a request's": ("oauth-authz-req+jwt", True),
+    "a request's, in any letters": ("OAuth-AuthZ-Req+JWT", True),
     "a client assertion's": ("client-authentication+jwt", False),
     "a DPoP proof's": ("dpop+jwt", False),
 }
@@ -137,9 +138,16 @@ TYPES = {
 
 @pytest.mark.parametrize(("typ", "is_taken"), TYPES.values(), ids=TYPES)
 def test_what_is_signed_as_another_kind_of_token_is_no_request(signer: Counter, person: Person, typ: str | None, is_taken: bool) -> None:
-    """RFC 8725 section 3.11: what the client signs for a browser to carry asks nobody through the back channel."""
+    """RFC 8725 section 3.11, RFC 7515 section 4.1.9."""
     response = send(signer, request_of(signer, person, typ=typ))
     assert response.status_code == (200 if is_taken else 400), response.text
+
+
+@pytest.mark.parametrize("typ", ["JWT", "oauth-authz-req+jwt"])
+def test_what_is_signed_for_a_browser_to_carry_asks_nobody_through_the_back_channel(signer: Counter, person: Person, typ: str) -> None:
+    response = send(signer, request_of(signer, person, typ=typ, response_type="code"))
+    assert error_of(response) == "invalid_request"
+    assert "response_type" in response.json["error_description"]
 
 
 def test_a_request_is_good_once(signer: Counter, person: Person) -> None:
