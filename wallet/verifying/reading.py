@@ -15,12 +15,14 @@ from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
 from wallet.verifying import wording
+from wallet.verifying.conclusions import CANNOT_TELL, OF_REASONS
 from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.receipts import VALID, Receipt
 
 MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip", Result.NOT_REACHED: "skip"}
 YES_NO = {True: Text("是", "Yes"), False: Text("否", "No")}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
+UNDECIDED = Text("暂时无法核验", "Could not be verified")
 NOT_ALL = Text("部分证照核验未通过", "Not all verified")
 STATES = {
     "deceased": Text("登记库显示，持证人已去世。", "The registry says that the holder has died."),
@@ -55,7 +57,9 @@ class FieldLine:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a receipt says, ready to be shown or printed: `why` it was not verified, or, if it was, what to `note` of a check that was not asked."""
+    """What a receipt says, ready to be shown or printed: `why` it was not verified and what to do `then`, or, if it was, what to `note` of a check
+    that was not asked.
+    """
 
     number: str
     is_valid: bool
@@ -82,6 +86,7 @@ class Reading:
     is_drawn: bool = False
     of_holder: Text | None = None
     form: Text | None = None
+    then: Text | None = None
 
     @property
     def all_valid(self) -> bool:
@@ -112,9 +117,11 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         if one
     )
     passed = VERIFIED if all(one.is_valid for one in also) else NOT_ALL
-    verdict = NOT_VERIFIED if not is_valid else DRAWN if claims["way"] == "draw" else passed
     state = licence["state"] if licence else None
     reasons = {name: wording.reason_in(Reason(reason), state) for name, reason in claims.get("reasons", {}).items()}
+    conclusion = next((OF_REASONS.get(Reason(one)) for one in claims.get("reasons", {}).values()), None) if not is_valid else None
+    failed = UNDECIDED if conclusion in CANNOT_TELL else NOT_VERIFIED
+    verdict = failed if not is_valid else DRAWN if claims["way"] == "draw" else passed
     reason = next(iter(reasons.values()), None)
     return Reading(
         number=claims["jti"],
@@ -140,6 +147,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
         form=formats.WORDS.get(claims.get("format", "")),
+        then=wording.NEXT.get(conclusion) if conclusion else None,
     )
 
 

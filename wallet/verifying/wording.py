@@ -1,8 +1,9 @@
-"""The checks, their outcomes and the reasons for these, in words that an officer reads."""
+"""The checks, their outcomes and the reasons for these, and what to do next, in words that an officer reads."""
 
 from types import MappingProxyType
 
 from runtime.languages import Text
+from wallet.verifying.conclusions import Conclusion
 from wallet.verifying.outcomes import Outcome, Reason, Result
 
 CHECKS = MappingProxyType(
@@ -85,7 +86,50 @@ REASONS = MappingProxyType(
     }
 )
 
-
+NEXT = MappingProxyType(
+    {
+        Conclusion.FALSE: Text(
+            "不能凭此办理，重新出示也不能证明其真实；请与发证部门核实。",
+            "Nothing can be done on it, and showing it again proves nothing; ask the issuer.",
+        ),
+        Conclusion.EXPIRED: Text(
+            "证照到期的，请持证人先换证；离线码或加注件过期的，请其重新生成后再出示。",
+            "Where the licence has ended, its holder has it renewed first; an offline code or a marked copy is made anew and shown again.",
+        ),
+        Conclusion.SUSPENDED: Text(
+            "暂扣期间不能凭此办理，重新出示结果相同；持证人有异议的，请其联系发证部门。",
+            "It serves for nothing while it is suspended, however often it is shown; whoever disagrees turns to the issuer.",
+        ),
+        Conclusion.REVOKED: Text(
+            "该证照不能再使用，重新出示结果相同；持证人有异议的，请其联系发证部门。",
+            "It can no longer be used, however often it is shown; whoever disagrees turns to the issuer.",
+        ),
+        Conclusion.NOT_YET_VALID: Text(
+            "生效之前不能凭此办理；请持证人在生效之后再来。", "It serves from its first day on; ask its holder to come back then."
+        ),
+        Conclusion.NOT_IN_FORCE: Text(
+            "请持证人出示现行有效的证照，或与发证部门核实。", "Ask for the licence that is in force now, or ask the issuer about it."
+        ),
+        Conclusion.UNTRUSTED_ISSUER: Text(
+            "无法确认由谁签发，不能凭此办理；请与所称的发证部门核实。", "Nobody can say who issued it; ask the department that it names."
+        ),
+        Conclusion.NOT_SHOWN_BY_HOLDER: Text(
+            "请持证人本人在自己的手机上重新生成并出示。", "Ask its holder to make a new one on their own phone, and to show that."
+        ),
+        Conclusion.OTHER_TYPE: Text("请持证人出示所需类型的证照。", "Ask for a licence of the type that is needed."),
+        Conclusion.NOT_AS_ASKED: Text("请重新发出请求，由持证人按请求出示。", "Ask the wallet anew, and have it answer what is asked."),
+        Conclusion.NOT_CONFIRMED: Text("请重新发出请求，由持证人确认该事项。", "Ask the wallet anew, and have its holder confirm the act."),
+        Conclusion.UNREADABLE: Text("请完整地重新扫描，或请持证人重新出示。", "Scan the whole of it again, or ask for another."),
+        Conclusion.UNKNOWN: Text(
+            "现状不明，暂不能凭此办理；请持证人用本系统的二维码出示，或与发证部门核实。",
+            "How it stands is not known, so it is not enough; ask for a code of this service, or ask the issuer.",
+        ),
+        Conclusion.SOURCE_UNAVAILABLE: Text(
+            "不是持证人的问题：请几分钟后请其再出示一次；仍无法核验的，与发证部门核实。",
+            "It is no fault of its holder: have it shown again in a few minutes; if that does not help, ask the issuer.",
+        ),
+    }
+)
 ENDED = {
     "annulled": Text("证照已被撤销。", "The licence has been annulled."),
     "revoked": Text("证照已被吊销。", "The licence has been revoked."),
