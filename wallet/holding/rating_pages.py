@@ -19,7 +19,7 @@ from runtime.problems import InvalidBody
 from schemas.causes import is_readable
 from wallet.holding import ratings
 from wallet.holding.cards import issuer_name
-from wallet.holding.ratings import LONGEST, SCORES
+from wallet.holding.ratings import LONGEST, SCORES, AlreadyAnswered
 from wallet.holding.uses import receipts_beyond
 from wallet.register.callers import officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
@@ -99,8 +99,11 @@ def answer(reference: UUID) -> AnyResponse:
     if not form.validate():
         return _desk_page(form, answering=reference, status=422)
     words, officer_id = form.answer.data.strip(), g.signed_in.subject_id
-    with transaction() as session:
-        ratings.answer(session, reference, department=g.officer_of, officer_id=officer_id, words=words, now=now())
+    try:
+        with transaction() as session:
+            ratings.answer(session, reference, department=g.officer_of, officer_id=officer_id, words=words, now=now())
+    except AlreadyAnswered as refusal:
+        return _desk_page(form, status=refusal.status, late=refusal.title)
     flash(str(Text("已答复，并已通知评价人。", "Answered, and told whoever complained.")), "success")
     return redirect("/desk/ratings", 303)
 
@@ -133,7 +136,7 @@ def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200) -> Respon
     return make_response(render_template("holding/rating.html", form=form, scores=SCORES, longest=LONGEST, **told), status)
 
 
-def _desk_page(form: AnswerForm, *, answering: UUID | None = None, status: int = 200) -> Response:
+def _desk_page(form: AnswerForm, *, answering: UUID | None = None, status: int = 200, late: Text | None = None) -> Response:
     with transaction() as session:
         by_type = ratings.figures_of(session, g.officer_of, now=now())
         complaints = [(one, _type_name(one.type_code)) for one in ratings.complaints_of(session, g.officer_of)]
@@ -141,6 +144,7 @@ def _desk_page(form: AnswerForm, *, answering: UUID | None = None, status: int =
         "holding/ratings_desk.html",
         form=form,
         answering=answering,
+        late=late,
         total=ratings.total_of(by_type.values()),
         types=[(_type_name(code), figures) for code, figures in sorted(by_type.items())],
         complaints=complaints,

@@ -64,9 +64,15 @@ class RatingOver(Refusal):
 
 
 class RatingNotFound(Refusal):
-    """The department has no such rating to answer, or has answered it."""
+    """The department has no such rating to answer."""
 
     code, status, title = "rating-not-found", 404, Text("没有待答复的此评价。", "There is no such rating that waits for an answer.")
+
+
+class AlreadyAnswered(Refusal):
+    """A colleague answered it first, or the officer did in another window."""
+
+    code, status, title = "already-answered", 409, Text("此评价已有答复，您写的没有发出。", "It was answered already; what you wrote was not sent.")
 
 
 class Rating(Base):
@@ -234,11 +240,13 @@ def complaints_of(session: Session, department: str) -> list[Rating]:
 
 
 def answer(session: Session, reference: UUID, *, department: str, officer_id: UUID, words: str, now: datetime) -> None:
-    """Answer a complaint, once, and tell whoever made it; raises RatingNotFound, for another department's too."""
-    waits = Rating.reference == reference, Rating.department == department, Rating.score <= WORST, Rating.answered_at.is_(None)
-    row = session.scalars(select(Rating).where(*waits).with_for_update()).one_or_none()
+    """Answer a complaint, once, and tell whoever made it; raises RatingNotFound, for another department's too, and AlreadyAnswered."""
+    own = Rating.reference == reference, Rating.department == department, Rating.score <= WORST
+    row = session.scalars(select(Rating).where(*own).with_for_update()).one_or_none()
     if row is None:
         raise RatingNotFound
+    if row.answered_at is not None:
+        raise AlreadyAnswered
     row.answer_sealed = sealing.seal(words, table=TABLE, column="answer_sealed", row=row.id)
     row.answered_at, row.answered_by = now, officer_id
     ledger.record(session, "rating.answered", actor=f"subject:{officer_id}", object_id=row.id, subject_id=row.holder_id, now=now)

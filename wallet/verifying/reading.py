@@ -147,7 +147,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
         form=formats.WORDS.get(claims.get("format", "")),
-        then=wording.NEXT.get(conclusion) if conclusion else None,
+        then=wording.next_step(conclusion, state),
     )
 
 

@@ -226,7 +226,7 @@ class Register:
         state: str = standing.state_at(self.now).value
         if state == IN_FORCE and standing.holder_state != ACTIVE:
             return HOLDER_ENDED
-        return STATES.get(standing.status) or state
+        return state if state != IN_FORCE else STATES.get(standing.status) or state  # an entry knows no more than that a licence is over
 
     def look_up_in_spite_of(self, failure: NotVerified) -> None:
         """Find the licence of one whose period is over or to come: how it stands now is asked for all the same."""

@@ -133,12 +133,24 @@ NEXT = MappingProxyType(
 ENDED = {
     "annulled": Text("证照已被撤销。", "The licence has been annulled."),
     "revoked": Text("证照已被吊销。", "The licence has been revoked."),
+    "cancelled": Text("证照已注销。", "The licence has been cancelled."),
+    "lapsed": Text("证照已失效。", "The licence has lapsed."),
+    "transferred": Text("证照正转往另一部门，其间不能使用。", "The licence is on its way to another department, and cannot be used meanwhile."),
+    "valid": Text("出示的这份凭证已作废，证照本身有效。", "What was shown has been taken back; the licence itself holds."),
 }
+OVER = frozenset({Reason.REVOKED, Reason.NOT_IN_FORCE})
 
 
 def reason_in(reason: Reason, state: str | None) -> Text:
-    """Return a reason in words; of a licence that was ended, in which of the two ways, where its state at the time is known."""
-    return ENDED[state] if reason is Reason.REVOKED and state in ENDED else REASONS[reason]
+    """Return a reason in words; of a licence that is over, in which of the ways, where its state at the time is known."""
+    return ENDED[state] if reason in OVER and state in ENDED else REASONS[reason]
+
+
+def next_step(conclusion: Conclusion | None, state: str | None) -> Text | None:
+    """Return what to do about a conclusion, or None where none is known; of a licence that holds, another credential can be made."""
+    if conclusion is Conclusion.REVOKED and state == "valid":
+        conclusion = Conclusion.NOT_SHOWN_BY_HOLDER
+    return NEXT.get(conclusion) if conclusion is not None else None
 
 
 def as_rows(outcomes: tuple[Outcome, ...]) -> list[dict[str, str | None]]:

@@ -87,7 +87,9 @@ def test_a_use_is_rated_in_two_taps_answered_and_told(app: Flask, browser: Flask
     with writing(app) as session:
         (told, *_) = notices.latest(session, licence.holder_id)
     assert told.kind == "rating.answered"
-    assert post_form(desk, at_desk(app, use_id), {"answer": "再答"}, form_at="/account").status_code == 404
+    late = post_form(desk, at_desk(app, use_id), {"answer": "同事的另一个答复"}, form_at="/account")
+    assert (late.status_code, "您写的是：同事的另一个答复" in late.text) == (409, True), "what the later of two wrote is not lost"
+    assert late.text.count("同事的另一个答复") == 1
 
 
 def test_a_use_is_rated_once_even_by_many_at_once(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:

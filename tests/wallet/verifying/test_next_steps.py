@@ -5,13 +5,16 @@ from typing import Any
 import jwt
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from runtime.clock import now
 from runtime.database import transaction
-from tests.wallet.verifying.test_desk_pages import desk, verify
+from tests.wallet.verifying.test_desk_pages import BROWSER, desk, verify
 from tests.world_verifying import Counter
+from wallet.issuing.credentials import credential_of
 from wallet.issuing.life import act_on
 from wallet.issuing.requests import ActRequest
+from wallet.issuing.status_lists import StatusEntry
 from wallet.register.acts import Act
 from wallet.verifying import wording
 from wallet.verifying.conclusions import CANNOT_TELL, OF_REASONS, Conclusion
@@ -41,7 +44,8 @@ def test_a_receipt_tells_what_nobody_could_tell_from_what_is_wrong(claims: dict[
     assert (read_claims(claims).verdict, read_claims(claims).then) == (VERIFIED, None)
     reading = read_claims({**claims, "verdict": "invalid", "reasons": {"status": reason.value}})
     assert reading.verdict == (UNDECIDED if OF_REASONS[reason] in CANNOT_TELL else NOT_VERIFIED)
-    assert reading.then == wording.NEXT[OF_REASONS[reason]]
+    again = reason is Reason.REVOKED  # the licence itself is valid
+    assert reading.then == wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER if again else OF_REASONS[reason]]
 
 
 def test_a_receipt_from_before_reasons_were_written_is_read(claims: dict[str, Any]) -> None:
@@ -49,12 +53,36 @@ def test_a_receipt_from_before_reasons_were_written_is_read(claims: dict[str, An
     assert (reading.verdict, reading.then) == (NOT_VERIFIED, None)
 
 
-@pytest.mark.parametrize(("act", "conclusion"), [(Act.SUSPEND, Conclusion.SUSPENDED), (Act.REVOKE, Conclusion.REVOKED)])
-def test_the_desk_says_what_to_do_about_a_licence_that_does_not_hold(counter: Counter, desk: FlaskClient, act: Act, conclusion: Conclusion) -> None:
+WAYS = {
+    Act.SUSPEND: (Conclusion.SUSPENDED, "The licence is suspended."),
+    Act.REVOKE: (Conclusion.REVOKED, "The licence has been revoked."),
+    Act.ANNUL: (Conclusion.REVOKED, "The licence has been annulled."),
+    Act.CANCEL: (Conclusion.NOT_IN_FORCE, "The licence has been cancelled."),
+    Act.LAPSE: (Conclusion.NOT_IN_FORCE, "The licence has lapsed."),
+}
+
+
+@pytest.mark.parametrize("act", WAYS, ids=str)
+def test_the_desk_says_how_a_licence_ended_and_what_to_do_about_it(counter: Counter, desk: FlaskClient, act: Act) -> None:
+    """Whoever gave their licence back is not told to have lost it by an authority's act."""
+    conclusion, why = WAYS[act]
     code, settings = counter.code(), counter.client.application.extensions["kabao_settings"]
     with transaction() as session:
         act_on(session, settings, counter.licence, ActRequest(act, "交通违法", "道路交通安全法"), department=counter.issuer, now=now())
-    page = verify(desk, code)
+    answer = counter.verify(code).json
+    assert answer["conclusion"] == conclusion
+    page = desk.get(f"/desk/receipts/{answer['receipt']['id']}", headers=BROWSER).text
+    assert why in page.partition('id="why"')[2].partition("</p>")[0]
     step = page.partition('id="next-step"')[2].partition("</p>")[0]
     assert wording.NEXT[conclusion].en in step
     assert "This check is on file." in step
+
+
+def test_of_a_credential_that_was_taken_back_the_licence_is_not_said_to_be_over(counter: Counter, desk: FlaskClient) -> None:
+    code = counter.code()
+    with transaction() as session:
+        place = credential_of(session, counter.licence)
+        session.execute(update(StatusEntry).where(StatusEntry.list_id == place.status_list, StatusEntry.index == place.status_index).values(status=1))
+    page = verify(desk, code)
+    assert "What was shown has been taken back; the licence itself holds." in page
+    assert wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER].en in page
