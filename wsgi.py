@@ -213,6 +213,7 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.register.callers import as_department, at_desk_of
     from wallet.register.department_pages import department_pages
     from wallet.register.desk_choice_pages import desk_choice_pages
+    from wallet.register.job_pages import job_pages
     from wallet.register.key_pages import key_pages
     from wallet.register.matter_pages import matter_pages
     from wallet.register.type_edit_pages import type_edit_pages
@@ -324,6 +325,7 @@ def _join(app: "Flask", api: "Api") -> None:
         draw_watch_pages,
         matter_pages,
         key_pages,
+        job_pages,
         department_pages,
         *issuing_desk,
         desk_choice_pages,
@@ -350,6 +352,7 @@ COMMANDS = {
     "demo": Place("demo.stand", "Start the demonstration and keep it running until Ctrl-C."),
     "department": Place("wallet.register.commands", "Add departments, their authorities and their officers."),
     "init": Place("migrations.commands", "Prepare an installation: print a master key where none is set, else migrate and make the first keys."),
+    "jobs": Place("runtime.failed_jobs_commands", "See to the jobs that failed for good."),
     "keys": Place("keys.commands", "List and rotate signing keys and data keys."),
     "ledger": Place("wallet.verifying.commands", "Prove that the ledger is as it was signed."),
     "licence": Place("wallet.issuing.desk.recount_commands", "Issue licences from files."),  # the outermost module that adds to it

@@ -33,7 +33,7 @@ from idp.signin import (
 )
 from idp.subjects import directory, history, mandate_queries, mandates, registries, registry_answers, registry_updates
 from keys import issued_certificates, revocation_lists, ring, rotation, sealing, trust_anchors
-from runtime import events, idempotency, ledger
+from runtime import events, failed_jobs, idempotency, ledger
 from runtime.database import Base
 from wallet.holding import expiry_notices, favourites, licence_notices, marked_copies, ratings, uses
 from wallet.issuing import batches, credentials, status_building, status_lists, trust_list
@@ -55,6 +55,7 @@ OWNERS = (
     revocation_lists,
     trust_anchors,
     events,
+    failed_jobs,
     idempotency,
     ledger,
     directory,

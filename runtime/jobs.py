@@ -22,10 +22,11 @@ import structlog
 from flask import Flask
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
+from procrastinate.middleware import AsyncCallNext
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from runtime import repeating
+from runtime import failed_jobs, repeating
 from runtime.repeating import Condition
 from runtime.settings import Settings
 
@@ -137,9 +138,10 @@ async def _rescue(context: procrastinate.JobContext, timestamp: int) -> None:
 
 
 async def forget_ended(queue: procrastinate.App) -> None:
-    """Delete the jobs that failed for good a week ago; the logs have said so."""
+    """Delete the jobs that failed for good a week ago, and what was noted of jobs that are gone."""
     for name in (QUEUE, OUTWARD):
         await queue.job_manager.delete_old_jobs(KEPT_HOURS, queue=name, include_failed=True, include_cancelled=True, include_aborted=True)
+    await queue.connector.execute_query_async(failed_jobs.FORGET)
 
 
 @declared.periodic(cron="23 * * * *", periodic_id="forget_ended_jobs")
@@ -181,10 +183,21 @@ async def _work_while_connected(name: str, queue: procrastinate.App, *, concurre
                 delete_jobs="successful",
                 install_signal_handlers=False,
                 abort_job_polling_interval=LOOK_FOR_ABORTED_SECONDS,
+                worker_middleware=[note_failure],
             )
             await (_until_one_ends(run, ask_for_work(queue)) if name == QUEUE else run)
     except (ConnectorException, psycopg.Error) as error:
         log.warning("the queue is out of reach", error=type(error).__name__)
+
+
+async def note_failure(run: AsyncCallNext, context: procrastinate.JobContext, worker: Any) -> Any:
+    """Run a job, and note what it failed with for whoever looks after it."""
+    try:
+        return await run()
+    except Exception as error:
+        with suppress(ConnectorException):  # the queue itself says so in a moment
+            await context.app.connector.execute_query_async(failed_jobs.NOTE, job_id=context.job.id, error=failed_jobs.what_of(error))
+        raise
 
 
 async def _until_one_ends(*each: Coroutine[Any, Any, None]) -> None:

@@ -36,6 +36,7 @@ from tests.idp.oauth.registration.world import new_token
 from tests.idp.signin.proofs_at_hand import enrol, reach
 from tests.idp.signin.recovering import begun, cancel_link
 from tests.idp.subjects.firms import Firm, new_firm
+from tests.runtime.test_failed_jobs import failed
 from tests.wallet.holding.test_paging import more_like
 from tests.world_clients import System, new_portal
 from tests.world_people import Person, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
@@ -388,6 +389,8 @@ def run_it(cast: Cast) -> None:
         portal = new_portal(session, name=Text("示例门户", "Example portal"), metadata=said, scopes=["openid", "ssf.manage"])
     with cast.app.app_context(), transaction() as session:
         stream = new_dead_letter(session, portal.client_id)
+        for kind, lock in (("send_notice_to", None), ("seal_ledger", "seal_ledger")):
+            failed(session, kind=kind, lock=lock)
     cast.at["client"] = f"/admin/clients/{portal.client_id}"
     cast.at["stream"] = f"/admin/streams/{stream}"
     cast.data.append("示例门户")  # a client's names stand there in both languages

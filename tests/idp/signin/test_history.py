@@ -43,6 +43,8 @@ OF_NOBODY = {
         "department.added",
         "draws.flag-seen",
         "import.started",
+        "job.dropped",
+        "job.retried",
         "issuer.distrusted",
         "issuer.trusted",
         "licence-type.applied",
