@@ -20,7 +20,10 @@ WRONG = {
         "nonsense is neither an address (https://…) nor a file that can be read.",
     ),
     "a number that is none": (["mandate", "list", "nonsense"], "A number has 18 characters"),
-    "a system without a proof": (["client", "add", "x", "--name", "甲", "A", "--owner", SOUND], "give --jwks FILE, or --secret"),
+    "a system without a proof": (
+        ["client", "add", "x", "--name", "甲", "A", "--owner", SOUND],
+        "--jwks FILE, --secret, or --public",
+    ),
     "a policy that is a list": (["client", "policy", "apply", "{list}"], ALL_OF_IT),
     "a policy that is empty": (["client", "policy", "apply", "{empty}"], ALL_OF_IT),
     "a policy without a name": (["client", "policy", "apply", "{object}"], "name is not acceptable: Missing data for required field."),

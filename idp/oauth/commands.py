@@ -13,15 +13,13 @@ from flask.cli import AppGroup
 from rich.table import Column, Table
 
 from idp.oauth import client_authentication, clients, owners, scopes
-from idp.oauth.client_kinds import CONFIDENTIAL_GRANTS
 from idp.oauth.registration import changes as registration
 from idp.oauth.registration.commands import issuer, policy, token
 from idp.oauth.registration.documents import operator_document_of
 from idp.oauth.registration.security import effective_security
-from idp.signin.assurance import Level, read_level
+from idp.signin.assurance import read_level
 from runtime.clock import now
 from runtime.database import transaction
-from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.shown_tables import print_table
 
@@ -36,12 +34,20 @@ client = AppGroup("client", help="Register portals and departments' systems.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its public keys (private_key_jwt).")
 @click.option("--secret", is_flag=True, help="Make a secret (client_secret_basic) and print it once.")
 @click.option(
+    "--public", is_flag=True, help="It can keep neither (none): an application on people's own devices, or in a browser. PKCE guards its codes."
+)
+@click.option("--native", is_flag=True, help="It is installed on people's devices, and may be called back by a scheme of its own.")
+@click.option(
     "--redirect-uri", "redirect_uris", multiple=True, help="Where people come back to from signing in, letter by letter; more than one may be given."
 )
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where they come back to from signing out.")
 @click.option("--backchannel-logout-uri", help="Where it is told that a session ended.")
 @click.option(
-    "--grant", "grant_types", multiple=True, type=click.Choice(clients.GRANT_TYPES), default=[clients.CLIENT_CREDENTIALS], show_default=True
+    "--grant",
+    "grant_types",
+    multiple=True,
+    type=click.Choice(clients.GRANT_TYPES),
+    help=f"If none is given {clients.CLIENT_CREDENTIALS}, of a public client {clients.AUTHORIZATION_CODE}.",
 )
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(scopes.ALL)), help="What it may ask for; more than one may be given.")
 @click.option("--sector", help="Clients of one sector know a person by the same name; by default the host of the first redirect URI.")
@@ -53,34 +59,41 @@ client = AppGroup("client", help="Register portals and departments' systems.")
     help="How well a person must be known, and how strongly signed in, for a scope: number=ial3, openid=aal2, licences=ial3aal2. Usually ial2.",
 )
 @click.option("--first-party", is_flag=True, help="Ask no consent, save for the full number and for licences.")
-def add(client_id: str, name: tuple[str, str], jwks: Path | None, secret: bool, **rest: Any) -> None:  # noqa: FBT001 (click passes by name)
-    """Register a client."""
-    made = clients.new_secret() if secret else None
-    method = clients.CLIENT_SECRET_BASIC if secret else clients.PRIVATE_KEY_JWT if jwks else clients.NONE
-    key_set = _read_key_set(jwks) if jwks else None
-    if method == clients.NONE and not CONFIDENTIAL_GRANTS.isdisjoint(rest["grant_types"]):
-        raise click.ClickException("Its grants want a client that proves itself: give --jwks FILE, or --secret.")
-    rest["levels"] = dict(map(_read_demand, rest["levels"]))
-    with transaction() as session:
-        try:
-            owners.check_code(rest["owner"])
-            clients.register_client(
-                session, client_id=client_id, name=Text(*name), jwks=key_set, client_secret=made, auth_method=method, now=now(), **rest
-            )
-        except Refusal as refusal:
-            raise click.ClickException(refusal.reason or refusal.title.en) from refusal
-        is_known = owners.is_known(session, rest["owner"])
+def add(client_id: str, jwks: Path | None, *, secret: bool, public: bool, **said: Any) -> None:
+    """Register a client: by its keys, by a secret that is made, or as a public one."""
+    if (jwks is not None) + secret + public != 1:
+        raise click.ClickException("Say how it proves itself: --jwks FILE, --secret, or --public for a client that can keep neither.")
+    method = clients.PRIVATE_KEY_JWT if jwks else clients.CLIENT_SECRET_BASIC if secret else clients.NONE
+    document = {**_document_of(said, is_public=public), "token_endpoint_auth_method": method, "jwks": _read_key_set(jwks) if jwks else None}
+    with _explained(), transaction() as session:
+        owners.check_code(said["owner"])
+        _, made = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
+        is_known = owners.is_known(session, said["owner"])
     click.echo(f"{client_id} is registered ({method}).")
     if not is_known:
         click.echo(owners.UNKNOWN.en, err=True)
-    if made:
-        click.echo(f"Its secret, shown this once: {made}")
+    _tell(made)
 
 
-def _read_demand(unverified: str) -> tuple[str, Level]:
-    scope, _, text = unverified.partition("=")
-    level = read_level(text)
-    if scope not in scopes.OF_PEOPLE or level is None:
+def _document_of(said: dict[str, Any], *, is_public: bool) -> dict[str, Any]:
+    """Return what the options say of a client, in the words of RFC 7591: so the rules are those of every other door."""
+    zh, en = said["name"]
+    usual = clients.AUTHORIZATION_CODE if is_public else clients.CLIENT_CREDENTIALS
+    as_said = ("owner", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri", "sector", "first_party")
+    return {
+        **{name: list(value) if isinstance(value := said[name], tuple) else value for name in as_said},
+        "client_name#zh": zh,
+        "client_name#en": en,
+        "application_type": "native" if said["native"] else None,
+        "grant_types": list(said["grant_types"]) or [usual],
+        "scope": " ".join(said["scopes"]),
+        "levels": dict(map(_read_demand, said["levels"])),
+    }
+
+
+def _read_demand(unverified: str) -> tuple[str, str]:
+    scope, _, level = unverified.partition("=")
+    if scope not in scopes.OF_PEOPLE or read_level(level) is None:
         raise click.ClickException(f"{unverified} is not a demand such as number=ial3 or openid=aal2.")
     return scope, level
 

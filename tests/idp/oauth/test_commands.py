@@ -89,6 +89,64 @@ def test_a_secret_is_shown_once(app: Flask, client: FlaskClient) -> None:
     assert found[1] not in run(app, "list")[1]
 
 
+def application(client_id: str, *more: str) -> list[str]:
+    return ["add", client_id, "--name", "掌上办事", "Pocket hall", "--owner", DEPARTMENT, "--scope", "openid", "--public", *more]
+
+
+def test_a_public_client_is_registered_and_needs_no_proof(app: Flask, client: FlaskClient) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    status, said = run(app, *application(client_id, "--native", "--redirect-uri", "cn.gov.example.pocket:/back", "--first-party"))
+    assert (status, "shown this once" in said, f"{client_id} is registered (none)." in said) == (0, False, True)
+    document = json.loads(run(app, "export", client_id)[1])
+    expected = {"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"], "application_type": "native", "first_party": True}
+    assert document | expected == document
+    code = {"grant_type": "authorization_code", "code": "none", "redirect_uri": "cn.gov.example.pocket:/back", "code_verifier": "v" * 43}
+    answer = client.post("/token", data={"client_id": client_id, **code})
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant"), "it is known, and its code is not"
+    assert client.post("/token", data={"client_id": client_id, "grant_type": "client_credentials"}).status_code in (400, 401)
+
+
+SOMEWHERE = ("--redirect-uri", "https://pocket.example.gov.cn/back")
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        pytest.param((), "redirect_uris", id="nowhere to come back to"),
+        pytest.param((*SOMEWHERE, "--grant", "client_credentials"), "", id="a grant of its own"),
+        pytest.param((*SOMEWHERE, "--grant", "authorization_code", "--grant", "client_credentials"), "grant_types", id="a grant of its own, too"),
+        pytest.param(("--redirect-uri", "cn.gov.example.pocket:/back"), "redirect_uris", id="a scheme of its own in a browser"),
+        pytest.param(("--redirect-uri", "http://pocket.example.gov.cn/back"), "redirect_uris", id="no TLS"),
+        pytest.param((*SOMEWHERE, *SOMEWHERE), "redirect_uris", id="an address twice"),
+        pytest.param((*SOMEWHERE, "--name", "掌上\u202e办事", "Pocket"), "client_name#zh", id="a name that turns round"),
+        pytest.param((*SOMEWHERE, "--name", "掌上", "P" * 101), "client_name#en", id="a name too long"),
+        pytest.param((*SOMEWHERE, "--sector", "x" * 254), "sector", id="a sector too long"),
+    ],
+)
+def test_what_is_wrong_with_a_public_client_is_said_in_the_words_of_every_door(app: Flask, more: tuple[str, ...], field: str) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    status, said = run(app, *application(client_id, *more))
+    assert (status, said.startswith(f"Error: {field}")) == (1, True), said
+    assert client_id not in run(app, "list")[1]
+
+
+@pytest.mark.parametrize("proofs", [(), ("--secret", "--public"), ("--jwks", "{keys}", "--secret"), ("--jwks", "{keys}", "--public")])
+def test_a_client_proves_itself_in_just_one_way_that_is_said(app: Flask, tmp_path: Path, proofs: tuple[str, ...]) -> None:
+    """Who forgets the keys of a portal does not get one that anybody can pass for."""
+    keys, client_id = tmp_path / "keys.json", f"made-{secrets.token_hex(4)}"
+    keys.write_text(json.dumps(jwks_of(suites.ES256.generate())))
+    portal = [*registration(client_id), "--grant", "authorization_code", *SOMEWHERE]
+    status, said = run(app, *portal, *(word.format(keys=keys) for word in proofs))
+    assert (status, "--jwks FILE, --secret, or --public" in said) == (1, True)
+
+
+def test_a_client_that_is_there_is_not_registered_again(app: Flask) -> None:
+    client_id = f"made-{secrets.token_hex(4)}"
+    assert run(app, *application(client_id, *SOMEWHERE))[0] == 0
+    status, said = run(app, *application(client_id, *SOMEWHERE))
+    assert (status, said.startswith("Error: ")) == (1, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
