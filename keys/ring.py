@@ -37,9 +37,9 @@ from runtime.settings import Settings
 log = structlog.get_logger(__name__)
 NEXT, ACTIVE, RETIRED, GONE = "next", "active", "retired", "gone"
 OIDC, RECEIPT, LEDGER, STATUS, ROOT, REQUESTS, ENCRYPTION = "oidc", "receipt", "ledger", "status", "root", "requests", "encryption"
-TRUST_LIST, METADATA, ANSWERS = "trust-list", "metadata", "answers"
+TRUST_LIST, METADATA, ANSWERS, IDENTITY = "trust-list", "metadata", "answers", "identity"
 TIME_STAMPING = "time-stamping"
-CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST, TIME_STAMPING, METADATA, ANSWERS)
+CERTIFIED_USES = (RECEIPT, STATUS, LEDGER, TRUST_LIST, TIME_STAMPING, METADATA, ANSWERS, IDENTITY)
 PUBLISHED_USES = (OIDC, *CERTIFIED_USES, REQUESTS)
 ROTATED_USES = (OIDC, REQUESTS, ENCRYPTION)
 MANY_SUITES = (OIDC, ENCRYPTION)

@@ -45,6 +45,7 @@ from wallet.presenting import qr_codes
 from wallet.presenting.answering import asked
 from wallet.register import catalogue, counts, departments, desk_choice, licences, matter_fields, turns
 from wallet.verifying import draw_watch, receipts, trust_sources
+from wallet.verifying.openid4vp import identity_requests
 from wallet.verifying.openid4vp import requests as presentation_requests
 
 OWNERS = (
@@ -124,6 +125,7 @@ OWNERS = (
     matter_fields,
     draw_watch,
     presentation_requests,
+    identity_requests,
     trust_sources,
     trust_list,
     qr_codes,

@@ -38,6 +38,7 @@ ACTS = MappingProxyType(
         "draw.made": Text("依职权或经同意调用了“{what}”", "Drew the {what} on statutory authority or with consent"),
         "guardianship.ended": Text("监护关系结束", "A guardianship ended"),
         "identity.proven": Text("实名等级得到证明：{what}", "Real-name level proven: {what}"),
+        "identity.refused": Text("出示的证照未能证明身份", "A licence that was shown did not prove who it is"),
         "identity.withdrawn": Text("一项实名证明被撤回", "A proof of the real-name level was withdrawn"),
         "exchange.acting": Text("凭“{what}”的登录取得了代表单位办理的凭证", "Got a token to act for the organisation, by a sign-in at {what}"),
         "exchange.made": Text("凭发给“{what}”的凭证换取了范围更小的凭证", "Got a narrower token for one that {what} was given"),

@@ -23,12 +23,13 @@ if (panel) {
   const bar = document.getElementById("qr-progress");
   const ends = Date.now() + 1000 * Number(panel.dataset.seconds);
   bar.hidden = false;
+  const another = document.querySelector(".js-again"); // there is none where nobody may renew it from here
   const renewed = Number(sessionStorage.getItem("kabao-renewed") || 0);
   const renew = () => {
     clearInterval(ticking);
     clearTimeout(asking);
     sessionStorage.setItem("kabao-renewed", renewed + 1);
-    document.querySelector(".js-again").submit();
+    another.submit();
   };
   const again = () => { clearInterval(ticking); clearTimeout(asking); location.reload(); };
   const tick = () => {
@@ -37,7 +38,7 @@ if (panel) {
     left.textContent = english ? `${clock} left` : `剩余 ${clock}`;
     bar.value = seconds;
     if (seconds === 0) again();
-    else if (seconds <= 5 && !document.hidden && renewed < 11) renew(); // for an hour, while somebody looks at it
+    else if (another && seconds <= 5 && !document.hidden && renewed < 11) renew(); // for an hour, while somebody looks at it
   };
   const ask = async () => {
     try {

@@ -29,7 +29,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from runtime.languages import Text
-from tests.browser.cast_asking import ask_holder, ask_wallets
+from tests.browser.cast_asking import ask_holder, ask_wallets, show_who_one_is
 from tests.idp.oauth.apart.steps import Counter, Terminal
 from tests.idp.oauth.journeys import Journey
 from tests.idp.oauth.registration.world import new_token
@@ -118,6 +118,9 @@ def gather(app: Flask) -> Cast:
     staff_desk(cast)
     run_it(cast)
     ask_apart(cast)
+    for viewer in ("asked at home", "shown at home", "declined at home"):
+        cast.enter(viewer, "owner", PASSWORD_ALONE)
+        cast.at |= show_who_one_is(app, cast.people["owner"], cast.ids["owner"], viewer, cast.cookies[viewer])
     cast.at |= ask_holder(app, cast.ids["owner"], UUID(cast.at["card"].rsplit("/", 1)[1]))
     return cast
 

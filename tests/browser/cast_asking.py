@@ -1,24 +1,29 @@
-"""An officer of the cast asks wallets, and others ask the owner's."""
+"""An officer of the cast asks wallets, others ask the owner's, and the owner shows who they are from a wallet elsewhere."""
 
 from datetime import timedelta
 from uuid import UUID
 
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 
 from idp.signin.sessions import SignedIn
+from keys import suites
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ids import new_id
 from tests.wallet.verifying.openid4vp.wallets import Wallet, fetch_licence
 from tests.world_asking import Asking, of_department, of_stranger, sd_jwt_query
-from tests.world_people import post_form
-from tests.world_verifying import Browser
+from tests.world_identity import ASKED, CARD, Holder, back_of, refuse
+from tests.world_people import Person, post_form
+from tests.world_verifying import Browser, new_browser
+from tests.world_wallet import new_department
 from wallet.presenting.answering import asked, request_objects
 from wallet.presenting.answering.request_objects import Expected
 from wallet.register.licences import Licence, get_licence
+from wallet.verifying.identity import QUERY_ID
 from wallet.verifying.openid4vp.asking import link_of
-from wallet.verifying.openid4vp.requests import PresentationRequest
+from wallet.verifying.openid4vp.identity_requests import IdentityRequest
+from wallet.verifying.openid4vp.requests import SERVICE, PresentationRequest
 
 
 def ask_wallets(app: Flask, browser: Browser, licence_id: UUID) -> dict[str, str]:
@@ -56,4 +61,29 @@ def ask_holder(app: Flask, owner_id: UUID, licence_id: UUID) -> dict[str, str]:
             read = request_objects.read(text, expected=Expected(key.by_hash, settings.public_url, now(), plain_http=True))
             at[word] = f"/wallet/requests/{asked.open_request(session, text, read, viewer=viewer, now=now())}"
         session.execute(update(asked.AskedRequest).values(expires_at=now() + timedelta(days=1)))
+    return at
+
+
+def show_who_one_is(app: Flask, person: Person, subject_id: UUID, viewer: str, cookies: dict[str, str]) -> dict[str, str]:
+    """Let a wallet elsewhere have been asked who holds the account, for as long as the tests take: it has the request, and showed or declined."""
+    browser = new_browser(app)
+    for name, value in cookies.items():
+        browser.set_cookie(name, value)
+    at = {}
+    with app.app_context():
+        holder = Holder(app, person, subject_id, browser, new_department(issue=[CARD]), suites.ES256.generate())
+        wallet = holder.wallet(holder.elsewhere(holder.licence()))
+        got = wallet.get(holder.begin())
+        if viewer == "shown at home":
+            at["shown"] = back_of(wallet.answer(got, {QUERY_ID: [wallet.present(got, ASKED)]}))
+        elif viewer == "declined at home":
+            at["declined"] = back_of(refuse(wallet, got, "access_denied"))
+        with transaction() as session:
+            ours = PresentationRequest.department == SERVICE
+            later = {
+                PresentationRequest.expires_at: now() + timedelta(days=1),
+                PresentationRequest.answered_at: case((PresentationRequest.answered_at.is_not(None), now() + timedelta(days=1)), else_=None),
+            }
+            session.execute(update(PresentationRequest).where(ours).values(later))
+            session.execute(update(IdentityRequest).values(expires_at=now() + timedelta(days=1)))
     return at

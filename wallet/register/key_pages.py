@@ -33,6 +33,7 @@ USES = {
     ring.TRUST_LIST: Text("信任列表", "The trust list"),
     ring.METADATA: Text("服务说明", "Metadata"),
     ring.ANSWERS: Text("答复", "Answers"),
+    ring.IDENTITY: Text("请求身份凭证", "Asking who somebody is"),
     ring.TIME_STAMPING: Text("时间戳", "Time stamps"),
 }
 STATES = {

@@ -6,7 +6,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.jobs import every
 from runtime.settings import Settings
-from wallet.verifying.openid4vp import requests
+from wallet.verifying.openid4vp import identity_requests, requests
 from wallet.verifying.openid4vp.request_signals import tell
 from wallet.verifying.openid4vp.requests import State
 
@@ -31,3 +31,4 @@ def end_requests() -> None:
 def forget_requests() -> None:
     """Forget the requests that are long over, and what came of them."""
     requests.forget(now=now())
+    identity_requests.forget(now=now())

@@ -1,7 +1,7 @@
 """The signed request object that a wallet fetches, once. OpenID4VP 1.0 sections 5 and 8.3, RFC 9101, HAIP 1.0.
 
-Signed by the department that asks, whose certificate travels along, without the root. Cause and basis are told in `verifier_info`, for wallets
-that show them.
+Signed by the department that asks, or by the service, whose certificate travels along, without the root. Cause and basis are told in
+`verifier_info`, for wallets that show them.
 """
 
 import json
@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from keys import suites
 from runtime.settings import Settings
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
-from wallet.register.departments import get_department
 from wallet.verifying.openid4vp import asking, references, verifiers
 from wallet.verifying.openid4vp.errors import InvalidRequest, RequestOver
 from wallet.verifying.openid4vp.requests import PresentationRequest, RequestNotFound, take
@@ -92,7 +91,7 @@ def encryption_jwk(key: suites.PrivateKey) -> dict[str, str]:
 
 
 def _metadata(row: PresentationRequest) -> dict[str, Any]:
-    name = get_department(row.department).name
+    name = verifiers.name_of(row.department)
     told: dict[str, Any] = {"client_name": name.zh, "client_name#en": name.en, "vp_formats_supported": FORMATS}
     key = row.key
     if key is not None:

@@ -28,6 +28,7 @@ SAN_DNS, HASH = "x509_san_dns", "x509_hash"
 KEPT_AFTER_EXPIRY = timedelta(days=2)
 END_BATCH = 500
 CODE_BYTES = 24
+SERVICE = ""  # in the place of a department: the service itself asks, to know who holds an account
 
 
 class RequestNotFound(Refusal):
@@ -71,7 +72,7 @@ class Terms:
 
 
 class PresentationRequest(Base):
-    """A request. `verifier` is the client identifier by which it asks; `by_consent` if a person's own token asked, for their own wallet.
+    """A request. `verifier` is the client identifier by which it asks; `by_consent` if a person asked for their own wallet, or their own token did.
 
     `holder_id` is in whose inbox it waits; None for anyone who is shown its code.
     """

@@ -25,13 +25,13 @@ from wallet.presenting.answering.request_objects import digest_of
 from wallet.presenting.dcql import CredentialQuery, choose, read_query
 from wallet.register.departments import get_department
 from wallet.verifying.attesting import Asker, Finding, attest
-from wallet.verifying.openid4vp import acts, answers, presented, references
+from wallet.verifying.openid4vp import acts, answers, identity_answers, presented, references
 from wallet.verifying.openid4vp.answers import Posted
 from wallet.verifying.openid4vp.asking import find_addressee
 from wallet.verifying.openid4vp.errors import RequestOver
 from wallet.verifying.openid4vp.queries import IDENTIFIER, is_answer
 from wallet.verifying.openid4vp.request_signals import tell
-from wallet.verifying.openid4vp.requests import CODE_BYTES, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
+from wallet.verifying.openid4vp.requests import CODE_BYTES, SERVICE, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, look
 
@@ -68,6 +68,8 @@ def respond(session: Session, settings: Settings, unverified_reference: str, for
     transcript = presented.transcript_of(settings, row)
     if not spend(session, row.id, now=now):
         raise RequestOver()
+    if row.department == SERVICE:
+        return _conclude(session, row, terms, *identity_answers.judge(session, settings, row, posted, now=now))
     if posted.error is not None:
         return _decline(session, settings, row, terms, posted.error, now=now)
     answer = _Answer(row, terms, transcript, session, settings, now)

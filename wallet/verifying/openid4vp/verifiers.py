@@ -1,4 +1,5 @@
-"""By which name a department asks: its certificate's hash, or the host that the certificate names. OpenID4VP 1.0 section 5.9.3, HAIP 1.0."""
+"""By which name a department, or the service itself, asks: its certificate's hash, or the host that the certificate names. OpenID4VP 1.0 section
+5.9.3, HAIP 1.0."""
 
 import base64
 import hashlib
@@ -12,7 +13,10 @@ from keys.ring import Signer
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
-from wallet.verifying.openid4vp.requests import HASH, SAN_DNS
+from wallet.register.departments import get_department
+from wallet.verifying.openid4vp.requests import HASH, SAN_DNS, SERVICE
+
+OURSELVES = Text("卡包统一身份认证", "Kabao identity service")
 
 
 class NoDnsName(Refusal):
@@ -23,8 +27,13 @@ class NoDnsName(Refusal):
 
 
 def signer_of(department: str) -> Signer:
-    """Return the key by which a department signs what it asks; raises KeyNotReady."""
-    return ring.signer(certificates.department_use(department))
+    """Return the key by which a department signs what it asks, the service a key that signs nothing else; raises KeyNotReady."""
+    return ring.signer(ring.IDENTITY if department == SERVICE else certificates.department_use(department))
+
+
+def name_of(department: str) -> Text:
+    """Return who asks, in words."""
+    return OURSELVES if department == SERVICE else get_department(department).name
 
 
 def identifier_of(settings: Settings, department: str, prefix: str) -> str:
