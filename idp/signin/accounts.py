@@ -161,6 +161,12 @@ def set_password(session: Session, subject_id: UUID, *, password_hash: str, now:
     session.execute(update(Account).where(Account.subject_id == subject_id).values(values))
 
 
+def check_is_another(session: Session, subject_id: UUID, password: str) -> None:
+    """Raise PasswordRefused if a password is the one that an account has, or had until it was made void: whoever learned it would be back in."""
+    if passwords.is_right(session.scalar(select(Account.password_hash).where(Account.subject_id == subject_id)), password):
+        raise passwords.PasswordRefused("same")
+
+
 def change_password(session: Session, subject_id: UUID, *, password_hash: str, now: datetime) -> None:
     """Keep another password by its owner's own will, which the history and the portals are told."""
     set_password(session, subject_id, password_hash=password_hash, now=now)

@@ -67,7 +67,7 @@ def _change(unverified: str | None, new: str) -> None:
     if unverified is not None and not passwords.is_right(account.usable_hash if account else None, unverified):
         raise ProofRefused("another password", field="present")
     passwords.check_password(new, number=number, name=name)
-    if passwords.is_right(account.usable_hash if account else None, new):
+    if passwords.is_right(account.password_hash if account else None, new):
         raise passwords.PasswordRefused("same")
     password_hash = passwords.hash_password(new)
     with transaction() as session:

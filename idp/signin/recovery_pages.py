@@ -131,7 +131,7 @@ def _recover(form: CodeForm) -> None:
     passwords.check_password(form.password.data, number=number)  # nor the name: whoever has no code yet would learn it by trying
     password_hash = passwords.hash_password(form.password.data)
     with transaction() as session:
-        regaining.complete(session, number, form.code.data, password_hash=password_hash, now=present)
+        regaining.complete(session, number, form.code.data, password=form.password.data, password_hash=password_hash, now=present)
         throttle.give_back(session, attempt, now=present)
 
 
@@ -149,6 +149,8 @@ def _set_password(form: NewPasswordForm, subject_id: UUID, present: datetime) ->
         person = directory.get_subject(session, subject_id)
         number, name = directory.number_of(person), directory.name_of(person)
     passwords.check_password(form.password.data, number=number, name=name)
+    with transaction() as session:
+        accounts.check_is_another(session, subject_id, form.password.data)
     password_hash = passwords.hash_password(form.password.data)
     with transaction() as session:
         way, kept = regaining.PASSKEY, g.signed_in.session_id

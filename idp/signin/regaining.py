@@ -20,15 +20,16 @@ PASSKEY, RECOVERY_CODE = "passkey", "recovery-code"
 NOBODY = UUID(int=0)
 
 
-def complete(session: Session, number: Number, code: str, *, password_hash: str, now: datetime) -> UUID:
+def complete(session: Session, number: Number, code: str, *, password: str, password_hash: str, now: datetime) -> UUID:
     """Set a new password for whoever holds a code: an officer's, one of a pending recovery, or a recovery code kept for this day.
 
-    Raises RecoveryRefused, TooEarly.
+    Whether it is the old one is asked after the code, or anybody could try passwords here. Raises RecoveryRefused, TooEarly, PasswordRefused.
     """
     granted = recovery.redeem(session, number, code, now=now)
     subject_id, way = (granted.subject_id, granted.way) if granted else (_spend_recovery_code(session, number, code, now=now), RECOVERY_CODE)
     if subject_id is None:
         raise recovery.RecoveryRefused("no such code", field="code")
+    accounts.check_is_another(session, subject_id, password)
     set_password(session, subject_id, way=way, password_hash=password_hash, now=now)
     return subject_id
 

@@ -12,7 +12,7 @@ from runtime.guard import allow, anyone
 from runtime.pages import csrf
 from wallet.holding import marked_copies
 from wallet.holding.marked_copies import LinkOver
-from wallet.issuing.documents_api import as_file
+from wallet.issuing.documents_api import MARKED, as_file
 from wallet.register.licences import get_licence, type_of
 
 copy_link_pages = Blueprint("copy_link_pages", __name__, template_folder="templates")
@@ -38,4 +38,4 @@ def fetch(secret: str) -> Response:
     """Give the copy, once; raises LinkOver."""
     with transaction() as session:
         pdf, licence = marked_copies.fetch(session, secret, now=now())
-    return as_file(pdf, licence)
+    return as_file(pdf, licence, form=MARKED)

@@ -39,4 +39,4 @@ def download(licence_id: UUID) -> Response:
     with transaction() as session:
         document_id = kept.keep(session, draft, actor=actor, now=now())
         record_use(session, **use, way=Way.DOCUMENT, verdict="valid", receipt_id=document_id, now=moment, acted_by=g.signed_in.subject_id)
-    return as_file(made, card.licence)
+    return as_file(made, card.licence, form=kind)

@@ -11,6 +11,7 @@ from idp.signin import throttle
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
+from runtime.languages import Text
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from schemas.documents import DocumentQuerySchema
@@ -20,6 +21,8 @@ from wallet.register.licences import Licence, LicenceNotFound, get_licence, type
 
 documents = ApiBlueprint("documents", __name__, description="Sealed documents of licences, for the departments that issue them.")
 csrf.exempt(documents)
+MARKED = "marked-copy"
+ENDINGS = {"card": Text("（卡面）", " (card)"), MARKED: Text("（加注件）", " (marked copy)")}
 
 
 @documents.route("/licences/<uuid:licence_id>/document", methods=["GET"])
@@ -40,12 +43,16 @@ def document(query: dict[str, Any], licence_id: UUID) -> Response:
     made = draft.seal(settings)
     with transaction() as session:
         kept.keep(session, draft, actor=f"department:{g.token.department}", now=now())
-    return as_file(made, licence)
+    return as_file(made, licence, form=query["kind"])
 
 
-def as_file(made: bytes, licence: Licence) -> Response:
-    """Return a document as a file to keep, named by the licence's type, in the reader's language too (RFC 6266), and by nothing of its holder."""
-    one = type_of(licence)
-    named = f"attachment; filename=\"{one.slug}.pdf\"; filename*=UTF-8''{quote(str(one.name), safe='')}.pdf"
+def as_file(made: bytes, licence: Licence, *, form: str) -> Response:
+    """Return a document as a file to keep, named by the licence's type, in the reader's language too (RFC 6266), and by nothing of its holder.
+
+    Of one licence a sheet, a card and a marked copy (`form`) have each a name of their own, so that none takes another's place in a folder.
+    """
+    one, ending = type_of(licence), ENDINGS.get(form)
+    plain, read = (f"{one.slug}-{form}", f"{one.name}{ending}") if ending is not None else (one.slug, str(one.name))
+    named = f"attachment; filename=\"{plain}.pdf\"; filename*=UTF-8''{quote(read, safe='')}.pdf"
     headers = {"Content-Disposition": named, "Cache-Control": "no-store"}
     return Response(made, content_type=MEDIA_TYPE, headers=headers)

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select, text, update
 
-from idp.signin import contacts, proofs, recovery, recovery_codes, second_step, trusted_browsers
+from idp.signin import accounts, contacts, proofs, recovery, recovery_codes, second_step, trusted_browsers
 from idp.signin.recovery import Recovery
 from idp.signin.sessions import SigninSession
 from runtime.clock import now, shifted
@@ -113,6 +113,18 @@ def test_a_counter_takes_every_earlier_way_to_sign_in_away(app: Flask, client: F
 def test_a_password_that_cannot_be_used_costs_no_code(app: Flask, client: FlaskClient, person: Person) -> None:
     code = granted(app, resident(app, person))
     assert "太常见" in use(client, person.number, code, "12345678").text
+    assert use(client, person.number, code).status_code == 303
+
+
+def test_the_old_password_is_no_new_one_and_only_who_holds_a_code_is_told_so(app: Flask, client: FlaskClient, person: Person) -> None:
+    subject_id = resident(app, person)
+    code = granted(app, subject_id)
+    guessed = use(client, person.number, "0000-0000-0000", PASSWORD)
+    assert (REFUSED in guessed.text, "现在的密码相同" in guessed.text) == (True, False)
+    with app.app_context(), transaction() as session:
+        accounts.void_password(session, subject_id, now=now())  # its owner said that somebody else knows it
+    refused = use(client, person.number, code, PASSWORD)
+    assert (refused.status_code, "现在的密码相同" in refused.text) == (422, True)
     assert use(client, person.number, code).status_code == 303
 
 
@@ -286,6 +298,7 @@ def test_a_session_by_passkey_sets_a_new_password_and_keeps_itself(app: Flask, c
         newest = session.scalars(select(SigninSession.id).where(SigninSession.subject_id == subject_id).order_by(SigninSession.id.desc())).first()
         session.execute(update(SigninSession).where(SigninSession.id == newest).values(amr=["hwk", "user", "mfa"]))
     assert post_form(client, "/recover/password", {"password": "1234567"}).status_code == 422
+    assert "现在的密码相同" in post_form(client, "/recover/password", {"password": PASSWORD}).text
     assert post_form(client, "/recover/password", {"password": NEW}).location == "/account"
     assert client.get("/account", headers=BROWSER).status_code == 200
     assert stranger.get("/account", headers=BROWSER).status_code == 303

@@ -39,7 +39,7 @@ def at_once(app: Flask, *acts: Callable[[], bool]) -> list[bool]:
 def complete(person: Person, code: str, after: timedelta = timedelta(days=1, minutes=1)) -> bool:
     try:
         with transaction() as session:
-            regaining.complete(session, parse_number(person.number), code, password_hash=HASH, now=now() + after)
+            regaining.complete(session, parse_number(person.number), code, password="new", password_hash=HASH, now=now() + after)
     except RecoveryRefused:
         return False
     return True

@@ -91,7 +91,8 @@ def test_a_copy_is_made_handed_over_once_and_stands_in_the_history(app: Flask, b
     assert recipient.get(link, headers=BROWSER).status_code == 200, "looking spends nothing"
     answer = recipient.post(link)
     assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (200, "application/pdf", "no-store")
-    assert answer.headers["Content-Disposition"] == f"attachment; filename=\"{SLUG}.pdf\"; filename*=UTF-8''{quote('机动车驾驶证')}.pdf"
+    named = f"filename=\"{SLUG}-marked-copy.pdf\"; filename*=UTF-8''{quote('机动车驾驶证（加注件）')}.pdf"
+    assert answer.headers["Content-Disposition"] == f"attachment; {named}"
     reader = PdfFileReader(BytesIO(answer.data))
     assert len(reader.embedded_signatures) == 1
     assert (reader.trailer["/Info"]["/JZJZZZ"], reader.trailer["/Info"]["/JZJZZSY"]) == (holder.name, "办理施工许可（供示例市住建局使用）")

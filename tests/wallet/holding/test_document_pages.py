@@ -47,14 +47,14 @@ def documents_of(app: Flask, licence: Licence) -> list[LicenceDocument]:
         return list(session.scalars(select(LicenceDocument).where(LicenceDocument.licence_id == licence.id)))
 
 
-@pytest.mark.parametrize("kind", ["a4", "card"])
+@pytest.mark.parametrize(("kind", "plain", "read"), [("a4", SLUG, "机动车驾驶证"), ("card", f"{SLUG}-card", "机动车驾驶证（卡面）")])
 def test_a_holder_takes_a_sealed_document_and_sees_it_in_the_history(
-    app: Flask, browser: FlaskClient, licence: Licence, holder: Person, kind: str
+    app: Flask, browser: FlaskClient, licence: Licence, holder: Person, kind: str, plain: str, read: str
 ) -> None:
     answer = asked(browser, licence, kind)
     assert answer.status_code == 200, answer.text
     assert answer.mimetype == "application/pdf"
-    assert answer.headers["Content-Disposition"] == f"attachment; filename=\"{SLUG}.pdf\"; filename*=UTF-8''{quote('机动车驾驶证')}.pdf"
+    assert answer.headers["Content-Disposition"] == f"attachment; filename=\"{plain}.pdf\"; filename*=UTF-8''{quote(read)}.pdf"
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(PdfFileReader(BytesIO(answer.data)).embedded_signatures) == 1
     page = browser.get(f"/wallet/cards/{licence.id}").text
