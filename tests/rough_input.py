@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 MARK = '"><script>door(1)</script>'
 DEEP = 60_000
@@ -24,8 +24,18 @@ ODD_TEXTS = {
 QUOTED = {  # for a query or a form; the long one has six hundred bytes, and as many characters as can be without each of them three times three
     what: quote("长" * 20 + "a" * 540 if what == "long" else text[:200], errors="surrogatepass") for what, text in ODD_TEXTS.items()
 }
+ODD_TIMES = {  # as an address has them
+    "no such day": "2026-02-30",
+    "the first day of all": "0001-01-01",
+    "the last day of all": "9999-12-31",
+    "before the first moment of all": "0001-01-01T00:00:00%2B14:00",
+    "after the last moment of all": "9999-12-31T23:59:59-12:00",
+    "an offset of more than a day": "2026-01-01T00:00:00%2B25:00",
+    "a number beyond all columns": str(2**70),
+}
 ODD_VALUES: dict[str, Any] = {
     **ODD_TEXTS,
+    **{what: unquote(odd) for what, odd in ODD_TIMES.items()},
     "null": None,
     "true": True,
     "zero": 0,

@@ -19,6 +19,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 from werkzeug.wsgi import get_current_url
 
+from idp.oauth.scopes import OF_SYSTEMS
 from idp.signin import sessions
 from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
@@ -26,7 +27,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.problems import TYPE_PREFIX
 from runtime.settings import Settings
-from tests.rough_input import BODIES, FORM, FORM_NAMES, HEADERS, JSON, ODD_VALUES, PATH_TEXTS, QUOTED, body, document
+from tests.rough_input import BODIES, FORM, FORM_NAMES, HEADERS, JSON, ODD_TIMES, ODD_VALUES, PATH_TEXTS, QUOTED, body, document
 from tests.watched import Watched, all_of, is_looked_at
 from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Person, new_person, open_account
@@ -37,7 +38,7 @@ TYPE = "driving-licence"
 INSTEAD, NO_EXAMPLE = "x-in-place-of", "a"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 UNASKED_BODIES = ("no body", "odd content type", "multipart cut short", "half of JSON", "ten megabytes of form", "form with NUL")
-SYSTEM_SCOPES = ("licences:issue", "licences:read", "verifications", "draws", "receipts", "events")
+SYSTEM_SCOPES = tuple(OF_SYSTEMS)
 TWO_FACTORS = ["pwd", "otp", "mfa"]  # what asks for them is a door as well
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 pytestmark = pytest.mark.slow
@@ -264,18 +265,21 @@ def example_of(spec: dict[str, Any], schema: dict[str, Any]) -> Any:
     return {name: example_of(spec, member) for name, member in schema["properties"].items()}
 
 
-def places(example: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Return the path of every member, however deep."""
-    for name, inner in example.items() if isinstance(example, dict) else ():
+def places(example: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Return the path of every member, however deep, and of the first of every list."""
+    inside = example.items() if isinstance(example, dict) else list(enumerate(example))[:1] if isinstance(example, list) else ()
+    for name, inner in inside:
         yield (*path, name)
         yield from places(inner, (*path, name))
 
 
-def changed(example: Any, path: tuple[str, ...], value: Any) -> Any:
+def changed(example: Any, path: tuple[str | int, ...], value: Any) -> Any:
     """Return the example with the member at a path replaced."""
     if not path:
         return value
-    return {**example, path[0]: changed(example[path[0]], path[1:], value)}
+    copy = example.copy()
+    copy[path[0]] = changed(example[path[0]], path[1:], value)
+    return copy
 
 
 def test_every_member_of_every_document_may_be_anything(app: Flask, town: Town) -> None:
@@ -283,7 +287,28 @@ def test_every_member_of_every_document_may_be_anything(app: Flask, town: Town) 
     for method, path, example in documents(app, town):
         for place in places(example):
             for what, value in ODD_VALUES.items():
-                knocker.knock(f"{method} {path} {'.'.join(place)}: {what}", method, path, **document(changed(example, place, value)))
+                knocker.knock(f"{method} {path} {'.'.join(map(str, place))}: {what}", method, path, **document(changed(example, place, value)))
+    assert not knocker.faults, "\n".join(knocker.faults[:20])
+
+
+def parameters(app: Flask, town: Town) -> Iterator[tuple[str, str, str]]:
+    """Return each parameter of a query that the API describes: the method, the address where something is, and its name."""
+    spec = app.test_client().get("/api/openapi.json").json
+    for path, operations in spec["paths"].items():
+        there = re.sub(r"{[^}]+}", town.licence_id, path.replace("{name}", TYPE).replace("{version}", "1"))
+        for method, operation in operations.items():
+            for one in operation.get("parameters", ()) if isinstance(operation, dict) else ():
+                if one.get("in") == "query":
+                    yield method.upper(), there, one["name"]
+
+
+def test_every_parameter_of_every_query_may_be_anything(app: Flask, town: Town) -> None:
+    """Each by itself: of many that nobody knows, the first is refused before any other is read."""
+    knocker, asked = Knocker(app.test_client(), bearer(town.token)), list(parameters(app, town))
+    assert ("GET", f"/api/v1/licences/{town.licence_id}", "at") in asked
+    for method, path, name in asked:
+        for what, odd in {**QUOTED, **ODD_TIMES}.items():
+            knocker.knock(f"{method} {path} {name}: {what}", method, path, query_string=f"{name}={odd}")
     assert not knocker.faults, "\n".join(knocker.faults[:20])
 
 

@@ -19,7 +19,7 @@ from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.pages import csrf
 from runtime.problems import Refusal, faults
-from runtime.rough_input import read_json
+from runtime.rough_input import read_body
 from runtime.settings import Settings
 from schemas.signals import StatusSchema, StreamChangeSchema, StreamSchema, SubjectSchema, VerificationSchema
 
@@ -164,15 +164,12 @@ def receiver() -> str:
 
 
 def read(schema: Schema) -> dict[str, Any]:
-    """Return the body of the request as the schema has it; raises BodyRefused."""
+    """Return the body of the request as the schema has it; raises BodyRefused, UnreadableBody."""
     try:
-        unverified = read_json(request.get_data() or b"{}")
-        loaded: dict[str, Any] = schema.load(unverified)
+        loaded: dict[str, Any] = schema.load(read_body(request.get_data() or b"{}", is_json=True))
     except ValidationError as error:
         errors = faults(error.messages, most=20)
         raise BodyRefused("", field=errors[0]["field"], errors=errors) from error
-    except (ValueError, RecursionError) as error:
-        raise BodyRefused("not JSON") from error
     return loaded
 
 
