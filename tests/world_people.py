@@ -92,8 +92,14 @@ def csrf_token(page: str) -> str:
 
 def post_form(client: FlaskClient, url: str, data: dict[str, str], *, form_at: str | None = None) -> TestResponse:
     """Fill in a form as a browser does: read its page (at `url` unless said), then send it with its token."""
-    page = client.get(form_at or url, headers=BROWSER)
-    return client.post(url, data={"csrf_token": csrf_token(page.text), **data}, headers=BROWSER)
+    return send_form(client, url, client.get(form_at or url, headers=BROWSER).text, data)
+
+
+def send_form(client: FlaskClient, url: str, page: str, data: dict[str, str]) -> TestResponse:
+    """Send the form of a page that was read before: with its token, and with the mark of what it showed, if it has one."""
+    mark = re.search(r'name="mark"[^>]*value="([^"]*)"', page)
+    hidden = {"csrf_token": csrf_token(page), **({"mark": mark[1]} if mark else {})}
+    return client.post(url, data={**hidden, **data}, headers=BROWSER)
 
 
 def sign_in(client: FlaskClient, person: Person, password: str = PASSWORD, next: str | None = None) -> TestResponse:  # noqa: A002 (the field of the form)

@@ -71,6 +71,13 @@ class AlreadyAppointed(Refusal):
     title = Text("此人已有该单位的授权。如需调整，请变更原授权。", "They may act for the organisation already; change that mandate instead.")
 
 
+class MandateChanged(Refusal):
+    """Somebody else changed the mandate since the caller looked at it."""
+
+    code, status = "mandate-changed", 409
+    title = Text("没有保存：您查看之后，该授权已被他人变更。", "Nothing was saved: the mandate was changed since you looked at it.")
+
+
 class TooManyManagers(Refusal):
     """There are as many licence managers as there may be."""
 
@@ -152,12 +159,16 @@ def reappoint(session: Session, *, by: UUID, organisation_id: UUID, mandate_id: 
     return _appoint(session, own, by, former.person_id, wanted, now=now).id
 
 
-def change(session: Session, *, by: UUID, organisation_id: UUID, mandate_id: UUID, wanted: Appointment, now: datetime) -> None:
+def change(
+    session: Session, *, by: UUID, organisation_id: UUID, mandate_id: UUID, wanted: Appointment, now: datetime, mark: str | None = None
+) -> None:
     """Give a mandate another reach; what was issued under the old one ends, and so under everything that hangs on it.
 
-    Raises NoMandate, MandateNotFound, MayNotAppoint, BeyondOwnRight, DatesRefused.
+    Raises NoMandate, MandateNotFound, MayNotAppoint, BeyondOwnRight, DatesRefused; MandateChanged if its reach is no longer the one of the `mark`.
     """
     own, given = _check_manages(session, by, organisation_id, mandate_id, now=now)
+    if mark is not None and mark != given.mark:
+        raise MandateChanged
     begun = given.valid_from if given.valid_from <= now else max(wanted.right.valid_from, now)
     right = replace(wanted.right, valid_from=begun)
     _check_right(own, replace(right, valid_from=max(begun, own.right.valid_from)), now=now)

@@ -6,9 +6,11 @@ reaches no further than all of them together; that is read afresh at each use. A
 here still is its representative: the registry's word counts without a row.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +81,12 @@ class GivenMandate(Base):
     def right(self) -> Right:
         """How far it reaches by itself, whatever it was given under."""
         return Right(_set_of(self.types), _set_of(self.portals), self.valid_from, self.valid_until)
+
+    @property
+    def mark(self) -> str:
+        """What its reach is told by from what it was and will be, for a form to bring back."""
+        times = [moment and moment.timestamp() for moment in (self.valid_from, self.valid_until)]
+        return sha256(json.dumps([self.types, self.portals, times, self.may_delegate]).encode()).hexdigest()
 
 
 # What must happen in the transaction in which something that was issued under a mandate ends: the mandate itself, or a wider right that it had.

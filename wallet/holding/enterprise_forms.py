@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from wtforms import BooleanField, DateField, RadioField, SelectMultipleField, StringField, SubmitField
+from wtforms import BooleanField, DateField, HiddenField, RadioField, SelectMultipleField, StringField, SubmitField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput
@@ -79,6 +79,17 @@ class ReachForm(PostedForm):
         begins = beginning_of(self.valid_from.data) if self.valid_from.data else now
         ends = beginning_of(min(self.valid_until.data, LATEST_DAY) + timedelta(days=1)) if self.valid_until.data else None
         return Appointment(role, Right(types, portals, begins, ends), bool(self.may_delegate.data))
+
+
+class ChangeForm(ReachForm):
+    """The reach of a mandate, with the mark of what it was when the form was shown."""
+
+    mark = HiddenField()
+
+    def fill(self, given: GivenMandate) -> None:
+        """Note what was shown, too."""
+        super().fill(given)
+        self.mark.data = given.mark
 
 
 class AppointForm(ReachForm):

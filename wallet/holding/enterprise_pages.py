@@ -14,7 +14,7 @@ from idp.signin import acting, throttle
 from idp.signin.callers import matched
 from idp.signin.forms import add_refusal
 from idp.subjects import appointments, mandates
-from idp.subjects.appointments import APPOINTS, MandateNotFound, MayNotAppoint, NotRepresentative
+from idp.subjects.appointments import APPOINTS, MandateChanged, MandateNotFound, MayNotAppoint, NotRepresentative
 from idp.subjects.mandates import HANDLER, LEGAL_REPRESENTATIVE, GivenMandate, Mandate, NoMandate
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -23,7 +23,7 @@ from runtime.guard import allow
 from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.holding import appointees
-from wallet.holding.enterprise_forms import AppointForm, ReachForm
+from wallet.holding.enterprise_forms import AppointForm, ChangeForm, ReachForm
 from wallet.holding.shelf import shelf_of
 from wallet.holding.sifting import Sieve
 
@@ -103,7 +103,7 @@ def appoint(organisation_id: UUID) -> Response:
 def change(organisation_id: UUID, mandate_id: UUID) -> Response:
     """Change how far a mandate reaches, and how long."""
     present = now()
-    form = ReachForm()
+    form = ChangeForm()
     with transaction() as session:
         own, given = _managed(session, organisation_id, mandate_id)
         form.offer(own, types=appointees.types_within(own), portals=appointees.portals_within(session, own))
@@ -118,7 +118,12 @@ def change(organisation_id: UUID, mandate_id: UUID) -> Response:
     try:
         _count(present)
         with transaction() as session:
-            appointments.change(session, by=_me(), organisation_id=organisation_id, mandate_id=mandate_id, wanted=wanted, now=present)
+            named = {"organisation_id": organisation_id, "mandate_id": mandate_id}
+            appointments.change(session, by=_me(), **named, wanted=wanted, now=present, mark=form.mark.data or "")
+    except MandateChanged as refusal:
+        with transaction() as session:
+            form.mark.data = _managed(session, organisation_id, mandate_id)[1].mark
+        return _refused("enterprise/change.html", form, own, refusal, is_stale=True, **page)
     except Refusal as refusal:
         return _refused("enterprise/change.html", form, own, refusal, **page)
     flash(str(Text("已变更，并已通知本人。", "Changed, and told.")), "success")

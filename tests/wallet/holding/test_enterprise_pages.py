@@ -9,12 +9,13 @@ from sqlalchemy import select
 
 from idp.signin import notices
 from idp.subjects import directory, mandates, registry_import
+from idp.subjects.appointments import MandateChanged
 from idp.subjects.mandates import GivenMandate
 from idp.subjects.numbers import parse_number
 from runtime.clock import now, stopped
 from runtime.database import transaction
 from tests.idp.subjects.firms import Firm, new_firm
-from tests.world_people import BROWSER, Person, act_for, new_person, open_account, post_form, sign_in
+from tests.world_people import BROWSER, Person, act_for, csrf_token, new_person, open_account, post_form, send_form, sign_in
 from tests.world_wallet import DEFINITIONS, new_department, new_licence
 from wallet.register import catalogue
 from wallet.register.licences import Licence
@@ -94,6 +95,21 @@ def test_the_whole_life_of_a_mandate(app: Flask, boss: FlaskClient, firm: Firm, 
     assert f'id="again-{mandate_id}"' in boss.get(f"/enterprise/{firm.id}", headers=BROWSER).text
     assert post_form(boss, f"/enterprise/{firm.id}/mandates/{mandate_id}/again", {}, form_at=f"/enterprise/{firm.id}").status_code == 303
     assert act_for(theirs, firm.id).status_code == 303
+
+
+def test_of_two_who_change_one_mandate_the_later_is_told_and_may_still_save(app: Flask, boss: FlaskClient, firm: Firm, someone: Person) -> None:
+    """A narrower reach is not undone by a page that was opened before."""
+    assert appoint(boss, firm, someone) == 303
+    mandate_id = mandate_of(app, firm, someone)
+    change = f"/enterprise/{firm.id}/mandates/{mandate_id}"
+    page, broad = boss.get(change, headers=BROWSER).text, {"type_reach": "all", "portal_reach": "all", "valid_until": "2099-01-01"}
+    assert post_form(boss, change, {**broad, "valid_until": "2040-01-01"}).status_code == 303
+    late = send_form(boss, change, page, broad)
+    assert (late.status_code, MandateChanged.title.zh in late.text, "2099-01-01" in late.text) == (409, True, True)
+    assert "2040" in boss.get(change, headers=BROWSER).text
+    assert boss.post(change, data={"csrf_token": csrf_token(page), **broad}, headers=BROWSER).status_code == 409
+    assert send_form(boss, change, late.text, broad).status_code == 303
+    assert "2099-01-01" in boss.get(change, headers=BROWSER).text
 
 
 def test_an_appointee_is_told_needs_no_account_and_may_resign(app: Flask, boss: FlaskClient, firm: Firm) -> None:
