@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from idp.subjects.registry_import import Loading
-from idp.subjects.registry_rows import SOURCES, Source
+from idp.subjects.registry_rows import SOURCES, SURPLUS, Source
 from runtime.database import transaction
 
 BATCH = 500
 SHOWN_FAULTS = 200
+LONGEST_SAID = 500
 
 registry = AppGroup("registry", help="Fill the population and the legal-person registry.")
 Row = tuple[int, dict[str, str]]
@@ -29,7 +30,7 @@ def import_file(kind: str, file: Path, encoding: str) -> None:
     """Take people or organisations from a CSV FILE.
 
     A line that cannot be taken is reported with its number and the reason, and the others are kept. Ends with status 1
-    if there were such lines.
+    if there were such lines. Columns that are not known are named, and not used.
     """
     loading = Loading(SOURCES[kind])
     with Progress(
@@ -63,10 +64,14 @@ def _lines(file: Path) -> int:
 def _rows(file: Path, encoding: str, source: Source) -> Iterator[Row]:
     try:
         with file.open(encoding=encoding, errors="replace", newline="") as text:
-            reader = csv.DictReader(text, restkey="", restval="")
-            names = source.column_names(reader.fieldnames or ())
+            reader = csv.DictReader(text, restval="")
+            header = list(reader.fieldnames or ())
+            names = source.column_names(header)
+            if unused := source.unused(header):
+                click.echo(f"{file.name}: columns that are not known and not used: {', '.join(unused)[:LONGEST_SAID]}", err=True)
             for row in reader:
-                yield reader.line_num, {ours: row[theirs] for theirs, ours in names.items()}
+                surplus = "".join(row.get(None) or ())  # cells without a column stand under None
+                yield reader.line_num, {ours: row[theirs] for theirs, ours in names.items()} | ({SURPLUS: surplus} if surplus.strip() else {})
     except KeyError as missing:
         raise click.ClickException(
             f"{file.name}, read as {encoding}, has no column {missing}. Its first line must name the columns, in English or in Chinese: "

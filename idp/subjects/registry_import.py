@@ -18,6 +18,7 @@ from idp.subjects import changes, directory
 from idp.subjects.directory import Subject
 from idp.subjects.history import Told
 from idp.subjects.numbers import Number, parse_number
+from idp.subjects.records import ACTIVE
 from idp.subjects.registries import Record, RegisteredOrganisation, RegisteredPerson, record_of, sealed_record, unsealed_record
 from idp.subjects.registry_rows import ORGANISATION, ORGANISATIONS, PEOPLE, PERSON, RowError, Source, read_row
 from keys import sealing
@@ -101,6 +102,8 @@ class Loading:
 
     def _read(self, line: int, row: Mapping[str, str]) -> Entry:
         number, members = read_row(self.source, row)
+        if "ended_on" in members and members.get("state", ACTIVE) == ACTIVE:
+            raise RowError(Text("ended_on：填写了日期，而state不是死亡或注销", "ended_on: a day, while the state is neither deceased nor dissolved"))
         index = sealing.index_of(number.value)
         if index in self.lines:
             raise RowError(Text(f"与第{self.lines[index]}行的号码相同", f"the same number as on line {self.lines[index]}"))

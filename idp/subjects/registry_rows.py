@@ -22,6 +22,7 @@ STATES = {
     **dict.fromkeys(("deceased", "死亡", "已死亡", "已故", "死亡注销"), DECEASED),
     **dict.fromkeys(("dissolved", "注销", "已注销"), DISSOLVED),
 }
+SURPLUS = "surplus"  # what stands in a row beyond the last column
 NOBODY = {"无", "none", "-"}
 APART = re.compile(r"[\s;；,，、|]+")
 
@@ -33,6 +34,10 @@ class Source:
     kind: str
     required: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]]
+
+    def unused(self, header: Iterable[str]) -> list[str]:
+        """Return the columns of a file that go by none of our names, or say what another says already."""
+        return [name if name.isprintable() else "?" for name in header if name.strip() and name not in self.column_names(header)]
 
     def column_names(self, header: Iterable[str]) -> dict[str, str]:
         """Return our name of each column that is known; raises KeyError with the first required one that is missing."""
@@ -87,6 +92,8 @@ class RowError(Exception):
 
 def read_row(source: Source, row: Mapping[str, str]) -> tuple[Number, dict[str, str]]:
     """Return the number of a row and its members, the number among them; raises RowError."""
+    if SURPLUS in row:
+        raise RowError(Text("单元格比列多，可能有逗号未加引号", "more cells than there are columns; a comma may lack its quotes"))
     members = {name: checked_value(name, value) for name, value in row.items() if value and value.strip()}
     number = checked_number(members.get("number", ""), "number", is_person=source.kind == PERSON)
     if "name" not in members:

@@ -102,3 +102,26 @@ def test_an_organisation_without_a_representative_is_reported(app: Flask, tmp_pa
     file.write_text(f"number,name,representative\n{credit_code()},某公司,\n{credit_code()},某公司,{credit_code()}\n")
     result = run(app, "organisations", str(file))
     assert result.stdout.strip() == "0 taken, 2 left out"
+
+
+def test_a_row_with_more_cells_than_columns_is_left_out_and_a_column_nobody_knows_is_named(app: Flask, tmp_path: Path) -> None:
+    """What would shift by one cell is not believed; a heading that was mistyped says so, for what it was to tell is not heard."""
+    shifted, trailing, file = citizen_number(), citizen_number(), tmp_path / "people.csv"
+    file.write_text(f"number,name,adress,state,\n{shifted},何文,东营市,垦利区,,deceased\n{trailing},何雨,东营市,,,\n")
+    result = run(app, "people", str(file))
+    assert (result.exit_code, result.stdout.strip()) == (1, "1 taken, 1 left out")
+    assert "people.csv:2: " in result.stderr
+    assert "more cells than there are columns" in result.stderr
+    assert "people.csv: columns that are not known and not used: adress" in result.stderr
+    assert find(app, shifted) is None
+
+
+@pytest.mark.parametrize("cells", [",2026-01-01", "active,2026-01-01"])
+def test_whoever_has_a_day_of_death_and_is_not_said_to_have_died_is_left_out(app: Flask, tmp_path: Path, cells: str) -> None:
+    number, file = citizen_number(), tmp_path / "people.csv"
+    file.write_text(f"number,name,state,ended_on\n{number},何文,{cells}\n")
+    result = run(app, "people", str(file))
+    assert (result.exit_code, "neither deceased nor dissolved" in result.stderr) == (1, True)
+    assert find(app, number) is None
+    file.write_text(f"number,name,state,ended_on\n{number},何文,死亡,2026-01-01\n")
+    assert run(app, "people", str(file)).exit_code == 0
