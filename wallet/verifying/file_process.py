@@ -7,6 +7,7 @@ bytes can tell: whether its seal fits them and covers them all. Whose seal that 
 
 import base64
 import json
+import re
 import resource
 import sys
 from io import BytesIO
@@ -18,6 +19,10 @@ MEMORY, SECONDS = 1024 * 1024 * 1024, 10
 DATA_NAME = "licence.vc.jwt"
 PDF, PNG, JPEG = b"%PDF-", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 DIGESTS = ("sha256", "sha384", "sha512")
+OBJECT = re.compile(rb"\bobj\b")
+END = re.compile(rb"startxref\s+\d+\s+%%EOF\s*")
+CHANGED_AT = re.compile(rb'xmp:(?:ModifyDate|MetadataDate)(?:="[^"]*"|>[^<]*<)')
+CHANGED_IN = ("/ModDate", "/Producer")
 
 
 class Unusable(Exception):
@@ -85,10 +90,50 @@ def is_intact(signature: Any) -> bool:
     signature.compute_integrity_info()
     if signature.md_algorithm not in DIGESTS:
         return False
+    content: bytes = signature.reader.stream.getvalue()
+    sealed_to = end_of_seal(signature, content)
+    if sealed_to is None or not is_ended(signature.reader, content):
+        return False
     fits, is_signed = validate_sig_integrity(signature.signer_info, signature.signer_cert, "data", signature.compute_digest())
     is_whole = signature.coverage >= SignatureCoverageLevel.ENTIRE_REVISION
     added = getattr(signature.diff_result, "modification_level", ModificationLevel.OTHER) if signature.diff_result else ModificationLevel.NONE
-    return bool(fits and is_signed and is_whole and added <= ModificationLevel.LTA_UPDATES)
+    return bool(fits and is_signed and is_whole and added <= ModificationLevel.LTA_UPDATES and is_told_alike(content, sealed_to))
+
+
+def end_of_seal(signature: Any, content: bytes) -> int | None:
+    """Return how far the seal reaches, None if it leaves out more than itself.
+
+    An update may put another signature object in the place of the one that was sealed: one with zeros after the signature, of just the length that
+    explains all that was added, is taken by the library for a seal over the whole file. So what is left out must be the signature as it is read.
+    """
+    if len(signature.byte_range) != 4:
+        return None
+    begins, before, after, rest = map(int, signature.byte_range)
+    left_out, end = content[before:after], after + rest
+    is_signature = left_out[:1] + left_out[-1:] == b"<>" and left_out[1:-1].lower() == signature.pkcs7_content.hex().encode()
+    return end if begins == 0 and is_signature and 0 < before < after < end <= len(content) else None
+
+
+def is_ended(reader: Any, content: bytes) -> bool:
+    """Whether nothing comes after the last table of objects: what this reader passes over, another that repairs files might show."""
+    last = reader.xrefs.get_xref_container_info(reader.xrefs.total_revisions - 1)
+    at = content.rfind(b"startxref")
+    return at >= 0 and END.fullmatch(content, at) is not None and OBJECT.search(content, last.end_location, at) is None
+
+
+def is_told_alike(content: bytes, sealed_to: int) -> bool:
+    """Whether the document says of itself what it said when it was sealed, but for when it was changed: its proof may be added without more."""
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    sealed, whole = (PdfFileReader(BytesIO(one), strict=True) for one in (content[:sealed_to], content))
+    return told_of(sealed) == told_of(whole)
+
+
+def told_of(reader: Any) -> tuple[bytes, dict[str, str]]:
+    """Return what a document says of itself, as XMP and in the older way."""
+    xmp = reader.root["/Metadata"].data if "/Metadata" in reader.root else b""
+    info = reader.trailer["/Info"] if "/Info" in reader.trailer else {}  # noqa: SIM401 (a trailer has no `get`)
+    return CHANGED_AT.sub(b"", xmp), {str(name): str(value) for name, value in info.items() if name not in CHANGED_IN}
 
 
 def read(content: bytes) -> dict[str, Any]:
