@@ -138,7 +138,8 @@ class Presentation(ABC):
 
 def read_object(compact: str, part: int) -> dict[str, Any]:
     """Return a part of a compact JWS, which must be an object; raises ValueError."""
-    content = sd_jwt.read_json(compact.split(".")[part])
+    parts = compact.split(".")
+    content = sd_jwt.read_json(parts[part]) if part < len(parts) else None
     if not isinstance(content, dict):
         raise sd_jwt.MalformedSdJwt("a part is not an object")
     return content

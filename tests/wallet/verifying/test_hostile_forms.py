@@ -1,4 +1,4 @@
-"""CBOR that anyone may send, at every door that takes it: told wrong in the words of the check that it fails, and no fault of ours."""
+"""What anyone may send, at every door that takes it: told wrong in the words of the check that it fails, and no fault of ours."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from keys import cose
 from runtime import base64url
 from tests.wallet.verifying import presented
-from tests.wallet.verifying.shown import DEPARTMENT, TRANSCRIPT, Compact, Mdoc
+from tests.wallet.verifying.shown import DEPARTMENT, TRANSCRIPT, Compact, Mdoc, VcJwt, VpJwt
 from tests.world_people import BROWSER, csrf_token
 from tests.world_verifying import Counter
 from wallet.verifying import checks
@@ -111,6 +111,11 @@ def shown_at_the_doors() -> Mapping[str, str]:
         "a department without end": Compact(claims={1: "1" * 2000}).text(),
         "a type with a zero byte": Compact(fields={**licence, "t": "\x00"}).text(),
         "an identifier with a zero byte": Compact(claims={1: DEPARTMENT}, fields=licence).text(),
+        "a credential about nobody": VcJwt(credential={"credentialSubject": None}).text(),
+        "a credential about several": VcJwt(credential={"credentialSubject": [{}, {}]}).text(),
+        "a presentation of nothing": VpJwt(credentials=[]).text(),
+        "a presentation that is none": VpJwt(claims={"vp": True}).text(),
+        "a presentation of half a letter": VpJwt(claims={"nonce": "\ud800", "aud": "\ud800"}).text(),
         "a status that is elsewhere": Compact(claims={65535: {"status_list": {"idx": 2**64 - 1, "uri": "\x00"}}}).text(),
     }
 
