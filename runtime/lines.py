@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from runtime.languages import Text
 from runtime.problems import TYPE_PREFIX, InvalidBody, Refusal, faults
 from runtime.rough_input import read_json
+from runtime.strict_json import NotStrict
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 MOST_FAULTS = 5
@@ -72,6 +73,9 @@ def read_object(raw: bytes | None, *, longest: int) -> dict[str, Any]:
         raise LineTooLong("too long", shown=Text("每行最多{0}字节。", "A line has at most {0} bytes.").format(longest))
     try:
         document = read_json(raw)
+    except NotStrict as error:
+        shown = Text("第{0}列处不是规范的JSON。", "It is not proper JSON at column {0}.").format(error.place[1]) if error.place else None
+        raise LineUnreadable("not JSON", shown=shown) from error
     except ValueError as error:
         raise LineUnreadable("not JSON") from error
     if not isinstance(document, dict):

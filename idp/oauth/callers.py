@@ -25,6 +25,10 @@ CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE
 REALM = 'realm="kabao"'
 ALGS = f'algs="{" ".join(dpop.ALGORITHMS)}"'
 IN_BODY = "access_token"
+SEND_ONE = Text(
+    "请在Authorization头中出示访问令牌：Bearer、空格、令牌。", "Send an access token in the Authorization header: Bearer, a space, the token."
+)
+ONE_OF = Text("本操作需要授权范围：{0}（其一即可）。", "This needs a scope of these: {0}.")
 
 
 class InsufficientScope(NotAllowed):
@@ -98,7 +102,7 @@ class Bearer:
         """Check that the token has one of the scopes; raises InsufficientScope."""
         if token.scopes.isdisjoint(self.scopes):
             challenge = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
-            raise InsufficientScope("the token lacks the scope", headers=challenge)
+            raise InsufficientScope("the token lacks the scope", headers=challenge, shown=ONE_OF.format(", ".join(self.scopes)))
 
     def _shown(self) -> Shown:
         header = lean.headers().get("Authorization")
@@ -109,7 +113,7 @@ class Bearer:
         if match is not None:
             return Shown("DPoP" if match[1].lower() == "dpop" else "Bearer", match[2])
         if not posted:
-            raise NotSignedIn("no access token", headers={"WWW-Authenticate": f"Bearer {REALM}, DPoP {REALM}, {ALGS}"})
+            raise NotSignedIn("no access token", headers={"WWW-Authenticate": f"Bearer {REALM}, DPoP {REALM}, {ALGS}"}, shown=SEND_ONE)
         return Shown("Bearer", posted[0])
 
 

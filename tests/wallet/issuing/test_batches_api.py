@@ -1,6 +1,7 @@
 """Batches over HTTP: what each line gets, and that it gets it once."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from wallet.register.licences import get_licence, licences_of
 
 PATH = "/api/v1/licences:batch"
 NDJSON = "application/x-ndjson"
+RECIPE = Path(__file__).parents[3] / "docs" / "recipes" / "batches.md"
 DRIVING = example_fields("driving-licence")
 
 
@@ -63,6 +65,12 @@ def licences_held(app: Flask, person: Person) -> int:
         return 0 if subject is None else len(licences_of(session, holder_id=subject.id))
 
 
+def test_the_line_of_the_recipe_is_issued_as_it_stands(sender: Sender, people: list[Person]) -> None:
+    example = next(line for line in RECIPE.read_text().splitlines() if line.startswith('{"ref":"row-1","type"'))
+    (result,) = sender.send([{**json.loads(example), "holder": {"number": people[0].number}}], key="recipe")
+    assert (result["status"], result["ref"]) == (201, "row-1"), result
+
+
 @pytest.mark.parametrize("query", ["", "?interleave=true"], ids=["after all", "as they come"])
 def test_each_line_gets_its_licence_or_its_reason_in_order(app: Flask, sender: Sender, people: list[Person], query: str) -> None:
     lines = [
@@ -83,6 +91,7 @@ def test_each_line_gets_its_licence_or_its_reason_in_order(app: Flask, sender: S
     ]
     assert results[1]["type"] == "urn:kabao:problem:invalid-request"
     assert results[2]["type"] == "urn:kabao:problem:line-unreadable"
+    assert results[2]["detail"] == "It is not proper JSON at column 2."
     read = sender.desk.get(f"/licences/{results[0]['licence']['id']}").json
     assert {name: read[name] for name in results[0]["licence"]} == results[0]["licence"]
     with app.app_context(), transaction() as session:

@@ -278,11 +278,13 @@ def test_what_is_not_json_is_refused(counter: Counter, data: bytes, content_type
 
 
 def test_who_may_call_is_asked_first(counter: Counter) -> None:
-    assert counter.client.post("/api/v1/verifications", json={}).status_code == 401
+    nobody = counter.client.post("/api/v1/verifications", json={}, headers={"Accept-Language": "en"})
+    assert (nobody.status_code, "Authorization header" in nobody.json["detail"]) == (401, True)
     assert counter.client.post("/api/v1/verifications", json={}, headers=bearer("nonsense")).status_code == 401
     draws_only = new_token(counter.client, counter.department, scopes=("draws",))
     refused = counter.verify(counter.code(), token=draws_only)
     assert (refused.status_code, refused.json["code"]) == (403, "insufficient-scope")
+    assert "verifications" in refused.json["detail"], "an integrator is told which scope is lacking"
 
 
 def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_of_its_own(counter: Counter) -> None:
