@@ -37,11 +37,11 @@ def list_streams() -> None:
 @click.argument("status", type=click.Choice(streams.STATUSES))
 @click.option("--reason", help="Why, for the receiver to read.")
 def status(stream_id: UUID, status: str, reason: str | None) -> None:
-    """Let a stream go on, wait or stop; its receiver is told so over the stream."""
+    """Let a stream go on, wait or stop; its receiver is told so over the stream, and cannot undo it."""
     moment = now()
     with transaction() as session:
         row = _get(session, stream_id)
-        streams.set_status(session, row, status, reason=reason, actor="operator", now=moment)
+        streams.set_status(session, row, status, reason=reason, actor=streams.OPERATOR, now=moment)
         event = {"status": status, **({"reason": reason} if reason else {})}
         tokens.add_of_stream(session, row, event_types.STREAM_UPDATED, event, now=moment)
     click.echo(f"{stream_id} is {status}.")

@@ -20,7 +20,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 stream_pages = Blueprint("admin_streams", __name__, template_folder="templates")
-PAGE = 50
+PAGE, LONGEST_REASON = 50, 200
 METHODS = {PUSH: Text("推送事件令牌", "Pushed event tokens"), POLL: Text("轮询事件令牌", "Polled event tokens"), WEBHOOK: Text("网络回调", "Webhook")}
 STATES = {
     streams.ENABLED: Text("正常", "Active"),
@@ -37,6 +37,13 @@ class EventNotFound(Refusal):
     """No such event was set aside."""
 
     code, status, title = "event-not-found", 404, Text("没有这条被搁置的事件。", "No such event was set aside.")
+
+
+class ReasonRefused(Refusal):
+    """What is to be told a receiver is too long, or holds characters that are not seen."""
+
+    code, status = "reason-refused", 422
+    title = Text(f"原因最多{LONGEST_REASON}字，且不含不可见字符。", f"The reason has up to {LONGEST_REASON} characters, all of them visible.")
 
 
 @stream_pages.route("/admin/streams", methods=["GET"])
@@ -105,12 +112,22 @@ def drop(stream_id: UUID) -> Response:
 def switch(stream_id: UUID, act: str) -> Response:
     """Let a stream wait, or go on; its receiver is told over the stream."""
     status, moment = (PAUSED if act == "pause" else ENABLED), now()
+    reason = _reason() if act == "pause" else None
     with transaction() as session:
         row = streams.get_stream(session, stream_id, lock=True)
-        streams.set_status(session, row, status, reason=None, actor=_actor(), now=moment)
-        tokens.add_of_stream(session, row, event_types.STREAM_UPDATED, {"status": status}, now=moment)
+        streams.set_status(session, row, status, reason=reason, actor=_actor(), now=moment)
+        event = {"status": status, **({"reason": reason} if reason else {})}
+        tokens.add_of_stream(session, row, event_types.STREAM_UPDATED, event, now=moment)
     flash(str(DONE[act]), "success")
     return lead_to(url_for("admin_streams.shown", stream_id=stream_id), 303)
+
+
+def _reason() -> str | None:
+    """Return why, as the receiver is to read it, None where nothing is said; raises ReasonRefused."""
+    said = request.form.get("reason", "").strip()
+    if len(said) > LONGEST_REASON or not said.isprintable():
+        raise ReasonRefused(field="reason")
+    return said or None
 
 
 def _after() -> UUID | None:

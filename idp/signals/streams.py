@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, Index, delete, select, text, update
+from sqlalchemy import BigInteger, Index, delete, false, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -34,6 +34,7 @@ SECRET = "whsec_"  # noqa: S105 (how a webhook's secrets begin)
 LICENCE_SCOPE, ASKING_SCOPE = "events", "verifications"
 LISTENERS = frozenset({scopes.SSF_MANAGE, scopes.SSF_READ})
 TOPIC = "signal streams"
+OPERATOR, RECEIVER = "operator", "client:"  # how those begin who act on a stream
 BETWEEN_VERIFICATIONS = timedelta(seconds=30)
 
 
@@ -56,8 +57,18 @@ class StreamRefused(Refusal):
     code, status, title = "stream-refused", 400, Text("事件流的设置有误。", "The configuration of the stream is not acceptable.")
 
 
+class StreamHeld(NotAllowed):
+    """An operator let the stream wait or stop, so an operator lets it go on."""
+
+    code, status = "stream-held", 403
+    title = Text("运营方已暂停该事件流，须由运营方恢复。", "The stream was stopped by the operator of the service, who alone can let it go on.")
+
+
 class SignalStream(Base):
-    """One stream of a receiver. `cursor` is how far the licences' events were told; `leased_until` says that a worker is pushing."""
+    """One stream of a receiver. `cursor` is how far the licences' events were told; `leased_until` says that a worker is pushing.
+
+    `is_held` says that an operator let it wait or stop.
+    """
 
     __tablename__ = "signal_streams"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -69,6 +80,7 @@ class SignalStream(Base):
     description: Mapped[str | None]
     status: Mapped[str]
     reason: Mapped[str | None]
+    is_held: Mapped[bool] = mapped_column(server_default=false(), default=False)
     made_at: Mapped[datetime]
     verified_at: Mapped[datetime | None]
     cursor_transaction: Mapped[int] = mapped_column(BigInteger)
@@ -139,8 +151,11 @@ def create(session: Session, client_id: str, wanted: Wanted, *, settings: Settin
         raise NotAllowed("there is no event of which the client may hear")
     check_wanted(wanted, settings)
     session.execute(select(text("pg_advisory_xact_lock(hashtextextended(:name, 0))")).params(name=f"signal streams of {client_id}"))
-    if len(streams_of(session, client_id, methods=(*SIGNALS, WEBHOOK))) >= MOST_STREAMS:
+    there_are = streams_of(session, client_id, methods=(*SIGNALS, WEBHOOK))
+    if len(there_are) >= MOST_STREAMS:
         raise TooManyStreams()
+    if any(one.is_held for one in there_are):
+        raise StreamHeld("another would go round the one that is held")
     end = events.end(session)
     row = SignalStream(
         id=new_id(), client_id=client_id, status=ENABLED, made_at=now, cursor_transaction=end.transaction, cursor_sequence=end.sequence
@@ -205,18 +220,31 @@ def get_stream(
 
 
 def set_status(session: Session, row: SignalStream, status: str, *, reason: str | None, actor: str, now: datetime) -> None:
-    """Let a stream go on, wait or stop."""
+    """Let a stream go on, wait or stop; raises StreamHeld to a receiver whose stream an operator stopped (section 8.1.2.2)."""
+    if actor.startswith(RECEIVER):
+        _check_free(row)
+    elif actor.startswith(OPERATOR):
+        row.is_held = status != ENABLED
+    if row.method in SIGNALS and row.status == DISABLED != status:  # what happened meanwhile was not held for it (section 8.1.2.1)
+        end = events.end(session)
+        row.cursor_transaction, row.cursor_sequence = end.transaction, end.sequence
     row.status, row.reason, row.due_at = status, reason, now
     ledger.record(session, "stream.status", actor=actor, object_id=row.id, now=now, status=status)
     changed(session)
 
 
 def end_stream(session: Session, row: SignalStream, *, now: datetime) -> None:
-    """Delete a stream and what it has to say; the tokens go by `prune`."""
+    """Delete a stream and what it has to say; the tokens go by `prune`. Raises StreamHeld."""
+    _check_free(row)
     session.execute(delete(SignalExclusion).where(SignalExclusion.stream_id == row.id))
     session.delete(row)
     ledger.record(session, "stream.ended", actor=f"client:{row.client_id}", object_id=row.id, now=now)
     changed(session)
+
+
+def _check_free(row: SignalStream) -> None:
+    if row.is_held:
+        raise StreamHeld("an operator stopped it")
 
 
 def exclude(session: Session, row: SignalStream, subject_id: UUID) -> None:

@@ -107,7 +107,7 @@ def rotate(webhook_id: UUID) -> dict[str, Any]:
 @webhooks_api.response(200, WebhookSchema)
 @webhooks_api.doc(security=SUBSCRIBER)
 def reopen(webhook_id: UUID) -> dict[str, Any]:
-    """Open a webhook again that was closed because its address answered 410; what waits is sent."""
+    """Open a webhook again that was closed because its address answered 410; what waits is sent. One that the operator stopped stays so (403)."""
     with transaction() as session:
         row = _own(session, webhook_id, lock=True)
         streams.set_status(session, row, streams.ENABLED, reason=None, actor=f"client:{row.client_id}", now=now())

@@ -177,6 +177,61 @@ def test_that_a_stream_is_paused_is_told_again_where_its_receiver_was_away_and_n
     assert (left(app, stream), left(app, waits)) == (1, 1)
 
 
+def happen(app: Flask, stream: dict[str, Any], *names: str) -> None:
+    """Let something happen that a stream carries, about one subject."""
+    with app.app_context():
+        for name in names:
+            with transaction() as session:
+                row = streams.get_stream(session, UUID(stream["stream_id"]))
+                subject = {row.id: {"format": "opaque", "id": "one and the same"}}
+                receivers = [Listening(row.id, row.client_id, row.method)]
+                tokens.add(session, receivers, event_type=SESSION_REVOKED, subjects=subject, event={"name": name}, now=now())
+
+
+def names_of(listener: Listener, heard: list[str]) -> list[str]:
+    return [event_of(listener.verified(token))[1]["name"] for token in heard]
+
+
+def test_what_happens_while_a_stream_is_paused_is_held_and_pushed_in_its_order_afterwards(app: Flask, listener: Listener, receiver: Receiver) -> None:
+    """Shared Signals 8.1.2.1: nothing is transmitted while paused; what was held is, once the stream is enabled, in the order of time."""
+    stream = pushed(listener, receiver)
+    named = {"stream_id": stream["stream_id"]}
+    happen(app, stream, "before")
+    assert listener.call("POST", "status", {**named, "status": "paused"}).status_code == 200
+    happen(app, stream, "meanwhile", "later")
+    push(app, stream)
+    with app.app_context():
+        pushing.push_what_is_due()
+    push(app, stream)
+    assert receiver.heard == []
+    assert listener.call("POST", "status", {**named, "status": "enabled"}).status_code == 200
+    happen(app, stream, "after")
+    push(app, stream)
+    assert names_of(listener, [token for _, token in receiver.heard]) == ["before", "meanwhile", "later", "after"]
+    assert left(app, stream) == 0
+
+
+def test_a_stream_that_goes_on_is_pushed_though_nothing_more_happens(app: Flask, listener: Listener, receiver: Receiver) -> None:
+    stream = pushed(listener, receiver)
+    listener.call("POST", "status", {"stream_id": stream["stream_id"], "status": "paused"})
+    happen(app, stream, "meanwhile")
+    push(app, stream)
+    before = jobs_for(app, stream)
+    listener.call("POST", "status", {"stream_id": stream["stream_id"], "status": "enabled"})
+    with app.app_context():
+        pushing.push_what_is_due()
+    assert jobs_for(app, stream) == before + 1
+
+
+def test_what_happens_while_a_stream_is_paused_is_polled_afterwards(app: Flask, listener: Listener) -> None:
+    stream = listener.make()
+    listener.call("POST", "status", {"stream_id": stream["stream_id"], "status": "paused"})
+    happen(app, stream, "meanwhile", "later")
+    assert listener.poll(stream)["sets"] == {}
+    listener.call("POST", "status", {"stream_id": stream["stream_id"], "status": "enabled"})
+    assert names_of(listener, list(listener.poll(stream)["sets"].values())) == ["meanwhile", "later"]
+
+
 def test_events_are_polled_until_they_are_acknowledged(app: Flask, listener: Listener) -> None:
     stream = listener.make()
     say(app, stream, "1", "2", "3")

@@ -95,6 +95,29 @@ def test_a_stream_waits_and_goes_on(app: Flask, desk: Desk, stream: UUID) -> Non
             assert streams.get_stream(session, stream).status == status
 
 
+def test_why_a_stream_waits_is_told_its_receiver_and_shown(app: Flask, desk: Desk, stream: UUID) -> None:
+    page = f"/admin/streams/{stream}"
+    assert desk.post(f"{page}/pause", page, reason="  <b>系统维护</b> ").status_code == 303
+    shown = desk.browser.get(page).text
+    assert "原因：&lt;b&gt;系统维护&lt;/b&gt;" in shown
+    assert 'id="held"' in shown
+    with app.app_context(), transaction() as session:
+        row = streams.get_stream(session, stream)
+        assert (row.reason, row.is_held) == ("<b>系统维护</b>", True)
+        (told,) = tokens.waiting(session, row, limit=5)
+        assert told.claims["events"][event_types.STREAM_UPDATED] == {"status": "paused", "reason": "<b>系统维护</b>"}
+    assert desk.post(f"{page}/open", page).status_code == 303
+    assert 'id="held"' not in desk.browser.get(page).text
+
+
+@pytest.mark.parametrize("reason", ["长" * 201, "a\u202eb", "x\x00y"])
+def test_a_reason_that_cannot_be_read_is_refused(app: Flask, desk: Desk, stream: UUID, reason: str) -> None:
+    page = f"/admin/streams/{stream}"
+    assert desk.post(f"{page}/pause", page, reason=reason).status_code in (400, 422)
+    with app.app_context(), transaction() as session:
+        assert streams.get_stream(session, stream).status == "enabled"
+
+
 def test_an_unknown_stream_is_not_found(desk: Desk) -> None:
     assert desk.browser.get(f"/admin/streams/{uuid4()}").status_code == 404
 

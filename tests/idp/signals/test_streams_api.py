@@ -1,13 +1,15 @@
 """Streams are made, read, changed, stopped and ended by their receivers alone (Shared Signals Framework 1.0 section 8.1)."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.signals import streams
 from idp.signals.event_types import CREDENTIAL_CHANGE, OF_PEOPLE, SESSION_REVOKED, VERIFICATION
+from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signals.conftest import POLL, PUSH, Listener, event_of, new_listener
 from tests.world_clients import ISSUER, bearer, new_system, token_of
@@ -155,3 +157,45 @@ def test_a_stopped_stream_still_says_what_is_about_itself(listener: Listener) ->
     assert stopped == {"stream_id": stream["stream_id"], "status": "paused", "reason": "维护"}
     listener.call("POST", "verification", {"stream_id": stream["stream_id"]})
     assert [event_of(claims)[0] for claims in listener.heard(stream)] == [VERIFICATION]
+
+
+def stop(app: Flask, stream: dict[str, Any], status: str = "paused", *, actor: str = "operator") -> None:
+    with app.app_context(), transaction() as session:
+        row = streams.get_stream(session, UUID(stream["stream_id"]))
+        streams.set_status(session, row, status, reason="维护", actor=actor, now=now())
+
+
+@pytest.mark.parametrize("actor", ["operator", "operator:0190-an-operator"], ids=["by command", "on the page"])
+@pytest.mark.parametrize("status", ["paused", "disabled"])
+def test_what_an_operator_stopped_its_receiver_does_not_let_go_on(app: Flask, listener: Listener, status: str, actor: str) -> None:
+    """Shared Signals 8.1.2.2: 403 where the receiver is not allowed to update the status; why, it may read."""
+    stream = listener.make()
+    named = {"stream_id": stream["stream_id"]}
+    stop(app, stream, status, actor=actor)
+    for wanted in ("enabled", "paused", "disabled"):
+        refused = listener.call("POST", "status", {**named, "status": wanted, "reason": "please"})
+        assert (refused.status_code, (refused.json or {})["code"]) == (403, "stream-held")
+    assert listener.call("GET", "status", **named).json == {**named, "status": status, "reason": "维护"}
+    mended = listener.call("PATCH", "streams", {**named, "description": "another"})
+    assert (mended.status_code, listener.call("GET", "status", **named).json["status"]) == (200, status), "it may be mended, and stands as it stood"
+    stop(app, stream, "enabled", actor=actor)
+    assert listener.call("POST", "status", {**named, "status": "paused"}).status_code == 200
+    assert listener.call("POST", "status", {**named, "status": "enabled"}).status_code == 200
+
+
+def test_nor_does_another_stream_lead_round_the_one_that_is_held(app: Flask, listener: Listener) -> None:
+    stream = listener.make()
+    stop(app, stream)
+    assert listener.call("DELETE", "streams", stream_id=stream["stream_id"]).status_code == 403
+    assert listener.call("POST", "streams", {"events_requested": [SESSION_REVOKED]}).status_code == 403
+    assert new_listener(app).make(), "another receiver is not concerned"
+    stop(app, stream, "enabled")
+    assert listener.make()
+    assert listener.call("DELETE", "streams", stream_id=stream["stream_id"]).status_code == 204
+
+
+def test_what_its_receiver_stopped_an_operator_may_let_go_on(app: Flask, listener: Listener) -> None:
+    stream = listener.make()
+    listener.call("POST", "status", {"stream_id": stream["stream_id"], "status": "paused"})
+    stop(app, stream, "enabled")
+    assert listener.call("GET", "status", stream_id=stream["stream_id"]).json == {"stream_id": stream["stream_id"], "status": "enabled"}

@@ -166,6 +166,15 @@ def test_a_subject_is_left_out_and_spoken_of_again(app: Flask, listener: Listene
     assert len(listener.heard(stream)) == 1
 
 
+def test_the_end_of_a_session_is_not_told_of_a_subject_who_is_left_out(listener: Listener, browser: FlaskClient) -> None:
+    stream, open_to_all, known = listener.make(), listener.make(), sub_at(listener, browser)
+    about = {"stream_id": stream["stream_id"], "subject": {"format": "iss_sub", "iss": ISSUER, "sub": known["sub"]}}
+    assert listener.call("POST", "subjects/remove", about).status_code == 204
+    post_form(browser, "/signout", {}, form_at="/account")
+    assert listener.heard(stream) == []
+    assert [event_of(claims)[0] for claims in listener.heard(open_to_all)] == [SESSION_REVOKED]
+
+
 def test_who_asks_about_strangers_learns_nothing(listener: Listener) -> None:
     stream = listener.make()
     for subject in ({"iss": ISSUER, "sub": "nobody"}, {"iss": "https://other.example", "sub": "x"}):

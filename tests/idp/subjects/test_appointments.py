@@ -209,7 +209,9 @@ def test_removing_one_ends_everything_beneath_and_nothing_beside(session: Sessio
     assert session.get_one(GivenMandate, (firm.id, leaf)).ended_why == "above_ended"
 
 
-@pytest.mark.parametrize("who", ["stranger", "handler beside", "manager of a manager", "manager of the representative", "oneself"])
+@pytest.mark.parametrize(
+    "who", ["stranger", "handler beside", "manager of a manager", "manager of the representative", "oneself", "the representative themself"]
+)
 def test_who_may_not_remove_is_refused(session: Session, firm: Firm, who: str) -> None:
     manager_id, manager_mandate = firm.manager(session)
     _, handler_mandate = firm.appoint(session)
@@ -221,6 +223,7 @@ def test_who_may_not_remove_is_refused(session: Session, firm: Firm, who: str) -
         "manager of a manager": (firm.manager(session)[0], manager_mandate),
         "manager of the representative": (manager_id, boss.id),
         "oneself": (manager_id, manager_mandate),
+        "the representative themself": (firm.boss_id, boss.id),
     }[who]
     with pytest.raises((MayNotAppoint, NoMandate)):
         appointments.remove(session, by=by, organisation_id=firm.id, mandate_id=mandate_id, now=now())

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.signin import notices
-from idp.subjects import directory, mandates, registry_import
+from idp.subjects import appointments, directory, mandates, registry_import
 from idp.subjects.appointments import MandateChanged
 from idp.subjects.mandates import GivenMandate
 from idp.subjects.numbers import parse_number
@@ -125,6 +125,21 @@ def test_an_appointee_is_told_needs_no_account_and_may_resign(app: Flask, boss: 
     assert post_form(theirs, own, {}).location == "/enterprise"
     with app.app_context(), transaction() as session:
         assert "A mandate of the organisation has ended" in [told.title.en for told in notices.latest(session, firm.boss_id)]
+
+
+def test_a_representative_cannot_end_their_own_mandate_which_is_the_registry_s(app: Flask, boss: FlaskClient, firm: Firm, someone: Person) -> None:
+    assert appoint(boss, firm, someone) == 303
+    with app.app_context(), transaction() as session:
+        own = appointments.find_representative(session, firm.id)
+        assert own is not None
+    end = f"/enterprise/{firm.id}/mandates/{own.id}/end"
+    assert end not in boss.get(f"/enterprise/{firm.id}", headers=BROWSER).text
+    assert boss.get(end, headers=BROWSER).status_code == 403
+    assert post_form(boss, end, {}, form_at=f"/enterprise/{firm.id}/appoint").status_code == 403
+    with app.app_context(), transaction() as session:
+        standing = appointments.find_representative(session, firm.id)
+        assert standing is not None
+        assert (standing.id, appointments.count_beneath(session, standing)) == (own.id, 1), "nobody beneath lost theirs either"
 
 
 @pytest.mark.parametrize("path", ["", "/appoint"])

@@ -67,6 +67,24 @@ def test_a_supervisor_hears_of_each_issue_and_revocation_once_and_in_order(app: 
     assert len(supervisor.heard(wanted=3, tries=10)) == 2
 
 
+def test_what_happened_while_a_stream_was_disabled_is_not_told_afterwards(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
+    """Shared Signals 8.1.2.1: it is not held; of one that is paused it is."""
+    disabled, paused = Supervisor(app, client, ISSUED), Supervisor(app, client, ISSUED)
+
+    def let_be(*statuses: str) -> None:
+        for each, status in zip((disabled, paused), statuses, strict=True):
+            named = {"stream_id": each.stream["stream_id"], "status": status}
+            assert client.post("/signals/status", json=named, headers=each.receiver).status_code == 200
+
+    let_be("disabled", "paused")
+    meanwhile = desk.issue(person)["id"]
+    wait_until_readable(app)
+    let_be("enabled", "enabled")
+    after = desk.issue(person, type="driving-licence")["id"]
+    told = [[one["events"][ISSUED]["licence"] for one in each.heard(wanted=wanted)] for each, wanted in ((disabled, 1), (paused, 2))]
+    assert told == [[after], [meanwhile, after]]
+
+
 def test_only_what_was_asked_for_is_heard(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
     supervisor = Supervisor(app, client, REVOKED)
     issued = desk.issue(person)

@@ -135,6 +135,18 @@ def test_an_address_that_is_gone_closes_its_webhook_and_is_opened_again(watcher:
     assert len(address.heard) == 2
 
 
+@pytest.mark.parametrize("status", ["paused", "disabled"])
+def test_a_webhook_that_an_operator_stopped_is_not_its_receiver_s_to_open(app: Flask, watcher: Watcher, address: Hook, status: str) -> None:
+    made = watcher.make(address.url)
+    with app.app_context(), transaction() as session:
+        streams.set_status(session, streams.get_stream(session, UUID(made["id"])), status, reason=None, actor="operator", now=now())
+    refused = watcher.post(f"/webhooks/{made['id']}/opening", None)
+    assert (refused.status_code, refused.json["code"]) == (403, "stream-held")
+    assert watcher.client.delete(f"/api/v1/webhooks/{made['id']}", headers=watcher.headers).status_code == 403
+    assert watcher.post("/webhooks", {"url": address.url, "events": ["licence.issued"]}).status_code == 403
+    assert watcher.get(f"/webhooks/{made['id']}").json["status"] == status
+
+
 def test_after_a_change_of_secret_both_sign_and_after_the_next_the_first_no_more(watcher: Watcher, address: Hook, desk: Desk, person: Person) -> None:
     made = watcher.make(address.url)
     second = watcher.post(f"/webhooks/{made['id']}/secret", None).json["secret"]
