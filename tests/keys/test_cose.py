@@ -99,6 +99,7 @@ HOSTILE = {
     "a header that stands on both sides": cbor2.dumps([cbor2.dumps({1: -7}), {1: -7}, b"", b""]),
     "a header that stands twice": cbor2.dumps([bytes.fromhex("a201260126"), {}, b"", b""]),
     "a critical header": cbor2.dumps([cbor2.dumps({1: -7, 2: [99], 99: 1}), {}, b"", b""]),
+    "a critical header that is not protected": cbor2.dumps([cbor2.dumps({1: -7}), {2: [99], 99: 1}, b"", b""]),
     "deep nesting": b"\x81" * 5000 + b"\x00",
     "a length without end": bytes.fromhex("5b7fffffffffffffff00"),
     "a regular expression": bytes.fromhex("d823662861612a29"),
@@ -118,6 +119,12 @@ def test_what_is_no_message_is_refused_by_one_error(unverified: bytes) -> None:
 def test_a_chain_that_is_none_is_refused(chain: Any) -> None:
     with pytest.raises(BadCose, match="chain"):
         _ = cose.read_sign1(cose.sign1(SIGNER, b"content", unprotected={cose.X5CHAIN: chain})).chain
+
+
+def test_what_is_nested_deeper_than_anything_of_ours_is_not_read() -> None:
+    assert cose.read_cbor(b"\x81" * (cose.MAX_DEPTH - 1) + b"\x00")
+    with pytest.raises(BadCose):
+        cose.read_cbor(b"\x81" * (cose.MAX_DEPTH + 1) + b"\x00")
 
 
 def test_an_algorithm_of_another_type_is_refused() -> None:

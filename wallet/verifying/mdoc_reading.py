@@ -156,16 +156,14 @@ class MdocPresentation(Presentation):
         """What the security object says, with the elements whose digests it has; raises MalformedMdoc for any other."""
         digests = _map(self.security_object.get("valueDigests"))
         elements: dict[str, Any] = {}
-        met: set[tuple[str, Any]] = set()
         for space, item, embedded in self.items:
             number, name = item.get("digestID"), item.get("elementIdentifier")
             if type(number) is not int or not isinstance(name, str) or not isinstance(item.get("random"), bytes):
                 raise MalformedMdoc("an element that is none")
-            if (space, number) in met or name in elements or name in RESERVED:
+            if name in elements or name in RESERVED:
                 raise MalformedMdoc("an element stands twice, or where it may not")
             if _map(digests.get(space)).get(number) != self.hash(cbor2.dumps(embedded)).digest():
                 raise MalformedMdoc("an element has no digest that fits")
-            met.add((space, number))
             elements[name] = _plain(item.get("elementValue"))
         return {**elements, **self.payload}
 
