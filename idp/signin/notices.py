@@ -26,6 +26,7 @@ from runtime.languages import Text, text_of
 SENT_WITHIN = timedelta(days=1)
 KEPT = timedelta(days=180)
 LATEST, PAGE = 5, 50
+WHERE = "@page"  # among the values of a notice: no text has a place of that name
 
 
 class Notice(Base):
@@ -45,7 +46,7 @@ sealed_tables.declare(Notice, sealed={"values_sealed": "values", "link_sealed": 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notice as a page or a message gives it; `link` is a path of ours."""
+    """A notice as a page or a message gives it; `link` is a path of ours, for a message alone where it holds a secret."""
 
     at: datetime
     title: Text
@@ -55,20 +56,22 @@ class Told:
     kind: str = ""
 
 
-def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: str | None = None, **values: Any) -> None:
+def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, page: str | None = None, link: str | None = None, **values: Any) -> None:
     """Tell a person something, unless they muted it: keep it, and have it sent to every address at which they could be reached before.
 
-    `kind` is one of `NOTICES`; values are texts, `Text`s, whole numbers or moments. `link` is a path of ours.
+    `kind` is one of `NOTICES`; values are texts, `Text`s, whole numbers or moments. `page` is a path of ours at which there is more, for whoever is
+    signed in; `link` one that holds a secret, which messages carry in its place.
     """
     _fill(NOTICES[kind], values)
     if not notice_choices.is_wanted(session, subject_id, kind):
         return
     notice_id = new_id()
+    told = {name: _plain(value) for name, value in values.items()} | ({WHERE: page} if page else {})
     notice = Notice(
         subject_id=subject_id,
         id=notice_id,
         kind=kind,
-        values_sealed=_seal(json.dumps({name: _plain(value) for name, value in values.items()}, ensure_ascii=False), "values", notice_id),
+        values_sealed=_seal(json.dumps(told, ensure_ascii=False), "values", notice_id),
         link_sealed=_seal(link, "link", notice_id) if link else None,
         at=now,
     )
@@ -78,7 +81,7 @@ def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, link: 
 
 
 def latest(session: Session, subject_id: UUID, *, limit: int = LATEST) -> list[Told]:
-    """Return what a person was told last, the newest first, without links: who reads it is in already."""
+    """Return what a person was told last, the newest first, without secrets: who reads it is in already."""
     return page_of(session, subject_id, before=None, limit=limit)[0]
 
 
@@ -93,7 +96,7 @@ def page_of(session: Session, subject_id: UUID, *, before: UUID | None, limit: i
 def find(session: Session, subject_id: UUID, notice_id: UUID) -> Told | None:
     """Return a notice for sending, its link included; None if there is none or its kind is no longer known."""
     row = session.get(Notice, (subject_id, notice_id))
-    return _told(row, with_link=True) if row is not None else None
+    return _told(row, with_secret=True) if row is not None else None
 
 
 def forget(*, now: datetime) -> None:
@@ -103,12 +106,13 @@ def forget(*, now: datetime) -> None:
         session.execute(update(Notice).where(Notice.at < now - SENT_WITHIN, Notice.link_sealed.is_not(None)).values(link_sealed=None))
 
 
-def _told(row: Notice, *, with_link: bool = False) -> Told | None:
+def _told(row: Notice, *, with_secret: bool = False) -> Told | None:
     text = NOTICES.get(row.kind)
     if text is None:
         return None
     values = json.loads(sealing.unseal(row.values_sealed, table="notices", column="values", row=row.id))
-    link = sealing.unseal(row.link_sealed, table="notices", column="link", row=row.id) if with_link and row.link_sealed else None
+    page = values.pop(WHERE, None)
+    link = sealing.unseal(row.link_sealed, table="notices", column="link", row=row.id) if with_secret and row.link_sealed else page
     return Told(row.at, text.title, _fill(text, values), link, text.link, row.kind)
 
 

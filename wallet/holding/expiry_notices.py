@@ -8,6 +8,7 @@ and after days without a worker nobody hears the same from two stages. Told by d
 import time
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -87,8 +88,8 @@ def _tell(session: Session, licences: list[Licence], today: date, *, now: dateti
         names = hearers.names_of(licence.type_code, licence.issuer_code)
         if names is None or licence.valid_until is None:
             continue
-        values = {"until": licence.valid_until.isoformat(), "days": (licence.valid_until - today).days}
+        values: dict[str, Any] = {"until": licence.valid_until.isoformat(), "days": (licence.valid_until - today).days}
         for holder_id in holders.get(licence.id, ()):
             for hearer in hearers.of_holder(session, holder_id, now=now):
-                said = {**values, **hearer.told(names)}
-                notices.tell(session, hearer.person_id, KIND, now=now, link=hearer.link(f"/wallet/cards/{licence.id}"), **said)
+                page = hearer.link(f"/wallet/cards/{licence.id}")
+                notices.tell(session, hearer.person_id, KIND, now=now, page=page, **values, **hearer.told(names))

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, union_all
@@ -35,7 +36,7 @@ class Hearer:
         """Return where a notice leads: to what it tells of, if that is the hearer's own."""
         return self.start or to
 
-    def told(self, names: dict[str, Text]) -> dict[str, Text]:
+    def told(self, names: dict[str, Text]) -> dict[str, Any]:
         """Return the words of a notice, with whose licence it is where that is another's."""
         if self.of is None:
             return names

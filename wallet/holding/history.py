@@ -64,6 +64,7 @@ class Entry:
     ratable: bool = False
     has_receipt: bool = False
     score: int | None = None
+    is_answered: bool = False
 
 
 def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = None, before: UUID | None = None, limit: int = PAGE) -> list[Entry]:
@@ -81,7 +82,7 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     return [replace(one, has_receipt=False) if one.receipt_id in beyond else one for one in entries]
 
 
-def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, acted: Text | None, score: int | None) -> Entry:
+def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, acted: Text | None, rated: tuple[int, bool] | None) -> Entry:
     return Entry(
         id=use.id,
         at=use.at,
@@ -96,7 +97,8 @@ def _entry(use: Use, licence_id: UUID | None, licence_type: LicenceType | None, 
         passed=use.verdict == "valid",
         ratable=is_rated(use.way),
         has_receipt=is_rated(use.way) and use.receipt_id is not None,
-        score=score,
+        score=rated[0] if rated else None,
+        is_answered=rated is not None and rated[1],
     )
 
 

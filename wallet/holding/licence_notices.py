@@ -139,4 +139,4 @@ def _tell(session: Session, hearer: Hearer, event: Event, *, now: datetime) -> N
     names = hearers.names_of(event.topic, event.detail["issuer"])
     if names is not None:
         link = f"/wallet/cards/{event.detail.get('successor', event.object_id)}"
-        notices.tell(session, hearer.person_id, event.kind, now=now, link=hearer.link(link), **hearer.told(names))
+        notices.tell(session, hearer.person_id, event.kind, now=now, page=hearer.link(link), **hearer.told(names))

@@ -210,10 +210,10 @@ def rate(session: Session, use: Use, *, score: int, words: str, person_id: UUID,
     ledger.record(session, "use.rated", actor=f"subject:{person_id}", object_id=use.id, subject_id=use.holder_id, now=now, score=score)
 
 
-def scores_of(session: Session, holder_id: UUID, use_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Return the score of each of some uses that has one."""
-    query = select(Rating.id, Rating.score).where(Rating.holder_id == holder_id, Rating.id.in_(list(use_ids)))
-    return {row.id: row.score for row in session.execute(query)}
+def scores_of(session: Session, holder_id: UUID, use_ids: Iterable[UUID]) -> dict[UUID, tuple[int, bool]]:
+    """Return the score of each of some uses that has one, and whether it was answered."""
+    query = select(Rating.id, Rating.score, Rating.answered_at).where(Rating.holder_id == holder_id, Rating.id.in_(list(use_ids)))
+    return {row.id: (row.score, row.answered_at is not None) for row in session.execute(query)}
 
 
 def figures_of(session: Session, department: str, *, now: datetime) -> dict[str, Figures]:
@@ -254,7 +254,7 @@ def answer(session: Session, reference: UUID, *, department: str, officer_id: UU
         name: Text = get_department(department).name
     except DepartmentNotFound:
         name = Text(department, department)
-    notices.tell(session, row.person_id, "rating.answered", now=now, link=f"/wallet/history/{row.id}/rating", department=name)
+    notices.tell(session, row.person_id, "rating.answered", now=now, page=f"/wallet/history/{row.id}/rating", department=name)
 
 
 def overview(session: Session, *, now: datetime) -> list[Overview]:

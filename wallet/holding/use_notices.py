@@ -113,4 +113,4 @@ def _tell_each(session: Session, people: list[Hearer], kind: str, entry: LedgerE
     names = hearers.names_of(codes[0], entry.actor.removeprefix("department:"))
     link = "/wallet/requests" if kind == ASKED else f"/wallet/history/receipts/{entry.object_id}"
     for hearer in people if names is not None else ():
-        notices.tell(session, hearer.person_id, kind, now=now, link=hearer.link(link), **hearer.told(names or {}))
+        notices.tell(session, hearer.person_id, kind, now=now, page=hearer.link(link), **hearer.told(names or {}))

@@ -103,7 +103,7 @@ def tell_of_request(request_id: str) -> None:
             return
         for person_id in _to_be_told(session, row.meant_for, now=present):
             if session.get(MutedClient, (person_id, row.client_id)) is None:
-                notices.tell(session, person_id, "request-waits", now=present, link="/account/requests", portal=client.name)
+                notices.tell(session, person_id, "request-waits", now=present, page="/account/requests", portal=client.name)
 
 
 def _to_be_told(session: Session, holder_id: UUID, *, now: datetime) -> list[UUID]:

@@ -36,7 +36,22 @@ def test_a_notice_lacking_a_value_is_an_error_of_who_tells(session: Session) -> 
         notices.tell(session, person_of(session), "totp-added", now=now())
 
 
-def test_a_link_is_only_for_sending_and_forgotten_after_a_day(context: None) -> None:
+def test_where_there_is_more_stands_on_the_page_too_as_long_as_the_notice(context: None) -> None:
+    present = now()
+    with transaction() as session:
+        person = person_of(session)
+        notices.tell(session, person, "request-waits", now=present, page="/account/requests", portal=Text("门户", "Portal"))
+    notices.forget(now=present + timedelta(hours=25))
+    with transaction() as session:
+        (told,) = notices.latest(session, person)
+        row = session.scalars(select(Notice).where(Notice.subject_id == person)).one()
+        found = notices.find(session, person, row.id)
+        assert found is not None
+    assert (told.link, found.link) == ("/account/requests", "/account/requests")
+    assert "/account" not in told.body.zh + told.body.en
+
+
+def test_a_link_with_a_secret_is_only_for_sending_and_forgotten_after_a_day(context: None) -> None:
     present = now()
     with transaction() as session:
         person = person_of(session)

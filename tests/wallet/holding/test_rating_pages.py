@@ -75,7 +75,7 @@ def test_a_use_is_rated_in_two_taps_answered_and_told(app: Flask, browser: Flask
     use_id = used(app, licence, department)
     assert f"/wallet/history/{use_id}/rating" in browser.get("/wallet/history", headers=BROWSER).text, "the first tap"
     assert rate(browser, use_id).status_code == 303, "the second"
-    assert "2/5" in browser.get("/wallet/history", headers=BROWSER).text
+    assert "2/5<" in browser.get("/wallet/history", headers=BROWSER).text
     desk = officer(app, department)
     page = desk.get("/desk/ratings", headers=BROWSER).text
     assert WORDS in page
@@ -87,6 +87,9 @@ def test_a_use_is_rated_in_two_taps_answered_and_told(app: Flask, browser: Flask
     with writing(app) as session:
         (told, *_) = notices.latest(session, licence.holder_id)
     assert told.kind == "rating.answered"
+    for page in ("/account", "/account/notices"):
+        assert f'<a href="/wallet/history/{use_id}/rating">查看答复' in browser.get(page, headers=BROWSER).text
+    assert "我的评价 2/5，部门已答复" in browser.get("/wallet/history", headers=BROWSER).text
     late = post_form(desk, at_desk(app, use_id), {"answer": "同事的另一个答复"}, form_at="/account")
     assert (late.status_code, "您写的是：同事的另一个答复" in late.text) == (409, True), "what the later of two wrote is not lost"
     assert late.text.count("同事的另一个答复") == 1
