@@ -2,7 +2,16 @@
 "use strict";
 const OWN = `kabao-${VERSION}`, KEPT = "kabao-shell";
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(OWN).then((cache) => cache.addAll(ASSETS)).then(() => self.skipWaiting()));
+  const bring = async () => {
+    await (await caches.open(OWN)).addAll(ASSETS);
+    const before = await caches.match(SHELL, { cacheName: KEPT });
+    if (before) { // the page that was kept goes with the files of its day
+      const now = await fetch(before.url, { credentials: "omit" });
+      if (now.ok && (await caches.has(KEPT))) await (await caches.open(KEPT)).put(SHELL, now); // unless it was forgotten meanwhile
+    }
+    await self.skipWaiting();
+  };
+  event.waitUntil(bring());
 });
 self.addEventListener("activate", (event) => {
   const forget = async () => {

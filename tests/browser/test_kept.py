@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -15,12 +15,16 @@ from tests.browser.test_wallet import sign_in
 from tests.served import free_port
 from tests.wallet.holding.test_wallet_pages import licensed, someone
 from tests.world_people import Person
+from wallet.holding import app_pages
 from wsgi import create_app
 
 pytestmark = pytest.mark.browser
 TYPES = ("resident-identity-card", "driving-licence")
 SLOWEST = 30_000
 STORED = "localStorage.getItem('kabao.kept')"
+REPLACED = """async (old) => {
+  while ((await caches.keys()).some((one) => old.includes(one))) await new Promise((wait) => setTimeout(wait, 100));
+}"""
 
 
 @dataclass
@@ -103,6 +107,25 @@ def test_cards_and_a_code_that_were_kept_are_there_without_a_network(app: Flask,
     page.click("#keep")
     expect(page.locator("#keep")).to_have_text("在本机保留", timeout=SLOWEST)
     assert page.evaluate(STORED) is None
+
+
+def test_a_newer_worker_brings_the_page_that_goes_with_its_files(
+    app: Flask, network: Network, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driving = licensed(app, person.number, "driving-licence")[0]
+    page = network.phone
+    sign_in(page, person)
+    keep(page)
+    old = [name for name in page.evaluate("caches.keys()") if name != "kabao-shell"]
+    monkeypatch.setattr(app_pages, "OWN", (*app_pages.OWN, "seal.svg"))
+    monkeypatch.setattr(app_pages, "render_template", lambda name: render_template(name).replace('id="main"', 'id="main" data-newer'))
+    page.goto(f"/wallet/cards/{driving.id}")  # a page on which nothing is kept anew
+    page.evaluate(REPLACED, old)
+    assert page.locator("h1").is_visible(), "the page that was open goes on"
+    network.go()
+    page.goto("/wallet")
+    expect(page.locator("main[data-newer]")).to_be_visible(timeout=SLOWEST)
+    expect(page.locator(".licence__type")).to_have_text("机动车驾驶证", use_inner_text=True, timeout=SLOWEST)
 
 
 def signing_out(page: Page) -> None:
