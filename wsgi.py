@@ -246,6 +246,7 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.verifying.check_pages import check_pages
     from wallet.verifying.draw_desk_pages import draw_desk
     from wallet.verifying.draw_watch_pages import draw_watch_pages
+    from wallet.verifying.ledger_api import ledger_api
     from wallet.verifying.openid4vp import inboxes as _inboxes  # noqa: F401 (tells the wallet what waits in it)
     from wallet.verifying.openid4vp import request_jobs as _request_jobs  # noqa: F401 (declares a job)
     from wallet.verifying.openid4vp.ask_pages import ask_desk
@@ -316,6 +317,7 @@ def _join(app: "Flask", api: "Api") -> None:
     api.register_blueprint(webhooks_api)
     api.register_blueprint(offers_api)
     api.register_blueprint(archives_api)
+    api.register_blueprint(ledger_api)
     issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
     app.register_blueprint(desk_camera_api.desk_camera)
     app.register_blueprint(desk_receipts_pages.desk_receipts)
@@ -354,7 +356,7 @@ COMMANDS = {
     "init": Place("migrations.commands", "Prepare an installation: print a master key where none is set, else migrate and make the first keys."),
     "jobs": Place("runtime.failed_jobs_commands", "See to the jobs that failed for good."),
     "keys": Place("keys.commands", "List and rotate signing keys and data keys."),
-    "ledger": Place("wallet.verifying.commands", "Prove that the ledger is as it was signed."),
+    "ledger": Place("wallet.verifying.witness_commands", "Prove that the ledger is as it was signed."),  # likewise
     "licence": Place("wallet.issuing.desk.recount_commands", "Issue licences from files."),  # the outermost module that adds to it
     "licence-type": Place("wallet.register.commands", "Show the catalogue of licence types, and apply changes to it."),
     "mandate": Place("idp.subjects.mandate_commands", "Look at who may act for whom."),

@@ -217,10 +217,11 @@ def prove_all(session: Session, entry_ids: list[UUID]) -> dict[UUID, InclusionPr
     entries = session.scalars(found.order_by(LedgerEntry.position)).all()
     if not entries:
         return {}
-    checkpoint = session.scalars(select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)).one()
+    checkpoint = newest_checkpoint(session)
+    assert checkpoint is not None, "a row has its place with a checkpoint"
     nodes = _Nodes(session)
     if len(entries) > 1:
-        nodes.load_paths([one.position for one in entries if one.position is not None], size=checkpoint.size)
+        nodes.load(lambda node: [merkle.inclusion_path(one.position, checkpoint.size, node) for one in entries if one.position is not None])
     return {one.id: _proof(one, checkpoint, nodes) for one in entries}
 
 
@@ -228,6 +229,18 @@ def _proof(entry: LedgerEntry, checkpoint: LedgerCheckpoint, nodes: "_Nodes") ->
     assert entry.position is not None
     path = merkle.inclusion_path(entry.position, checkpoint.size, nodes)
     return InclusionProof(entry.position, checkpoint.size, path, entry.leaf(), checkpoint.signed, entry.members())
+
+
+def newest_checkpoint(session: Session) -> LedgerCheckpoint | None:
+    """Return the newest checkpoint; None before the first row was sealed."""
+    return session.scalars(select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)).one_or_none()
+
+
+def prove_consistency(session: Session, first: int, second: int) -> list[bytes]:
+    """Return the proof that the tree of `second` rows begins with that of `first`; 0 < first <= second, and so many rows are sealed."""
+    nodes = _Nodes(session)
+    nodes.load(lambda node: merkle.consistency_path(first, second, node))
+    return merkle.consistency_path(first, second, nodes)
 
 
 def verify(session: Session, *, verify_signature: VerifySignature) -> Iterator[Fault | int]:
@@ -275,16 +288,15 @@ class _Nodes:
         self.known[level, index] = digest
         self.added.append({"level": level, "index": index, "hash": digest})
 
-    def load_paths(self, positions: list[int], *, size: int) -> None:
-        """Read all that the paths of some leaves need, in few statements."""
+    def load(self, make: Callable[[merkle.Node], Any]) -> None:
+        """Read all that something is made of, in few statements."""
         wanted: set[tuple[int, int]] = set()
 
         def note(level: int, index: int) -> bytes:
             wanted.add((level, index))
             return merkle.EMPTY
 
-        for position in positions:
-            merkle.inclusion_path(position, size, note)
+        make(note)
         ordered = sorted(wanted)
         for at in range(0, len(ordered), NODES_AT_ONCE):
             rows = select(LedgerNode).where(tuple_(LedgerNode.level, LedgerNode.index).in_(ordered[at : at + NODES_AT_ONCE]))

@@ -60,6 +60,23 @@ def verify_inclusion(leaf: bytes, *, index: int, size: int, path: Sequence[bytes
     return last == 0 and found == expected_root
 
 
+def consistency_path(first: int, second: int, node: Node) -> list[bytes]:
+    """Return the proof that the first leaves of a tree are those of a smaller one, innermost first. Section 2.1.4.1; 0 < first <= second."""
+    return _subproof(first, 0, second, node, is_known=True)
+
+
+def verify_consistency(first_root: bytes, second_root: bytes, *, first: int, second: int, path: Sequence[bytes]) -> bool:
+    """Tell whether a tree goes on from a smaller one, with none of its leaves changed. Section 2.1.4.2."""
+    if not 0 < first <= second:
+        return False
+    left = list(path)
+    try:
+        found = _both_roots(first, second, left, first_root, is_known=True)
+    except IndexError:
+        return False
+    return not left and found == (first_root, second_root)
+
+
 def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
@@ -79,3 +96,28 @@ def _path(index: int, start: int, end: int, node: Node) -> list[bytes]:
     if index < middle:
         return [*_path(index, start, middle, node), _hash(middle, end, node)]
     return [*_path(index, middle, end, node), _hash(start, middle, node)]
+
+
+def _subproof(first: int, start: int, end: int, node: Node, *, is_known: bool) -> list[bytes]:
+    """Return the proof of the `first` leaves from `start` on; `is_known`: they are the smaller tree, whose root the reader has."""
+    size = end - start
+    if first == size:
+        return [] if is_known else [_hash(start, end, node)]
+    split = _split(size)
+    middle = start + split
+    if first <= split:
+        return [*_subproof(first, start, middle, node, is_known=is_known), _hash(middle, end, node)]
+    return [*_subproof(first - split, middle, end, node, is_known=False), _hash(start, middle, node)]
+
+
+def _both_roots(first: int, size: int, left: list[bytes], first_root: bytes, *, is_known: bool) -> tuple[bytes, bytes]:
+    """Return what a proof makes of the smaller tree's root and of the larger one's; takes what it reads from its end. Raises IndexError."""
+    if first == size:
+        same = first_root if is_known else left.pop()
+        return same, same
+    split, sibling = _split(size), left.pop()
+    if first <= split:
+        smaller, larger = _both_roots(first, split, left, first_root, is_known=is_known)
+        return smaller, node_hash(larger, sibling)
+    smaller, larger = _both_roots(first - split, size - split, left, first_root, is_known=False)
+    return node_hash(sibling, smaller), node_hash(sibling, larger)

@@ -1,4 +1,4 @@
-"""The roots are those of the reference data that certificate-transparency implementations share; the paths those of RFC 9162, 2.1.5."""
+"""The roots and proofs are those of the reference data that certificate-transparency implementations share; the paths those of RFC 9162, 2.1.5."""
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,28 @@ ROOTS = [
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
+CONSISTENT = {
+    (1, 1): [],
+    (1, 8): [
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ],
+    (6, 8): [
+        "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+    (2, 5): [
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    ],
+    (6, 7): [
+        "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+        "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+}
 
 
 class Tree:
@@ -86,3 +108,42 @@ def test_every_leaf_of_every_tree_is_proven_and_nothing_else_is(size: int, data:
 def test_a_leaf_is_never_taken_for_a_node() -> None:
     left, right = merkle.leaf_hash(b"a"), merkle.leaf_hash(b"b")
     assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)
+
+
+@pytest.mark.parametrize(("first", "second"), CONSISTENT)
+def test_the_proofs_that_a_tree_goes_on_are_those_of_the_reference_data(first: int, second: int) -> None:
+    path = [bytes.fromhex(one) for one in CONSISTENT[first, second]]
+    assert merkle.consistency_path(first, second, Tree(LEAVES[:second])) == path
+    roots = bytes.fromhex(ROOTS[first]), bytes.fromhex(ROOTS[second])
+    assert merkle.verify_consistency(*roots, first=first, second=second, path=path)
+
+
+@pytest.mark.parametrize("second", range(1, 41))
+def test_every_tree_goes_on_from_every_smaller_one_and_from_no_other(second: int) -> None:
+    leaves = [bytes([number]) for number in range(second)]
+    tree, root = Tree(leaves), recursive_root(leaves)
+    for first in range(1, second + 1):
+        path, before = merkle.consistency_path(first, second, tree), recursive_root(leaves[:first])
+        proven = {"first": first, "second": second, "path": path}
+        assert merkle.verify_consistency(before, root, **proven)
+        assert not merkle.verify_consistency(merkle.leaf_hash(b"another"), root, **proven)
+        assert not merkle.verify_consistency(before, merkle.leaf_hash(b"another"), **proven)
+        assert not merkle.verify_consistency(before, root, **{**proven, "path": [*path, root]})
+        for at in range(len(path)):
+            assert not merkle.verify_consistency(before, root, **{**proven, "path": path[:at] + path[at + 1 :]})
+            assert not merkle.verify_consistency(before, root, **{**proven, "path": [*path[:at], merkle.EMPTY, *path[at + 1 :]]})
+
+
+@pytest.mark.parametrize(("first", "second"), [pytest.param(0, 3, id="none"), pytest.param(-1, 3, id="less"), pytest.param(4, 3, id="shorter")])
+def test_no_tree_goes_on_from_none_or_from_a_larger_one(first: int, second: int) -> None:
+    assert not merkle.verify_consistency(merkle.EMPTY, bytes.fromhex(ROOTS[3]), first=first, second=second, path=[])
+
+
+@given(SIZES, st.data())
+def test_a_tree_with_one_leaf_changed_does_not_go_on(size: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(1, size))
+    leaves = [bytes([number]) for number in range(size)]
+    changed = list(leaves)
+    changed[data.draw(st.integers(0, first - 1))] = b"changed"
+    path = merkle.consistency_path(first, size, Tree(changed))
+    assert not merkle.verify_consistency(recursive_root(leaves[:first]), recursive_root(changed), first=first, second=size, path=path)

@@ -9,7 +9,7 @@ a root signed them.
 import base64
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -87,20 +87,7 @@ class Archive:
 
     def signed(self, compact: str, *, typ: str, signer: str) -> dict[str, Any]:
         """Return what a service's own key signed when its certificate held; raises NotAsSigned, and NotVouchedFor for a stranger's."""
-        header, told = read_object(compact, 0), read_object(compact, 1)
-        chain = chain_of(header)
-        leaf, signed_at = chains.read_leaf(chain[0]), float(told["iat"])
-        try:
-            path = paths.check_path(chain, roots=self.roots)
-            path.check_held(signed_at)
-            path.check_not_revoked(self._revoked_of(path), signed_at)
-        except UntrustedChain as error:
-            raise NotVouchedFor(str(error)) from error
-        if header.get("typ") != typ or "crit" in header or not is_signed(compact, header, leaf.key):
-            raise NotAsSigned("the signature does not fit, or it is a token of another type")
-        if not any(uri.endswith(signer) for uri in leaf.uris):
-            raise NotAsSigned("it was signed for another purpose")
-        return told | {"kabao:signer": next(uri for uri in leaf.uris if uri.endswith(signer)).removesuffix(signer)}
+        return read_signed(compact, typ=typ, signer=signer, roots=self.roots, revoked_of=self._revoked_of)
 
     def _revoked_of(self, path: paths.Path) -> dict[str, Revoked]:
         lists = self.revoked.get(paths.fingerprint_of(path.root), {})
@@ -115,6 +102,30 @@ class _Known:
     @classmethod
     def of(cls, certificate: x509.Certificate) -> "_Known":
         return cls(paths.fingerprint_of(certificate), certificate.serial_number)
+
+
+def read_signed(
+    compact: str, *, typ: str, signer: str, roots: tuple[x509.Certificate, ...], revoked_of: Callable[[paths.Path], dict[str, Revoked]]
+) -> dict[str, Any]:
+    """Return what a service's own key signed when its certificate held, and as `kabao:signer` which service that was.
+
+    Raises NotAsSigned, and NotVouchedFor for a stranger's; any of UNREADABLE for what is no such token at all.
+    """
+    header, told = read_object(compact, 0), read_object(compact, 1)
+    chain = chain_of(header)
+    leaf, signed_at = chains.read_leaf(chain[0]), float(told["iat"])
+    try:
+        path = paths.check_path(chain, roots=roots)
+        path.check_held(signed_at)
+        path.check_not_revoked(revoked_of(path), signed_at)
+    except UntrustedChain as error:
+        raise NotVouchedFor(str(error)) from error
+    if header.get("typ") != typ or "crit" in header or not is_signed(compact, header, leaf.key):
+        raise NotAsSigned("the signature does not fit, or it is a token of another type")
+    service = next((uri.removesuffix(signer) for uri in leaf.uris if uri.endswith(signer)), None)
+    if service is None:
+        raise NotAsSigned("it was signed for another purpose")
+    return told | {"kabao:signer": service}
 
 
 def verify_archive(unverified: BinaryIO, *, roots: tuple[x509.Certificate, ...] | None, lists: tuple[bytes, ...] = ()) -> Found:

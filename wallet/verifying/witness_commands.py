@@ -1,0 +1,122 @@
+"""`kabao ledger witness`: for whoever watches a ledger that others keep. No database, no settings."""
+
+import base64
+import binascii
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import click
+from cryptography import x509
+
+from runtime import strict_json
+from runtime.clock import now
+from runtime.outbound import Allowed, NoAnswer, fetch
+from wallet.verifying.commands import ledger
+from wallet.verifying.witnessing import Checkpoint, GoesNotOn, NotACheckpoint, check_goes_on, read_checkpoint
+
+FALSE, UNUSABLE, NO_ANSWER = 1, 2, 3
+TIMEOUT, MOST_BYTES, OK = 30.0, 64 * 1024, 200
+MOST_HASHES = 128
+
+
+@ledger.command("witness", with_appcontext=False)
+@click.argument("url")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.option(
+    "--root",
+    required=True,
+    envvar="KABAO_TRUST_ROOT",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The roots that are trusted, PEM; or KABAO_TRUST_ROOT.",
+)
+def witness(url: str, file: Path, root: Path) -> None:
+    """Look whether the ledger of the service at URL goes on from the last checkpoint in FILE, and add the newest to it.
+
+    Run it on a machine that is not the service's, every hour or every day. Exit status: 0 it goes on, 1 it does not (both checkpoints are then kept
+    beside FILE), 2 what is in FILE or came back cannot be used, 3 there was no answer.
+    """
+    try:
+        roots = tuple(x509.load_pem_x509_certificates(root.read_bytes()))
+    except ValueError as error:
+        raise click.UsageError(f"{root} holds no certificate in PEM.") from error
+    before = _last_of(file, roots)
+    told = _ask(url, "checkpoint")
+    try:
+        after = read_checkpoint(str(told.get("checkpoint", "")), roots=roots)
+    except NotACheckpoint as error:
+        _give_up(f"What came back is no checkpoint: {error}.", UNUSABLE)
+    if before is not None:
+        path = _hashes(_ask(url, f"consistency?first={before.size}&second={after.size}")) if before.size < after.size else []
+        try:
+            check_goes_on(before, after, path=path)
+        except GoesNotOn as error:
+            kept = _keep_evidence(file, before, after)
+            _give_up(f"不相续 DOES NOT GO ON: {error}. Both signed checkpoints are kept in {kept}.", FALSE)
+    if before is None or after.signed != before.signed:
+        _append(file, after)
+    minutes = int((now() - after.sealed_at).total_seconds()) // 60
+    began = f"相续 goes on from {before.size}" if before else "首次见到 first seen"
+    click.echo(f"{after.service}: {after.size} rows, {began}; the last was sealed {minutes} min ago.")
+
+
+def _last_of(file: Path, roots: tuple[x509.Certificate, ...]) -> Checkpoint | None:
+    """Return the last checkpoint of a file; None if it is not there or empty."""
+    try:
+        lines = file.read_text("ascii").split()
+        return read_checkpoint(lines[-1], roots=roots) if lines else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _give_up(f"The last line of {file} is no checkpoint under these roots: {error}.", UNUSABLE)
+
+
+def _ask(url: str, what: str) -> dict[str, object]:
+    try:
+        answer = fetch(
+            "GET",
+            f"{url.rstrip('/')}/api/v1/ledger/{what}",
+            headers={"Accept": "application/json"},
+            allowed=Allowed(frozenset({urlsplit(url).hostname or ""}), development=True),
+            timeout=TIMEOUT,
+            limit=MOST_BYTES,
+        )
+        told = strict_json.read(answer.body) if answer.status == OK else None
+    except NoAnswer:
+        _give_up(f"{url} did not answer.", NO_ANSWER)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        _give_up(f"{url} answered {answer.status}, with nothing to be used.", NO_ANSWER if answer.status != OK else UNUSABLE)
+    return told
+
+
+def _hashes(told: dict[str, object]) -> list[bytes]:
+    path = told.get("path")
+    if not isinstance(path, list) or len(path) > MOST_HASHES:
+        _give_up("What came back is no proof.", UNUSABLE)
+    try:
+        return [base64.b64decode(one, validate=True) for one in path]
+    except (binascii.Error, ValueError, TypeError):
+        _give_up("What came back is no proof.", UNUSABLE)
+
+
+def _append(file: Path, seen: Checkpoint) -> None:
+    with file.open("a", encoding="ascii") as opened:
+        opened.write(seen.signed + "\n")
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _keep_evidence(file: Path, before: Checkpoint, after: Checkpoint) -> Path:
+    kept = file.with_name(f"{file.name}.contradiction-{after.size}-{int(now().timestamp())}")
+    _append(kept, before)
+    _append(kept, after)
+    return kept
+
+
+def _give_up(why: str, status: int) -> NoReturn:
+    click.echo(why, err=True)
+    sys.exit(status)
