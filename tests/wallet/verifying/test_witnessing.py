@@ -1,6 +1,7 @@
 """The ledger's checkpoints as anyone may have them, and what is believed of them."""
 
 import base64
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_a_proof_takes_one_statement_however_large_the_ledger(app: Flask, sizes:
         finally:
             event.remove(engine(), "before_cursor_execute", hear)
     assert len(sent) == 1, "all hashes at once"
+
+
+def test_another_services_ledger_goes_on_from_none_of_ours(app: Flask, context: None) -> None:
+    here = believed(signed())
+    check_goes_on(here, here, path=[])
+    with pytest.raises(GoesNotOn, match="it is the ledger of"):
+        check_goes_on(dataclasses.replace(here, service="https://elsewhere.example"), here, path=[])
 
 
 @pytest.mark.parametrize(
