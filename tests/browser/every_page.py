@@ -107,6 +107,7 @@ STOPS = [
     *_stop("no such page", "stranger|owner", "/nothing-here", status=404),
     *_stop("signin.signin", "stranger|owner", "/signin", needs_script=True),
     *_stop("signin.signin", "stranger", "/signin", "#signin"),
+    *_stop("signin.signin", "stranger", "/signin?next=/recover/password", needs_script=True),
     *_stop("signin.register", "stranger", "/account/new"),
     *_stop("signin.register", "stranger", "/account/new", "#register"),
     *_stop("code.ask", "stranger", "/signin/code"),

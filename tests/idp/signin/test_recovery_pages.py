@@ -290,6 +290,14 @@ def test_a_session_by_password_sets_no_new_password_without_the_old(client: Flas
     assert sign_in(client, person).status_code == 303
 
 
+def test_whoever_forgot_the_password_and_has_a_passkey_is_not_asked_for_the_password_first(client: FlaskClient) -> None:
+    led = client.get("/recover/password", headers=BROWSER).location
+    forgot, usual = (client.get(at, headers=BROWSER).text for at in (led, "/signin"))
+    assert [page.index('id="passkey"') < page.index('id="password"') for page in (forgot, usual)] == [True, False]
+    assert "即可设置新密码" in forgot
+    assert [page.count('id="passkey"') for page in (forgot, usual)] == [1, 1]
+
+
 def test_a_session_by_passkey_sets_a_new_password_and_keeps_itself(app: Flask, client: FlaskClient, stranger: FlaskClient, person: Person) -> None:
     sign_in(stranger, person)
     sign_in(client, person)
