@@ -5,8 +5,15 @@ from idp.oauth.access_tokens import AccessToken, verify_access_token
 from idp.oauth.callers import Bearer, InsufficientScope, Shown
 from idp.oauth.clients import find_client
 from runtime.clock import now
+from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing.credential_details import OPENID_CREDENTIAL
+
+
+class NotUnderHaip(InsufficientScope):
+    """The installation is held to HAIP, and this wallet's registration is not (`security_profile`)."""
+
+    title = Text("这里只向登记为 haip 的卡包签发。", "Only wallets that are registered as haip get credentials here.")
 
 
 class WalletCaller(Bearer):
@@ -24,8 +31,10 @@ class WalletCaller(Bearer):
         """Check that the token is a holder's and for credentials, by a wallet that the installation's policy takes; raises InsufficientScope."""
         client = find_client(token.client_id)
         has_details = any(one.get("type") == OPENID_CREDENTIAL for one in token.terms.authorization_details)
-        if token.holder_id is None or not has_details or client is None or not profiles.may_have_credentials(client, settings):
+        if token.holder_id is None or not has_details or client is None:
             raise InsufficientScope("the token is not for credentials", headers=shown.challenge("insufficient_scope"))
+        if not profiles.may_have_credentials(client, settings):
+            raise NotUnderHaip("the wallet is not registered as haip", headers=shown.challenge("insufficient_scope"))
 
 
 wallet = WalletCaller()

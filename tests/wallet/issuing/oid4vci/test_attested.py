@@ -300,6 +300,7 @@ def test_a_wallet_under_haip_keeps_its_refresh_token(app: Flask, client: FlaskCl
 def test_an_installation_under_haip_issues_to_no_other_wallet(wallet: Wallet, only_haip: None) -> None:
     answer = wallet.ask(proof(wallet.nonce()))
     assert error_of(answer) == (403, "insufficient_scope")
+    assert answer.json["error_description"] == "Only wallets that are registered as haip get credentials here."
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
 
 
