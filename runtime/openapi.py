@@ -19,6 +19,7 @@ SWAGGER = str(files("flask_openapi3_swagger") / "templates" / "swagger")
 
 
 PROBLEM = "application/problem+json"
+FILE = {"type": "string", "format": "binary"}  # what is given as it is
 
 
 class FaultSchema(Schema):

@@ -81,6 +81,13 @@ class BatchKeySchema(Schema):
     )
 
 
+class LineFaultSchema(Schema):
+    """One member of a line that is wrong."""
+
+    field = fields.String(metadata={"description": "Its path.", "example": "fields.vehicle_class"})
+    detail = fields.String(metadata={"description": "What is wrong with it, in the caller's language.", "example": "必填。"})
+
+
 class BatchResultSchema(Schema):
     """The result of a line: a licence, or a problem (RFC 9457)."""
 
@@ -91,4 +98,5 @@ class BatchResultSchema(Schema):
     type = fields.String(metadata={"description": "The kind of problem, where there is one.", "example": "urn:kabao:problem:invalid-request"})
     title = fields.String(metadata={"description": "What it is, in the caller's language.", "example": "请求内容有误。"})
     field = fields.String(metadata={"description": "The member at fault.", "example": "fields.vehicle_class"})
-    detail = fields.String(metadata={"description": "A further sentence.", "example": "必填。"})
+    detail = fields.String(metadata={"description": "A further sentence.", "example": "第9列处不是规范的JSON。"})
+    errors = fields.List(fields.Nested(LineFaultSchema), metadata={"description": "The members at fault, where a schema refuses the line."})

@@ -2,7 +2,7 @@
 
 from marshmallow import RAISE, Schema, fields, validate
 
-from schemas.batches import REF_LENGTH, BatchKeySchema, BatchQuerySchema
+from schemas.batches import REF_LENGTH, BatchKeySchema, BatchQuerySchema, LineFaultSchema
 from schemas.causes import CauseSchema, readable
 from schemas.verifications import VerificationRequestSchema, VerificationSchema
 
@@ -70,3 +70,4 @@ class VerificationResultSchema(Schema):
     title = fields.String(metadata={"description": "What it is, in the caller's language.", "example": "此二维码已使用过，请持证人重新出示。"})
     field = fields.String(metadata={"description": "The member at fault.", "example": "presented"})
     detail = fields.String(metadata={"description": "A further sentence.", "example": "It is needed where binding is required."})
+    errors = fields.List(fields.Nested(LineFaultSchema), metadata={"description": "The members at fault, where a schema refuses the line."})

@@ -12,7 +12,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
 from runtime.languages import Text
-from runtime.openapi import ApiBlueprint
+from runtime.openapi import FILE, ApiBlueprint
 from runtime.pages import csrf
 from schemas.documents import DocumentQuerySchema
 from wallet.issuing.documents import kept
@@ -28,7 +28,7 @@ ENDINGS = {"card": Text("（卡面）", " (card)"), MARKED: Text("（加注件�
 @documents.route("/licences/<uuid:licence_id>/document", methods=["GET"])
 @allow(bearer("licences:issue", "licences:read"))
 @documents.arguments(DocumentQuerySchema(), location="query")
-@documents.response(200, content_type=MEDIA_TYPE)
+@documents.response(200, FILE, content_type=MEDIA_TYPE)
 @documents.doc(security=[{"department": ["licences:issue", "licences:read"]}])
 def document(query: dict[str, Any], licence_id: UUID) -> Response:
     """Make a licence of the caller's department as a PDF under its signature (PAdES B-LT), with the licence's data inside; each is a new one."""

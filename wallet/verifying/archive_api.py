@@ -11,7 +11,7 @@ from idp.signin import throttle
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
-from runtime.openapi import ApiBlueprint
+from runtime.openapi import FILE, ApiBlueprint
 from runtime.pages import csrf
 from runtime.seats import take_long_seat
 from runtime.settings import Settings
@@ -28,7 +28,7 @@ MEDIA_TYPE, DOOR = "application/zip", "/api/v1/receipts:bundle"
 @allow(bearer("receipts"))
 @archives_api.doc(security=[{"department": ["receipts"]}])
 @archives_api.arguments(ArchiveQuerySchema, location="query")
-@archives_api.response(200, content_type=MEDIA_TYPE)
+@archives_api.response(200, FILE, content_type=MEDIA_TYPE)
 def bundle(query: dict[str, Any]) -> Response:
     """Give the department's receipts of some time as a ZIP for its electronic archive, 10,000 at most, that `kabao receipt verify` checks offline.
 

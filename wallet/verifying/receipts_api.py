@@ -11,7 +11,7 @@ from runtime import ledger
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
-from runtime.openapi import ApiBlueprint
+from runtime.openapi import FILE, ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
 from schemas.receipts import ReceiptCheckRequestSchema, ReceiptCheckSchema, ReceiptSchema, ReceiptsQuerySchema, ReceiptsSchema
@@ -55,7 +55,7 @@ def read(receipt_id: UUID) -> dict[str, Any]:
 @receipts.route("/receipts/<uuid:receipt_id>/document", methods=["GET"])
 @allow(bearer("receipts"))
 @receipts.doc(security=[{"department": ["receipts"]}])
-@receipts.response(200, content_type=MEDIA_TYPE)
+@receipts.response(200, FILE, content_type=MEDIA_TYPE)
 def document(receipt_id: UUID) -> Response:
     """Make a receipt of the caller's department as a sealed PDF (PAdES B-LT) to file, with the signed receipt and its proof inside."""
     moment = now()
