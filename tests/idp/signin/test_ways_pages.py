@@ -56,6 +56,15 @@ def test_an_authenticator_is_enrolled_by_its_first_code_and_raises_the_session(a
     assert client.get(at, headers=BROWSER).location == WAYS
 
 
+def test_days_and_times_have_one_form_in_english_too(app: Flask, client: FlaskClient, person: Person) -> None:
+    secret = enrol(app, person)
+    sign_in(client, person)
+    post_form(client, "/signin/second", {"code": app_shows(secret)})
+    page = client.get("/account/ways?lang=en", headers=BROWSER).text
+    day = r"[A-Z][a-z]{2} \d{1,2}, \d{4}"
+    assert re.search(rf"Added {day} · last used {day}, ", html.unescape(page)), page
+
+
 def test_a_form_that_adds_a_way_may_lead_on_to_the_portal_that_asked_for_it(client: FlaskClient, person: Person) -> None:
     def beyond(path: str) -> list[str]:
         return ["https://portal.example"] if path.startswith("/authorize?") else []
