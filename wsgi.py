@@ -404,7 +404,7 @@ def _foreseen() -> tuple[type[BaseException], ...]:
 def _explained(error: BaseException) -> tuple[str, int]:
     """Return what to tell the operator, and the status to end with; raises what nobody can explain."""
     from psycopg import OperationalError
-    from psycopg.errors import UndefinedColumn, UndefinedTable
+    from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
     from sqlalchemy.exc import DBAPIError
 
     from keys.sealing import SealBroken
@@ -415,9 +415,18 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return str(error), os.EX_CONFIG
     if isinstance(error.orig, UndefinedTable | UndefinedColumn):
         return "The database lacks a table or a column. Run `kabao init`: it makes what is missing.", os.EX_CONFIG
+    if isinstance(error.orig, InsufficientPrivilege):
+        return (
+            f"What is in the database must belong to the role of KABAO_DATABASE_URL. {_said(error.orig)}",
+            os.EX_CONFIG,
+        )
     if isinstance(error.orig, OperationalError):
-        return f"The database cannot be used; see KABAO_DATABASE_URL. It said: {str(error.orig).splitlines()[0]}", os.EX_UNAVAILABLE
+        return f"The database cannot be used; see KABAO_DATABASE_URL. {_said(error.orig)}", os.EX_UNAVAILABLE
     raise error
+
+
+def _said(error: BaseException) -> str:
+    return f"It said: {str(error).splitlines()[0]}"
 
 
 def _give_up(why: str, status: int) -> NoReturn:

@@ -18,6 +18,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import MASTER_KEY_BYTES
 
+WITH_ALL_READ = "The database was restored: its events go on after all that anybody may have read."
 READ_UP_TO = text(
     "SELECT greatest((SELECT max(cursor_transaction) FROM signal_streams), (SELECT max(cursor_transaction) FROM outbox_readers))",
 )
@@ -45,22 +46,23 @@ def migrate(to: str) -> None:
 
 
 @click.command()
-def init() -> None:
+@click.option("--restored", is_flag=True, help="The database was restored from a backup: let its events go on after all that anybody may have read.")
+def init(*, restored: bool) -> None:
     """Prepare an installation: print a master key where none is set, else migrate and make the first keys."""
     if not os.environ.get("KABAO_MASTER_KEY"):
         fresh = base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)).rstrip(b"=").decode()
         click.echo("No master key is set. Keep this one where only the service reads it, then run `kabao init` again:", err=True)
         click.echo(f"KABAO_MASTER_KEY={fresh}")
         return
-    _prepare()
+    _prepare(restored=restored)
 
 
 @with_appcontext
-def _prepare() -> None:
+def _prepare(*, restored: bool) -> None:
     settings = current_app.extensions["kabao_settings"]
     command.upgrade(config_for(settings.database_url), "head")
     with transaction() as session:
         made = init_keys(session, settings, now=now())
-        if events.follow_on(session, read_up_to=session.scalar(READ_UP_TO) or 0):
-            click.echo("The database comes from another PostgreSQL: its events go on after the last one.")
+        if events.follow_on(session, read_up_to=session.scalar(READ_UP_TO) or 0, leap=restored):
+            click.echo(WITH_ALL_READ if restored else "The database comes from another PostgreSQL: its events go on after the last one.")
     click.echo("The installation is ready." if made else "The installation was ready already; the database is at its newest shape.")

@@ -39,6 +39,7 @@ class Event(Base):
 
 
 SETTLED = "((pg_snapshot_xmin(pg_current_snapshot())::text)::bigint + events_shift())"
+LEAP = 10**12  # more transactions than are made between a backup and a restore, and millions of times less than there are numbers
 _EMIT = insert(Event)  # made once: building it costs as much as running it
 _EMIT_ONE = straight.insert_one("emit", Event, ("id", "happened_at", "kind", "topic", "object_id", "detail"))
 
@@ -101,15 +102,19 @@ def is_behind(transaction: InstrumentedAttribute[int], sequence: InstrumentedAtt
     return select(Event.sequence).where(later, Event.transaction < text(SETTLED)).exists()
 
 
-def follow_on(session: Session, *, read_up_to: int) -> bool:
+def follow_on(session: Session, *, read_up_to: int, leap: bool = False) -> bool:
     """See to it that events from now on come after all that there are and that was read; returns whether there was need.
 
     There is where the database was restored into another PostgreSQL from a dump: what is written there would stand before what was read, and what
     was written before would be taken for unfinished, until the new one had counted as far: nobody would hear of anything for months.
+
+    `leap` is for a database that was restored to an earlier moment: what was forgotten may have been read by others, whose cursors are known to
+    nobody here, and what comes would stand before them. So it comes after whatever can have been written since.
     """
     latest = max(session.scalar(select(func.max(Event.transaction))) or 0, read_up_to)
-    next_one = session.scalar(text("SELECT (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint + events_shift()"))
-    if next_one is None or latest < next_one:
+    next_one = session.scalar(text("SELECT (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint + events_shift()")) or 0
+    if not leap and latest < next_one:
         return False
-    session.execute(text(f"CREATE OR REPLACE FUNCTION events_shift() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT {latest}::bigint'"))
+    shift = max(latest, next_one) + LEAP if leap else latest
+    session.execute(text(f"CREATE OR REPLACE FUNCTION events_shift() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT {shift}::bigint'"))
     return True

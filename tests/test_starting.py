@@ -15,7 +15,11 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 from flask.cli import ScriptInfo
+from psycopg import OperationalError
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from sqlalchemy.exc import DBAPIError
 
+import wsgi
 from runtime import serve_command
 from runtime.settings import Settings, SettingsError
 from tests.served import free_port
@@ -61,6 +65,22 @@ def test_an_application_declares_every_job_that_there_is() -> None:
 def test_an_application_loads_no_library_of_documents_pictures_and_workbooks() -> None:
     heavy = {"pyhanko", "fontTools", "fpdf", "PIL", "zxingcpp", "openpyxl", "python_calamine", "alembic", "requests", "granian", "demo"}
     assert {name.split(".")[0] for name in loaded_by(APPLICATION)} & {*heavy, "wsgi"} == {"wsgi"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (UndefinedTable("no"), "Run `kabao init`"),
+        (
+            InsufficientPrivilege("permission denied for table alembic_version"),
+            "must belong to the role of KABAO_DATABASE_URL. It said: permission denied",
+        ),
+        (OperationalError("away\nand more"), "It said: away"),
+    ],
+)
+def test_what_an_operator_can_mend_about_the_database_is_said_in_one_line(fault: Exception, said: str) -> None:
+    told, status = wsgi._explained(DBAPIError("SELECT a_secret", None, fault))
+    assert (said in told, "\n" in told, "a_secret" in told, status > 1) == (True, False, False, True)
 
 
 def test_nothing_counts_before_the_service_has_named_the_folder_to_count_in() -> None:

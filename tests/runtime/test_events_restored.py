@@ -1,6 +1,7 @@
 """A dump that is restored into another PostgreSQL, which counts its transactions from the beginning: events go on after those that were read."""
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -42,8 +43,15 @@ def heard_after(cursor: Cursor) -> list[str]:
 
 
 def emit(name: str) -> None:
+    """Write an event, and wait until nobody in the cluster, in another test's database, holds it back."""
     with transaction() as session:
         events.emit(session, "licence.issued", topic=TOPIC, object_id=name, now=now())
+        mine = session.scalar(text("SELECT (pg_current_xact_id()::text)::bigint + events_shift()")) or 0
+    for _ in range(600):
+        with transaction() as session:
+            if events.end(session).transaction >= mine:
+                return
+        time.sleep(0.1)
 
 
 def test_after_init_a_restored_database_tells_what_was_and_what_comes(restored: Flask) -> None:
@@ -64,6 +72,22 @@ def test_a_cursor_beyond_every_event_is_followed_on_too(restored: Flask) -> None
     restored.test_cli_runner().invoke(init)
     emit("after")
     assert heard_after(Cursor(2 * FAR, 2**63 - 1)) == ["after"]
+
+
+def test_after_a_restore_to_an_earlier_moment_who_read_what_was_forgotten_hears_what_comes(restored: Flask) -> None:
+    """Their cursors are their own: nothing in the database tells how far they read."""
+    read_and_forgotten = Cursor(FAR + 500_000, 7)
+    restored.test_cli_runner().invoke(init)
+    emit("missed")
+    assert heard_after(read_and_forgotten) == [], "so it is without a word from the operator"
+    told = restored.test_cli_runner().invoke(init, ["--restored"])
+    assert (told.exit_code, "after all that anybody may have read" in told.output) == (0, True), told.output
+    emit("heard")
+    assert heard_after(read_and_forgotten) == ["heard"]
+    assert heard_after(Cursor()) == ["before", "missed", "heard"]
+    restored.test_cli_runner().invoke(init, ["--restored"])
+    emit("and again")
+    assert heard_after(read_and_forgotten) == ["heard", "and again"], "a second time costs nothing"
 
 
 def test_where_nothing_was_restored_nothing_is_shifted(restored: Flask) -> None:
