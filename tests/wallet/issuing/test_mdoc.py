@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,9 @@ def test_digest_numbers_tell_neither_order_nor_element(app: Flask, settings: Set
     first, second = numbers(), numbers()
     assert not set(first) & set(second)
     assert sorted(first) != first
+    assert max(first + second) < 2**31, "ISO/IEC 18013-5 section 9.1.2.5"
+    digests = security_object(app, content, cbor2.loads(made(app, settings, content)))["valueDigests"][content.licence_type.doctype]
+    assert list(digests) == sorted(digests), "nor does the order of the digests"
 
 
 def test_an_ed25519_key_binds_as_well_and_another_kind_does_not() -> None:
@@ -120,8 +124,13 @@ def test_one_changed_byte_anywhere_in_what_is_signed_fails(app: Flask, settings:
 
 
 def test_it_never_outlives_its_licence(app: Flask, settings: Settings, content: Content) -> None:
-    from dataclasses import replace
-
     ending = replace(content, valid_until=some_days_on().date() + timedelta(days=1))
     told = security_object(app, content, cbor2.loads(made(app, settings, ending)))
     assert told["validityInfo"]["validUntil"] == ending.expires_at
+
+
+def test_it_never_outlives_its_signers_certificate(app: Flask, settings: Settings, content: Content) -> None:
+    lasting = replace(settings, credential_lifetime=timedelta(days=20 * 365))
+    message = cbor2.loads(made(app, lasting, replace(content, valid_until=None)))
+    ends = cose.read_sign1(message["issuerAuth"]).chain[0].not_valid_after_utc
+    assert security_object(app, content, message)["validityInfo"]["validUntil"] == ends

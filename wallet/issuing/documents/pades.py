@@ -15,7 +15,7 @@ from asn1crypto import algos, crl, tsp, x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.attributes import SigningCertificateV2Provider
-from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
 from pyhanko.sign.general import as_signing_certificate_v2
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko.sign.timestamps.api import TimeStamper
@@ -88,6 +88,8 @@ def _sealed(document: bytes, stamper: TimeStamper, *, use: str, reason: str, now
         md_algorithm="sha256",
         subfilter=SigSeedSubFilter.PADES,
         embed_validation_info=True,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
         reason=reason,
         validation_context=_context(now=now),
         signer_key_usage={"digital_signature"},

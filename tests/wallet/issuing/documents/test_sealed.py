@@ -17,6 +17,7 @@ from cryptography.x509 import load_der_x509_crl
 from flask import Flask
 from PIL import Image
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation import DocumentSecurityStore, validate_pdf_signature
 
 from keys import certificates, ring
@@ -80,6 +81,12 @@ def test_it_validates_offline_with_nothing_but_the_root(app: Flask, document: by
     assert status.timestamp_validity.valid
     assert status.timestamp_validity.trusted
     assert status.trusted
+
+
+def test_it_says_to_every_reader_that_nothing_may_be_changed(app: Flask, document: bytes) -> None:
+    (seal,) = PdfFileReader(BytesIO(document)).embedded_signatures
+    assert seal.docmdp_level is MDPPerm.NO_CHANGES
+    assert validated(app, document).docmdp_ok, "its own proof is no change"
 
 
 def test_it_carries_the_certificates_and_the_revocation_list(app: Flask, document: bytes) -> None:
