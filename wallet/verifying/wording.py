@@ -138,18 +138,25 @@ ENDED = {
     "transferred": Text("证照正转往另一部门，其间不能使用。", "The licence is on its way to another department, and cannot be used meanwhile."),
     "valid": Text("出示的这份凭证已作废，证照本身有效。", "What was shown has been taken back; the licence itself holds."),
 }
-OVER = frozenset({Reason.REVOKED, Reason.NOT_IN_FORCE})
+LATE = {
+    "expired": Text("证照已过有效期。", "The licence has expired."),
+    "valid": Text("出示的内容已过有效期，证照本身有效。", "What was shown has expired; the licence itself holds."),
+}
+BY_STATE = {Reason.REVOKED: ENDED, Reason.NOT_IN_FORCE: ENDED, Reason.EXPIRED: LATE}
+RENEW = Text("请持证人先到发证部门换证。", "Its holder has it renewed by the issuer first.")
 
 
 def reason_in(reason: Reason, state: str | None) -> Text:
-    """Return a reason in words; of a licence that is over, in which of the ways, where its state at the time is known."""
-    return ENDED[state] if reason in OVER and state in ENDED else REASONS[reason]
+    """Return a reason in words; where the licence's state at the time is known, whether that is over, and in which of the ways."""
+    return BY_STATE.get(reason, {}).get(state or "", REASONS[reason])
 
 
 def next_step(conclusion: Conclusion | None, state: str | None) -> Text | None:
     """Return what to do about a conclusion, or None where none is known; of a licence that holds, another credential can be made."""
-    if conclusion is Conclusion.REVOKED and state == "valid":
+    if conclusion in (Conclusion.REVOKED, Conclusion.EXPIRED) and state == "valid":
         conclusion = Conclusion.NOT_SHOWN_BY_HOLDER
+    if conclusion is Conclusion.EXPIRED and state == "expired":
+        return RENEW
     return NEXT.get(conclusion) if conclusion is not None else None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.wallet.verifying.test_desk_pages import BROWSER, desk, verify
 from tests.world_verifying import Counter
 from wallet.issuing.credentials import credential_of
@@ -44,8 +45,22 @@ def test_a_receipt_tells_what_nobody_could_tell_from_what_is_wrong(claims: dict[
     assert (read_claims(claims).verdict, read_claims(claims).then) == (VERIFIED, None)
     reading = read_claims({**claims, "verdict": "invalid", "reasons": {"status": reason.value}})
     assert reading.verdict == (UNDECIDED if OF_REASONS[reason] in CANNOT_TELL else NOT_VERIFIED)
-    again = reason is Reason.REVOKED  # the licence itself is valid
+    again = OF_REASONS[reason] in (Conclusion.REVOKED, Conclusion.EXPIRED)  # the licence itself is valid
     assert reading.then == wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER if again else OF_REASONS[reason]]
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "step"),
+    [
+        ("expired", "The licence has expired.", wording.RENEW),
+        ("valid", "What was shown has expired; the licence itself holds.", wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER]),
+        ("unknown", wording.REASONS[Reason.EXPIRED].en, wording.NEXT[Conclusion.EXPIRED]),
+    ],
+)
+def test_a_licence_that_has_expired_is_told_from_a_code_that_has(claims: dict[str, Any], state: str, why: str, step: Text) -> None:
+    reading = read_claims({**claims, "verdict": "invalid", "reasons": {"validity": "expired"}, "licence": {**claims["licence"], "state": state}})
+    assert reading.why is not None
+    assert (reading.why.en, reading.then) == (why, step)
 
 
 def test_a_receipt_from_before_reasons_were_written_is_read(claims: dict[str, Any]) -> None:
