@@ -46,9 +46,14 @@ WORDS = {
     Conclusion.UNKNOWN: Text("无法查明", "It cannot be told"),
     Conclusion.SOURCE_UNAVAILABLE: Text("暂时无法查明，请稍后再试", "It cannot be told now; try again later"),
 }
-ENDED = {  # where the register knows which of the two
-    LicenceState.ANNULLED.value: Text("已撤销", "Annulled"),
-    LicenceState.REVOKED.value: Text("已吊销", "Revoked"),
+ENDED = {  # where the register knows more
+    (Conclusion.REVOKED, LicenceState.ANNULLED): Text("已撤销", "Annulled"),
+    (Conclusion.REVOKED, LicenceState.REVOKED): Text("已吊销", "Revoked"),
+    (Conclusion.REVOKED, LicenceState.VALID): Text("这一份已作废，证照本身有效", "Taken back; the licence itself holds"),
+    (Conclusion.EXPIRED, LicenceState.VALID): Text("这一份已过期，证照本身有效", "Expired; the licence itself holds"),
+    (Conclusion.NOT_IN_FORCE, LicenceState.CANCELLED): Text("已注销", "Cancelled"),
+    (Conclusion.NOT_IN_FORCE, LicenceState.LAPSED): Text("已失效", "Lapsed"),
+    (Conclusion.NOT_IN_FORCE, LicenceState.TRANSFERRED): Text("正转往另一部门", "On its way to another department"),
 }
 NOT_TOLD_HERE = CANNOT_TELL | {Conclusion.NOT_SHOWN_BY_HOLDER}
 check_pages = Blueprint("check_pages", __name__, template_folder="templates")
@@ -139,7 +144,7 @@ def _told_of(answer: dict[str, Any]) -> Told:
     state = licence["state"]
     named = licence["issuer"]["name"]
     known = LicenceState(state).text if state in set(LicenceState) else None
-    word = ENDED[state] if conclusion is Conclusion.REVOKED and state in ENDED else WORDS[conclusion]
+    word = ENDED.get((conclusion, state), WORDS[conclusion])
     marking = copy_marks.from_json(answer["marked_copy"]) if "marked_copy" in answer else None
     return Told(word, mark, text_of(licence["name"]), text_of(named) if named else None, known, marking)
 

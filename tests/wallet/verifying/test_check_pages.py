@@ -17,8 +17,10 @@ from tests.world_wallet import new_department, new_licence
 from wallet.holding.uses import uses_of
 from wallet.issuing import credentials
 from wallet.issuing.credentials import credential_of
-from wallet.issuing.life import revoke_licence
+from wallet.issuing.life import act_on, revoke_licence
+from wallet.issuing.requests import ActRequest
 from wallet.presenting import qr_codes
+from wallet.register.acts import Act
 from wallet.verifying import files
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
@@ -78,6 +80,14 @@ def test_each_licence_that_a_code_stands_for_is_told(app: Flask, counter: Counte
     told = [one.split("</h2>")[0].rsplit(">", 1)[1] for one in page.split('class="verdict__word"')[1:]]
     assert told == ["属实，现行有效", "已吊销"]
     assert page.count('role="status"') == 2
+
+
+@pytest.mark.parametrize(("act", "word"), [(Act.CANCEL, "已注销"), (Act.LAPSE, "已失效"), (Act.ANNUL, "已撤销"), (Act.REVOKE, "已吊销")], ids=str)
+def test_a_licence_that_is_over_is_called_what_it_is(counter: Counter, act: Act, word: str) -> None:
+    code, settings = counter.code(), counter.client.application.extensions["kabao_settings"]
+    with transaction() as session:
+        act_on(session, settings, counter.licence, ActRequest(act, "本人申请", "行政许可法"), department=counter.issuer, now=now())
+    assert f">{word}</h2>" in ask(counter, code).text
 
 
 def test_what_was_shown_to_somebody_else_is_not_called_false(counter: Counter) -> None:
