@@ -1,6 +1,7 @@
 """What is wrong with a member of a request, in both languages: schemas say it in English, once; whoever reads the answer chose a language. Pure."""
 
 import re
+from collections.abc import Iterable, Mapping
 
 from runtime.languages import Text
 
@@ -57,11 +58,14 @@ IN_PART = (
 )
 
 
-def find_words(said: str) -> Text | None:
-    """Return what a schema says in both languages; None where only the English is known, or it was said in the reader's own."""
-    if said in WHOLE:
-        return Text(WHOLE[said], said)
-    for pattern, zh in IN_PART:
+def find_words(said: str, *, whole: Mapping[str, str] = WHOLE, in_part: Iterable[tuple[re.Pattern[str], str]] = IN_PART) -> Text | None:
+    """Return in both languages what a schema says, or a rule whose sentences are given; None where only the English is known.
+
+    So it is, too, where it was said in the reader's own language.
+    """
+    if said in whole:
+        return Text(whole[said], said)
+    for pattern, zh in in_part:
         if found := pattern.fullmatch(said):
             return Text(zh.format(*found.groups()), said)
     return None

@@ -69,9 +69,5 @@ def in_words(said: str) -> Text:
     if blamed := BLAMED.fullmatch(said):
         inner = in_words(blamed[2])
         return Text(f"{blamed[1]}：{inner.zh}", f"{blamed[1]}: {inner.en}")
-    if said in WHOLE:
-        return Text(WHOLE[said], said)
-    for pattern, zh in IN_PART:
-        if found := pattern.fullmatch(said):
-            return Text(zh.format(*found.groups()), said)
-    return find_words(said) or Text(said if CHINESE.search(said) else f"请核对此项（{said}）。", said)
+    known = find_words(said, whole=WHOLE, in_part=IN_PART) or find_words(said)
+    return known or Text(said if CHINESE.search(said) else f"请核对此项（{said}）。", said)

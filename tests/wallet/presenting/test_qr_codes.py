@@ -1,8 +1,9 @@
 import base64
 import hashlib
 import threading
+from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -15,7 +16,7 @@ from idp.subjects import appointments
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
-from tests.idp.subjects.firms import new_firm
+from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_verifying import Counter, new_counter
 from tests.world_wallet import new_department, new_licence
 from wallet.issuing import sd_jwt
@@ -34,6 +35,35 @@ def create(counter: Counter, *fields: str) -> QrCode:
 def redeem(content: str) -> Redeemed:
     with transaction() as session:
         return qr_codes.redeem(session, content, now=now())
+
+
+@dataclass(frozen=True, slots=True)
+class Colleagues:
+    """Two handlers of one organisation, each with a code that shows a licence of it."""
+
+    firm: Firm
+    handler: UUID
+    mandate: UUID
+    code: str
+    other: UUID
+    code_of_other: str
+
+
+@pytest.fixture
+def colleagues(context: None) -> Colleagues:
+    """Each shows another licence, since a new code of a licence withdraws the one before."""
+    kinds = ("business-licence", "food-business-licence")
+    with transaction() as session:
+        firm = new_firm(session)
+        (handler, mandate), (other, _) = firm.appoint(session), firm.appoint(session)
+        issuer, number = new_department(issue=kinds), firm.organisation.number
+        licences = [new_licence(session, type=kind, department=issuer, number=number) for kind in kinds]
+    with transaction() as session:
+        codes = [
+            qr_codes.create(session, holder_id=firm.id, person_id=who, licence_id=one.id, fields=(), now=now()).content
+            for who, one in zip((handler, other), licences, strict=True)
+        ]
+    return Colleagues(firm, handler, mandate, codes[0], other, codes[1])
 
 
 def test_a_code_stands_for_a_bound_presentation_of_the_chosen_fields_alone(counter: Counter) -> None:
@@ -85,44 +115,21 @@ def test_codes_of_other_holders_are_left_alone(counter: Counter) -> None:
     assert redeem(theirs.content)
 
 
-def test_whoever_stops_acting_for_an_organisation_takes_along_their_own_codes_alone(app: Flask) -> None:
-    with app.app_context():
-        with transaction() as session:
-            firm = new_firm(session)
-            (handler, mandate), (other, _) = firm.appoint(session), firm.appoint(session)
-            issuer, number = new_department(issue=["business-licence", "food-business-licence"]), firm.organisation.number
-            kinds = ("business-licence", "food-business-licence")
-            licences = [new_licence(session, type=kind, department=issuer, number=number) for kind in kinds]
-        with transaction() as session:
-            made = [
-                qr_codes.create(session, holder_id=firm.id, person_id=who, licence_id=one.id, fields=(), now=now()).content
-                for who, one in zip((handler, other), licences, strict=True)
-            ]
-        with transaction() as session:
-            appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate, now=now())
-        with pytest.raises(CodeExpired):
-            redeem(made[0])
-        assert redeem(made[1]).person_id == other
+def test_whoever_stops_acting_for_an_organisation_takes_along_their_own_codes_alone(colleagues: Colleagues) -> None:
+    firm = colleagues.firm
+    with transaction() as session:
+        appointments.remove(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=colleagues.mandate, now=now())
+    with pytest.raises(CodeExpired):
+        redeem(colleagues.code)
+    assert redeem(colleagues.code_of_other).person_id == colleagues.other
 
 
-def test_codes_end_that_were_made_in_a_session_which_its_owner_ends_from_elsewhere(app: Flask) -> None:
-    with app.app_context():
-        with transaction() as session:
-            firm = new_firm(session)
-            (handler, _), (other, _) = firm.appoint(session), firm.appoint(session)
-            issuer, number = new_department(issue=["business-licence", "food-business-licence"]), firm.organisation.number
-            kinds = ("business-licence", "food-business-licence")
-            licences = [new_licence(session, type=kind, department=issuer, number=number) for kind in kinds]
-        with transaction() as session:
-            made = [
-                qr_codes.create(session, holder_id=firm.id, person_id=who, licence_id=one.id, fields=(), now=now()).content
-                for who, one in zip((handler, other), licences, strict=True)
-            ]
-        with transaction() as session:
-            sessions.cut(session, handler, now=now())
-        with pytest.raises(CodeExpired):
-            redeem(made[0])
-        assert redeem(made[1]).person_id == other
+def test_codes_end_that_were_made_in_a_session_which_its_owner_ends_from_elsewhere(colleagues: Colleagues) -> None:
+    with transaction() as session:
+        sessions.cut(session, colleagues.handler, now=now())
+    with pytest.raises(CodeExpired):
+        redeem(colleagues.code)
+    assert redeem(colleagues.code_of_other).person_id == colleagues.other
 
 
 def test_a_holder_may_withdraw_a_code_and_nobody_else(counter: Counter) -> None:
