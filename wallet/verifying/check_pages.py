@@ -36,7 +36,7 @@ WORDS = {
     Conclusion.FALSE: Text("不属实", "Not genuine"),
     Conclusion.EXPIRED: Text("已过期", "Expired"),
     Conclusion.SUSPENDED: Text("已暂扣", "Suspended"),
-    Conclusion.REVOKED: Text("已撤销或吊销", "Revoked"),
+    Conclusion.REVOKED: Text("已终止", "It is over"),
     Conclusion.NOT_YET_VALID: Text("尚未生效", "Not valid yet"),
     Conclusion.NOT_IN_FORCE: Text("不再有效", "No longer in force"),
     Conclusion.UNTRUSTED_ISSUER: Text("签发部门不受信任", "The issuer is not trusted"),
@@ -46,7 +46,7 @@ WORDS = {
     Conclusion.UNKNOWN: Text("无法查明", "It cannot be told"),
     Conclusion.SOURCE_UNAVAILABLE: Text("暂时无法查明，请稍后再试", "It cannot be told now; try again later"),
 }
-ENDED = {  # where the register knows more
+ENDED: dict[tuple[Conclusion, str | None], Text] = {  # where the register knows more
     (Conclusion.REVOKED, LicenceState.ANNULLED): Text("已撤销", "Annulled"),
     (Conclusion.REVOKED, LicenceState.REVOKED): Text("已吊销", "Revoked"),
     (Conclusion.REVOKED, LicenceState.VALID): Text("这一份已作废，证照本身有效", "Taken back; the licence itself holds"),
@@ -141,8 +141,8 @@ def _told_of(answer: dict[str, Any]) -> Told:
     mark = "valid" if conclusion is Conclusion.VALID else "unknown" if conclusion in NOT_TOLD_HERE else "invalid"
     if licence is None:
         return Told(WORDS[conclusion], mark, None, None, None)
-    state = licence["state"]
-    named = licence["issuer"]["name"]
+    named, is_told = licence["issuer"]["name"], "province" not in licence["issuer"]  # another province's list says that one is over, not how
+    state = licence["state"] if is_told or licence["state"] != LicenceState.REVOKED else None
     known = LicenceState(state).text if state in set(LicenceState) else None
     word = ENDED.get((conclusion, state), WORDS[conclusion])
     marking = copy_marks.from_json(answer["marked_copy"]) if "marked_copy" in answer else None

@@ -118,7 +118,8 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     )
     passed = VERIFIED if all(one.is_valid for one in also) else NOT_ALL
     state = licence["state"] if licence else None
-    reasons = {name: wording.reason_in(Reason(reason), state) for name, reason in claims.get("reasons", {}).items()}
+    is_told = licence is not None and "province" not in licence["issuer"]  # of another province's a list says that it is over, and not in which way
+    reasons = {name: wording.reason_in(Reason(one), state if is_told else None) for name, one in claims.get("reasons", {}).items()}
     conclusion = next((OF_REASONS.get(Reason(one)) for one in claims.get("reasons", {}).values()), None) if not is_valid else None
     failed = UNDECIDED if conclusion in CANNOT_TELL else NOT_VERIFIED
     verdict = failed if not is_valid else DRAWN if claims["way"] == "draw" else passed
@@ -139,7 +140,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         licence_name=text_of(licence["name"]) if licence else None,
         issuer=text_of(licence["issuer"]["name"]) if licence and licence["issuer"]["name"] else None,
         state=state,
-        state_name=LicenceState(state).text if state in set(LicenceState) else None,
+        state_name=LicenceState(state).text if state in set(LicenceState) and (is_told or state != LicenceState.REVOKED) else None,
         checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
         fields=[_field(licence_type, name, (values or {}).get(name)) for name in in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
@@ -147,7 +148,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
         form=formats.WORDS.get(claims.get("format", "")),
-        then=wording.next_step(conclusion, state),
+        then=wording.next_step(conclusion, state if is_told else None),
     )
 
 

@@ -74,7 +74,7 @@ REASONS = MappingProxyType(
             "暂时无法连接证照状态的来源，请稍后再试。", "The source of the licence's status cannot be reached now; try again later."
         ),
         Reason.SUSPENDED: Text("证照已暂扣。", "The licence is suspended."),
-        Reason.REVOKED: Text("证照已被撤销或吊销。", "The licence has been revoked."),
+        Reason.REVOKED: Text("证照已终止（撤销、吊销、注销或失效）。", "The licence is over: annulled, revoked, cancelled or lapsed."),
         Reason.HOLDER_ENDED: Text(
             "登记库记载持证主体已去世或已注销，证照不能再出示。", "The holder has died, or was dissolved; nobody can show the licence."
         ),

@@ -245,7 +245,7 @@ def test_a_revoked_card_lifts_nobody(holder: Holder) -> None:
     licence = holder.licence()
     text = holder.elsewhere(licence)
     revoke(holder, licence)
-    expect_refused(holder, holder.wallet(text), "证照已被撤销或吊销")
+    expect_refused(holder, holder.wallet(text), "证照已终止")
 
 
 def test_the_card_of_an_issuer_that_nobody_trusts_lifts_nobody(holder: Holder) -> None:

@@ -68,6 +68,14 @@ def test_a_receipt_from_before_reasons_were_written_is_read(claims: dict[str, An
     assert (reading.verdict, reading.then) == (NOT_VERIFIED, None)
 
 
+def test_of_a_licence_of_another_province_nobody_says_in_which_way_it_ended(claims: dict[str, Any]) -> None:
+    """Its status list says that it is over, and no more: a licence that was given back must not look as if it had been taken."""
+    elsewhere = {**claims["licence"], "state": "revoked", "issuer": {**claims["licence"]["issuer"], "province": "示例省"}}
+    reading = read_claims({**claims, "verdict": "invalid", "reasons": {"status": "revoked"}, "licence": elsewhere})
+    assert (reading.why, reading.state_name) == (wording.REASONS[Reason.REVOKED], None)
+    assert reading.then == wording.NEXT[Conclusion.REVOKED]
+
+
 WAYS = {
     Act.SUSPEND: (Conclusion.SUSPENDED, "The licence is suspended."),
     Act.REVOKE: (Conclusion.REVOKED, "The licence has been revoked."),
