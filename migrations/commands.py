@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import text
 
 from keys.init import init_keys
-from runtime import events
+from runtime import events, secret_files
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import MASTER_KEY_BYTES
@@ -49,7 +49,7 @@ def migrate(to: str) -> None:
 @click.option("--restored", is_flag=True, help="The database was restored from a backup: let its events go on after all that anybody may have read.")
 def init(*, restored: bool) -> None:
     """Prepare an installation: print a master key where none is set, else migrate and make the first keys."""
-    if not os.environ.get("KABAO_MASTER_KEY"):
+    if not secret_files.is_set(os.environ, "KABAO_MASTER_KEY"):
         fresh = base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)).rstrip(b"=").decode()
         click.echo("No master key is set. Keep this one where only the service reads it, then run `kabao init` again:", err=True)
         click.echo(f"KABAO_MASTER_KEY={fresh}")

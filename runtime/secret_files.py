@@ -20,6 +20,11 @@ ENDING = "_FILE"
 MOST_BYTES = 64 * 1024
 
 
+def is_set(environ: Mapping[str, str], name: str) -> bool:
+    """Whether a secret is set, by itself or by a file, whatever is in that."""
+    return any(environ.get(one, "").strip() for one in (name, name + ENDING))
+
+
 def resolved(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     """Return an environment in which each secret that rests in a file stands by its own name; what cannot be read is added to the faults."""
     found = dict(environ)

@@ -2,7 +2,9 @@ import base64
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from migrations import commands
 from runtime import secret_files
 from runtime.settings import Settings, SettingsError
 
@@ -124,3 +126,13 @@ def test_a_file_without_one_line_of_text_holds_no_secret(content: bytes, tmp_pat
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(SettingsError, match="KABAO_MASTER_KEY_FILE must name a text file of one line"):
         Settings.from_environ({**USABLE, "KABAO_MASTER_KEY": "", "KABAO_MASTER_KEY_FILE": str(tmp_path / "key")})
+
+
+def test_a_master_key_that_rests_in_a_file_is_set_for_init_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    prepared: list[bool] = []
+    monkeypatch.setattr(commands, "_prepare", lambda *, restored: prepared.append(restored))
+    monkeypatch.delenv("KABAO_MASTER_KEY", raising=False)
+    assert "KABAO_MASTER_KEY=" in CliRunner().invoke(commands.init).stdout
+    monkeypatch.setenv("KABAO_MASTER_KEY_FILE", str(tmp_path / "key"))
+    assert CliRunner().invoke(commands.init).stdout == ""
+    assert prepared == [False], "else it printed another key, and made nothing"
