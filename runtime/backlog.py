@@ -1,6 +1,7 @@
 """What waits behind the scenes, among what is counted: how much of it, and for how long the oldest has waited. An operator's alarms hang on these.
 
-Asked of the database at the scrape, for all processes at once, but not more often than every few seconds, since anybody may scrape.
+Asked of the database at the scrape, for all processes at once, but not more often than every few seconds, since anybody may scrape. Whoever comes
+while a slow database is being asked is told what was known before: waiting for it, strangers would hold every thread that answers requests.
 """
 
 import threading
@@ -39,7 +40,7 @@ WHERE job.status = 'todo' AND coalesce(job.scheduled_at, deferred.at) <= now() G
 JOBS_FAILED = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'"
 UNSEALED = "SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0) FROM ledger_entries WHERE position IS NULL"
 _declared: dict[str, Backlog] = {}
-_lock = threading.Lock()
+_asking = threading.Lock()
 _kept: tuple[float, bytes] = (0.0, b"")
 
 
@@ -51,7 +52,9 @@ def declare(*backlogs: Backlog) -> None:
 def written() -> bytes:
     """Return all backlogs as Prometheus reads them; where the database does not answer, `kabao_backlog_known` is 0 and the others are missing."""
     global _kept
-    with _lock:
+    if not _asking.acquire(blocking=False):
+        return _kept[1]
+    try:
         until, found = _kept
         if time.monotonic() < until:
             return found
@@ -59,7 +62,9 @@ def written() -> bytes:
         registry.register(_Asked())
         found = generate_latest(registry)
         _kept = time.monotonic() + KEPT_SECONDS, found
-    return found
+        return found
+    finally:
+        _asking.release()
 
 
 class _Asked(Collector):

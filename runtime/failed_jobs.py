@@ -122,7 +122,7 @@ LEFT JOIN job_errors ON job_errors.job_id = job.id
 WHERE {FAILED} GROUP BY 1 ORDER BY 5 DESC NULLS LAST, 1
 """)  # noqa: S608
 RETRIED = text(f"""
-UPDATE procrastinate_jobs job SET status = 'todo', attempts = 0, scheduled_at = NULL, abort_requested = false
+UPDATE procrastinate_jobs job SET status = 'todo', attempts = 0, scheduled_at = now(), abort_requested = false
 WHERE {NAMED} AND job.queueing_lock IS NULL RETURNING job.id
 """)  # noqa: S608
 DROPPED = text(f"DELETE FROM procrastinate_jobs job WHERE {NAMED} RETURNING job.id")  # noqa: S608
