@@ -81,6 +81,11 @@ def test_a_past_that_was_written_anew_and_signed_again_does_not_go_on(served: Ka
     assert len(file.read_text().split()) == 1, "what is not believed is not gone on from"
 
 
+def test_where_no_file_can_be_written_nobody_is_accused(served: Kabao, root: Path, tmp_path: Path) -> None:
+    found = watch(served, tmp_path / "nowhere" / "seen", root)
+    assert (found.returncode, "cannot be written" in found.stderr) == (2, True), found.stderr
+
+
 def test_a_shorter_ledger_does_not_go_on(served: Kabao, root: Path, tmp_path: Path) -> None:
     file = tmp_path / "seen"
     act(served, 2)
@@ -89,6 +94,11 @@ def test_a_shorter_ledger_does_not_go_on(served: Kabao, root: Path, tmp_path: Pa
         session.execute(text("DELETE FROM ledger_checkpoints WHERE size = (SELECT max(size) FROM ledger_checkpoints)"))
     found = watch(served, file, root)
     assert (found.returncode, "were signed before" in found.stderr) == (1, True), found.stdout
+    longest = file.rename(tmp_path / ("s" * 255))
+    found = watch(served, longest, root)
+    assert (found.returncode, "Traceback" in found.stderr) == (1, False), found.stderr
+    before, after = found.stderr.split()[-2:]
+    assert (before, after.count(".")) == (longest.read_text().strip(), 2), "evidence that no file can hold is told"
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -133,3 +143,8 @@ def test_a_file_that_holds_something_else_is_left_alone(served: Kabao, root: Pat
     found = watch(served, file, root)
     assert (found.returncode, "Traceback" in found.stderr) == (2, False)
     assert file.read_text() == "something else\n"
+
+
+def test_what_is_no_address_does_not_answer(served: Kabao, root: Path, tmp_path: Path) -> None:
+    found = watch(served, tmp_path / "seen", root, "https://[")
+    assert (found.returncode, "Traceback" in found.stderr) == (3, False), found.stderr

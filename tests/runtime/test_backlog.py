@@ -51,7 +51,7 @@ def test_a_job_that_is_tried_again_waits_since_then_alone(app: Flask, client: Fl
     with app.app_context(), transaction() as session:
         session.execute(text("DELETE FROM procrastinate_jobs"))
         jobs.defer(session, "tell_of_uses")
-        session.execute(text("UPDATE procrastinate_events SET at = now() - interval '5 days' WHERE job_id = (SELECT min(id) FROM procrastinate_jobs)"))
+        session.execute(text("UPDATE procrastinate_events SET at = now() - interval '5 days' WHERE job_id IN (SELECT id FROM procrastinate_jobs)"))
         session.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
         session.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
         assert failed_jobs.retry(session, kind="tell_of_uses") == 1

@@ -36,7 +36,7 @@ def witness(url: str, file: Path, root: Path) -> None:
     """Look whether the ledger of the service at URL goes on from the last checkpoint in FILE, and add the newest to it.
 
     Run it on a machine that is not the service's, every hour or every day. Exit status: 0 it goes on, 1 it does not (both checkpoints are then kept
-    beside FILE), 2 what is in FILE or came back cannot be used, 3 there was no answer.
+    beside FILE), 2 what is in FILE or came back cannot be used, or FILE not written, 3 there was no answer.
     """
     try:
         roots = tuple(x509.load_pem_x509_certificates(root.read_bytes()))
@@ -53,10 +53,12 @@ def witness(url: str, file: Path, root: Path) -> None:
         try:
             check_goes_on(before, after, path=path)
         except GoesNotOn as error:
-            kept = _keep_evidence(file, before, after)
-            _give_up(f"不相续 DOES NOT GO ON: {error}. Both signed checkpoints are kept in {kept}.", FALSE)
+            _give_up(f"不相续 DOES NOT GO ON: {error}. {_keep_evidence(file, before, after)}", FALSE)
     if before is None or after.signed != before.signed:
-        _append(file, after)
+        try:
+            _append(file, after)
+        except OSError as error:
+            _give_up(f"{file} cannot be written: {error.strerror}.", UNUSABLE)
     minutes = int((now() - after.sealed_at).total_seconds()) // 60
     began = f"相续 goes on from {before.size}" if before else "首次见到 first seen"
     click.echo(f"{after.service}: {after.size} rows, {began}; the last was sealed {minutes} min ago.")
@@ -83,9 +85,10 @@ def _ask(url: str, what: str) -> dict[str, object]:
             timeout=TIMEOUT,
             limit=MOST_BYTES,
         )
-        told = strict_json.read(answer.body) if answer.status == OK else None
-    except NoAnswer:
+    except (NoAnswer, ValueError):  # ValueError: no address at all
         _give_up(f"{url} did not answer.", NO_ANSWER)
+    try:
+        told = strict_json.read(answer.body) if answer.status == OK else None
     except ValueError:
         told = None
     if not isinstance(told, dict):
@@ -103,18 +106,21 @@ def _hashes(told: dict[str, object]) -> list[bytes]:
         _give_up("What came back is no proof.", UNUSABLE)
 
 
-def _append(file: Path, seen: Checkpoint) -> None:
+def _append(file: Path, *seen: Checkpoint) -> None:
     with file.open("a", encoding="ascii") as opened:
-        opened.write(seen.signed + "\n")
+        opened.writelines(f"{one.signed}\n" for one in seen)
         opened.flush()
         os.fsync(opened.fileno())
 
 
-def _keep_evidence(file: Path, before: Checkpoint, after: Checkpoint) -> Path:
+def _keep_evidence(file: Path, before: Checkpoint, after: Checkpoint) -> str:
+    """Keep both checkpoints, and return where; where no file can be written, themselves: the service may never give the second again."""
     kept = file.with_name(f"{file.name}.contradiction-{after.size}-{int(now().timestamp())}")
-    _append(kept, before)
-    _append(kept, after)
-    return kept
+    try:
+        _append(kept, before, after)
+    except OSError as error:
+        return f"{kept} cannot be written ({error.strerror}), so keep what both signed:\n{before.signed}\n{after.signed}"
+    return f"Both signed checkpoints are kept in {kept}."
 
 
 def _give_up(why: str, status: int) -> NoReturn:
