@@ -1,6 +1,6 @@
 """The page on which a person sees which portals know them and what, and takes back what they allowed."""
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 
 from idp.oauth import acquaintances, consents
 from idp.oauth.acquaintances import Place
@@ -11,8 +11,10 @@ from idp.subjects.mandates import NotWithinMandate
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
+from runtime.languages import Text
 
 consent_pages = Blueprint("consents", __name__, template_folder="templates")
+TAKEN_BACK = Text("已收回，即时生效。该门户须重新征得同意。", "Taken back, at once. The portal must ask again.")
 
 
 @consent_pages.route("/account/portals", methods=["GET"])
@@ -34,6 +36,8 @@ def withdraw() -> Response:
     if not g.signed_in.allows_portal(client_id):
         raise NotWithinMandate("another portal")
     with transaction() as session:
-        consents.take_back(session, Grantee(g.signed_in.holder_id, g.signed_in.subject_id), client_id, now=now())
+        was_there = consents.take_back(session, Grantee(g.signed_in.holder_id, g.signed_in.subject_id), client_id, now=now())
+    if was_there:
+        flash(str(TAKEN_BACK), "success")
     response: Response = redirect(url_for("consents.listed"), 303)  # type: ignore[assignment]
     return response

@@ -5,13 +5,13 @@ from werkzeug.wrappers import Response
 
 from idp.oauth import consents
 from idp.oauth.acquaintances import Place
+from idp.oauth.consent_pages import TAKEN_BACK
 from idp.oauth.grantees import Grantee
 from idp.signin.callers import matched
 from idp.subjects.mandates import NotWithinMandate
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow
-from runtime.languages import Text
 from wallet.holding import cards, standing_consents
 from wallet.holding.offer_pages import name_of_wallet
 
@@ -46,5 +46,5 @@ def withdraw() -> Response:
     with transaction() as session:
         was_there = consents.take_back(session, Grantee(viewer.holder_id, viewer.subject_id), client_id, now=now())
     if was_there:
-        flash(str(Text("已收回，即时生效。该门户须重新征得同意。", "Taken back, at once. The portal must ask again.")), "success")
+        flash(str(TAKEN_BACK), "success")
     return redirect("/wallet/consents", 303)

@@ -47,6 +47,8 @@ def test_what_was_allowed_is_shown_and_taken_back(browser: FlaskClient, portal: 
     page = browser.get("/account/portals", headers=BROWSER).text
     assert 'id="portal-1"' in page, "it has known the person, and is not forgotten"
     assert f'id="withdraw-{portal.client_id}"' not in page
+    assert "已收回，即时生效" in page
+    assert "已收回，即时生效" not in browser.get("/account/portals", headers=BROWSER).text
     assert Journey(portal, scope=OFFLINE).authorize(browser).status_code == 200
     refused = ask(browser, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refused.json["error"] == "invalid_grant"
