@@ -42,6 +42,7 @@ def status(stream_id: UUID, status: str, reason: str | None) -> None:
     with transaction() as session:
         row = _get(session, stream_id)
         streams.set_status(session, row, status, reason=reason, actor=streams.OPERATOR, now=moment)
+        tokens.let_go(session, row)
         event = {"status": status, **({"reason": reason} if reason else {})}
         tokens.add_of_stream(session, row, event_types.STREAM_UPDATED, event, now=moment)
     click.echo(f"{stream_id} is {status}.")

@@ -117,6 +117,7 @@ def set_status() -> Response:
     with transaction() as session:
         row = streams.get_stream(session, body["stream_id"], client_id=receiver(), methods=SIGNALS, lock=True)
         streams.set_status(session, row, body["status"], reason=body.get("reason"), actor=f"client:{row.client_id}", now=moment)
+        tokens.let_go(session, row)
         return answer(_status_of(row))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Index, and_, delete, exists, func, insert,
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from idp.signals import event_types
-from idp.signals.streams import DELIVERED, ENABLED, Listening, SignalStream
+from idp.signals.streams import DELIVERED, DISABLED, ENABLED, SIGNALS, Listening, SignalStream
 from keys import ring
 from runtime import backlog, jobs
 from runtime.backlog import Backlog
@@ -118,6 +118,16 @@ def take_back(session: Session, client_id: str, subject: dict[str, Any]) -> None
     about = or_(sub_id.contains(subject), sub_id["user"].contains(subject))
     mine = SignalToken.stream_id.in_(select(SignalStream.id).where(SignalStream.client_id == client_id))
     session.execute(delete(SignalToken).where(mine, about))
+
+
+def let_go(session: Session, row: SignalStream) -> None:
+    """Forget what waits in a stream that is disabled, but for what is about itself: it is not held for later (section 8.1.2.1).
+
+    A webhook is closed by an answer of its address, and hears what it missed once it is opened again.
+    """
+    if row.status == DISABLED and row.method in SIGNALS:
+        waits = (SignalToken.stream_id == row.id, SignalToken.refused.is_(None), SignalToken.type.not_in(ALWAYS))
+        session.execute(delete(SignalToken).where(*waits))
 
 
 def refuse(session: Session, stream_id: UUID, token_id: UUID, err: str) -> None:

@@ -232,6 +232,23 @@ def test_what_happens_while_a_stream_is_paused_is_polled_afterwards(app: Flask, 
     assert names_of(listener, list(listener.poll(stream)["sets"].values())) == ["meanwhile", "later"]
 
 
+def test_what_waits_when_a_stream_is_disabled_is_not_held_and_what_was_set_aside_is(app: Flask, listener: Listener) -> None:
+    """Shared Signals 8.1.2.1; what is about the stream itself waits, and what an operator has to look at."""
+    stream, other = listener.make(), listener.make()
+    for each in (stream, other):
+        happen(app, each, "set aside", "waits")
+        say(app, each, "about the stream")
+        with app.app_context(), transaction() as session:
+            first = session.scalars(select(SignalToken.id).where(SignalToken.stream_id == UUID(each["stream_id"])).order_by(SignalToken.id)).first()
+            assert first is not None
+            tokens.refuse(session, UUID(each["stream_id"]), first, "invalid_request")
+    named = {"stream_id": stream["stream_id"]}
+    assert listener.call("POST", "status", {**named, "status": "disabled"}).status_code == 200
+    assert listener.call("POST", "status", {**named, "status": "enabled"}).status_code == 200
+    assert [event_of(claims)[0] for claims in listener.heard(stream)] == [VERIFICATION]
+    assert (left(app, stream), left(app, other)) == (2, 3)
+
+
 def test_events_are_polled_until_they_are_acknowledged(app: Flask, listener: Listener) -> None:
     stream = listener.make()
     say(app, stream, "1", "2", "3")
