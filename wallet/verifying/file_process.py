@@ -19,8 +19,9 @@ MEMORY, SECONDS = 1024 * 1024 * 1024, 10
 DATA_NAME = "licence.vc.jwt"
 PDF, PNG, JPEG = b"%PDF-", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 DIGESTS = ("sha256", "sha384", "sha512")
-OBJECT = re.compile(rb"\bobj\b")
-END = re.compile(rb"startxref\s+\d+\s+%%EOF\s*")
+OBJECT = re.compile(rb"(?<![A-Za-z])obj(?![A-Za-z])|\d[\s\0]*obj")
+TRAILER = re.compile(rb"[\r\n][ \t\f\0]*trailer")
+END = re.compile(rb"startxref\r?\n\d{1,10}\r?\n%%EOF[\r\n]{0,4}")
 CHANGED_AT = re.compile(rb'xmp:(?:ModifyDate|MetadataDate)(?:="[^"]*"|>[^<]*<)')
 CHANGED_IN = ("/ModDate", "/Producer")
 
@@ -92,7 +93,7 @@ def is_intact(signature: Any) -> bool:
         return False
     content: bytes = signature.reader.stream.getvalue()
     sealed_to = end_of_seal(signature, content)
-    if sealed_to is None or not is_ended(signature.reader, content):
+    if sealed_to is None or not is_ended(content) or not is_all_listed(signature.reader, content, sealed_to):
         return False
     fits, is_signed = validate_sig_integrity(signature.signer_info, signature.signer_cert, "data", signature.compute_digest())
     is_whole = signature.coverage >= SignatureCoverageLevel.ENTIRE_REVISION
@@ -114,11 +115,43 @@ def end_of_seal(signature: Any, content: bytes) -> int | None:
     return end if begins == 0 and is_signature and 0 < before < after < end <= len(content) else None
 
 
-def is_ended(reader: Any, content: bytes) -> bool:
-    """Whether nothing comes after the last table of objects: what this reader passes over, another that repairs files might show."""
-    last = reader.xrefs.get_xref_container_info(reader.xrefs.total_revisions - 1)
+def is_ended(content: bytes) -> bool:
+    """Whether the file ends where its last table is named, in the plain way: where another reader looks in vain for that, it repairs the file."""
     at = content.rfind(b"startxref")
-    return at >= 0 and END.fullmatch(content, at) is not None and OBJECT.search(content, last.end_location, at) is None
+    return at >= 0 and END.fullmatch(content, at) is not None
+
+
+def is_all_listed(reader: Any, content: bytes, sealed_to: int) -> bool:
+    """Whether each object, and each trailer, that was added since is one that a table names.
+
+    What this reader passes over, another shows that repairs the file: it goes through all the bytes and takes the last object of a number.
+    """
+    from pyhanko.pdf_utils.generic import Reference
+
+    listed, tables = set(), 0
+    for revision in range(reader.xrefs.total_revisions):
+        container = reader.xrefs.get_xref_container_info(revision)
+        if container.end_location <= sealed_to:
+            continue
+        tables += container.stream_ref is None
+        named = reader.xrefs.get_xref_data(revision)
+        for number, (generation, at) in named.standard_xrefs.items():
+            begins = b"%d %d obj" % (number, generation)
+            if not content.startswith(begins, at):
+                return False
+            listed.add(at + len(begins))
+            packed = packed_in(reader.get_object(Reference(number, generation, reader), revision=revision))
+            if packed != [one for one, place in named.xrefs_in_objstm.items() if place.obj_stream_id == number]:
+                return False
+    trailers = TRAILER.findall(content, sealed_to)
+    return len(trailers) == tables and all(found.end() in listed for found in OBJECT.finditer(content, sealed_to))
+
+
+def packed_in(found: Any) -> list[int]:
+    """Return the numbers of the objects that are packed in an object."""
+    if getattr(found, "encoded_data", None) is None or found.get("/Type") != "/ObjStm":
+        return []
+    return [int(one) for one in found.data[: int(found["/First"])].split()[::2]]
 
 
 def is_told_alike(content: bytes, sealed_to: int) -> bool:

@@ -148,6 +148,48 @@ def test_what_another_reader_might_repair_is_not_passed_over(counter: Counter, c
     assert checked(counter, copy + b"\n") == ("valid", []), "a last end of line is none of it"
 
 
+def passed_over(document: bytes, *, added: bytes, before: bytes) -> bytes:
+    """Add what no table names, and a table of nothing but itself."""
+    size, root, told = (PdfFileReader(BytesIO(document)).trailer.raw_get(name) for name in ("/Size", "/Root", "/Info"))
+    last, at = int(document.rpartition(b"startxref")[2].split()[0]), len(document) + len(added)
+    members = f"/Type /XRef /W [ 1 8 2 ] /Root {root.idnum} 0 R /Info {told.idnum} 0 R /Size {size + 1} /Prev {last} /Index [ {size} 1 ] /Length 11"
+    entry = b"\x01" + at.to_bytes(8) + bytes(2)
+    table = b"%d 0 obj\n<< %s >>\nstream\n%s\nendstream\nendobj\n" % (size, members.encode(), entry)
+    return document + added + table + b"startxref\n%s%d\n%%%%EOF\n" % (before, at)
+
+
+PAGE, TRAILER = b"14 0 obj\n<< /Type /Page /Rotate 180 >>\nendobj\n", b"trailer\n<< /Root 1 0 R /Size 99 >>\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "before"),
+    [
+        pytest.param(PAGE + TRAILER, b" " * 2000, id="a page, for readers that look for the end in the last kilobyte"),
+        pytest.param(PAGE, b"", id="a page"),
+        pytest.param(b"14\0 0 %\nobj\n<< >>\nendobj\n", b"", id="a comment between"),
+        pytest.param(b"14 0 objx\n<< >>\nendobj\n", b"", id="more than the word"),
+        pytest.param(TRAILER, b"", id="a trailer"),
+        pytest.param(b"", b" " * 2000, id="the end alone"),
+    ],
+)
+def test_what_no_table_names_is_not_passed_over(counter: Counter, copy: bytes, added: bytes, before: bytes) -> None:
+    assert checked(counter, passed_over(copy, added=b"", before=b"")) == ("valid", []), "such a table alone changes nothing"
+    assert checked(counter, passed_over(copy, added=added, before=before)) == ("invalid", [("signature", "bad_signature")])
+
+
+def test_an_object_that_is_packed_with_others_is_named_too(copy: bytes) -> None:
+    writer = IncrementalPdfFileWriter(BytesIO(copy))
+    packed = writer.prepare_object_stream()
+    writer.add_object(DictionaryObject({NameObject("/Rotate"): NumberObject(180)}), obj_stream=packed)
+    writer.update_root()
+    named = written(writer)
+    assert len(named) > len(copy)
+    reader = PdfFileReader(BytesIO(named), strict=False)
+    assert file_process.is_all_listed(reader, named, len(copy))
+    reader.xrefs.get_xref_data(reader.xrefs.total_revisions - 1).xrefs_in_objstm.clear()
+    assert not file_process.is_all_listed(reader, named, len(copy))
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
