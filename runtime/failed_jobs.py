@@ -17,6 +17,7 @@ from runtime.database import Base
 ROOT = Path(__file__).parent.parent
 LONGEST = 300
 PAGE = 50
+NEWEST = 2**63 - 1
 NOTE = (
     "INSERT INTO job_errors (job_id, error) VALUES (%(job_id)s, %(error)s)"
     " ON CONFLICT (job_id) DO UPDATE SET error = excluded.error"
@@ -47,7 +48,7 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class FailedKind:
-    """The failed jobs of a kind: how many, from when until when, and what the last of them failed with."""
+    """The failed jobs of a kind: how many, from when until when, and what the last of them failed with. `mark` tells those that fail later apart."""
 
     kind: str
     number: int
@@ -55,6 +56,7 @@ class FailedKind:
     since: datetime | None
     latest: datetime | None
     error: str | None
+    mark: int
 
 
 def what_of(error: BaseException) -> str:
@@ -82,14 +84,14 @@ def kinds(session: Session) -> list[FailedKind]:
     return [FailedKind(*row) for row in session.execute(KINDS)]
 
 
-def retry(session: Session, *, kind: str, job_id: int | None = None) -> int:
+def retry(session: Session, *, kind: str, job_id: int | None = None, mark: int = NEWEST) -> int:
     """Let the failed jobs of a kind, or one of them, be tried again as if for the first time; returns how many. What repeats is left."""
-    return len(session.execute(RETRIED, {"kind": kind, "job_id": job_id}).all())
+    return len(session.execute(RETRIED, {"kind": kind, "job_id": job_id, "mark": mark}).all())
 
 
-def drop(session: Session, *, kind: str, job_id: int | None = None) -> int:
-    """Give up the failed jobs of a kind, or one of them; returns how many."""
-    return len(session.execute(DROPPED, {"kind": kind, "job_id": job_id}).all())
+def drop(session: Session, *, kind: str, job_id: int | None = None, mark: int = NEWEST) -> int:
+    """Give up the failed jobs of a kind, or one of them, but none that failed after the `mark` was shown; returns how many."""
+    return len(session.execute(DROPPED, {"kind": kind, "job_id": job_id, "mark": mark}).all())
 
 
 def _kind_of(error: BaseException) -> str:
@@ -105,7 +107,8 @@ def _place_of(filename: str) -> Path | None:
 OURS = ("idp", "keys", "runtime", "schemas", "wallet")
 FAILED = "job.status = 'failed' AND job.queue_name IN ('kabao', 'kabao-outward')"
 KIND = "split_part(job.task_name, ':', 2)"
-NAMED = f"{FAILED} AND {KIND} = :kind AND (CAST(:job_id AS bigint) IS NULL OR job.id = :job_id)"
+LATER = "SELECT FROM procrastinate_events event WHERE event.job_id = job.id AND event.type = 'failed' AND event.id > :mark"
+NAMED = f"{FAILED} AND {KIND} = :kind AND (CAST(:job_id AS bigint) IS NULL OR job.id = :job_id) AND NOT EXISTS ({LATER})"
 LISTED = text(f"""
 SELECT job.id, {KIND} AS kind, job.attempts, job.queueing_lock IS NOT NULL AS repeats, job_errors.error,
     (SELECT min(at) FROM procrastinate_events WHERE job_id = job.id AND type = 'deferred') AS asked_at,
@@ -115,7 +118,8 @@ WHERE {FAILED} AND job.id > :after AND (CAST(:kind AS text) IS NULL OR {KIND} = 
 """)  # noqa: S608 (all of it stands here)
 KINDS = text(f"""
 SELECT {KIND} AS kind, count(DISTINCT job.id), bool_or(job.queueing_lock IS NOT NULL), min(event.at), max(event.at),
-    (array_agg(job_errors.error ORDER BY job.id DESC))[1]
+    (array_agg(job_errors.error ORDER BY job.id DESC))[1],
+    coalesce(max(event.id), 0)
 FROM procrastinate_jobs job
 LEFT JOIN procrastinate_events event ON event.job_id = job.id AND event.type = 'failed'
 LEFT JOIN job_errors ON job_errors.job_id = job.id

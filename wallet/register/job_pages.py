@@ -63,20 +63,22 @@ def shown(kind: str) -> str:
 @job_pages.route("/admin/jobs/<kind>/<any(retry, drop):act>", methods=["POST"])
 @allow(fresh_operator)
 def see_to(kind: str, act: str) -> Response:
-    """Try a failed job again, or give it up; all of the kind where the form names none."""
-    named = request.form.get("job")
+    """Try a failed job again, or give it up; all of the kind where the form names none, but those that failed after the page was shown."""
+    named, mark = request.form.get("job"), _number(request.form.get("mark", ""))
     number = _number(named) if named is not None else None
     if named is not None and number is None:
         raise JobNotNamed(field="job")
+    if named is None and mark is None:
+        raise JobNotNamed(field="mark")
     with transaction() as session:
-        done = _do(session, act, kind, number)
+        done = _do(session, act, kind, number, failed_jobs.NEWEST if mark is None else mark)
     flash(str(DONE[act].format(done) if done else NONE), "success" if done else "warning")
     return lead_to(url_for("admin_jobs.shown", kind=kind) if named is not None else url_for("admin_jobs.listed"), 303)
 
 
-def _do(session: Session, act: str, kind: str, number: int | None) -> int:
+def _do(session: Session, act: str, kind: str, number: int | None, mark: int) -> int:
     do, name = ACTS[act]
-    done = do(session, kind=kind, job_id=number)
+    done = do(session, kind=kind, job_id=number, mark=mark)
     if done:
         ledger.record(session, name, actor=f"operator:{g.signed_in.subject_id}", object_id=str(number or kind), now=now(), kind=kind, jobs=done)
     return done

@@ -44,6 +44,12 @@ def states(app: Flask, some: list[int]) -> list[tuple[str, int] | None]:
         return [state_of(each) for each in some]
 
 
+def mark_on(page: str) -> str:
+    found = re.search(rf'id="kind-{KIND}".*?name="mark" value="(\d+)"', page, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
 def test_every_job_has_words(app: Flask) -> None:
     declared = {name.rpartition(":")[2] for each in (jobs.declared, jobs.declared_outward) for name in each.tasks}
     assert {name for name in declared if not name.startswith("builtin")} == set(JOBS)
@@ -100,11 +106,23 @@ def test_one_is_tried_again_another_given_up_and_the_ledger_knows(app: Flask, de
 
 @pytest.mark.parametrize(("act", "state"), [("retry", ("todo", 0)), ("drop", None)])
 def test_all_of_a_kind_are_seen_to_at_once(app: Flask, desk: Desk, some: list[int], act: str, state: tuple[str, int] | None) -> None:
-    answer = desk.post(f"{PAGE}/{act}", "/admin/jobs")
+    mark = mark_on(desk.browser.get("/admin/jobs").text)
+    with app.app_context(), transaction() as session:
+        later = failed(session, kind=KIND)
+    answer = desk.post(f"{PAGE}/{act}", "/admin/jobs", mark=mark)
     assert (answer.status_code, answer.location) == (303, "/admin/jobs")
-    assert states(app, some) == [state, state]
+    assert states(app, [*some, later]) == [state, state, ("failed", 9)], "of what failed meanwhile nobody has seen anything"
+    desk.post(f"{PAGE}/{act}", "/admin/jobs", mark=mark_on(desk.browser.get("/admin/jobs").text))
     with app.app_context(), transaction() as session:
         assert [one.kind for one in failed_jobs.kinds(session)] == [REPEATED]
+        session.execute(text("DELETE FROM procrastinate_jobs WHERE id = :id"), {"id": later})
+
+
+@pytest.mark.parametrize("act", ["retry", "drop"])
+def test_all_are_those_that_a_page_has_shown(app: Flask, desk: Desk, some: list[int], act: str) -> None:
+    for mark in ({}, {"mark": ""}, {"mark": "x"}):
+        assert desk.post(f"{PAGE}/{act}", PAGE, **mark).status_code == 404
+    assert states(app, some) == [("failed", 9)] * 2
 
 
 def test_what_was_seen_to_meanwhile_is_said_and_not_written_down(app: Flask, desk: Desk, some: list[int]) -> None:
