@@ -62,6 +62,7 @@ def test_each_step_is_taken_in_its_time_and_once(app: Flask, daily: Settings, us
     assert at(6, 29) == []
     assert at(6, 30) == [What.FORGET]
     assert at(6, 30) == []
+    assert at(11, 49) == []
     assert at(11, 50) == [What.PUBLISH]
 
 

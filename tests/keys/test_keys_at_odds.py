@@ -21,6 +21,7 @@ from keys import (
     request_signing,
     revocation_lists,
     ring,
+    rotation,
     rotation_jobs,
     sealing,
     suites,
@@ -191,3 +192,11 @@ def test_a_suite_that_is_not_for_a_use_is_not_published(app: Flask, use: str, su
     said = app.test_cli_runner().invoke(commands.keys, ["publish", use, "--suite", suite])
     assert said.exit_code == 1
     assert f"{suite} is not for {use}" in said.output
+
+
+def test_rows_follow_only_when_nobody_can_still_write_under_the_old_key(app: Flask, settings: Settings) -> None:
+    assert rotation.LEAD.total_seconds() > cache.LIFETIME
+    with app.app_context(), transaction() as session:
+        begun = rotation.begin(session, settings, sealing.SEAL, now=now())
+        assert (begun.used_from - begun.began_at, begun.moves_from - begun.used_from) == (rotation.LEAD, rotation.SETTLE)
+        session.rollback()

@@ -98,6 +98,11 @@ def test_a_forged_header_is_not_verified(app: Flask, use: str, header: dict[str,
         verify(forged(ring.signer(use).sign({}, typ="test+jwt"), **header), use)
 
 
+def test_a_token_of_another_type_is_none_though_the_key_signed_it(app: Flask, use: str) -> None:
+    with app.app_context(), pytest.raises(jwt.InvalidTokenError):
+        verify(ring.signer(use).sign({}, typ="other+jwt"), use)
+
+
 def test_a_key_of_one_use_verifies_nothing_of_another(app: Flask, use: str) -> None:
     with app.app_context(), pytest.raises(jwt.InvalidTokenError):
         verify(ring.signer(ring.OIDC).sign({}, typ="test+jwt"), use)
