@@ -15,7 +15,7 @@ import click
 from runtime.late_commands import LateCommands, Place
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Blueprint, Flask
 
     from runtime.openapi import Api
     from runtime.settings import Settings
@@ -93,7 +93,37 @@ def _settle() -> None:
 
 
 def _join(app: "Flask", api: "Api") -> None:
+    """Join the parts, from the inside out. What is imported and not used declares something, or hears of it, as it is loaded."""
     import migrations.tables  # noqa: F401 (every table is known in every process: a rotation of the data keys leaves none out)
+    from idp.signals.webhooks_api import webhooks_api
+    from idp.subjects.registry_updates_api import registry_updates_api
+
+    _join_own(app)
+    _join_identity(app)
+    _join_register(app)
+    _join_issuing(app, api)
+    _join_holding(app)
+    _join_verifying(app, api)
+    _put(api, webhooks_api, registry_updates_api)
+
+
+def _put(where: "Flask | Api", *parts: "Blueprint") -> None:
+    for part in parts:
+        where.register_blueprint(part)
+
+
+def _join_own(app: "Flask") -> None:
+    from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
+    from keys.published_api import published
+    from keys.sealing import is_master_key
+    from runtime.health_api import checks, health
+    from runtime.home_pages import home
+
+    checks["master_key"] = is_master_key
+    _put(app, health, published, home)
+
+
+def _join_identity(app: "Flask") -> None:
     from idp.oauth import account_parts  # noqa: F401 (gives accounts their portals)
     from idp.oauth import pruning as oauth_pruning  # noqa: F401 (declares a job)
     from idp.oauth.apart.backchannel_api import backchannel
@@ -116,7 +146,6 @@ def _join(app: "Flask", api: "Api") -> None:
     from idp.signals.polling_api import polls
     from idp.signals.stream_pages import stream_pages
     from idp.signals.streams_api import signals
-    from idp.signals.webhooks_api import webhooks_api
     from idp.signin import (
         account_menu,
         ended,  # noqa: F401 (ends what someone could do who has died)
@@ -147,33 +176,34 @@ def _join(app: "Flask", api: "Api") -> None:
     from idp.signin.step_up_pages import step_up_pages
     from idp.signin.totp_pages import totp_pages
     from idp.signin.ways_pages import ways_pages
-    from idp.subjects.registry_updates_api import registry_updates_api
-    from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
-    from keys.published_api import published
-    from keys.sealing import is_master_key
+
+    ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages, passkey_pages, passkey_api)
+    _put(app, signin_pages, second_pages, step_up_pages, scan_pages, recovery_pages, *ways_to_sign_in)
+    _put(app, account_pages, children_pages, closing_pages, devices_pages, export_pages, history_pages, level_pages)
+    _put(app, discovery, authorize_pages, consent_pages, launcher_pages, pushed_api, token_endpoints, userinfo, logout_pages)
+    _put(app, backchannel, device_endpoint, device_pages, inbox_pages)
+    _put(app, registration, client_pages, access_pages)
+    _put(app, signals, polls, stream_pages)
+    account_menu.init_app(app)
+    senders.init_app(app)
+
+
+def _join_register(app: "Flask") -> None:
     from runtime import pages
-    from runtime.health_api import checks, health
-    from runtime.home_pages import home
-    from wallet.holding import (
-        account_names,  # noqa: F401 (gives accounts their licences)
-        copy_jobs,  # noqa: F401 (declares a job)
-        expiry_notices,  # noqa: F401 (declares a job)
-        export_sections,  # noqa: F401 (likewise)
-        licence_notices,  # noqa: F401 (declares a job)
-        use_notices,  # noqa: F401 (declares a job)
-    )
-    from wallet.holding.app_pages import app_pages
-    from wallet.holding.card_pages import card_pages
-    from wallet.holding.consent_pages import wallet_consents
-    from wallet.holding.copy_link_pages import copy_link_pages
-    from wallet.holding.copy_pages import copy_pages
-    from wallet.holding.document_pages import document_pages
-    from wallet.holding.enterprise_pages import enterprise
-    from wallet.holding.offer_pages import offer_pages
-    from wallet.holding.rating_pages import rating_pages
-    from wallet.holding.timeline_pages import timeline_pages
-    from wallet.holding.visitors import find_visitor
-    from wallet.holding.wallet_pages import wallet
+    from wallet.register.callers import as_department, at_desk_of
+    from wallet.register.department_pages import department_pages
+    from wallet.register.desk_choice_pages import desk_choice_pages
+    from wallet.register.job_pages import job_pages
+    from wallet.register.key_pages import key_pages
+    from wallet.register.matter_pages import matter_pages
+    from wallet.register.type_edit_pages import type_edit_pages
+    from wallet.register.type_pages import type_pages
+
+    _put(app, desk_choice_pages, department_pages, type_pages, type_edit_pages, matter_pages, key_pages, job_pages)
+    pages.name_desk(app, at_desk_of, as_department)
+
+
+def _join_issuing(app: "Flask", api: "Api") -> None:
     from wallet.issuing import (
         act_requests_api,
         authorities_api,
@@ -207,17 +237,47 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.issuing.oid4vci.metadata_api import issuer_metadata
     from wallet.issuing.oid4vci.offers_api import offers_api
     from wallet.issuing.trust_list_api import trust_list_pages
+
+    _put(app, issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk)
+    _put(app, credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata, trust_list_pages)
+    _put(api, licences_api.licences, licence_acts_api.licence_acts, act_requests_api.act_requests, batches_api.batches_api, documents, offers_api)
+    _put(api, authorities_api.authorities, licence_types_api.licence_types, departments_api.departments, events_api.supervision)
+    status_history.init_app(app)
+
+
+def _join_holding(app: "Flask") -> None:
+    from runtime import pages
+    from wallet.holding import (
+        account_names,  # noqa: F401 (gives accounts their licences)
+        copy_jobs,  # noqa: F401 (declares a job)
+        expiry_notices,  # noqa: F401 (declares a job)
+        export_sections,  # noqa: F401 (likewise)
+        licence_notices,  # noqa: F401 (declares a job)
+        use_notices,  # noqa: F401 (declares a job)
+    )
+    from wallet.holding.app_pages import app_pages
+    from wallet.holding.card_pages import card_pages
+    from wallet.holding.consent_pages import wallet_consents
+    from wallet.holding.copy_link_pages import copy_link_pages
+    from wallet.holding.copy_pages import copy_pages
+    from wallet.holding.document_pages import document_pages
+    from wallet.holding.enterprise_pages import enterprise
+    from wallet.holding.offer_pages import offer_pages
+    from wallet.holding.rating_pages import rating_pages
+    from wallet.holding.timeline_pages import timeline_pages
+    from wallet.holding.visitors import find_visitor
+    from wallet.holding.wallet_pages import wallet
     from wallet.presenting.answer_pages import answer_pages
     from wallet.presenting.offline_pages import offline_pages
     from wallet.presenting.show_pages import show
-    from wallet.register.callers import as_department, at_desk_of
-    from wallet.register.department_pages import department_pages
-    from wallet.register.desk_choice_pages import desk_choice_pages
-    from wallet.register.job_pages import job_pages
-    from wallet.register.key_pages import key_pages
-    from wallet.register.matter_pages import matter_pages
-    from wallet.register.type_edit_pages import type_edit_pages
-    from wallet.register.type_pages import type_pages
+
+    _put(app, wallet, card_pages, timeline_pages, app_pages, enterprise, wallet_consents, rating_pages)
+    _put(app, document_pages, copy_pages, copy_link_pages, offer_pages)
+    _put(app, show, offline_pages, answer_pages)
+    pages.greet(app, find_visitor)
+
+
+def _join_verifying(app: "Flask", api: "Api") -> None:
     from wallet.verifying import (
         bundling,
         desk_camera_api,
@@ -253,100 +313,13 @@ def _join(app: "Flask", api: "Api") -> None:
     from wallet.verifying.openid4vp.asking_api import requests_api
     from wallet.verifying.openid4vp.wallet_doors_api import wallet_doors
 
-    checks["master_key"] = is_master_key
-    for blueprint in (
-        health,
-        published,
-        signin_pages,
-        account_pages,
-        children_pages,
-        step_up_pages,
-        home,
-        wallet,
-        card_pages,
-        timeline_pages,
-        app_pages,
-        show,
-        offline_pages,
-        answer_pages,
-        offer_pages,
-        document_pages,
-        copy_pages,
-        copy_link_pages,
-        wallet_consents,
-        rating_pages,
-        enterprise,
-    ):
-        app.register_blueprint(blueprint)
-    for blueprint in (devices_pages, scan_pages, level_pages, device_endpoint, device_pages, backchannel, inbox_pages):
-        app.register_blueprint(blueprint)
-    for blueprint in (closing_pages, export_pages, history_pages, recovery_pages, registration, client_pages, access_pages, stream_pages):
-        app.register_blueprint(blueprint)
-    ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages)
-    for blueprint in (*ways_to_sign_in, second_pages, passkey_pages, passkey_api):
-        app.register_blueprint(blueprint)
-    for blueprint in (token_endpoints, pushed_api, authorize_pages, consent_pages, launcher_pages, logout_pages, discovery, userinfo, signals, polls):
-        app.register_blueprint(blueprint)
-    pages.greet(app, find_visitor)
-    pages.name_desk(app, at_desk_of, as_department)
-    account_menu.init_app(app)
-    senders.init_app(app)
-    status_history.init_app(app)
-    app.register_blueprint(trust_list_pages)
-    app.register_blueprint(bundles_api)
-    app.register_blueprint(check_pages)
-    app.register_blueprint(wallet_doors)
-    app.register_blueprint(ask_desk)
-    api.register_blueprint(requests_api)
+    _put(app, desk_pages.desk, desk_camera_api.desk_camera, desk_receipts_pages.desk_receipts, people_desk_pages.people_desk)
+    _put(app, ask_desk, draw_desk, draw_watch_pages, archive_pages)
+    _put(app, check_pages, receipt_pages.receipt_pages, own_receipt_pages.own_receipts, identity_pages.identity_pages)
+    _put(app, wallet_doors, bundles_api)
+    _put(api, verifications_api.verifications, verification_batches_api.verification_batches, requests_api, draws_api.draws)
+    _put(api, receipts_api.receipts, archives_api, ledger_api, mandates_api.mandates_api, matters_api.matters)
     bundling.init_app(app)
-    for blueprint in (credentials, issuer_metadata, status_api.statuses, types_api.types, departments_api.department_metadata):
-        app.register_blueprint(blueprint)
-    for interface in (
-        licences_api.licences,
-        licence_acts_api.licence_acts,
-        act_requests_api.act_requests,
-        authorities_api.authorities,
-        documents,
-        batches_api.batches_api,
-        licence_types_api.licence_types,
-        departments_api.departments,
-        events_api.supervision,
-    ):
-        api.register_blueprint(interface)
-    api.register_blueprint(registry_updates_api)
-    api.register_blueprint(webhooks_api)
-    api.register_blueprint(offers_api)
-    api.register_blueprint(archives_api)
-    api.register_blueprint(ledger_api)
-    issuing_desk = (issue_desk, licence_desk, act_desk, request_desk, batch_desk, figures_desk, type_pages, type_edit_pages)
-    app.register_blueprint(desk_camera_api.desk_camera)
-    app.register_blueprint(desk_receipts_pages.desk_receipts)
-    for blueprint in (
-        archive_pages,
-        draw_desk,
-        draw_watch_pages,
-        matter_pages,
-        key_pages,
-        job_pages,
-        department_pages,
-        *issuing_desk,
-        desk_choice_pages,
-        desk_pages.desk,
-        people_desk_pages.people_desk,
-        identity_pages.identity_pages,
-        receipt_pages.receipt_pages,
-        own_receipt_pages.own_receipts,
-    ):
-        app.register_blueprint(blueprint)
-    api.register_blueprint(verification_batches_api.verification_batches)
-    for interface in (
-        verifications_api.verifications,
-        draws_api.draws,
-        receipts_api.receipts,
-        mandates_api.mandates_api,
-        matters_api.matters,
-    ):
-        api.register_blueprint(interface)
 
 
 COMMANDS = {
