@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,3 +120,26 @@ def test_what_the_caller_does_not_allow_does_not_open(app: Flask, published: dic
         for bounds in ({"algs": ("RSA-OAEP-256",)}, {"encs": ("A256GCM",)}):
             with pytest.raises(jwe.NotDecrypted):
                 jwe.decrypt(token, **bounds)
+
+
+@pytest.mark.parametrize("more", [{"kid": "unknown"}, {"jku": "https://x.example/keys"}], ids=["another key's name", "a member that is not for us"])
+def test_what_was_written_so_by_its_sender_does_not_open_either(app: Flask, published: dict[str, Any], more: dict[str, Any]) -> None:
+    with app.app_context(), pytest.raises(jwe.NotDecrypted):
+        jwe.decrypt(written(published["EC"], {**GOOD, **more}))
+
+
+def test_what_is_for_one_key_must_name_it(app: Flask) -> None:
+    key, bounds = suites.ECDH_ES.generate(), {"kid": "mine", "algs": ("ECDH-ES",), "encs": ("A128GCM",)}
+    jwk = suites.public_jwk(key.public_key())
+    assert jwe.decrypt_for(written(jwk, {**GOOD, "kid": "mine"}), key, **bounds) == b"inside"
+    for header in (GOOD, {**GOOD, "kid": "another"}):
+        with pytest.raises(jwe.NotDecrypted):
+            jwe.decrypt_for(written(jwk, header), key, **bounds)
+
+
+def test_a_retired_key_opens_and_is_not_shown(app: Flask, published: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        retired = {kid: replace(known, is_active=False) for kid, known in jwe.decryption_keys().items()}
+        monkeypatch.setattr(jwe, "decryption_keys", lambda: retired)
+        assert jwe.published() == []
+        assert jwe.decrypt(written(published["EC"], GOOD)) == b"inside"

@@ -119,6 +119,7 @@ def test_a_key_of_one_use_verifies_nothing_of_another(app: Flask, use: str) -> N
         pytest.param({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, id="not on the curve"),
         pytest.param({"kty": "EC", "crv": "P-256", "x": 3, "y": []}, id="members of another type"),
         pytest.param({"kty": "OKP", "crv": "X25519", "x": "AA"}, id="a key that does not sign"),
+        pytest.param({"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(b"\1" + bytes(31)).decode()}, id="a point of small order"),
         pytest.param({**suites.public_jwk(suites.ES256.generate().public_key()), "d": "AAAA"}, id="a private key"),
     ],
 )
