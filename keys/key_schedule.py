@@ -53,9 +53,13 @@ def plan(session: Session, settings: Settings, *, uses: Collection[str] = ring.R
 
 
 def advance(session: Session, settings: Settings, *, now: datetime, uses: Collection[str] = ring.ROTATED_USES) -> list[Planned]:
-    """Take every step that is due, and return those taken; one that cannot be, since its token is away, waits for the next time."""
+    """Take every step that is due, and return those taken; one that cannot be, since its token is away, waits for the next time.
+
+    While the master key changes no key is made: a process that has not been started again could not open it.
+    """
     ring.alone(session)
-    due = [step for step in plan(session, settings, uses=uses) if step.at <= now]
+    is_changing = settings.former_master_key is not None
+    due = [step for step in plan(session, settings, uses=uses) if step.at <= now and not (is_changing and step.what is What.PUBLISH)]
     return [step for step in due if _is_taken(session, settings, step, now=now)]
 
 

@@ -16,6 +16,8 @@ NOT_PAGES = {
     "licences.listed",
     "statuses.aggregation",
     "trust_list.newest",
+    "ledger.consistency",
+    "ledger.newest",
     "trust_bundle.newest",
     "api-docs.openapi_json",
     "batch_desk.blank",

@@ -73,6 +73,14 @@ def test_a_worker_that_was_away_comes_late_and_skips_nothing(app: Flask, daily: 
     assert advance(app, daily, use, late + timedelta(minutes=10)) == [What.SIGN]
 
 
+def test_no_key_is_made_while_the_master_key_changes(app: Flask, daily: Settings, use: str) -> None:
+    changing = replace(daily, former_master_key=bytes(range(32)))
+    due = BEGIN + timedelta(hours=5, minutes=50)
+    assert advance(app, changing, use, due) == []
+    assert advance(app, daily, use, due) == [What.PUBLISH]
+    assert advance(app, changing, use, BEGIN + timedelta(hours=6)) == [What.SIGN], "what is there already takes over"
+
+
 def test_what_comes_next_is_told(app: Flask, daily: Settings, use: str) -> None:
     with app.app_context(), transaction() as session:
         (step,) = key_schedule.plan(session, daily, uses=[use])
