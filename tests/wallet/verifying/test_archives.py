@@ -2,6 +2,7 @@
 
 import io
 import json
+import secrets
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -38,6 +39,7 @@ NOT_ITSELF = "it is another receipt than its name says, or another service's"
 
 def asked(counter: Counter, since: datetime | None = None, until: datetime | None = None, token: str | None = None) -> Any:
     period = urlencode({"from": (since or now() - HOUR).isoformat(), "until": (until or now() + HOUR).isoformat()})
+    counter.client.environ_base["REMOTE_ADDR"] = f"10.7.{secrets.randbelow(256)}.{secrets.randbelow(256)}"  # thirty a minute from one address
     return counter.client.get(f"/api/v1/receipts:bundle?{period}", headers=bearer(token or counter.token), buffered=True)
 
 

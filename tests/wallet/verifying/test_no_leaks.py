@@ -5,6 +5,7 @@ the events, an error or the log, be it at its most talkative.
 import io
 import json
 import logging
+import secrets
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -66,6 +67,7 @@ def test_what_was_not_chosen_is_in_no_paper_archive_event_or_error_nor_in_the_mo
     seal_now()
     paper = counter.client.get(f"/api/v1/receipts/{receipt['id']}/document", headers=headers).data
     period = {"from": (now() - timedelta(hours=1)).isoformat(), "until": (now() + timedelta(hours=1)).isoformat()}
+    counter.client.environ_base["REMOTE_ADDR"] = f"10.7.{secrets.randbelow(256)}.{secrets.randbelow(256)}"  # others asked for archives lately
     archive = counter.client.get("/api/v1/receipts:bundle", query_string=period, headers=headers, buffered=True).data
     with zipfile.ZipFile(io.BytesIO(archive)) as file:
         files = b"".join(file.read(name) for name in file.namelist()).decode(errors="replace")
