@@ -105,7 +105,7 @@ sealed_tables.declare(Presentation, sealed={COLUMN: COLUMN})
 
 STANDS_FOR = (Presentation.holder_id, Presentation.id, Presentation.licence_id, Presentation.presented_sealed, Presentation.person_id)
 STILL_WAITS = (Presentation.code_hash == bindparam("hash"), Presentation.spent_at.is_(None), Presentation.expires_at > bindparam("at"))
-SPENDING = update(Presentation).where(*STILL_WAITS).values(spent_at=bindparam("at"))
+SPENDING = update(Presentation).where(*STILL_WAITS).values(spent_at=bindparam("spent"))  # the moment that the use in the history has, too
 SPEND = Straight("spend_shown_code", SPENDING.returning(*STANDS_FOR))
 
 
@@ -183,7 +183,7 @@ def redeem(session: Session, content: str, *, now: datetime) -> Redeemed:
     transaction is undone and the code stays unspent. Raises CodeUnknown, CodeSpent, CodeExpired.
     """
     code_hash = hash_of(content)
-    spent = straight.run(session, SPEND, {"hash": code_hash, "at": now})
+    spent = straight.run(session, SPEND, {"hash": code_hash, "at": now, "spent": now})
     if not spent:
         _refuse(session, code_hash)
     return redeemed(code_hash, spent[0])

@@ -31,8 +31,11 @@ def write_alone(alone: Alone, *, entry: dict[str, Any], receipt: dict[str, Any],
 
 
 def write_spending(alone: Alone, code_hash: bytes, *, at: datetime, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any]) -> bool:
-    """Spend a code and write the rows in one transaction of their own; False, and nothing is written, if the code does not wait any more."""
-    return bool(alone.run(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at}))
+    """Spend a code and write the rows in one transaction of their own; False, and nothing is written, if the code does not wait any more.
+
+    Whether it does is asked as of `at`; it is spent at the moment of its use, by which its holder's page finds who looked.
+    """
+    return bool(alone.run(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at, "spent": use["at"]}))
 
 
 def _statement_of(use: dict[str, Any] | None) -> Straight:

@@ -9,14 +9,16 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from runtime.clock import now, shifted
-from runtime.ids import new_id
+from runtime.database import transaction
 from runtime.ledger import LedgerEntry
 from tests.wallet.holding.test_wallet_pages import INLINE, SLUG, get, licensed, signed_in, someone, writing
+from tests.world_clients import bearer
 from tests.world_people import BROWSER, post_form
-from tests.world_wallet import DEFINITIONS
-from wallet.holding.uses import Way, record_use
+from tests.world_verifying import new_browser, new_token
+from tests.world_wallet import DEFINITIONS, new_department
 from wallet.presenting import qr_codes
 from wallet.presenting.qr_codes import Presentation
+from wallet.register.departments import get_department
 from wallet.register.licences import Licence, LicenceState
 
 USUAL = [one.name for one in DEFINITIONS[SLUG].fields if not one.hidden_by_default]
@@ -119,18 +121,25 @@ def test_the_page_tells_when_the_code_was_used(app: Flask, holder: Holder) -> No
     assert "spoken-code" not in page
 
 
-@pytest.mark.parametrize(("verdict", "told"), [("valid", "已被核验"), ("invalid", "核验未通过")])
-def test_the_page_tells_who_checked_and_how_it_went(app: Flask, holder: Holder, verdict: str, told: str) -> None:
+@pytest.mark.parametrize("key", [None, "a-key"], ids=["alone", "with a key"])
+@pytest.mark.parametrize(("is_suspended", "told"), [(False, "已被核验"), (True, "核验未通过")])
+def test_the_page_tells_who_checked_and_how_it_went(app: Flask, holder: Holder, is_suspended: bool, told: str, key: str | None) -> None:
     client, licence = holder
     address = make(client, licence, preset="validity").headers["Location"]
-    code, moment = code_of(get(client, address)), now()
-    with writing(app) as session:
-        qr_codes.redeem(session, code, now=moment)
-        of = {"holder_id": licence.holder_id, "licence_id": licence.id, "department": licence.issuer_code, "cause": "办理车辆年检"}
-        record_use(session, **of, fields=[], way=Way.PRESENTATION, verdict=verdict, receipt_id=new_id(), now=moment)
+    code = code_of(get(client, address))
+    with app.app_context():
+        department, counter = new_department(verify=[SLUG]), new_browser(app)
+        if is_suspended:
+            with transaction() as session:
+                session.get_one(Licence, (licence.holder_id, licence.id)).state = LicenceState.SUSPENDED.value
+        token, name = new_token(counter, department), get_department(department).name
+    headers = bearer(token) | ({"Idempotency-Key": key + department} if key else {})
+    answer = counter.post("/api/v1/verifications", json={"presented": code, "cause": {"text": "办理车辆年检"}}, headers=headers)
+    assert answer.status_code == 201, answer.text
     page = get(client, address)
     assert told in page
     assert "办理车辆年检" in page
+    assert name.zh in page
 
 
 def test_the_page_tells_when_the_code_ran_out_and_offers_the_same_again(app: Flask, holder: Holder) -> None:
