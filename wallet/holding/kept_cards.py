@@ -12,7 +12,7 @@ from flask import current_app
 from flask_babel import force_locale, format_date
 
 from idp.signin.sessions import SignedIn
-from runtime.languages import Text
+from runtime.languages import LOCALES, Text
 from wallet.holding.cards import Card
 
 MOST = 60
@@ -51,7 +51,7 @@ def _validity(card: Card) -> Text:
     if card.valid_until is None:
         return NO_END
     days = {}
-    for form, locale in (("zh", "zh_Hans_CN"), ("en", "en")):
+    for form, locale in LOCALES.items():
         with force_locale(locale):
             days[form] = format_date(card.valid_until, "medium")
     return Text(UNTIL.zh.format(days["zh"]), UNTIL.en.format(days["en"]))

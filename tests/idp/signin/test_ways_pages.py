@@ -61,8 +61,8 @@ def test_days_and_times_have_one_form_in_english_too(app: Flask, client: FlaskCl
     sign_in(client, person)
     post_form(client, "/signin/second", {"code": app_shows(secret)})
     page = client.get("/account/ways?lang=en", headers=BROWSER).text
-    day = r"[A-Z][a-z]{2} \d{1,2}, \d{4}"
-    assert re.search(rf"Added {day} · last used {day}, ", html.unescape(page)), page
+    day = r"\d{1,2} [A-Z][a-z]{2,3} \d{4}"
+    assert re.search(rf"Added {day} · last used {day}, \d\d:\d\d:\d\d<", html.unescape(page)), page
 
 
 def test_a_form_that_adds_a_way_may_lead_on_to_the_portal_that_asked_for_it(client: FlaskClient, person: Person) -> None:

@@ -42,7 +42,7 @@ def test_a_life_begins_with_the_birth_certificate_and_ends_lie_ahead(app: Flask,
     assert re.findall(r'<h2 id="([\w-]+)"', get(client, "/wallet/timeline", order="newest")) == ["ahead", "year-2024", "year-2001"]
     assert person.name not in page
     days = re.findall(r"<time[^>]*>([^<]*)<", get(client, "/wallet/timeline", lang="en"))
-    assert days == ["Feb 3", "May 6", "May 5, 2034"], "one way of writing a day"
+    assert days == ["3 Feb", "6 May", "5 May 2034"], "one way of writing a day"
 
 
 def test_a_renewal_stands_once_and_an_end_is_an_end(app: Flask, client: FlaskClient, person: Person) -> None:
