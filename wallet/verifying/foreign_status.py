@@ -26,6 +26,7 @@ MEDIA_TYPES = (JWT_MEDIA_TYPE, CWT_MEDIA_TYPE)
 LONGEST_ADDRESS = 500
 SHORTEST = 5.0  # seconds for which a list is kept, whatever it says
 OK, SERVER_ERROR = 200, 500
+COME_AGAIN = (408, 429)  # it is there, and had no time for us
 _breakers: dict[str, Breaker] = {}
 
 
@@ -51,7 +52,7 @@ def _load(settings: Settings, listed: Listed, uri: str, *, now: datetime) -> Sta
             answer = fetch("GET", uri, headers={"Accept": ", ".join(MEDIA_TYPES)}, allowed=allowed_by(settings), timeout=TIMEOUT, limit=MOST_BYTES)
     except (NoAnswer, BreakerOpen):
         return None
-    if answer.status >= SERVER_ERROR:
+    if answer.status >= SERVER_ERROR or answer.status in COME_AGAIN:
         return None
     if answer.status != OK or answer.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
         return _unknown

@@ -93,6 +93,12 @@ class Reading:
         """Whether each licence under the code was valid."""
         return self.is_valid and all(one.is_valid for one in self.also)
 
+    @property
+    def mark(self) -> str:
+        """How it is drawn: `valid`, `invalid`, or `unknown` where nothing is wrong but that it could not be told."""
+        failed = [one for one in (self, *self.also) if not one.is_valid]
+        return "valid" if not failed else "unknown" if all(one.verdict == UNDECIDED for one in failed) else "invalid"
+
 
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""

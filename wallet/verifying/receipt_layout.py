@@ -13,7 +13,7 @@ from wallet.verifying.reading import CheckLine, Reading
 
 MARGIN, LABEL, BOTTOM = 20 * MM, 42 * MM, 24 * MM
 ROW, GAP = 26.0, 3 * MM
-GOOD, BAD, INK = "#0f6b3c", "#a61b1b", "#1a1a1a"
+GOOD, BAD, UNKNOWN, INK = "#0f6b3c", "#a61b1b", "#7a4a00", "#1a1a1a"
 TITLE, SCAN = Text("电子证照核验回执", "Receipt of a licence verification"), Text("扫码查验真伪", "Scan: is it genuine?")
 HEADS = (Text("回执信息", "The record"), Text("核验步骤", "Checks"), Text("所见项目", "Fields that were seen"))
 VERDICT = Text("核验结果", "Verdict")
@@ -121,7 +121,7 @@ def _head(flow: _Flow, paper: Paper) -> None:
     with canvas.tagged("H1"):
         canvas.text(MARGIN, flow.y + 20, TITLE.zh, size=20, weight="bold")
         canvas.text(MARGIN, flow.y + 34, TITLE.en, size=10, colour=GREY)
-    colour = GOOD if paper.reading.all_valid else BAD
+    colour = {"valid": GOOD, "unknown": UNKNOWN}.get(paper.reading.mark, BAD)
     with canvas.decoration():
         canvas.rectangle(MARGIN, flow.y + 17 * MM, A4[0] - 2 * MARGIN - side - 8 * MM, 19 * MM, line=colour, thick=1.5)
     with canvas.tagged("P"):

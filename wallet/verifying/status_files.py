@@ -34,7 +34,7 @@ from wallet.verifying import chains
 from wallet.verifying.checks import StatusUnknown, is_signed
 
 MAX_FILE = 2 * MOST_COMPRESSED
-STATES = {0: "valid", 1: "revoked", 2: "suspended"}
+STATES: dict[int | None, str] = {0: "valid", 1: "revoked", 2: "suspended"}
 CLAIMS = {
     SUBJECT: "sub",
     AUDIENCE: "aud",
@@ -77,10 +77,10 @@ class StatusFile:
             raise StatusUnknown
         reference = claims["status"].get("status_list")
         at = reference.get("idx") if isinstance(reference, Mapping) and reference.get("uri") == self.uri else None
-        level = self.found.status_at(at) if type(at) is int else None
-        if level is None:
+        state = STATES.get(self.found.status_at(at)) if type(at) is int else None
+        if state is None:  # none there, or one whose meaning its house knows alone (section 7.1)
             raise StatusUnknown
-        return STATES.get(level, "unknown")
+        return state
 
 
 def read_status_file(unverified: bytes, *, roots: tuple[x509.Certificate, ...], now: datetime) -> StatusFile:

@@ -99,6 +99,7 @@ def test_what_was_shown_to_somebody_else_is_not_called_false(counter: Counter) -
     page = ask(counter, text + bound).text
     assert "出示给他人的内容" in page
     assert "不属实" not in page.split('id="verdict"')[1].split("</section>")[0]
+    assert 'class="verdict verdict--unknown"' in page, "nor drawn as something false"
 
 
 def test_what_is_wrong_with_a_file_is_said_beside_the_file_and_a_verdict_is_not_scrolled_away(counter: Counter) -> None:

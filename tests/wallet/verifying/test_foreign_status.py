@@ -11,7 +11,7 @@ from tests.wallet.verifying.presented import ISSUER, NOW, root
 from tests.wallet.verifying.status_tokens import URI, status_token
 from wallet.issuing.status_packing import JWT_MEDIA_TYPE
 from wallet.verifying import foreign_status
-from wallet.verifying.checks import StatusUnknown
+from wallet.verifying.checks import SourceUnavailable, StatusUnknown
 from wallet.verifying.listed import Listed
 
 CLAIMS = {"iss": ISSUER, "status": {"status_list": {"idx": 7, "uri": URI}}}
@@ -23,7 +23,7 @@ class Elsewhere:
     """The other house, which is asked as often as `asked` says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-        self.settings, self.asked, self.media_type = settings, 0, JWT_MEDIA_TYPE
+        self.settings, self.asked, self.media_type, self.status = settings, 0, JWT_MEDIA_TYPE, 200
         self.token = status_token({}, ends=1000, ttl=None)
         self.kept: dict[Any, Any] = {}
         monkeypatch.setattr(foreign_status.cache, "get", self.keep)
@@ -36,7 +36,7 @@ class Elsewhere:
 
     def answer(self, *_: Any, **__: Any) -> Answer:
         self.asked += 1
-        return Answer(200, {"content-type": self.media_type}, self.token)
+        return Answer(self.status, {"content-type": self.media_type}, self.token)
 
     def status_at(self, moment: datetime) -> str:
         return foreign_status.status_of(self.settings, LISTED, CLAIMS, now=moment)
@@ -84,3 +84,14 @@ def test_a_list_is_asked_for_anew_when_its_time_to_live_is_over(elsewhere: Elsew
     elsewhere.token = status_token({7: 1}, ttl=ttl)
     assert elsewhere.status_at(NOW + asked_after * SECOND) == "revoked"
     assert elsewhere.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"),
+    [(429, SourceUnavailable), (408, SourceUnavailable), (503, SourceUnavailable), (404, StatusUnknown), (301, StatusUnknown), (403, StatusUnknown)],
+)
+def test_a_house_that_has_no_time_now_is_told_from_one_that_cannot_say(elsewhere: Elsewhere, status: int, raised: type[Exception]) -> None:
+    elsewhere.status = status
+    with pytest.raises(StatusUnknown) as refused:
+        elsewhere.status_at(NOW)
+    assert refused.type is raised

@@ -44,7 +44,8 @@ def claims(counter: Counter) -> dict[str, Any]:
 def test_a_receipt_tells_what_nobody_could_tell_from_what_is_wrong(claims: dict[str, Any], reason: Reason) -> None:
     assert (read_claims(claims).verdict, read_claims(claims).then) == (VERIFIED, None)
     reading = read_claims({**claims, "verdict": "invalid", "reasons": {"status": reason.value}})
-    assert reading.verdict == (UNDECIDED if OF_REASONS[reason] in CANNOT_TELL else NOT_VERIFIED)
+    told = OF_REASONS[reason] not in CANNOT_TELL
+    assert (reading.verdict, reading.mark) == ((NOT_VERIFIED, "invalid") if told else (UNDECIDED, "unknown"))
     again = OF_REASONS[reason] in (Conclusion.REVOKED, Conclusion.EXPIRED)  # the licence itself is valid
     assert reading.then == wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER if again else OF_REASONS[reason]]
 
@@ -61,6 +62,18 @@ def test_a_licence_that_has_expired_is_told_from_a_code_that_has(claims: dict[st
     reading = read_claims({**claims, "verdict": "invalid", "reasons": {"validity": "expired"}, "licence": {**claims["licence"], "state": state}})
     assert reading.why is not None
     assert (reading.why.en, reading.then) == (why, step)
+
+
+@pytest.mark.parametrize(("others", "mark"), [([], "unknown"), (["unknown"], "unknown"), (["unknown", "invalid"], "invalid"), (["valid"], "unknown")])
+def test_of_several_licences_one_that_is_wrong_counts_for_all(claims: dict[str, Any], others: list[str], mark: str) -> None:
+    found = {
+        "unknown": {"verdict": "invalid", "reasons": {"status": "source_unavailable"}},
+        "invalid": {"verdict": "invalid", "reasons": {"status": "revoked"}},
+        "valid": {"verdict": "valid"},
+    }
+    one = {name: claims[name] for name in ("licence", "checks", "fields")}
+    also = [{**one, **found[other]} for other in others]
+    assert read_claims({**claims, **found["unknown"], "also": also}).mark == mark
 
 
 def test_a_receipt_from_before_reasons_were_written_is_read(claims: dict[str, Any]) -> None:
