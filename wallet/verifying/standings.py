@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, and_, bindpara
 from sqlalchemy.orm import Session
 
 from idp.subjects.directory import Subject
+from idp.subjects.records import ACTIVE
 from runtime import straight
 from runtime.settings import Settings
 from runtime.straight import Alone, Straight
@@ -92,6 +93,10 @@ class Standing:
     def state_at(self, now: datetime) -> LicenceState:
         """Return the state with the calendar looked at, as `Licence.state_at` does."""
         return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether the licence is in force, the credential whose entry was asked about with it, and whoever holds it lives, or exists."""
+        return self.state_at(now) is LicenceState.VALID and self.status == status_lists.VALID and self.holder_state == ACTIVE
 
 
 def find_standing(session: Session | Alone, entry: Entry) -> Standing | None:

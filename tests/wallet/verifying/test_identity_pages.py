@@ -20,7 +20,9 @@ from tests.wallet.verifying.openid4vp.wallets import Wallet
 from tests.world_identity import ASKED, CARD, DRIVING, PAGE, Holder, back_of, digits_on, new_holder, refuse, stranger
 from tests.world_people import BROWSER, csrf_token, new_person, sign_in
 from tests.world_verifying import new_browser
+from wallet.issuing.credentials import credential_of
 from wallet.issuing.life import revoke_licence
+from wallet.issuing.status_lists import INVALID, set_status
 from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence
 from wallet.verifying.identity import BOUND_IN_PERSON, QUERY_ID
@@ -261,6 +263,16 @@ def test_a_card_that_is_revoked_between_the_answer_and_the_digits_lifts_nobody(h
     assert "现在不是有效状态" in holder.type_digits(digits).text
     assert holder.browser.get(back, headers=BROWSER).location == PAGE
     assert "现在不是有效状态" in holder.page()
+    assert holder.ial() == 2
+
+
+def test_a_credential_that_ends_alone_between_the_answer_and_the_digits_lifts_nobody(holder: Holder) -> None:
+    licence = holder.licence()
+    back = holder.answer(holder.wallet(holder.elsewhere(licence)), holder.begin())
+    digits = digits_on(new_browser(holder.app).get(back, headers=BROWSER).text)
+    with transaction() as session:
+        set_status(session, credential_of(session, licence).place, INVALID)
+    assert "现在不是有效状态" in holder.type_digits(digits).text
     assert holder.ial() == 2
 
 

@@ -24,6 +24,7 @@ from wallet.verifying.openid4vp.answers import Posted
 from wallet.verifying.openid4vp.requests import PresentationRequest, State
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.sd_jwt_reading import SdJwtPresentation
+from wallet.verifying.standings import entry_of
 from wallet.verifying.verification import Register
 
 
@@ -56,4 +57,4 @@ def _proof(session: Session, settings: Settings, row: PresentationRequest, text:
     identity.check_proves(verified, number=directory.number_of(person))
     if licence is None or licence.holder_id != person.id:
         raise ProvesNothing("another-holder", shown=identity.ANOTHER)
-    return {"licence": str(licence.id), "evidence": sd_jwt.sd_hash(text)}
+    return {"entry": entry_of(settings, verified.claims), "evidence": sd_jwt.sd_hash(text)}

@@ -28,7 +28,6 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.register.catalogue import all_types
 from wallet.register.departments import get_department
-from wallet.register.licences import LicenceState, get_licence
 from wallet.verifying import identity
 from wallet.verifying.identity import ProvesNothing
 from wallet.verifying.openid4vp import verifiers
@@ -45,6 +44,7 @@ from wallet.verifying.openid4vp.requests import (
     fresh,
 )
 from wallet.verifying.receipts import VALID
+from wallet.verifying.standings import find_standing
 
 PAGE = "/account/level/licence"
 LIFETIME = timedelta(minutes=5)
@@ -181,7 +181,10 @@ def check_digits(settings: Settings, standing: Standing, unverified: str) -> Non
 
 
 def finish(session: Session, standing: Standing, signed_in: SignedIn, *, now: datetime) -> None:
-    """Lift the account of this session by what was shown, once; raises IdentityOver, or ProvesNothing for a licence that is not in force any more."""
+    """Lift the account of this session by what was shown, once.
+
+    Raises IdentityOver, or ProvesNothing where the licence, or the credential that was shown of it, is not in force any more.
+    """
     if standing.stage is not Stage.SHOWN:
         raise IdentityOver
     its = (IdentityRequest.id == standing.begun.id, IdentityRequest.session_id == signed_in.session_id)
@@ -189,8 +192,8 @@ def finish(session: Session, standing: Standing, signed_in: SignedIn, *, now: da
     if session.scalar(update(IdentityRequest).where(*its, *free).values(finished_at=now).returning(IdentityRequest.id)) is None:
         raise IdentityOver
     result: dict[str, Any] = standing.row.result or {}
-    licence = get_licence(session, UUID(result["licence"]))
-    if licence.state_at(now) is not LicenceState.VALID:
+    licence = find_standing(session, tuple(result["entry"]))
+    if licence is None or not licence.is_in_force(now):
         raise ProvesNothing("not in force any more", shown=identity.NOT_IN_FORCE)
     by = Witness(licence.issuer_code, get_department(licence.issuer_code).name, licence.type_code)
     proofs.prove(session, signed_in.subject_id, method=Method.LICENCE, evidence=result["evidence"], by=by, now=now)
