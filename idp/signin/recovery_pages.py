@@ -141,7 +141,7 @@ def _ask(form: RegistryForm, present: datetime) -> str:
     with transaction() as session:
         throttle.count(session, throttle.Try("recovery", number.value, request.remote_addr or ""), now=present)
     with transaction() as session:
-        return recovery_requests.ask(session, number=number, name=form.name.data, address=form.address.data)
+        return recovery_requests.ask(session, number=number, name=form.name.data, address=form.address.data, now=present)
 
 
 def _set_password(form: NewPasswordForm, subject_id: UUID, present: datetime) -> None:

@@ -11,14 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from idp.signin import passwords, recovery, recovery_requests, regaining
+from idp.signin import accounts, passwords, recovery, recovery_requests, regaining
 from idp.signin.recovery import Recovery, RecoveryRefused
 from idp.subjects.numbers import parse_number
-from runtime.clock import now
+from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ids import new_id
 from runtime.ledger import LedgerEntry
-from tests.idp.signin.recovering import begun, resident
+from tests.idp.signin.recovering import ask, begun, code_of, resident, run_jobs, told_kinds
 from tests.world_people import Person
 
 HASH = passwords.hash_password("一个够长的新密码")
@@ -100,6 +100,27 @@ def test_of_two_officers_at_once_one_code_stands(app: Flask, person: Person) -> 
     at_once(app, *[grant] * 4)
     with app.app_context():
         assert [complete(person, code, timedelta(0)) for code in codes].count(True) == 1
+
+
+@pytest.mark.parametrize(("later", "kinds"), [(timedelta(hours=11), ["recovery-begun"]), (timedelta(hours=13), [])])
+def test_what_the_registry_could_not_be_asked_of_for_half_a_day_begins_nothing(
+    app: Flask, client: FlaskClient, person: Person, later: timedelta, kinds: list[str]
+) -> None:
+    subject_id = resident(app, person)
+    code_of(ask(client, person.number, person.name))
+    with shifted(later):
+        run_jobs(app)
+    assert told_kinds(app, subject_id) == kinds
+
+
+def test_what_was_asked_before_the_password_was_changed_begins_nothing_afterwards(app: Flask, client: FlaskClient, person: Person) -> None:
+    subject_id = resident(app, person)
+    code_of(ask(client, person.number, person.name))
+    with app.app_context(), transaction() as session:
+        accounts.change_password(session, subject_id, password_hash=HASH, now=now())
+    run_jobs(app)
+    assert told_kinds(app, subject_id) == []
+    assert outcomes(app, subject_id) == []
 
 
 def test_an_address_is_compared_by_its_letters_and_digits() -> None:
