@@ -126,6 +126,13 @@ NOTICES: dict[str, NoticeText] = {
             "If that was not you, call the service centre at once.",
         ),
     ),
+    "operator-post-ended": NoticeText(
+        Text("您不再是系统运营人员", "You run the service no longer"),
+        Text(
+            "您的账号在窗口恢复，系统运营人员的身份随之终止。需要时请由另一位运营人员用命令重新添加。",
+            "Your account was recovered at a counter, and with that you run the service no longer. If you still should, a colleague adds you again.",
+        ),
+    ),
     "recovery-completed": NoticeText(
         Text("账号已恢复，密码已重新设置", "Your account was recovered, with a new password"),
         Text(

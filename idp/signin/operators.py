@@ -1,4 +1,7 @@
-"""Operators: the people who run the service, by name of their subject. Added by command alone; what they do is in the ledger as theirs."""
+"""Operators: the people who run the service, by name of their subject. Added by command alone; what they do is in the ledger as theirs.
+
+Whoever was let back in at a counter runs it no longer, until they are added again: an officer there is no operator, and makes none.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.signin import notices, regaining
 from idp.signin.assurance import MATCHED, TWO_FACTORS
 from idp.signin.callers import GoAndRaise, at_least, signed_in
 from idp.signin.freshness import RECENT, NotFresh
@@ -47,10 +51,14 @@ def add_operator(session: Session, subject_id: UUID, *, now: datetime) -> None:
 
 def remove_operator(session: Session, subject_id: UUID, *, now: datetime) -> None:
     """Let a person run the service no longer, from their next request on; raises NoSuchOperator."""
-    gone = delete(Operator).where(Operator.subject_id == subject_id).returning(Operator.subject_id)
-    if session.execute(gone).first() is None:
+    if not _remove(session, subject_id, actor="operator", now=now):
         raise NoSuchOperator
-    ledger.record(session, "operator.removed", actor="operator", object_id=subject_id, subject_id=subject_id, now=now)
+
+
+def end_post(session: Session, subject_id: UUID, now: datetime) -> None:
+    """Let someone who starts afresh after a counter run the service no longer, and tell them."""
+    if _remove(session, subject_id, actor=f"subject:{subject_id}", now=now):
+        notices.tell(session, subject_id, "operator-post-ended", now=now)
 
 
 def operators(session: Session) -> list[Operator]:
@@ -61,6 +69,14 @@ def operators(session: Session) -> list[Operator]:
 def is_operator(session: Session, subject_id: UUID) -> bool:
     """Whether a person runs the service."""
     return session.get(Operator, subject_id) is not None
+
+
+def _remove(session: Session, subject_id: UUID, *, actor: str, now: datetime) -> bool:
+    gone = delete(Operator).where(Operator.subject_id == subject_id).returning(Operator.subject_id)
+    if session.scalar(gone) is None:
+        return False
+    ledger.record(session, "operator.removed", actor=actor, object_id=subject_id, subject_id=subject_id, now=now)
+    return True
 
 
 class OperatorCaller:
@@ -96,3 +112,4 @@ class FreshOperator:
 strong = at_least(ial=MATCHED, aal=TWO_FACTORS)
 operator = OperatorCaller()
 fresh_operator = FreshOperator()
+regaining.on_fresh_start.append(end_post)

@@ -3,8 +3,12 @@
 A new password, and the end of every session, of what portals hold and of every trusted browser, whatever the way was. The further ways to sign in
 stay, and go on being asked for, since a password alone never stood for them; only after a counter, where an officer saw the person,
 do they go too. Who was let in by what the registry knows is not known any better than that from then on.
+
+`on_fresh_start` holds what else ends after a counter, as `(session, subject id, now)`: the posts, above all, or any officer of a counter could
+let themselves into the account of whoever runs the service, and run it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +22,7 @@ from runtime import ledger
 
 PASSKEY, RECOVERY_CODE = "passkey", "recovery-code"
 NOBODY = UUID(int=0)
+on_fresh_start: list[Callable[[Session, UUID, datetime], None]] = []
 
 
 def complete(session: Session, number: Number, code: str, *, password: str, password_hash: str, now: datetime) -> UUID:
@@ -56,6 +61,8 @@ def set_password(session: Session, subject_id: UUID, *, way: str, password_hash:
 
 def _start_afresh(session: Session, subject_id: UUID, *, now: datetime) -> None:
     clearing.clear_ways(session, subject_id, now=now)
+    for hear in on_fresh_start:
+        hear(session, subject_id, now)
     closed = (Account.subject_id == subject_id, Account.closed_at.is_not(None))
     reopened = update(Account).where(*closed).values(closed_at=None, opened_at=now).returning(Account.subject_id)
     if session.scalar(reopened) is not None:

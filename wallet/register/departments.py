@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import owners
+from idp.signin import notices, regaining
+from idp.signin.notice_texts import NOTICES, NoticeText
 from idp.subjects import credit_codes
 from keys import certificates
 from runtime import cache, ledger
@@ -25,6 +27,13 @@ from runtime.problems import Refusal
 from runtime.settings import Settings
 from wallet.register.catalogue import all_types, get_type
 
+NOTICES["officer-post-ended"] = NoticeText(
+    Text("您不再是部门工作人员", "You act for a department no longer"),
+    Text(
+        "您的账号在窗口恢复，“{department}”工作人员的身份随之终止。需要时请由系统运营人员重新添加。",
+        "Your account was recovered at a counter, and with that you act for {department} no longer. If you still should, an operator adds you again.",
+    ),
+)
 TOPIC = "departments"
 OPERATOR = "operator"
 
@@ -187,6 +196,14 @@ def remove_officer(session: Session, *, department: str, subject_id: UUID, now: 
     ledger.record(session, "officer.removed", actor="operator", object_id=department, subject_id=subject_id, now=now)
 
 
+def end_posts(session: Session, subject_id: UUID, now: datetime) -> None:
+    """Let someone who starts afresh after a counter act for no department, until an operator names them again, and tell them."""
+    gone = delete(Officer).where(Officer.subject_id == subject_id).returning(Officer.department_code)
+    for code in sorted(session.scalars(gone)):
+        ledger.record(session, "officer.removed", actor=f"subject:{subject_id}", object_id=code, subject_id=subject_id, now=now)
+        notices.tell(session, subject_id, "officer-post-ended", now=now, department=get_department(code).name)
+
+
 def get_department(code: str) -> Department:
     """Return a department by its credit code, from the process's cache; raises DepartmentNotFound."""
     found = cache.get(TOPIC, ("department", code), lambda: _load_department(code)) if credit_codes.fault(code) is None else None
@@ -239,3 +256,4 @@ def _is_there(session: Session, code: str) -> bool:
 
 
 owners.known_by.append(_is_there)
+regaining.on_fresh_start.append(end_posts)

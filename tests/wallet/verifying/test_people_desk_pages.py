@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from idp.signin import proofs, sessions
 from idp.signin.doors import DOORS, Bucket, Door
 from idp.signin.notices import Notice
+from idp.signin.operators import add_operator, is_operator
 from idp.subjects import registries
 from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now, shifted
@@ -23,7 +24,7 @@ from tests.world_people import Person, citizen_number, new_person, open_account,
 from tests.world_verifying import new_browser
 from tests.world_wallet import make_officer, new_department
 from wallet.register.catalogue import get_type
-from wallet.register.departments import Action, withdraw
+from wallet.register.departments import Action, Officer, withdraw
 from wallet.verifying.people import REASONS
 
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
@@ -215,6 +216,26 @@ def test_who_cannot_get_in_is_let_back_in(officer: Someone, visitor: Someone) ->
     assert done.status_code == 200
     assert 'id="recovery-code"' in done.text
     assert visitor.ial() == 2
+
+
+def test_whoever_is_let_back_in_holds_no_post_any_more_or_every_officer_of_a_counter_could_run_the_service(
+    app: Flask, officer: Someone, visitor: Someone, department: str
+) -> None:
+    with transaction() as session:
+        add_operator(session, visitor.subject_id, now=now())
+        make_officer(session, department=department, person=visitor.person)
+    code = re.search(r'id="recovery-code">([0-9A-Z-]+)<', post_form(officer.browser, "/desk/people", form_for(visitor.person, act="recover")).text)
+    assert code is not None
+    with transaction() as session:
+        assert is_operator(session, visitor.subject_id), "a code that nobody used takes nothing away"
+    new = {"number": visitor.person.number, "code": code[1], "password": "另一个够长的新密码 staple"}
+    assert post_form(new_browser(app), "/recover/code", new).status_code == 303
+    with transaction() as session:
+        assert not is_operator(session, visitor.subject_id)
+        assert session.scalars(select(Officer).where(Officer.subject_id == visitor.subject_id)).all() == []
+        assert session.scalars(select(Officer).where(Officer.subject_id == officer.subject_id)).one()
+        told = set(session.scalars(select(Notice.kind).where(Notice.subject_id == visitor.subject_id)))
+    assert {"operator-post-ended", "officer-post-ended"} <= told
 
 
 def test_nobody_lets_a_stranger_in(officer: Someone) -> None:
