@@ -256,11 +256,13 @@ def _chain(*whose: ColumnElement[bool]) -> CTE:
 
 
 def reach(person_id: ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
-    """Return a select of whom a person may act for at `now`, a bound value, with the portals of each mandate of the chain; for use in a statement."""
+    """Return a select of whom a person may act for at `now`, a bound value, with the portals and the types of each mandate of the chain; for use in a
+    statement."""
     chain, now = _chain(GivenMandate.person_id == person_id), bindparam("now", type_=DateTime(timezone=True))
     is_in_time = (GivenMandate.valid_from <= now) & or_(GivenMandate.valid_until.is_(None), GivenMandate.valid_until > now)
     stands = func.bool_and(GivenMandate.ended_at.is_(None) & is_in_time) & func.bool_or(GivenMandate.granted_by.is_(None))
-    each = select(chain.c.holder_id, func.jsonb_agg(GivenMandate.portals).label("portals"))
+    limits = (func.jsonb_agg(getattr(GivenMandate, name)).label(name) for name in ("portals", "types"))
+    each = select(chain.c.holder_id, *limits)
     each = each.join(chain, (GivenMandate.holder_id == chain.c.holder_id) & (GivenMandate.id == chain.c.id))
     return each.group_by(chain.c.holder_id, chain.c.end_id).having(stands)
 

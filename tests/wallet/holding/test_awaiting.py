@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from idp.oauth.clients import CIBA
 from idp.subjects import appointments, guardians
@@ -23,6 +24,8 @@ from tests.wallet.verifying.openid4vp.wallets import asked
 from tests.world_clients import new_portal
 from tests.world_people import BROWSER, come_in, new_person, open_account, post_form
 from tests.world_verifying import Counter, new_browser, new_counter
+from wallet.holding.awaiting import may_be_asked
+from wallet.register.catalogue import get_type
 
 HERE, SIGNINS, OTHERS = 'id="requests-wait"', 'id="signins-wait"', 'id="others-wait"'
 
@@ -150,6 +153,41 @@ def test_a_handler_is_told_of_sign_ins_at_the_portals_of_the_mandate_alone(app: 
     window.asked(login_hint=firm.organisation.number)
     assert told(get(one, "/wallet")) == [SIGNINS]
     assert told(get(other, "/wallet")) == []
+
+
+@pytest.mark.parametrize(
+    ("reach", "is_asked"),
+    [({"driving-licence"}, True), ({"driving-licence", "business-licence"}, True), ({"business-licence"}, False)],
+    ids=["just that", "that and another", "another alone"],
+)
+def test_a_handler_is_asked_only_for_what_they_may_show(app: Flask, counter: Counter, firm: Firm, reach: set[str], is_asked: bool) -> None:
+    """Whoever opened a request keeps the others who act from it, and could refuse in the name of the organisation."""
+    with app.app_context():
+        types = frozenset(get_type(one).code for one in reach)
+    handler, _ = appointed(app, firm, types=types)
+    made = asked(counter, holder={"number": firm.organisation.number})
+    assert told(get(handler, "/wallet")) == ([OTHERS] if is_asked else [])
+    assert post_form(handler, "/account/acting", {"organisation": str(firm.id)}, form_at="/account").status_code == 303
+    assert told(get(handler, "/wallet")) == ([HERE] if is_asked else [])
+    assert (escape(made["link"]) in get(handler, "/wallet/requests")) is is_asked
+    boss = come_in(new_browser(app), firm.boss)
+    assert told(get(boss, "/wallet")) == [OTHERS]
+
+
+@pytest.mark.parametrize(
+    ("types", "reach", "may"),
+    [
+        ([], None, True),
+        (["a"], None, True),
+        (["a"], ["a", "b"], True),
+        (["a", "b"], ["a"], False),
+        (["b"], ["a"], False),
+        ([], ["a"], False),
+        (["a"], [], False),
+    ],
+)
+def test_whoever_cannot_show_all_of_it_is_not_asked(types: list[str], reach: list[str] | None, may: bool) -> None:
+    assert may_be_asked(types, reach) is may
 
 
 def button_of(page: str) -> str:

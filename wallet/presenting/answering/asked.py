@@ -159,7 +159,8 @@ def unanswered(whose: CTE) -> Select[*tuple[Any, ...]]:
     """Return a select of what the person opened for some holders and left unanswered, a row a request."""
     table, now = AskedRequest, bindparam("now", type_=DateTime(timezone=True))
     mine = (table.holder_id.in_(select(whose.c.holder_id)), table.person_id == awaiting.PERSON)
-    return select(table.holder_id, cast(null(), String).label("client_id")).where(*mine, table.answered_at.is_(None), table.expires_at > now)
+    rows = select(table.holder_id, cast(null(), String).label("client_id"), awaiting.ANY_TYPES)
+    return rows.where(*mine, table.answered_at.is_(None), table.expires_at > now)
 
 
 def spend(session: Session, row: AskedRequest, outcome: Outcome, *, now: datetime) -> None:

@@ -4,7 +4,7 @@ A department asks only for types that it has authority to verify; with a person'
 for their wallet. Whether a number is known here is not told: a request for nobody simply waits until it is over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -102,6 +102,7 @@ def ask(session: Session, settings: Settings, asking: Asking, *, by: By, request
         holder_id=holder_id,
         by_consent=by.holder_id is not None,
         verifier=verifiers.identifier_of(settings, by.department, asking.prefix),
+        types=asking.asked.types,
         asked_at=now,
         expires_at=now + asking.lifetime,
         **fresh(request_id, terms, response_mode=asking.response_mode),
@@ -113,10 +114,12 @@ def ask(session: Session, settings: Settings, asking: Asking, *, by: By, request
     return row
 
 
-def waiting_for(session: Session, settings: Settings, holder_id: UUID, *, now: datetime) -> list[Waiting]:
+def waiting_for(session: Session, settings: Settings, holder_id: UUID, *, types: Collection[str] | None = None, now: datetime) -> list[Waiting]:
     """Return the requests that are addressed to a holder and that no wallet has fetched yet, the oldest first; of one department a few, so that
-    whoever asks much hides nobody."""
-    mine = (PresentationRequest.holder_id == holder_id, PresentationRequest.fetched_at.is_(None), PresentationRequest.expires_at > now)
+    whoever asks much hides nobody. With `types` those that ask for these alone (`awaiting.may_be_asked`)."""
+    mine = [PresentationRequest.holder_id == holder_id, PresentationRequest.fetched_at.is_(None), PresentationRequest.expires_at > now]
+    if types is not None:
+        mine += [func.jsonb_array_length(PresentationRequest.types) > 0, PresentationRequest.types.contained_by(sorted(types))]
     place = func.row_number().over(partition_by=PresentationRequest.department, order_by=PresentationRequest.id).label("place")
     each = select(PresentationRequest.id, place).where(*mine).subquery("each_one")
     few = select(each.c.id).where(each.c.place <= MOST_OF_ONE)

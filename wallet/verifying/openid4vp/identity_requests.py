@@ -128,6 +128,7 @@ def begin(session: Session, settings: Settings, signed_in: SignedIn, *, now: dat
             department=SERVICE,
             by_consent=True,
             verifier=verifiers.identifier_of(settings, SERVICE, HASH),
+            types=terms.types,
             asked_at=now,
             expires_at=now + LIFETIME,
             **fresh(request_id, terms, response_mode=DIRECT_POST_JWT),

@@ -74,7 +74,7 @@ class Terms:
 class PresentationRequest(Base):
     """A request. `verifier` is the client identifier by which it asks; `by_consent` if a person asked for their own wallet, or their own token did.
 
-    `holder_id` is in whose inbox it waits; None for anyone who is shown its code.
+    `holder_id` is in whose inbox it waits; None for anyone who is shown its code. `types` are the codes of what it asks for, as its terms have them.
     """
 
     __tablename__ = TABLE
@@ -85,6 +85,7 @@ class PresentationRequest(Base):
     holder_id: Mapped[UUID | None]
     by_consent: Mapped[bool]
     verifier: Mapped[str]
+    types: Mapped[list[str]] = mapped_column(server_default="[]")
     response_mode: Mapped[str]
     nonce: Mapped[str]
     state: Mapped[str]
