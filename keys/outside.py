@@ -77,7 +77,7 @@ def check(session: Session, use: str, unverified_pem: bytes, *, uri: str, now: d
     if row is None:
         raise CertificateRefused("it is for another key than those of this department that can be given one", field="key")
     if not paths.may_sign(leaf):
-        raise CertificateRefused("its basic constraints, key usage, critical extensions or signature hash are not those of a signer", field="usage")
+        raise CertificateRefused("its basic constraints, key usages, critical extensions or signature hash are not those of a signer", field="usage")
     if uri not in _uris(leaf):
         raise CertificateRefused(f"it does not name {uri} as a URI among its alternative names", field="subjectAltName")
     path = _find_path(given)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from runtime import base64url
 
@@ -37,6 +38,17 @@ UNDERSTOOD = (
     x509.SubjectKeyIdentifier,
     x509.AuthorityKeyIdentifier,
     x509.ExtendedKeyUsage,
+)
+MDOC_READER = ObjectIdentifier("1.0.18013.5.1.6")
+OF_OTHERS = frozenset(  # purposes of a certificate that is for another protocol; authorities give signers of documents others, or none
+    (
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.CODE_SIGNING,
+        ExtendedKeyUsageOID.TIME_STAMPING,
+        ExtendedKeyUsageOID.OCSP_SIGNING,
+        MDOC_READER,
+    )
 )
 
 
@@ -84,9 +96,12 @@ class Path:
                     raise CertificateRevoked("revoked before it signed" if not found.is_compromised else "its key was compromised")
 
 
-def check_path(unverified_chain: Sequence[str], *, roots: tuple[x509.Certificate, ...]) -> Path:
-    """Return the path from the first certificate of an `x5c` to one of the roots; raises UntrustedChain."""
-    path = _find(tuple(unverified_chain), roots)
+def check_path(unverified_chain: Sequence[str], *, roots: tuple[x509.Certificate, ...], asks: bool = False) -> Path:
+    """Return the path from the first certificate of an `x5c` to one of the roots; raises UntrustedChain.
+
+    Who only `asks` may do so by the certificate of a server, or of a reader of mobile documents.
+    """
+    path = _find(tuple(unverified_chain), roots, asks=asks)
     if path is None:
         raise UntrustedChain("no path to a trusted root for signing")
     return path
@@ -124,14 +139,14 @@ def authorities_of(unverified_chain: tuple[str, ...]) -> frozenset[tuple[str, st
 
 
 @lru_cache(maxsize=KEPT)
-def _find(chain: tuple[str, ...], roots: tuple[x509.Certificate, ...]) -> Path | None:
+def _find(chain: tuple[str, ...], roots: tuple[x509.Certificate, ...], *, asks: bool) -> Path | None:
     if not 1 <= len(chain) <= MOST_CERTIFICATES or len(set(chain)) != len(chain):
         return None
     try:
         certificates = [read_certificate(one) for one in chain]
     except ValueError:
         return None
-    if not may_sign(certificates[0]) or any(one in roots for one in certificates):
+    if not may_sign(certificates[0], asks=asks) or any(one in roots for one in certificates):
         return None
     for place, certificate in enumerate(certificates):
         if certificate.issuer == certificate.subject:
@@ -175,14 +190,19 @@ def _may_certify(authority: x509.Certificate, *, below: int) -> bool:
     return _is_understood(authority) and constraints.ca and usage.key_cert_sign and is_long_enough
 
 
-def may_sign(leaf: x509.Certificate) -> bool:
-    """Whether a certificate is one of a signer, and of no authority; one that says nothing of that is of none (RFC 5280 section 4.2.1.9)."""
+def may_sign(leaf: x509.Certificate, *, asks: bool = False) -> bool:
+    """Whether a certificate is one of a signer, and of no authority; one that says nothing of that is of none (RFC 5280 section 4.2.1.9).
+
+    One whose every purpose is another protocol's, such as a web server's, signs nothing here (section 4.2.1.12), unless its owner only `asks`.
+    """
     try:
         extensions = leaf.extensions
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except UNREADABLE:
         return False
     is_authority = any(isinstance(one.value, x509.BasicConstraints) and one.value.ca for one in extensions)
+    if not asks and any(isinstance(one.value, x509.ExtendedKeyUsage) and OF_OTHERS.issuperset(one.value) for one in extensions):
+        return False
     return _is_understood(leaf) and usage.digital_signature and not usage.key_cert_sign and not is_authority
 
 

@@ -2,7 +2,8 @@
 
 Whatever was signed before stays good: it carries its own certificate, which held when it signed. So the old public key and certificate are
 never taken back. Whose certificate comes from an authority outside renews by a request (`kabao department csr`), as nobody
-here can sign it; until it comes the log says so each day.
+here can sign it; until it comes the log says so each day. No certificate outlasts its root: one that ends with it is renewed once
+another root signs, which is a step that people take, and of which they are told a year ahead.
 """
 
 from collections.abc import Iterator
@@ -18,20 +19,28 @@ from keys.issued_certificates import IssuedCertificate
 from keys.key_schedule import ACTOR, Planned, What
 from keys.paths import fingerprint_of
 from keys.ring import SigningKey
-from runtime import ledger
+from runtime import backlog, ledger
+from runtime.backlog import Backlog
 from runtime.problems import Refusal
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 AHEAD = timedelta(days=60)
+ROOT_AHEAD = timedelta(days=365)  # its successor is carried to all who verify before it signs
+ENDING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM signing_keys key JOIN certificates ON certificates.kid = key.kid
+    WHERE key.state = 'active' GROUP BY key.kid HAVING max(certificates.ends_at) < now() + interval '45 days'
+) ending"""
+backlog.declare(Backlog("certificates_ending", "Keys that sign, whose certificate ends within 45 days", ENDING, is_aged=False))
 
 
 def plan(session: Session, settings: Settings) -> list[Planned]:
     """Return the next step of each key that has a certificate, the first due first."""
-    rows = [
-        row for row in ring.listed(session) if row.use != ring.ROOT and (row.chain or row.state == ring.NEXT) and row.use not in ring.ROTATED_USES
-    ]
-    return sorted([*_successions(session, rows, settings), *_ends(rows, settings)], key=lambda step: step.at)
+    listed = list(ring.listed(session))
+    rows = [row for row in listed if row.use != ring.ROOT and (row.chain or row.state == ring.NEXT) and row.use not in ring.ROTATED_USES]
+    latest = _end_of_root(listed)
+    return sorted([*_successions(session, rows, settings, latest=latest), *_ends(rows, settings)], key=lambda step: step.at)
 
 
 def advance(session: Session, settings: Settings, *, now: datetime) -> list[Planned]:
@@ -85,14 +94,22 @@ def switch(session: Session, use: str, *, now: datetime, actor: str = ring.OPERA
     return ring.activate_next(session, use, now=now, actor=actor)
 
 
-def _successions(session: Session, rows: list[SigningKey], settings: Settings) -> Iterator[Planned]:
+def _end_of_root(rows: list[SigningKey]) -> datetime | None:
+    """Return when the root that signs ends, and so every certificate under it at the latest."""
+    root = next((row for row in rows if row.use == ring.ROOT and row.state == ring.ACTIVE), None)
+    return certificates.root_certificate_of(root).not_valid_after_utc if root is not None else None
+
+
+def _successions(session: Session, rows: list[SigningKey], settings: Settings, *, latest: datetime | None) -> Iterator[Planned]:
+    """Plan each successor; none that would end with the one before, at a root's end, or each would have another an hour later."""
     for active in (row for row in rows if row.state == ring.ACTIVE):
         following = next((row for row in rows if row.state == ring.NEXT and row.use == active.use), None)
         if following is not None and following.chain:
             yield Planned(What.SIGN, active.use, active.suite, following.kid, following.made_at + settings.key_published_ahead)
         elif following is None and not _is_from_outside(session, certificates.leaf_of(active)):
             ends = certificates.leaf_of(active).not_valid_after_utc
-            yield Planned(What.PUBLISH, active.use, active.suite, None, ends - AHEAD, active.token is not None)
+            if latest is not None and latest > ends:
+                yield Planned(What.PUBLISH, active.use, active.suite, None, ends - AHEAD, active.token is not None)
 
 
 def _ends(rows: list[SigningKey], settings: Settings) -> Iterator[Planned]:
@@ -119,7 +136,11 @@ def _erase(session: Session, settings: Settings, row: SigningKey, *, now: dateti
 
 
 def warn_of_ends(session: Session, *, now: datetime) -> int:
-    """Log each certificate from outside that ends soon and is not renewed; returns how many."""
+    """Log what people must renew: the root, if it ends soon, and each certificate from outside that does; returns how many."""
+    ends_at = _end_of_root(list(ring.listed(session)))
+    is_root_ending = ends_at is not None and ends_at - ROOT_AHEAD <= now
+    if is_root_ending:
+        log.warning("the root ends, and all certificates with it; make the next: kabao keys root publish", ends=str(ends_at))
     ending = [
         row
         for row in session.scalars(select(SigningKey).where(SigningKey.state == ring.ACTIVE, SigningKey.use.startswith(certificates.DEPARTMENT)))
@@ -128,7 +149,7 @@ def warn_of_ends(session: Session, *, now: datetime) -> int:
     for row in ending:
         ends = certificates.leaf_of(row).not_valid_after_utc
         log.warning("a certificate from an authority outside ends; renew it by kabao department csr", kid=row.kid, ends=ends.isoformat())
-    return len(ending)
+    return len(ending) + is_root_ending
 
 
 def _is_from_outside(session: Session, leaf: x509.Certificate) -> bool:

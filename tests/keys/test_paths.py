@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from keys import paths
 from keys.paths import CertificateRevoked, Revoked, UntrustedChain, check_path
@@ -53,6 +54,37 @@ def test_whoever_holds_the_former_root_alone_follows_its_word_for_the_new_one() 
     assert path(leaf, vouched).root == root()
     new = certificate(subject="new root", issuer="new root", uri=None, ca=True, signs=False)
     assert path(leaf, vouched, roots=(new, root())).root == new
+
+
+SERVER, CLIENT, MAIL = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION
+MDOC_SIGNER = x509.ObjectIdentifier("1.0.18013.5.1.2")
+
+
+@pytest.mark.parametrize(
+    ("purposes", "signs"),
+    [
+        pytest.param([SERVER, CLIENT], False, id="a web server's"),
+        pytest.param([CLIENT], False, id="a client's"),
+        pytest.param([ExtendedKeyUsageOID.TIME_STAMPING], False, id="an authority's for time stamps"),
+        pytest.param([ExtendedKeyUsageOID.OCSP_SIGNING], False, id="a responder's"),
+        pytest.param([ExtendedKeyUsageOID.CODE_SIGNING], False, id="a maker's of programs"),
+        pytest.param([paths.MDOC_READER], False, id="a reader's"),
+        pytest.param([CLIENT, MAIL], True, id="a public body's, as authorities in the field issue it"),
+        pytest.param([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], True, id="for anything"),
+        pytest.param([MDOC_SIGNER], True, id="a signer's of mobile documents"),
+    ],
+)
+def test_a_certificate_that_is_for_another_protocol_signs_nothing_but_may_ask(purposes: list[x509.ObjectIdentifier], signs: bool) -> None:
+    """RFC 5280 section 4.2.1.12: for the purposes that it names alone."""
+    one = certificate(extra=x509.ExtendedKeyUsage(purposes))
+    assert paths.may_sign(one) is signs
+    chain = [encode(one)]
+    assert check_path(chain, roots=(root(),), asks=True).root == root()
+    if signs:
+        assert check_path(chain, roots=(root(),)).root == root()
+    else:
+        with pytest.raises(UntrustedChain):
+            check_path(chain, roots=(root(),))
 
 
 NOT_SIGNED_BY_ROOT = certificate(issuer="stranger")

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from flask import Flask
 from sqlalchemy import select
 
@@ -22,6 +22,7 @@ from keys.issued_certificates import Reason
 from keys.key_schedule import What
 from keys.outside import CertificateRefused
 from keys.profiles import Holder
+from runtime import backlog
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -30,6 +31,7 @@ from wsgi import create_app
 
 CODE, NAME = "11379999MB0000017A", "虚构市公安局"
 YEAR, DAY = timedelta(days=365), timedelta(days=1)
+AT_THE_END = certificates.department_use("of-the-last-days")
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +263,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "not begun": ({"begins": datetime(2090, 1, 1, tzinfo=UTC), "ends": datetime(2091, 1, 1, tzinfo=UTC)}, "has not begun"),
     "signed by a stranger": ({"by": suites.ES256.generate()}, "does not lead"),
     "something critical": ({"more": x509.InhibitAnyPolicy(0)}, "usage"),
+    "a web server's": ({"more": x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])}, "usage"),
 }
 
 
@@ -293,6 +296,33 @@ def test_what_is_no_root_is_not_trusted(house: Flask, use: str, kind: str) -> No
         trust_anchors.add(session, one, now=now() + (20 * YEAR if kind == "ended" else timedelta(0)))
 
 
+def test_a_certificate_that_ends_with_its_root_is_not_renewed_each_hour_and_the_root_s_end_is_told_a_year_ahead(house: Flask, own: Settings) -> None:
+    ends = certificates.root_certificate().not_valid_after_utc
+    with transaction() as session:
+        late = issue(session, own, AT_THE_END, at=ends - 59 * DAY)
+        session.flush()
+        assert certificates.leaf_of(late).not_valid_after_utc == ends, "no certificate outlasts its root"
+        assert [step for step in renewal.plan(session, own) if step.use == AT_THE_END] == []
+        told = [renewal.warn_of_ends(session, now=ends - YEAR + timedelta(seconds=second)) for second in (-1, 0)]
+        assert told[1] == told[0] + 1
+
+
+def test_keys_whose_certificates_end_soon_are_counted_for_the_alarm(house: Flask, own: Settings) -> None:
+    def ending() -> str:
+        return next(line for line in backlog.written().decode().splitlines() if line.startswith("kabao_certificates_ending "))
+
+    before = ending()
+    use = certificates.department_use(os.urandom(6).hex())
+    with transaction() as session:
+        issue(session, own, use, at=now() - profiles.LEAF_LIFETIME + 46 * DAY)
+    backlog._kept = (0.0, b"")
+    assert ending() == before
+    with transaction() as session:
+        issue(session, own, certificates.department_use(os.urandom(6).hex()), at=now() - profiles.LEAF_LIFETIME + 44 * DAY)
+    backlog._kept = (0.0, b"")
+    assert float(ending().split()[1]) == float(before.split()[1]) + 1
+
+
 # A root that follows another; the last, since every leaf after it is under the new one
 
 
@@ -307,6 +337,7 @@ def test_z_a_root_follows_another_and_both_are_trusted(house: Flask, own: Settin
         ring.activate_next(session, ring.ROOT, now=now() + timedelta(minutes=6))
         assert revocation_lists.renew(session, own, now=now()) >= 1, "the new root has its own list, the old one keeps its own"
     with transaction() as session:
+        assert [step.what for step in renewal.plan(session, own) if step.use == AT_THE_END] == [What.PUBLISH], "another root gives it more time"
         renewal.renew(session, own, use, now=now())
     with transaction() as session:
         renewal.switch(session, use, now=now() + timedelta(minutes=6))

@@ -33,7 +33,7 @@ def verifier_of(asked: RequestObject, settings: Settings, *, now: datetime) -> V
     """Return who asks; raises RequestRefused for a certificate that was revoked, is out of its period, or whose chain does not hold."""
     anchors = certificates.anchors()
     try:
-        path = paths.check_path(asked.chain, roots=(*anchors.roots, *anchors.outside))
+        path = paths.check_path(asked.chain, roots=(*anchors.roots, *anchors.outside), asks=True)
     except UntrustedChain:
         _check_stranger(asked, now=now)
         return _stranger(asked, settings)
