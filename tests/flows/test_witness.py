@@ -1,8 +1,13 @@
 """A second party watches the ledger over HTTP: it sees what the operator's own check cannot, a past that was written anew and signed again."""
 
+import base64
+import json
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -10,11 +15,11 @@ import pytest
 from sqlalchemy import text
 
 from demo import postgres
-from keys import certificates
+from keys import certificates, ring
 from runtime import ledger
 from runtime.clock import now
 from tests.served import Kabao, kabao
-from wallet.verifying.ledger_jobs import seal_now
+from wallet.verifying.ledger_jobs import CHECKPOINT, seal_now
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +66,36 @@ def test_a_ledger_that_grows_goes_on_each_time(served: Kabao, root: Path, tmp_pa
     assert len(file.read_text().split()) == 4
 
 
+def test_an_old_answer_that_somebody_kept_accuses_nobody_while_the_service_proves_it(served: Kabao, root: Path, tmp_path: Path) -> None:
+    file, url = tmp_path / "seen", f"http://127.0.0.1:{served.processes.port}"
+    act(served, 3)
+    old = json.dumps({"checkpoint": newest(served).signed}).encode()
+    act(served, 4)
+    assert watch(served, file, root).returncode == 0
+    with answering(200, old, proving=url) as kept:
+        found = watch(served, file, root, kept)
+    assert (found.returncode, "AN OLD CHECKPOINT" in found.stderr) == (4, True), found.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["seen"], "that is no evidence"
+    assert len(file.read_text().split()) == 1
+    with answering(200, old) as alone:
+        found = watch(served, file, root, alone)
+    assert found.returncode == 2, "what came in place of a proof is none"
+
+
+def test_fewer_rows_that_were_signed_later_accuse_whatever_is_proven(served: Kabao, root: Path, tmp_path: Path) -> None:
+    file, url = tmp_path / "seen", f"http://127.0.0.1:{served.processes.port}"
+    act(served, 3)
+    before = newest(served)
+    act(served, 4)
+    assert watch(served, file, root).returncode == 0
+    told = {"size": before.size, "root": base64.b64encode(before.root).decode(), "iat": int(now().timestamp()) + 60}
+    with served.world():
+        later = ring.signer(ring.LEDGER).sign(told, typ=CHECKPOINT)
+    with answering(200, json.dumps({"checkpoint": later}).encode(), proving=url) as lying:
+        found = watch(served, file, root, lying)
+    assert (found.returncode, "DOES NOT GO ON" in found.stderr) == (1, True), found.stderr
+
+
 def test_a_past_that_was_written_anew_and_signed_again_does_not_go_on(served: Kabao, root: Path, tmp_path: Path) -> None:
     file = tmp_path / "seen"
     act(served, 4)
@@ -102,18 +137,42 @@ def test_a_shorter_ledger_does_not_go_on(served: Kabao, root: Path, tmp_path: Pa
 
 
 class Answering(BaseHTTPRequestHandler):
-    """A server that answers whatever it was told to."""
+    """A server that answers whatever it was told to, and of a proof what `proving` does, if somebody does."""
 
-    status, body = 200, b""
+    status, body, proving = 200, b"", ""
 
     def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(self.body)))
+        status, body = self.status, self.body
+        if self.proving and "consistency" in self.path:
+            try:
+                with urllib.request.urlopen(self.proving + self.path, timeout=20) as proof:
+                    body = proof.read()
+            except urllib.error.HTTPError as refused:
+                status, body = refused.code, refused.read()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def answering(status: int, body: bytes, *, proving: str = "") -> Iterator[str]:
+    """Serve one answer to all that is asked."""
+    handler = type("Told", (Answering,), {"status": status, "body": body, "proving": proving})
+    with HTTPServer(("127.0.0.1", 0), handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{other.server_port}"
+        other.shutdown()
+
+
+def newest(served: Kabao) -> ledger.LedgerCheckpoint:
+    with served.world() as session:
+        found = ledger.newest_checkpoint(session)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -127,11 +186,8 @@ class Answering(BaseHTTPRequestHandler):
     ],
 )
 def test_an_answer_that_is_none_says_nothing_of_the_ledger(served: Kabao, root: Path, tmp_path: Path, status: int, body: bytes, ends: int) -> None:
-    handler = type("Told", (Answering,), {"status": status, "body": body})
-    with HTTPServer(("127.0.0.1", 0), handler) as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
-        found = watch(served, tmp_path / "seen", root, f"http://127.0.0.1:{other.server_port}")
-        other.shutdown()
+    with answering(status, body) as url:
+        found = watch(served, tmp_path / "seen", root, url)
     assert found.returncode == ends, found.stderr
     assert "Traceback" not in found.stderr
     assert not list(tmp_path.iterdir())

@@ -15,10 +15,19 @@ from runtime import strict_json
 from runtime.clock import now
 from runtime.outbound import Allowed, NoAnswer, fetch
 from wallet.verifying.commands import ledger
-from wallet.verifying.witnessing import Checkpoint, GoesNotOn, NotACheckpoint, check_goes_on, read_checkpoint
+from wallet.verifying.witnessing import (
+    Checkpoint,
+    GoesNotOn,
+    NotACheckpoint,
+    OldCheckpoint,
+    check_goes_on,
+    check_not_old,
+    may_be_old,
+    read_checkpoint,
+)
 
-FALSE, UNUSABLE, NO_ANSWER = 1, 2, 3
-TIMEOUT, MOST_BYTES, OK = 30.0, 64 * 1024, 200
+FALSE, UNUSABLE, NO_ANSWER, OLD = 1, 2, 3, 4
+TIMEOUT, MOST_BYTES, OK, NOT_SO_MANY = 30.0, 64 * 1024, 200, 422
 MOST_HASHES = 128
 
 
@@ -36,7 +45,7 @@ def witness(url: str, file: Path, root: Path) -> None:
     """Look whether the ledger of the service at URL goes on from the last checkpoint in FILE, and add the newest to it.
 
     Run it on a machine that is not the service's, every hour or every day. Exit status: 0 it goes on, 1 it does not (both checkpoints are then kept
-    beside FILE), 2 what is in FILE or came back cannot be used, or FILE not written, 3 there was no answer.
+    beside FILE), 2 what is in FILE or came back cannot be used, or FILE not written, 3 there was no answer, 4 it was an old one, and true.
     """
     try:
         roots = tuple(x509.load_pem_x509_certificates(root.read_bytes()))
@@ -49,9 +58,13 @@ def witness(url: str, file: Path, root: Path) -> None:
     except NotACheckpoint as error:
         _give_up(f"What came back is no checkpoint: {error}.", UNUSABLE)
     if before is not None:
-        path = _hashes(_ask(url, f"consistency?first={before.size}&second={after.size}")) if before.size < after.size else []
+        path = _path(url, before, after) if before.size < after.size else []
         try:
+            if may_be_old(before, after):
+                check_not_old(before, after, path=_path(url, after, before, or_none=True))
             check_goes_on(before, after, path=path)
+        except OldCheckpoint as error:
+            _give_up(f"旧检查点 AN OLD CHECKPOINT: {error}. Somebody between keeps answers.", OLD)
         except GoesNotOn as error:
             _give_up(f"不相续 DOES NOT GO ON: {error}. {_keep_evidence(file, before, after)}", FALSE)
     if before is None or after.signed != before.signed:
@@ -75,7 +88,13 @@ def _last_of(file: Path, roots: tuple[x509.Certificate, ...]) -> Checkpoint | No
         _give_up(f"The last line of {file} is no checkpoint under these roots: {error}.", UNUSABLE)
 
 
-def _ask(url: str, what: str) -> dict[str, object]:
+def _path(url: str, first: Checkpoint, second: Checkpoint, *, or_none: bool = False) -> list[bytes]:
+    """Ask for the proof that one ledger begins with the other; where the service says that it has not so many rows there may be `or_none`."""
+    told = _ask(url, f"consistency?first={first.size}&second={second.size}", refused={"path": []} if or_none else None)
+    return _hashes(told)
+
+
+def _ask(url: str, what: str, *, refused: dict[str, object] | None = None) -> dict[str, object]:
     try:
         answer = fetch(
             "GET",
@@ -87,6 +106,8 @@ def _ask(url: str, what: str) -> dict[str, object]:
         )
     except (NoAnswer, ValueError):  # ValueError: no address at all
         _give_up(f"{url} did not answer.", NO_ANSWER)
+    if refused is not None and answer.status == NOT_SO_MANY:
+        return refused
     try:
         told = strict_json.read(answer.body) if answer.status == OK else None
     except ValueError:

@@ -26,6 +26,10 @@ class GoesNotOn(ValueError):
     """Two checkpoints of one service cannot both be of one ledger that only grew."""
 
 
+class OldCheckpoint(ValueError):
+    """A true checkpoint, of a moment before the one that was seen: an answer that somebody kept, and no word against the ledger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A believed statement: the ledger of a service had this many rows and this root at this time. `signed` is the statement itself."""
@@ -59,3 +63,17 @@ def check_goes_on(before: Checkpoint, after: Checkpoint, *, path: Sequence[bytes
         raise GoesNotOn(f"there are {after.size} rows, where {before.size} were signed before")
     if not merkle.verify_consistency(before.root, after.root, first=before.size, second=after.size, path=path):
         raise GoesNotOn(f"its {after.size} rows do not begin with the {before.size} that were signed before")
+
+
+def may_be_old(before: Checkpoint, after: Checkpoint) -> bool:
+    """Whether a checkpoint with fewer rows than one that was seen was signed no later, so that both may be true."""
+    return after.service == before.service and after.size < before.size and after.sealed_at <= before.sealed_at
+
+
+def check_not_old(before: Checkpoint, after: Checkpoint, *, path: Sequence[bytes]) -> None:
+    """Check that it is not proven that the rows seen before begin with those of a smaller checkpoint; raises OldCheckpoint where it is.
+
+    Whoever took rows away cannot prove that, and whoever did not can.
+    """
+    if merkle.verify_consistency(after.root, before.root, first=after.size, second=before.size, path=path):
+        raise OldCheckpoint(f"it tells of {after.size} rows, and the {before.size} that were signed before begin with them")
