@@ -44,7 +44,7 @@ def _rebuild_moved(settings: Settings) -> None:
     current_app.extensions[MOVED] = len(moved)
 
 
-@every("* * * * * */10")
+@every("* * * * * */10", if_any=status_places.may_be_full)
 def keep_room_in_status_lists() -> None:
     """Open the next list before the present one is full."""
     with transaction() as session:

@@ -3,7 +3,7 @@
 import random
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Integer, SmallInteger, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, SmallInteger, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, load_only
 
@@ -14,6 +14,7 @@ from wallet.issuing.status_packing import SIZE
 
 FULL = SIZE // 2
 SAMPLE = 1024
+GLANCE, FILLING = 100, 40  # places that are looked at, and how many of them are taken in a list that may be half full
 MOST_DRAWN = 20_000
 ROUNDS = 60
 ATTEMPTS = 30
@@ -56,6 +57,13 @@ def keep_room(session: Session, settings: Settings, *, now: datetime) -> int:
             found.is_open = False
             opened += 1
     return opened
+
+
+def may_be_full(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that an open list may be half full, by a glance at a few of its places: one that is, is found out within a try or two."""
+    seen = random.SystemRandom().sample(range(SIZE), GLANCE)
+    taken = select(func.count()).where(StatusEntry.list_id == StatusList.id, StatusEntry.index == func.any(seen)).scalar_subquery()
+    return select(StatusList.id).where(StatusList.is_open, taken >= FILLING).exists()
 
 
 def take_some(list_id: str, count: int) -> list[Place]:

@@ -85,6 +85,12 @@ def test_two_hundred_licences_issued_at_once_never_share_a_place(app: Flask, des
         assert (session.scalar(drawn) or 0) >= 80, "they did meet"
 
 
+def asked_for() -> bool:
+    """Whether the worker would be asked to keep room."""
+    with transaction() as session:
+        return bool(session.scalar(select(status_places.may_be_full(now()))))
+
+
 def test_a_half_full_list_is_closed_once_the_next_is_open(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with app.app_context():
         with transaction() as session:
@@ -92,10 +98,12 @@ def test_a_half_full_list_is_closed_once_the_next_is_open(app: Flask, settings: 
         assert open_list(settings, now=now(), bits=BITS) == first
         keep_room_in_status_lists()
         assert open_list(settings, now=now(), bits=BITS) == first, "an empty list stays open"
+        assert not asked_for(), "nothing is queued while there is room"
         with transaction() as session:
             every_second_one = select(cast(first, String), func.generate_series(0, SIZE - 1, 2), cast(VALID, SmallInteger))
             session.execute(insert(StatusEntry).from_select(["list_id", "index", "status"], every_second_one))
         monkeypatch.setattr(status_places, "FULL", SIZE * 2 // 5)
+        assert any(asked_for() for _ in range(20))
         keep_room_in_status_lists()
         following = open_list(settings, now=now(), bits=BITS)
         assert following != first
