@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from idp.oauth.clients import find_client
 from idp.signals import event_types, streams, tokens
 from idp.signals.letters import members_of
-from idp.signals.streams import ENABLED, PAUSED, POLL, PUSH, WEBHOOK, SignalStream
+from idp.signals.streams import DISABLED, ENABLED, PAUSED, POLL, PUSH, WEBHOOK, SignalStream
 from idp.signin.operators import fresh_operator, operator
 from runtime import ledger
 from runtime.clock import now
@@ -31,6 +31,7 @@ DONE = {
     "pause": Text("已暂停，事件先保留。", "Paused; its events are kept."),
     "open": Text("已恢复发送。", "Resumed."),
 }
+HELD = Text("已由运营方锁定，接收方不能自行恢复。", "Held; its receiver cannot resume it.")
 
 
 class EventNotFound(Refusal):
@@ -110,15 +111,18 @@ def drop(stream_id: UUID) -> Response:
 @stream_pages.route("/admin/streams/<uuid:stream_id>/<any(pause, open):act>", methods=["POST"])
 @allow(fresh_operator)
 def switch(stream_id: UUID, act: str) -> Response:
-    """Let a stream wait, or go on; its receiver is told over the stream."""
-    status, moment = (PAUSED if act == "pause" else ENABLED), now()
+    """Let a stream wait, or go on; its receiver is told over the stream. One that waits or is closed already is held as it is."""
+    moment, done = now(), DONE[act]
     reason = _reason() if act == "pause" else None
     with transaction() as session:
         row = streams.get_stream(session, stream_id, lock=True)
+        status = ENABLED if act == "open" else PAUSED if row.status != DISABLED else DISABLED
+        if act == "pause" and row.status != ENABLED:
+            done = HELD
         streams.set_status(session, row, status, reason=reason, actor=_actor(), now=moment)
         event = {"status": status, **({"reason": reason} if reason else {})}
         tokens.add_of_stream(session, row, event_types.STREAM_UPDATED, event, now=moment)
-    flash(str(DONE[act]), "success")
+    flash(str(done), "success")
     return lead_to(url_for("admin_streams.shown", stream_id=stream_id), 303)
 
 

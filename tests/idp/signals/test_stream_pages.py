@@ -110,6 +110,23 @@ def test_why_a_stream_waits_is_told_its_receiver_and_shown(app: Flask, desk: Des
     assert 'id="held"' not in desk.browser.get(page).text
 
 
+@pytest.mark.parametrize("status", ["paused", "disabled"])
+def test_a_stream_that_its_receiver_stopped_is_held_as_it_is(app: Flask, desk: Desk, stream: UUID, status: str) -> None:
+    page = f"/admin/streams/{stream}"
+    with app.app_context(), transaction() as session:
+        row = streams.get_stream(session, stream, lock=True)
+        streams.set_status(session, row, status, reason=None, actor=f"client:{row.client_id}", now=now())
+    assert 'id="hold"' in desk.browser.get(page).text
+    assert desk.post(f"{page}/pause", page, reason="调查中").status_code == 303
+    shown = desk.browser.get(page).text
+    assert ('id="held"' in shown, 'id="hold"' in shown, 'id="open"' in shown) == (True, False, True)
+    with app.app_context(), transaction() as session:
+        row = streams.get_stream(session, stream, lock=True)
+        assert (row.status, row.is_held, row.reason) == (status, True, "调查中")
+        with pytest.raises(streams.StreamHeld):
+            streams.set_status(session, row, "enabled", reason=None, actor=f"client:{row.client_id}", now=now())
+
+
 @pytest.mark.parametrize("reason", ["长" * 201, "a\u202eb", "x\x00y"])
 def test_a_reason_that_cannot_be_read_is_refused(app: Flask, desk: Desk, stream: UUID, reason: str) -> None:
     page = f"/admin/streams/{stream}"
