@@ -6,9 +6,9 @@ and the desk offer the same matters to choose from.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -29,6 +29,12 @@ class MatterRefused(Refusal):
     code, status, title = "matter-refused", 422, Text("事项或项目有误。", "The matter or its fields are not acceptable.")
 
 
+class MatterChanged(Refusal):
+    """Somebody else said something of the matter, or took it back, since the caller looked."""
+
+    code, status, title = "matter-changed", 409, Text("该事项已另有设置，请看过现行设置再保存。", "It was set otherwise meanwhile; look at it again.")
+
+
 class MatterFields(Base):
     """What one matter needs of licences of one type."""
 
@@ -39,9 +45,19 @@ class MatterFields(Base):
     changed_at: Mapped[datetime]
     changed_by: Mapped[str]
 
+    @property
+    def mark(self) -> str:
+        """What tells this from what was said before and will be said after it."""
+        return self.changed_at.astimezone(UTC).isoformat()
 
-def set_fields(session: Session, licence_type: LicenceType, matter: str, fields: Collection[str], *, actor: str, now: datetime) -> None:
-    """Say what a matter needs, anew or for the first time; raises MatterRefused. What is not a code, a field or too many is refused by its name."""
+
+def set_fields(
+    session: Session, licence_type: LicenceType, matter: str, fields: Collection[str], *, actor: str, now: datetime, seen: str | None = None
+) -> None:
+    """Say what a matter needs, anew or for the first time; raises MatterRefused. What is not a code, a field or too many is refused by its name.
+
+    Who looked before says by its mark what was `seen`, empty where nothing was said: raises MatterChanged if that holds no longer.
+    """
     matter = matter.strip()
     if not 0 < len(matter) <= LONGEST_MATTER or not is_readable(matter):
         raise MatterRefused("no code", field="matter", shown=Text("请填写事项编码，最多64字。", "Give the matter's code, 64 characters at most."))
@@ -49,7 +65,9 @@ def set_fields(session: Session, licence_type: LicenceType, matter: str, fields:
     if unknown is not None:
         raise MatterRefused("no such field", field="fields", shown=Text("此类证照没有所选项目。", "Licences of this type have no such field."))
     kept = [one.name for one in licence_type.fields if one.name in set(fields)]
-    if len(entries(session, licence_type.code)) >= MOST_MATTERS:
+    before = _look(session, licence_type, matter)
+    _check_seen(before, seen)
+    if before is None and len(entries(session, licence_type.code)) >= MOST_MATTERS:
         raise MatterRefused("too many", field="matter", shown=Text("事项过多。", "There are too many matters."))
     said = {"fields": kept, "changed_at": now, "changed_by": actor}
     row = insert(MatterFields).values(type_code=licence_type.code, matter=matter, **said)
@@ -57,11 +75,25 @@ def set_fields(session: Session, licence_type: LicenceType, matter: str, fields:
     ledger.record(session, "matter.fields-set", actor=actor, object_id=licence_type.code, now=now, matter=matter, fields=kept)
 
 
-def remove(session: Session, licence_type: LicenceType, matter: str, *, actor: str, now: datetime) -> None:
-    """Say no more of a matter; doing it again changes nothing."""
+def remove(session: Session, licence_type: LicenceType, matter: str, *, actor: str, now: datetime, seen: str | None = None) -> None:
+    """Say no more of a matter; doing it again changes nothing. Raises MatterChanged if other is said of it than was `seen`."""
+    before = _look(session, licence_type, matter)
+    if before is not None:
+        _check_seen(before, seen)
     gone = delete(MatterFields).where(MatterFields.type_code == licence_type.code, MatterFields.matter == matter).returning(MatterFields.matter)
     if session.execute(gone).first() is not None:
         ledger.record(session, "matter.fields-removed", actor=actor, object_id=licence_type.code, now=now, matter=matter)
+
+
+def _look(session: Session, licence_type: LicenceType, matter: str) -> MatterFields | None:
+    """Return what is said of a matter, which nobody else changes until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"matters of {licence_type.code}", 0))))
+    return session.get(MatterFields, (licence_type.code, matter), populate_existing=True)
+
+
+def _check_seen(row: MatterFields | None, seen: str | None) -> None:
+    if seen is not None and seen != (row.mark if row is not None else ""):
+        raise MatterChanged("set meanwhile", field="matter")
 
 
 def entries(session: Session, type_code: str) -> list[MatterFields]:

@@ -14,7 +14,7 @@ from wallet.register.callers import strong_type_officer
 from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.faces import ON_EVERY_FACE, SHOWN_OF_EVERY_LICENCE
-from wallet.register.matter_fields import MatterRefused
+from wallet.register.matter_fields import MatterChanged, MatterRefused
 from wallet.register.type_edit_pages import NotYours
 from wallet.register.type_pages import may_edit
 
@@ -24,8 +24,11 @@ matter_pages = Blueprint("matter_pages", __name__, template_folder="templates")
 @matter_pages.get("/desk/types/<slug>/matters")
 @allow(strong_type_officer)
 def listed(slug: str) -> Response:
-    """Show what each matter needs, and the form to say it of another."""
-    return _page(_own(slug))
+    """Show what each matter needs, and the form to say it of another, or of the one that is named."""
+    licence_type, matter = _own(slug), request.args.get("matter", "")[: matter_fields.LONGEST_MATTER]
+    with transaction() as session:
+        known = next((one for one in matter_fields.matters_of(session, licence_type) if one.code == matter), None)
+    return _page(licence_type, matter=matter if known else "", chosen=list(known.needs or ()) if known else None)
 
 
 @matter_pages.post("/desk/types/<slug>/matters")
@@ -33,7 +36,8 @@ def listed(slug: str) -> Response:
 def change(slug: str) -> AnyResponse:
     """Say what a matter needs, or say no more of it."""
     licence_type, matter, chosen = _own(slug), request.form.get("matter", ""), request.form.getlist("fields")
-    about: dict[str, Any] = {"actor": f"{'operator' if g.runs_it else 'officer'}:{g.signed_in.subject_id}", "now": now()}
+    seen = request.form.get("seen", "") if request.form.get("seen_of", "") == matter.strip() else ""
+    about: dict[str, Any] = {"actor": f"{'operator' if g.runs_it else 'officer'}:{g.signed_in.subject_id}", "now": now(), "seen": seen}
     try:
         with transaction() as session:
             if request.form.get("act") == "remove":
@@ -42,6 +46,8 @@ def change(slug: str) -> AnyResponse:
                 matter_fields.set_fields(session, licence_type, matter, chosen, **about)
     except MatterRefused as refusal:
         return _page(licence_type, fault=refusal.shown, matter=matter[: matter_fields.LONGEST_MATTER], chosen=chosen, status=refusal.status)
+    except MatterChanged as changed:
+        return _page(licence_type, fault=changed.title, matter=matter[: matter_fields.LONGEST_MATTER], chosen=chosen, status=changed.status)
     return redirect(f"/desk/types/{licence_type.slug}/matters", 303)
 
 
@@ -54,9 +60,11 @@ def _own(slug: str) -> LicenceType:
 
 def _page(licence_type: LicenceType, *, fault: Text | None = None, matter: str = "", chosen: list[str] | None = None, status: int = 200) -> Response:
     with transaction() as session:
-        said_at = {one.matter: one.changed_at for one in matter_fields.entries(session, licence_type.code)}
+        said = {one.matter: one for one in matter_fields.entries(session, licence_type.code)}
         matters = matter_fields.matters_of(session, licence_type)
     labels = {**{name: ON_EVERY_FACE[name] for name in SHOWN_OF_EVERY_LICENCE}, **{one.name: one.label for one in licence_type.fields}}
-    rows = [(one, [labels[name] for name in one.needs or () if name in labels], said_at.get(one.code)) for one in matters]
-    said = {"type": licence_type, "rows": rows, "fault": fault, "matter": matter, "chosen": chosen or []}
-    return make_response(render_template("register/matters.html", **said), status)
+    rows = [(one, [labels[name] for name in one.needs or () if name in labels], said.get(one.code)) for one in matters]
+    seen_of = matter.strip()
+    seen = said[seen_of].mark if seen_of in said else ""
+    told = {"type": licence_type, "rows": rows, "fault": fault, "matter": matter, "chosen": chosen or [], "seen": seen, "seen_of": seen_of}
+    return make_response(render_template("register/matters.html", **told), status)

@@ -4,14 +4,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import yaml
-from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, url_for
+from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.oauth import owners
 from idp.oauth.registration import initial_tokens, policies
 from idp.oauth.registration.client_forms import PolicyForm, TokenForm, blame
 from idp.oauth.registration.initial_tokens import TokenRefused
-from idp.oauth.registration.policies import NoSuchPolicy, PolicyRefused
+from idp.oauth.registration.policies import NoSuchPolicy, PolicyChanged, PolicyRefused, RegistrationPolicy
 from idp.signin.operators import fresh_operator, operator
 from runtime.clock import now
 from runtime.database import transaction
@@ -71,30 +71,36 @@ def revoke_token(token_id: UUID) -> AnyResponse:
 @access_pages.route("/admin/registration/policies", methods=["GET"])
 @allow(operator)
 def policies_page() -> Response:
-    """Show the policies, and the form for one."""
-    form = PolicyForm()
-    form.document.data = EXAMPLE
-    return _policies_page(form, 200)
+    """Show the policies, and the form for another, or for the one that is named."""
+    form, named = PolicyForm(), request.args.get("name", "")
+    with transaction() as session:
+        row = session.get(RegistrationPolicy, named)
+    form.document.data = _written(row) if row is not None else EXAMPLE
+    return _policies_page(form, 200, seen=row.mark if row is not None else "")
 
 
 @access_pages.route("/admin/registration/policies", methods=["POST"])
 @allow(fresh_operator)
 def apply_policy() -> AnyResponse:
     """Write a policy."""
-    form = PolicyForm()
+    form, seen = PolicyForm(), request.form.get("seen", "")
     if not form.validate():
-        return _policies_page(form, 422)
+        return _policies_page(form, 422, seen=seen)
     try:
         document = yaml.safe_load((form.document.data or "")[: 64 * 1024])
         with transaction() as session:
-            written = policies.apply(session, document if isinstance(document, dict) else {}, now=now(), actor=_actor())
+            given = document if isinstance(document, dict) else {}
+            written = policies.apply(session, given, now=now(), actor=_actor(), seen=seen)
             is_known = owners.is_known(session, written.owner)
     except yaml.YAMLError:
         blame(form, "document", str(Text("不是有效的 YAML 或 JSON。", "It is neither YAML nor JSON.")))
-        return _policies_page(form, 422)
+        return _policies_page(form, 422, seen=seen)
     except PolicyRefused as refusal:
         blame(form, "document", refusal.reason)
-        return _policies_page(form, 422)
+        return _policies_page(form, 422, seen=seen)
+    except PolicyChanged as changed:
+        blame(form, "document", str(changed.title))
+        return _policies_page(form, changed.status, seen=_mark_of(str(given.get("name"))))
     flash(str(Text("策略已保存。", "The policy is applied.")), "success")
     if not is_known:
         flash(str(owners.UNKNOWN), "warning")
@@ -106,7 +112,7 @@ def apply_policy() -> AnyResponse:
 def remove_policy(name: str) -> AnyResponse:
     """Take a policy away."""
     with transaction() as session:
-        policies.remove(session, name, now=now(), actor=_actor())
+        policies.remove(session, name, now=now(), actor=_actor(), seen=request.form.get("seen", ""))
     flash(str(Text("策略已删除。", "The policy is removed.")), "success")
     return redirect(url_for("admin_registration.policies_page"), 303)
 
@@ -121,10 +127,21 @@ def _tokens_page(form: TokenForm, status: int, *, token: str | None = None) -> R
     return make_response(page, status)
 
 
-def _policies_page(form: PolicyForm, status: int) -> Response:
+def _policies_page(form: PolicyForm, status: int, *, seen: str) -> Response:
     with transaction() as session:
-        rows = [(policies.read(row.document), row.changed_at) for row in policies.all_policies(session)]
-    return make_response(render_template("registration/policies.html", form=form, rows=rows), status)
+        rows = [(policies.read(row.document), row) for row in policies.all_policies(session)]
+    return make_response(render_template("registration/policies.html", form=form, rows=rows, seen=seen), status)
+
+
+def _mark_of(name: str) -> str:
+    """Return the mark of a policy that the page shows from now on, empty where it went."""
+    with transaction() as session:
+        row = session.get(RegistrationPolicy, name)
+    return row.mark if row is not None else ""
+
+
+def _written(row: RegistrationPolicy) -> str:
+    return yaml.safe_dump(row.document, allow_unicode=True, sort_keys=False)
 
 
 def _whole(text: str | None) -> int:

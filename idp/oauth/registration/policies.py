@@ -5,13 +5,13 @@ Whatever a policy does not allow is refused, at the registration and at every la
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
 from marshmallow.exceptions import SCHEMA
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import owners, redirects, scopes
@@ -52,6 +52,16 @@ class NoSuchPolicy(Refusal):
     code, status, title = "no-such-policy", 404, Text("没有该登记策略。", "There is no such policy.")
 
 
+class PolicyChanged(Refusal):
+    """Somebody else wrote the policy, or took it away, since the caller looked."""
+
+    code, status, title = (
+        "policy-changed",
+        409,
+        Text("同名策略已存在或已被他人修改，请看过现行内容再保存。", "Another policy has this name by now; look at it before you replace it."),
+    )
+
+
 class RegistrationPolicy(Base):
     """A policy as it was written."""
 
@@ -59,6 +69,11 @@ class RegistrationPolicy(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     document: Mapped[dict[str, Any]]
     changed_at: Mapped[datetime]
+
+    @property
+    def mark(self) -> str:
+        """What tells this from what was written before and will be after it."""
+        return f"{self.name} {self.changed_at.astimezone(UTC).isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +114,18 @@ class NotAllowedByPolicy(ValueError):
         self.field = field
 
 
-def apply(session: Session, document: Mapping[str, Any], *, now: datetime, actor: str = "operator") -> Policy:
-    """Write a policy, in the place of an older one of its name; raises PolicyRefused."""
+def apply(session: Session, document: Mapping[str, Any], *, now: datetime, actor: str = "operator", seen: str | None = None) -> Policy:
+    """Write a policy, in the place of an older one of its name; raises PolicyRefused.
+
+    Who looked before says by its mark which one was `seen`: raises PolicyChanged where another would be replaced, or that one is gone.
+    """
     policy = read(document)
     if not owners.is_sound(policy.owner):
         raise PolicyRefused(f"owner is not acceptable: {owners.UNSOUND.en}", field="owner")
-    if (row := session.get(RegistrationPolicy, policy.name, with_for_update=True)) is None:
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"policy {policy.name}", 0))))
+    row = session.get(RegistrationPolicy, policy.name, with_for_update=True)
+    _check_seen(policy.name, row, seen)
+    if row is None:
         session.add(RegistrationPolicy(name=policy.name, document=dict(document), changed_at=now))
     else:
         row.document, row.changed_at = dict(document), now
@@ -112,13 +133,19 @@ def apply(session: Session, document: Mapping[str, Any], *, now: datetime, actor
     return policy
 
 
-def remove(session: Session, name: str, *, now: datetime, actor: str = "operator") -> None:
-    """Take a policy away: nothing more is registered or changed under it. Raises NoSuchPolicy."""
+def remove(session: Session, name: str, *, now: datetime, actor: str = "operator", seen: str | None = None) -> None:
+    """Take a policy away: nothing more is registered or changed under it. Raises NoSuchPolicy, PolicyChanged."""
     row = session.get(RegistrationPolicy, name, with_for_update=True)
     if row is None:
         raise NoSuchPolicy(field="policy")
+    _check_seen(name, row, seen)
     session.delete(row)
     ledger.record(session, "registration-policy.removed", actor=actor, object_id=name, now=now)
+
+
+def _check_seen(name: str, row: RegistrationPolicy | None, seen: str | None) -> None:
+    if seen is not None and (row.mark if row is not None else "") != (seen if seen.startswith(f"{name} ") else ""):
+        raise PolicyChanged("written meanwhile", field="name")
 
 
 def read(document: Mapping[str, Any]) -> Policy:

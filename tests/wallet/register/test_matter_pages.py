@@ -1,6 +1,12 @@
 """The page of what each matter needs: for the department that defines the type, signed in by two factors."""
 
+import html
+import re
+from typing import Any
+
+import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from runtime.clock import now
@@ -23,9 +29,53 @@ def test_who_defines_a_type_says_what_a_matter_needs_changes_it_and_takes_it_bac
         assert set(matter_fields.needed(session, world.type, "M-1")) == {"vehicle_class", "address"}
     for posted in ({"matter": ""}, {"matter": "x" * 65}, {"matter": "M-2", "fields": "shoe_size"}, {}):
         assert browser.post(path, data={**token, "act": "set", **posted}, headers=BROWSER).status_code == 422, posted
+    taken_back = {**token, **seen_of(browser, path, "M-1"), "act": "remove", "matter": "M-1"}
     for _ in range(2):
-        assert browser.post(path, data={**token, "act": "remove", "matter": "M-1"}, headers=BROWSER).status_code == 303
+        assert browser.post(path, data=taken_back, headers=BROWSER).status_code == 303
     assert "M-1" not in browser.get(path, headers=BROWSER).text
+
+
+def seen_of(browser: FlaskClient, path: str, matter: str) -> dict[str, str]:
+    """What the form of a matter says of what was there when it was opened."""
+    form = browser.get(f"{path}?matter={matter}", headers=BROWSER).text.partition('id="matter-form"')[2]
+    return {name: html.unescape(re.findall(f'name="{name}" value="([^"]*)"', form)[0]) for name in ("seen", "seen_of")}
+
+
+def test_nobody_sets_a_matter_over_what_they_have_not_seen(app: Flask) -> None:
+    world = World(app, "matters-of-two")
+    browser, path = Editor(app, world.own).client, f"/desk/types/{world.slug}/matters"
+    token = {"csrf_token": csrf_token(browser.get(path, headers=BROWSER).text), "act": "set", "matter": "M-7"}
+
+    def post(**more: Any) -> Any:
+        return browser.post(path, data={**token, **more}, headers=BROWSER)
+
+    unset = seen_of(browser, path, "M-7")
+    assert post(fields=["sex"], **unset).status_code == 303
+    blind = post(fields=["address"])
+    assert (blind.status_code, matter_fields.MatterChanged.title.zh in blind.text) == (409, True)
+    assert 'id="field-address" value="address" checked' in blind.text, "what was chosen is not lost"
+    first = seen_of(browser, path, "M-7")
+    assert 'id="field-sex" value="sex" checked' in browser.get(f"{path}?matter=M-7", headers=BROWSER).text, "the form begins with what is said"
+    assert post(fields=["sex", "address"], **first).status_code == 303
+    for late in (first, unset, {"seen": first["seen"], "seen_of": "M-8"}):
+        assert post(fields=[], **late).status_code == 409
+        assert post(act="remove", **late).status_code == 409
+    with app.app_context(), transaction() as session:
+        assert matter_fields.needed(session, world.type, "M-7") == ["sex", "address"]
+    second = seen_of(browser, path, "M-7")
+    assert post(act="remove", **second).status_code == 303
+    assert post(fields=["sex"], **second).status_code == 409, "taken back by somebody else: not said again unseen"
+
+
+def test_a_matter_is_changed_where_there_are_as_many_as_there_may_be(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(app, "matters-at-their-most")
+    monkeypatch.setattr(matter_fields, "MOST_MATTERS", 1)
+    with app.app_context(), transaction() as session:
+        for fields in (["sex"], ["address"]):
+            matter_fields.set_fields(session, world.type, "M-1", fields, actor="operator", now=now())
+        assert matter_fields.needed(session, world.type, "M-1") == ["address"]
+        with pytest.raises(matter_fields.MatterRefused):
+            matter_fields.set_fields(session, world.type, "M-2", ["sex"], actor="operator", now=now())
 
 
 def test_what_the_file_declares_holds_until_its_department_says_otherwise(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """The operators' pages for clients, tokens and policies; who gets to see them, and what is written down."""
 
+import html
 import json
 import re
 import secrets
@@ -14,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.oauth import clients, owners
-from idp.oauth.registration import client_forms
+from idp.oauth.registration import client_forms, policies
 from idp.oauth.registration.members import MEMBERS
 from idp.signin import operators, sessions
 from idp.signin.devices import describe
@@ -313,8 +314,35 @@ def test_a_policy_is_written_and_removed(desk: Desk) -> None:
     path = "/admin/registration/policies"
     assert desk.post(path, document=document).status_code == 303
     assert name in desk.browser.get(path).text
-    assert desk.post(f"{path}/{name}/remove", page=path).status_code == 303
+    assert desk.post(f"{path}/{name}/remove", page=path, seen=seen_of(desk, name)).status_code == 303
     assert f"policy-{name}" not in desk.browser.get(path).text
+
+
+def seen_of(desk: Desk, name: str) -> str:
+    """The mark of a policy in the form by which it is changed."""
+    page = desk.browser.get(f"/admin/registration/policies?name={name}").text
+    found = re.search(r'name="seen" value="([^"]*)"', page.partition('id="policy-form"')[2])
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_nobody_writes_over_a_policy_that_they_have_not_seen(desk: Desk) -> None:
+    name, path = f"policy-{secrets.token_hex(4)}", "/admin/registration/policies"
+    document = f"name: {name}\nowner: {DEPARTMENT}\ngrant_types: [client_credentials]\nscopes: [draws]\nauth_methods: [private_key_jwt]\n"
+    assert desk.post(path, document=document).status_code == 303
+    first = seen_of(desk, name)
+    blind = desk.post(path, document=document + "client_limit: 2\n")
+    assert (blind.status_code, policies.PolicyChanged.title.zh in blind.text, "client_limit: 2" in blind.text) == (409, True, True)
+    assert desk.post(path, document=document + "client_limit: 3\n", seen=first).status_code == 303
+    for late in ({"document": document + "client_limit: 4\n"}, {"document": document + "client_limit: 4\n", "seen": first}):
+        assert desk.post(path, **late).status_code == 409
+    assert desk.post(f"{path}/{name}/remove", page=path, seen=first).status_code == 409
+    page = desk.browser.get(f"{path}?name={name}").text
+    assert "client_limit: 3" in page.partition('id="policy-form"')[2], "the form begins with what is written"
+    second = seen_of(desk, name)
+    assert desk.post(f"{path}/{name}/remove", page=path, seen=second).status_code == 303
+    assert desk.post(path, document=document, seen=second).status_code == 409, "taken away by somebody else: not brought back unseen"
+    assert "portals-of-the-city" in desk.browser.get(f"{path}?name={'x' * 300}").text, "of what is not there, the example"
 
 
 def test_a_policy_s_owner_must_have_a_sound_code_and_one_that_nobody_has_is_warned_of(desk: Desk) -> None:
@@ -326,9 +354,9 @@ def test_a_policy_s_owner_must_have_a_sound_code_and_one_that_nobody_has_is_warn
     assert owners.UNKNOWN.zh in desk.browser.get(path).text
     with desk.browser.application.app_context():
         known = new_department()
-    assert desk.post(path, document=f"name: unknown\nowner: {known}\n{rest}").status_code == 303
+    assert desk.post(path, document=f"name: unknown\nowner: {known}\n{rest}", seen=seen_of(desk, "unknown")).status_code == 303
     assert owners.UNKNOWN.zh not in desk.browser.get(path).text
-    assert desk.post(f"{path}/unknown/remove", page=path).status_code == 303
+    assert desk.post(f"{path}/unknown/remove", page=path, seen=seen_of(desk, "unknown")).status_code == 303
 
 
 @pytest.mark.parametrize("document", ["", "- a list", "name: [", "name: x\nowner: 1", "name: X Y", "!!python/object/apply:os.system ['x']"])
