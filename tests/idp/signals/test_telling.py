@@ -22,6 +22,7 @@ from runtime.database import engine, transaction
 from tests.idp.oauth.journeys import Journey, answer_of, signed_in_browser
 from tests.idp.signals.conftest import Listener, event_of, new_listener
 from tests.idp.signin.proofs_at_hand import enrol, subject_of
+from tests.word_of_changes import let_word_come
 from tests.world_clients import ISSUER
 from tests.world_people import PASSWORD, Person, new_person, open_account, post_form
 
@@ -198,6 +199,7 @@ def test_an_event_that_was_undone_is_never_heard(app: Flask, listener: Listener,
 def test_whether_somebody_listens_is_known_without_a_query(app: Flask, listener: Listener) -> None:
     listener.make()
     asked: list[str] = []
+    let_word_come(app)
     with app.app_context():
         streams.listening(SESSION_REVOKED)
         for client_id in {one.client_id for one in streams.listening(SESSION_REVOKED)}:

@@ -15,6 +15,7 @@ from runtime.database import engine, transaction
 from runtime.ledger import LedgerEntry
 from schemas.verifications import VerificationSchema
 from tests.wallet.verifying.presented import Presented, encode_json
+from tests.word_of_changes import let_word_come
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, OTHER_TYPE, TYPE, Counter, new_counter, new_token
 from wallet.holding.uses import uses_of
@@ -289,7 +290,7 @@ def test_who_may_call_is_asked_first(counter: Counter) -> None:
 
 def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_of_its_own(counter: Counter) -> None:
     presented = shown(counter, "vehicle_class")
-    counter.verify(presented, nonce=NONCE)
+    warm(counter, presented)
     asked, written = statements(lambda: counter.verify(presented, nonce=NONCE))
     assert (asked.split()[0], written.split()[:2]) == ("SELECT", ["WITH", "written_receipts"])
     assert "uses" in written
@@ -298,6 +299,7 @@ def test_what_is_only_shown_takes_two_statements_each_of_which_is_a_transaction_
 
 def test_of_what_fails_before_its_status_nothing_is_told_that_was_asked_ahead(counter: Counter) -> None:
     presented = shown(counter)
+    warm(counter, presented)
     answer = counter.verify(presented, nonce="another-nonce").json
     assert (answer["checks"][-1]["check"], answer["checks"][-1]["outcome"], answer["licence"]["state"]) == ("status", "not_reached", "unknown")
     _asked, written = statements(lambda: counter.verify(presented, nonce="another-nonce"))
@@ -307,7 +309,7 @@ def test_of_what_fails_before_its_status_nothing_is_told_that_was_asked_ahead(co
 
 def test_nothing_is_asked_ahead_of_what_names_no_licence_here(counter: Counter) -> None:
     presented = Presented().text()
-    counter.verify(presented, nonce=NONCE)
+    warm(counter, presented)
     (written,) = statements(lambda: counter.verify(presented, nonce=NONCE))
     assert written.startswith("WITH written_receipts")
 
@@ -317,6 +319,12 @@ def test_what_is_answered_is_what_is_described(counter: Counter) -> None:
     answers += [counter.verify(shown(counter), nonce="another-nonce").json]
     assert [answer["verdict"] for answer in answers] == ["valid", "valid", "invalid", "invalid", "invalid"]
     assert [VerificationSchema().dump(answer) for answer in answers] == answers
+
+
+def warm(counter: Counter, presented: str) -> None:
+    """Fill the caches once nothing will empty them any more."""
+    let_word_come(counter.client.application)
+    counter.verify(presented, nonce=NONCE)
 
 
 def statements(act: Callable[[], Any]) -> list[str]:
