@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Request, current_app, g, request
+from marshmallow import RAISE, Schema, ValidationError
 from webargs import core
 from webargs.flaskparser import FlaskParser, is_json_request
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from runtime import strict_json
@@ -16,6 +19,7 @@ from runtime.languages import Text
 from runtime.problems import HTTP_TITLES, Refusal
 
 NUL = "\0"
+LANGUAGE, ONCE = "lang", "Each may be given once."
 MAX_DEPTH = 32
 View = TypeVar("View", bound=Callable[..., Any])
 ESCAPED_NUL = rb"\u0000"
@@ -34,7 +38,21 @@ class UnreadableBody(Refusal):
 
 
 class JsonParser(FlaskParser):
-    """Reads the bodies of the API: another content type is 415, whatever is not readable 400."""
+    """Reads the bodies of the API: another content type is 415, whatever is not readable 400.
+
+    A query is read as strictly as a body: a filter that is not known, or is given twice, would else be left out, and the answer be
+    of more than was asked for.
+    """
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        """Return the members of the query, each once; raises ValidationError. `lang` is every address's own (`runtime.languages`)."""
+        given = {name: values for name, values in req.args.lists() if name != LANGUAGE}
+        twice = {name: [ONCE] for name, values in given.items() if len(values) > 1}
+        if twice:
+            raise ValidationError(twice)
+        return MultiDictProxy(MultiDict(given), schema)
 
     def _raw_load_json(self, req: Request) -> Any:
         """Return the body, or `missing` where there is none; raises UnreadableBody, UnsupportedMediaType."""

@@ -198,3 +198,23 @@ def test_a_list_is_narrowed_by_way_verdict_type_and_time(counter: Counter) -> No
 )
 def test_a_list_is_not_asked_for_in_other_words(counter: Counter, query: str, status: int) -> None:
     assert counter.client.get(f"/api/v1/receipts?{query}", headers=bearer(counter.token)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "said"),
+    [
+        pytest.param("form=2026-01-01T00:00:00Z", "form", "没有这个项目。", id="a filter mistyped"),
+        pytest.param("limit=1&limit=2", "limit", "不能重复填写。", id="a filter twice"),
+        pytest.param("limit=1&limit=1", "limit", "不能重复填写。", id="the same twice"),
+    ],
+)
+def test_a_filter_that_is_not_known_or_comes_twice_is_refused_by_name(counter: Counter, query: str, field: str, said: str) -> None:
+    """Left out, it would be answered with more than was asked for."""
+    refused = counter.client.get(f"/api/v1/receipts?{query}", headers=bearer(counter.token))
+    assert (refused.status_code, refused.json["field"], refused.json["errors"]) == (422, field, [{"field": field, "detail": said}])
+
+
+def test_the_language_of_an_answer_is_no_filter(counter: Counter) -> None:
+    refused = counter.client.get("/api/v1/receipts?lang=en&limit=0", headers=bearer(counter.token))
+    assert (refused.json["field"], counter.client.get("/api/v1/receipts?lang=en", headers=bearer(counter.token)).status_code) == ("limit", 200)
+    assert refused.json["errors"][0]["detail"].startswith("Must be greater")
