@@ -16,10 +16,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from sqlalchemy.sql.dml import ReturningInsert
 
+from idp.oauth import signed_answers
 from idp.oauth.clients import Client, find_client
 from idp.oauth.pairwise import pairwise_sid
+from idp.oauth.signed_answers import NoKeyToWriteTo
 from idp.signin.sessions import SigninSession
-from keys import ring
 from runtime import jobs, outbound
 from runtime.clock import now as clock_now
 from runtime.database import Base, prune
@@ -124,10 +125,10 @@ def send_logout_token(client_id: str, session_id: str) -> None:
     if client is None or client.backchannel_logout_uri is None:
         return
     settings: Settings = current_app.extensions["kabao_settings"]
-    token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
     try:
+        token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
         status = _tell(client.backchannel_logout_uri, token, settings=settings).status
-    except outbound.NoAnswer as none:
+    except (outbound.NoAnswer, NoKeyToWriteTo) as none:
         raise LogoutNotDelivered(f"{client_id}: {none}") from none
     if status >= 500 or status in COME_AGAIN:
         raise LogoutNotDelivered(f"{client_id}: {status}")
@@ -142,15 +143,23 @@ def _tell(uri: str, token: str, *, settings: Settings) -> outbound.Answer:
 
 
 def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, now: datetime) -> str:
-    """Make the logout token of one portal for one session (section 2.4); it names the session, not the person."""
-    issued = int(now.timestamp())
+    """Make the logout token of one portal for one session, signed and encrypted as its ID tokens are (sections 2.4 and 2.6).
+
+    It names the session, not the person. Raises NoKeyToWriteTo.
+    """
     claims: dict[str, Any] = {
-        "iss": settings.public_url,
-        "aud": client.client_id,
-        "iat": issued,
-        "exp": issued + int(LIFETIME.total_seconds()),
+        "exp": int((now + LIFETIME).timestamp()),
         "jti": secrets.token_urlsafe(16),
         "sid": pairwise_sid(session_id, client.client_id),
         "events": {EVENT: {}},
     }
-    return ring.signer(ring.OIDC, client.metadata.id_token_signed_response_alg).sign(claims, typ=TYP)
+    return signed_answers.write(
+        client,
+        claims,
+        alg=client.metadata.id_token_signed_response_alg,
+        encryption_alg=client.metadata.id_token_encrypted_response_alg,
+        encryption_enc=client.metadata.id_token_encrypted_response_enc,
+        typ=TYP,
+        settings=settings,
+        now=now,
+    )

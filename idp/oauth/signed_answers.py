@@ -1,6 +1,6 @@
 """Answers as tokens: what a client is told, signed by the suite and encrypted to the key that it registered.
 
-ID tokens, userinfo, authorization responses (JARM) and introspection all leave by `write`. Signed first, then encrypted: a nested JWT
+ID tokens, logout tokens, userinfo, authorization responses (JARM) and introspection all leave by `write`. Signed first, then encrypted: a nested JWT
 (RFC 7519 section 11.2, OpenID Connect Core section 16.14). Signatures are made by our key ring, encryption is to the client's public key: a
 symmetric key would be its secret, of which only a hash is kept.
 """

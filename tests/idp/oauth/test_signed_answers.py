@@ -214,3 +214,24 @@ def test_a_logout_token_is_signed_like_the_id_tokens(app: Flask, settings: Setti
         token = portal_sessions.sign_logout_token(client, new_id(), settings=settings, now=now())
         assert jwt.get_unverified_header(token)["alg"] == alg
         assert ring.verify(token, use=ring.OIDC, typ="logout+jwt", audience=portal.client_id)["iss"] == ISSUER
+
+
+def test_a_logout_token_is_encrypted_like_the_id_tokens(app: Flask, settings: Settings) -> None:
+    """Back-Channel Logout sections 2.4 and 2.6 (1): who was promised encrypted ID tokens turns a plain logout token away."""
+    portal = portal_of(app, jwks=[encryption_jwk(P256)], id_token_encrypted_response_alg="ECDH-ES", id_token_encrypted_response_enc="A256GCM")
+    with app.app_context():
+        client = clients.find_client(portal.client_id)
+        assert client is not None
+        header, inside = opened(portal_sessions.sign_logout_token(client, new_id(), settings=settings, now=now()), P256, "ECDH-ES", "A256GCM")
+        assert header["cty"] == "JWT"
+        assert ring.verify(inside, use=ring.OIDC, typ="logout+jwt", audience=portal.client_id)["events"]
+
+
+def test_a_portal_whose_key_is_not_there_is_told_of_a_logout_again(app: Flask) -> None:
+    portal = portal_of(app, id_token_encrypted_response_alg="RSA-OAEP-256")
+    with app.app_context(), transaction() as session:
+        row = session.get(clients.RegisteredClient, portal.client_id)
+        assert row is not None
+        row.backchannel_logout_uri = "http://127.0.0.1:1/backchannel"
+    with app.app_context(), pytest.raises(portal_sessions.LogoutNotDelivered, match="no key"):
+        portal_sessions.send_logout_token(portal.client_id, str(new_id()))
