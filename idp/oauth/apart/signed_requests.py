@@ -40,7 +40,7 @@ def parameters_of(request: OAuthRequest, client: Client) -> dict[str, str]:
         raise _refused("not signed, or with parameters outside of the JWT", client, said)
     claims = _verify(form["request"], client, algorithm, issuer=request.settings.public_url)
     _check_once(claims, client, now=request.now)
-    return {name: text for name, value in claims.items() if name not in REQUIRED and (text := _text(value)) is not None}
+    return {name: text for name, value in claims.items() if name not in REQUIRED and (text := _text(value))}
 
 
 def _verify(unverified: str, client: Client, algorithm: str, *, issuer: str) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def _refused(why: str, client: Client, said: str = REFUSED) -> InvalidRequestErr
     return InvalidRequestError(said)
 
 
-def _text(value: Any) -> str | None:
-    """Return a claim as the parameter would have been sent."""
+def _text(value: Any) -> str:
+    """Return a claim as the parameter would have been sent, empty where it would not have been."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or value is None:
-        return None
+        return ""
     return json.dumps(value)

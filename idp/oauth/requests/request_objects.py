@@ -56,7 +56,8 @@ def verify(unverified: str, *, client: Client, settings: Settings, now: datetime
         check(signed)
     if once:
         _use(signed)
-    return {name: _text(name, value) for name, value in claims.items() if name not in ABOUT_ITSELF}
+    said = {name: _text(name, value) for name, value in claims.items() if name not in ABOUT_ITSELF}
+    return {name: text for name, text in said.items() if text}  # what has no value is none, here as in a query (RFC 6749 section 3.1)
 
 
 def refused(what: str) -> OAuth2Error:

@@ -83,6 +83,14 @@ def test_structured_parameters_are_json_in_the_object(browser: FlaskClient, port
     assert "code" in answer
 
 
+def test_a_member_without_a_value_is_none(browser: FlaskClient, portal: System) -> None:
+    """RFC 6749 section 3.1: what is sent without a value is treated as if it were left out; libraries sign what a form left empty."""
+    empty = dict.fromkeys(("claims", "prompt", "max_age", "acr_values", "authorization_details", "id_token_hint", "resource"), "")
+    assert "code" in answered(browser, bring_object(browser, portal, request_object(Journey(portal), **empty)))
+    missing = answer_of(bring_object(browser, portal, request_object(Journey(portal), scope="")))
+    assert missing["error"] == "invalid_scope"
+
+
 TYPES: dict[str, tuple[Any, bool]] = {
     "oauth-authz-req+jwt": ("oauth-authz-req+jwt", True),
     "with application/": ("application/oauth-authz-req+jwt", True),

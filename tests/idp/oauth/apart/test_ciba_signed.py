@@ -55,6 +55,10 @@ def test_a_signed_request_is_taken_with_numbers_as_numbers_or_texts(signer: Coun
     assert good(send(signer, request_of(signer, person, requested_expiry=written)))["expires_in"] == 120
 
 
+def test_a_claim_without_a_value_is_none(signer: Counter, person: Person) -> None:
+    assert good(send(signer, request_of(signer, person, id_token_hint="", requested_expiry="", acr_values="")))
+
+
 def test_the_audience_may_be_one_of_several(signer: Counter, person: Person) -> None:
     assert good(send(signer, request_of(signer, person, aud=["https://elsewhere.example", ISSUER])))
 
