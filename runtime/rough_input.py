@@ -44,7 +44,7 @@ class JsonParser(FlaskParser):
     of more than was asked for.
     """
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012 - as the library declares it
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         """Return the members of the query, each once; raises ValidationError. `lang` is every address's own (`runtime.languages`)."""

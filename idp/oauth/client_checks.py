@@ -145,7 +145,7 @@ HMACS = ("HS256", "HS384", "HS512")  # of client_secret_jwt
 BY_THE_CLIENT = ("request_object_signing_alg", "backchannel_authentication_request_signing_alg")
 ENCRYPTED = ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response", "introspection_encrypted_response")
 TO_US = "request_object_encryption"
-ADDRESS = "https, or http to a loopback literal, without fragment"
+ADDRESS = "https, or http to 127.0.0.1 or [::1] (not localhost), without fragment"
 CALLED = ("frontchannel_logout_uri", "initiate_login_uri", "backchannel_client_notification_endpoint", "sector_identifier_uri")
 
 
@@ -178,12 +178,12 @@ CHECKS = (
     Check(
         "redirect_uris",
         _redirects_badly,
-        "https, http to a loopback literal, or a native application's own scheme, without fragment; just for authorization_code",
+        "https, http to 127.0.0.1 or [::1] (not localhost), or a native application's own scheme, without fragment; just for authorization_code",
     ),
     Check(
         "post_logout_redirect_uris",
         lambda row: not all(map(redirects.is_acceptable, row.post_logout_redirect_uris)),
-        "https, or http to a loopback literal, without fragment",
+        "https, or http to 127.0.0.1 or [::1] (not localhost), without fragment",
     ),
     Check("backchannel_logout_uri", lambda row: not _is_address(row.backchannel_logout_uri), "https, without fragment"),
     Check(
@@ -225,7 +225,7 @@ CHECKS = (
     _unknown("security_profile", profiles.PROFILES),
     Check("pkce_optional", _leaves_out_pkce, "false, but for a web application that proves itself and is under no profile"),
     *(Check(name, lambda row, name=name: not _is_address(row.client_metadata.get(name)), ADDRESS) for name in CALLED),  # type: ignore[misc]
-    Check("request_uris", _keeps_requests_badly, "https, or http to a loopback literal"),
+    Check("request_uris", _keeps_requests_badly, "https, or http to 127.0.0.1 or [::1] (not localhost)"),
     Check("sector", lambda row: row.sector == PUBLIC_SECTOR, "not the one of all who have public subjects"),
     Check("frontchannel_logout_uri", _is_elsewhere, "of the origin of one of the redirect_uris"),
     Check("default_max_age", _is_no_age, "a whole number of seconds"),

@@ -175,11 +175,12 @@ def enable(client_id: str) -> None:
 @click.argument("client_id")
 @click.option("--overlap-days", type=click.IntRange(0, 90), default=7, show_default=True, help="How long the secret before stays good.")
 @click.option("--lifetime-days", type=click.IntRange(1, 3650), help="How long the new one is good; for ever if it is not said.")
-def rotate_secret(client_id: str, overlap_days: int, lifetime_days: int | None) -> None:
+@click.option("--end-former", is_flag=True, help="If a secret is being changed already, end the one before it now.")
+def rotate_secret(client_id: str, overlap_days: int, lifetime_days: int | None, *, end_former: bool) -> None:
     """Give a client a further secret, and print it once."""
-    lifetime = timedelta(days=lifetime_days) if lifetime_days else None
+    overlap, lifetime = timedelta(days=overlap_days), timedelta(days=lifetime_days) if lifetime_days else None
     with _explained(), transaction() as session:
-        secret = registration.rotate_secret(session, client_id, now=now(), actor=OPERATOR, overlap=timedelta(days=overlap_days), lifetime=lifetime)
+        secret = registration.rotate_secret(session, client_id, now=now(), actor=OPERATOR, overlap=overlap, lifetime=lifetime, ends_former=end_former)
     _tell(secret)
     click.echo(f"The one before stays good for {overlap_days} days.")
 

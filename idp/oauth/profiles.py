@@ -176,7 +176,7 @@ RULES = (
         lambda one: one.client_metadata.get("security_profile") == HAIP and not one.client_metadata.get("dpop_bound_access_tokens"),
         "true: a wallet under haip has tokens that are bound by DPoP",
     ),
-    Rule("redirect_uris", _under_profile(_is_answered_in_plain), "https under FAPI 2.0; http to a loopback literal for a native application alone"),
+    Rule("redirect_uris", _under_profile(_is_answered_in_plain), "https under FAPI 2.0; http to 127.0.0.1 or [::1] for a native application alone"),
     Rule("jwks", _under_profile(_cannot_sign), "message signing wants jwks or jwks_uri"),
     Rule("jwks", _under_profile(_has_other_keys), "keys for " + ", ".join(ALGORITHMS)),
     Rule("id_token_signed_response_alg", _under_profile(_signs_otherwise), "one of " + ", ".join(ALGORITHMS) + ", and so every other _alg"),

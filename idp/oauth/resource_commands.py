@@ -35,7 +35,8 @@ def add(identifier: str, name: tuple[str, str], **rest: Any) -> None:
         except Refusal as refusal:
             raise click.ClickException(refusal.reason or refusal.title.en) from refusal
         is_known = owners.is_known(session, rest["owner"])
-    click.echo(f"{identifier} is registered. Name it among the resources of the clients that may have tokens for it.")
+    click.echo(f"{identifier} is registered. Each client that may have tokens for it names it, beside those that it has already:")
+    click.echo(f"  kabao client edit CLIENT --set 'resources=[\"{identifier}\"]'")
     if not is_known:
         click.echo(owners.UNKNOWN.en, err=True)
 

@@ -32,6 +32,13 @@ class ClientChanged(Refusal):
     code, status, title = "client-changed", 409, Text("您查看之后，该客户端的登记已被更改。", "The client was changed since you looked at it.")
 
 
+class SecretChanging(Refusal):
+    """The secret before the present one is still good: whoever has not changed over would be shut out by a further one."""
+
+    code, status = "secret-changing", 409
+    title = Text("密钥正在更换：再次更换，原密钥立即失效。", "A secret is being changed: another one now ends the one before at once.")
+
+
 def mark_of(row: RegisteredClient) -> str:
     """Return what a registration, with its secret, is told by from what it was and will be; of the secret it says nothing."""
     said = json.dumps(operator_document_of(row), sort_keys=True).encode()
@@ -107,19 +114,28 @@ def rotate_secret(
     overlap: timedelta = OVERLAP,
     lifetime: timedelta | None = None,
     mark: str | None = None,
+    ends_former: bool = False,
 ) -> str:
     """Give a client a further secret and return it, this once; the one before stays good for `overlap`.
 
-    Raises ClientRefused; ClientChanged if the registration is no longer the one of the `mark`: a button pressed twice would end the secret in use.
+    Raises ClientRefused; ClientChanged if the registration is no longer the one of the `mark`: a button pressed twice would end the secret in use;
+    SecretChanging where one before is still good, unless all are to end (no `overlap`) or `ends_former` says that this one may.
     """
     row = clients.get_row(session, client_id)
     _check_mark(row, mark)
+    if overlap and not ends_former and is_changing(row, now=now):
+        raise SecretChanging("the secret before this one is still good: wait until the client has changed over, or end it (--end-former)")
     if row.auth_method not in SECRET_METHODS:
         raise ClientRefused("the client proves itself without a secret", field="token_endpoint_auth_method")
     secret = clients.new_secret()
     put_secret(row, secret, expires_at=now + lifetime if lifetime else None, now=now, overlap=overlap)
     _done(session, "client.secret-rotated", row, now=now, actor=actor)
     return secret
+
+
+def is_changing(row: RegisteredClient, *, now: datetime) -> bool:
+    """Whether the secret before the present one is still good."""
+    return row.former_secret_expires_at is not None and row.former_secret_expires_at > now
 
 
 def put_secret(row: RegisteredClient, secret: str, *, expires_at: datetime | None, now: datetime, overlap: timedelta = OVERLAP) -> None:

@@ -103,9 +103,10 @@ def rotate_secret(client_id: str) -> AnyResponse:
     try:
         with transaction() as session:
             _row(session, client_id)
-            secret = changes.rotate_secret(session, client_id, now=present, actor=_actor(), mark=request.form.get("mark", ""))
+            mark, ends_former = request.form.get("mark", ""), request.form.get("ends_former") == "1"
+            secret = changes.rotate_secret(session, client_id, now=present, actor=_actor(), mark=mark, ends_former=ends_former)
             return make_response(_client_page(session, client_id, secret=secret, present=present))
-    except changes.ClientChanged as changed:
+    except (changes.ClientChanged, changes.SecretChanging) as changed:
         flash(f"{changed.title} {NO_NEW_SECRET}", "warning")
         return redirect(url_for("admin_clients.shown", client_id=client_id), 303)
 
@@ -154,7 +155,7 @@ def _client_page(session: Session, client_id: str, *, present: datetime, secret:
         secret=secret,
         document=operator_document_of(row),
         mark=changes.mark_of(row),
-        former_is_good=row.former_secret_expires_at is not None and row.former_secret_expires_at > present,
+        former_is_good=changes.is_changing(row, now=present),
         groups=GROUPS,
         security=effective_security(row),
         grants=changes.count_grants(session, client_id, now=present),

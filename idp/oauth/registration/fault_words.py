@@ -9,11 +9,14 @@ KINDS_OF_ADDRESS = {
     "https, without fragment": "应为 https 地址，不含 # 及其后的部分。",
     "https, without fragment and user name": "应为 https 地址，不含用户名，也不含 # 及其后的部分。",
     "It must be an https address without user name and fragment.": "应为 https 地址，不含用户名，也不含 # 及其后的部分。",
-    "https, or http to a loopback literal, without fragment": "应为 https 地址（本机回环地址可用 http），不含 # 及其后的部分。",
-    "https, http to a loopback literal, or a native application's own scheme, without fragment; just for authorization_code": (
-        "应为 https 地址（本机回环地址可用 http，原生应用可用自有协议），不含 # 及其后的部分；勾选 authorization_code 时必填，否则不填。"
+    "https, or http to 127.0.0.1 or [::1] (not localhost), without fragment": (
+        "应为 https 地址（本机可用 http，写作 127.0.0.1 或 [::1]，不写 localhost），不含 # 及其后的部分。"
     ),
-    "https, or http to a loopback literal": "应为 https 地址（本机回环地址可用 http）。",
+    "https, http to 127.0.0.1 or [::1] (not localhost), or a native application's own scheme, without fragment; just for authorization_code": (
+        "应为 https 地址（本机可用 http，写作 127.0.0.1 或 [::1]，不写 localhost；原生应用可用自有协议），"
+        "不含 # 及其后的部分；勾选 authorization_code 时必填，否则不填。"
+    ),
+    "https, or http to 127.0.0.1 or [::1] (not localhost)": "应为 https 地址（本机可用 http，写作 127.0.0.1 或 [::1]，不写 localhost）。",
     "of the origin of one of the redirect_uris": "应与某个登录后返回的地址同源（协议、域名、端口相同）。",
 }
 WHOLE = KINDS_OF_ADDRESS | {
@@ -46,8 +49,8 @@ WHOLE = KINDS_OF_ADDRESS | {
     ),
     "a whole number of seconds": "应为整数，单位为秒。",
     "types that authorization_details_types_supported names": "只能填写元数据 authorization_details_types_supported 中列出的类型。",
-    "https under FAPI 2.0; http to a loopback literal for a native application alone": (
-        "FAPI 2.0 下应为 https 地址；仅原生应用可用本机回环地址（http）。"
+    "https under FAPI 2.0; http to 127.0.0.1 or [::1] for a native application alone": (
+        "FAPI 2.0 下应为 https 地址；仅原生应用可用 http（127.0.0.1 或 [::1]）。"
     ),
     "message signing wants jwks or jwks_uri": "消息签名须填写公钥集或公钥集地址。",
     "not a key set of one to ten keys": "应为含1至10个公钥的公钥集。",

@@ -204,6 +204,19 @@ def test_both_secrets_are_good_while_one_is_rotated(app: Flask, client: FlaskCli
     assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(client_id, second[1])).status_code == 401
 
 
+def test_a_secret_that_is_being_changed_is_not_changed_again_unless_that_is_said(app: Flask, client: FlaskClient) -> None:
+    """Else whoever has not changed over yet would be shut out by a command that promises a week."""
+    client_id = f"made-{secrets.token_hex(4)}"
+    first = re.search(r"this once: (\S+)", run(app, *registration(client_id), "--secret")[1])
+    assert first is not None
+    assert run(app, "rotate-secret", client_id)[0] == 0
+    status, said = run(app, "rotate-secret", client_id)
+    assert (status, "--end-former" in said) == (1, True)
+    assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(client_id, first[1])).status_code == 200
+    assert run(app, "rotate-secret", client_id, "--end-former")[0] == 0
+    assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(client_id, first[1])).status_code == 401
+
+
 def test_a_client_that_was_disabled_is_opened_again(app: Flask) -> None:
     client_id = f"made-{secrets.token_hex(4)}"
     run(app, *registration(client_id), "--secret")

@@ -44,4 +44,4 @@ def test_a_portal_on_the_developers_own_machine_begins_there_and_may_be_changed_
     told = app.test_cli_runner().invoke(client_commands, ["edit", portal.client_id, "--set", "policy_uri=https://hall.example.gov.cn/privacy"])
     assert (told.exit_code, told.output.strip()) == (0, f"{portal.client_id} is changed."), told.output
     shown = app.test_cli_runner().invoke(client_commands, ["edit", portal.client_id, "--set", "initiate_login_uri=http://hall.example.gov.cn/login"])
-    assert (shown.exit_code, "https, or http to a loopback literal" in shown.output) == (1, True)
+    assert (shown.exit_code, "https, or http to 127.0.0.1 or [::1] (not localhost)" in shown.output) == (1, True)

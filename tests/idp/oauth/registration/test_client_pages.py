@@ -181,6 +181,22 @@ def test_a_new_secret_asked_for_twice_by_one_page_is_made_once(desk: Desk, clien
         assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(form["client_id"], secret)).status_code == 200
 
 
+def test_the_button_says_that_another_secret_ends_the_one_in_use(desk: Desk, client: FlaskClient) -> None:
+    form = form_of(
+        token_endpoint_auth_method="client_secret_basic", jwks=None, grant_types=["client_credentials"], redirect_uris=None, scope=["draws"]
+    )
+    path = f"/admin/clients/{form['client_id']}"
+    first = secret_in(desk.post("/admin/clients/new", **form).text)
+    assert 'name="ends_former"' not in desk.browser.get(path).text
+    desk.post(f"{path}/rotate-secret", page=path)
+    assert "再次更换，停用原密钥" in desk.browser.get(path).text
+    refused = desk.post(f"{path}/rotate-secret", page=path)
+    assert (refused.status_code, "没有更换密钥" in desk.browser.get(path).text) == (303, True)
+    assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(form["client_id"], first)).status_code == 200
+    assert secret_in(desk.post(f"{path}/rotate-secret", page=path, ends_former="1").text)
+    assert client.post("/token", data={"grant_type": "client_credentials"}, auth=(form["client_id"], first)).status_code == 401
+
+
 def test_of_two_who_change_one_client_the_later_is_told_what_differs_and_may_still_save(app: Flask, desk: Desk) -> None:
     form, other = form_of(), desk_of(app, amr=TWO_FACTORS)
     desk.post("/admin/clients/new", **form)
