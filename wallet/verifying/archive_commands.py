@@ -52,7 +52,7 @@ def _roots(path: Path | None) -> tuple[x509.Certificate, ...] | None:
 
 
 def _show(found: Found) -> None:
-    click.echo(f"{found.service} · {found.department} · {found.since} – {found.until}")
+    click.echo(_plain(f"{found.service} · {found.department} · {found.since} – {found.until}"))
     click.echo(f"制作于 made at {found.made_at:%Y-%m-%d %H:%M} UTC · 回执 receipts: {found.receipts}")
     for fault in found.faults[:SHOWN]:
         click.echo(f"  {_plain(fault.file)}: {_plain(fault.what)}")

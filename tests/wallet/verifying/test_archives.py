@@ -285,6 +285,19 @@ def test_the_command_says_what_it_found_by_its_exit_code(counter: Counter, tmp_p
     assert run(tmp_path / "nothing.zip").exit_code == 2
 
 
+def test_what_an_archive_that_nobody_vouches_for_says_commands_no_terminal(counter: Counter, tmp_path: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        files[archives.MANIFEST] = json.dumps(json.loads(files[archives.MANIFEST]) | {"department": "\x1b]0;all genuine\x07"}).encode()
+        resealed(files)
+
+    counter.verify(counter.code())
+    archive = tmp_path / "archive.zip"
+    archive.write_bytes(rewritten(taken(counter), change))
+    found = run(archive)
+    assert (found.exit_code, "all genuine" in found.output) == (1, True)
+    assert "\x1b" not in found.output
+
+
 def test_what_cannot_be_archived_is_said(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked(counter).json["code"] == "nothing-to-archive"
     counter.verify(counter.code())

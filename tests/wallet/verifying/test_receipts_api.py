@@ -1,19 +1,20 @@
 import base64
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from keys import ring
+from keys import ring, sealing
 from runtime import merkle
+from runtime.database import transaction
 from runtime.ledger import leaf_of
 from tests.wallet.verifying.presented import encode_json
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, Counter, new_counter, new_token
 from wallet.issuing import sd_jwt
 from wallet.verifying.ledger_jobs import CHECKPOINT, seal_now
-from wallet.verifying.receipts import digest_of
+from wallet.verifying.receipts import TABLE, Receipt, digest_of
 
 ID = str(uuid4())
 NOT_GENUINE = {"genuine": False, "receipt": None, "statement": None, "sealed": False, "ledger": None}
@@ -156,6 +157,19 @@ def test_number_and_digest_tell_that_a_receipt_is_genuine_and_nothing_of_the_lic
         assert hidden not in answer.text
     for other in ({"id": receipt["id"], "digest": digest_of("other")}, {"id": ID, "digest": digest_of(receipt["jws"])}):
         assert counter.client.post("/api/v1/receipts/check", json=other).json == NOT_GENUINE
+
+
+@pytest.mark.parametrize("by", ["number and digest", "text"])
+def test_a_receipt_that_was_exchanged_where_it_is_kept_says_nothing_true(counter: Counter, by: str) -> None:
+    """Whoever can write into the database has no key for the ledger: neither the receipt that was there nor the other is genuine then."""
+    first, other = made(counter), made(counter)
+    with transaction() as session:
+        row = session.get_one(Receipt, UUID(first["id"]))
+        row.jws_sealed = sealing.seal(other["jws"], table=TABLE, column="jws_sealed", row=row.id)
+    for text in (first["jws"], other["jws"]):
+        asked = {"receipt": text} if by == "text" and text == first["jws"] else {"id": first["id"], "digest": digest_of(text)}
+        assert counter.client.post("/api/v1/receipts/check", json=asked).json == NOT_GENUINE
+    assert check(counter, other["jws"])["genuine"], "at its own place it is what it was"
 
 
 def test_a_list_is_of_the_caller_s_own_department_newest_first_page_by_page(counter: Counter) -> None:
