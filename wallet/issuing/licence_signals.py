@@ -80,20 +80,23 @@ def _of_types(session: Session, client: Client, after: Cursor, now: datetime) ->
 
 
 def _of_holders(session: Session, client: Client, after: Cursor, now: datetime) -> tuple[list[_Heard], Cursor]:
-    """Return what happened to licences of those who allowed the client to draw them, and how far that is."""
+    """Return what happened to licences of those who allowed the client to draw them, and how far that is.
+
+    An event is read for all of its holders or for none, even where those are more than a step takes: the next one begins behind it.
+    """
     end = events.end(session)
     held = union_all(select(Licence.id, Licence.holder_id), select(LicenceHolder.licence_id, LicenceHolder.holder_id)).subquery()
     allowed = and_(Consent.holder_id == held.c.holder_id, Consent.client_id == client.client_id, Consent.scopes.contains([scopes.LICENCES]))
     whose = events.following(after).add_columns(held.c.holder_id).join(held, held.c.id == cast(Event.object_id, Uuid))
     since = exists().where(allowed, Consent.given_at <= Event.happened_at)
-    found = [(event, holder_id) for event, holder_id in session.execute(whose.where(since).limit(BATCH))]
+    found = [(event, holder_id) for event, holder_id in session.execute(whose.where(since).fetch(BATCH, with_ties=True))]
     return found, _reached(found, end)
 
 
 def _reached(found: list[_Heard], end: Cursor) -> Cursor:
     """Return how far was read: to the last of a full batch; else to the end that there was before reading, or past it."""
     last = [Cursor(event.transaction, event.sequence) for event, _ in found[-1:]]
-    return last[0] if len(found) == BATCH else max([end, *last], key=lambda one: (one.transaction, one.sequence))
+    return last[0] if len(found) >= BATCH else max([end, *last], key=lambda one: (one.transaction, one.sequence))
 
 
 def _add(session: Session, row: SignalStream, one: Listening, event: Event, holder_id: UUID | None, *, settings: Settings) -> None:

@@ -19,6 +19,8 @@ from runtime.database import transaction
 from tests.wallet.issuing.desks import Desk
 from tests.world_clients import ISSUER, System, bearer, new_portal, token_of
 from tests.world_people import Person, new_person
+from tests.world_wallet import example_fields
+from wallet.issuing import licence_signals
 from wallet.issuing.licence_signals import tell_of_licences
 
 ISSUED, REVOKED = f"{ISSUER}/secevent/licence-issued", f"{ISSUER}/secevent/licence-revoked"
@@ -83,6 +85,18 @@ def test_a_portal_hears_of_those_who_let_it_draw(app: Flask, client: FlaskClient
     assert before["id"] not in str(heard), "it was issued before they allowed anything"
     assert person.number not in str(heard)
     assert len(portal.heard(wanted=3)) == 2, "each is told once"
+
+
+def test_each_of_two_holders_is_heard_of_where_a_step_ends_between_them(
+    app: Flask, client: FlaskClient, desk: Desk, person: Person, other: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal = Portal(app, client)
+    subs = {portal.allowed_by(one) for one in (person, other)}
+    married = {"type": "marriage-certificate", "fields": example_fields("marriage-certificate"), "valid_until": None}
+    monkeypatch.setattr(licence_signals, "BATCH", 1)
+    ids = [desk.issue(person, **married, co_holders=[{"number": other.number}])["id"] for _ in range(2)]
+    heard = portal.heard(wanted=4)
+    assert sorted((next(iter(one["events"].values()))["licence"], one["sub_id"]["sub"]) for one in heard) == sorted((one, sub) for one in ids for sub in subs)
 
 
 def test_what_waited_goes_when_consent_is_withdrawn(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
