@@ -22,7 +22,7 @@ from wallet.issuing.requests import ActRequest
 from wallet.register.acts import TURNS
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
-from wallet.register.licences import Licence, LicenceNotFound
+from wallet.register.licences import Licence, LicenceNotFound, hold_parts
 
 
 class AnotherType(Refusal):
@@ -57,6 +57,7 @@ def hold(session: Session, lines: Sequence[Line], *, department: str) -> Held:
     rows = select(Licence).where(or_(Licence.id.in_(ids.values()), Licence.identifier.in_(identifiers.values())))
     mine = rows.where(or_(Licence.issuer_code == department, Licence.transferred_to == department)).order_by(Licence.id).with_for_update()
     found = session.scalars(mine, execution_options={"populate_existing": True}).all()
+    hold_parts(session, found)
     by_id, by_identifier = {one.id: one for one in found}, {one.identifier: one for one in found}
     named = {name: by_id[one] for name, one in ids.items() if one in by_id}
     named |= {name: by_identifier[one] for name, one in identifiers.items() if one in by_identifier}

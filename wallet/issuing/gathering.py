@@ -86,6 +86,13 @@ def check_gatherer(session: Session, licence: Licence, *, now: datetime) -> None
         raise WrongState("the gatherer is not in force", shown=shown, state=licence.state_at(now).value, gathered_by=str(gatherer.id))
 
 
+def check_reach_over_parts(session: Session, licence: Licence, *, department: str, now: datetime) -> None:
+    """Check that a department may do whatever may follow with all that was gathered into a licence that it is to have; raises NoAuthority."""
+    if get_type(licence.type_code).gathers:
+        for type_code in {part.type_code for part in parts_of(session, licence)}:
+            _check_reach(type_code, department=department, now=now)
+
+
 def _check_own(licence: Licence, *, department: str, now: datetime) -> None:
     if licence.issuer_code != department:
         raise LicenceNotFound("another department's")
@@ -98,7 +105,10 @@ def _gather_one(session: Session, licence: Licence, part_id: UUID, *, member: st
         raise LicenceNotFound(field=member)
     if get_type(part.type_code).slug not in get_type(licence.type_code).gathers:
         raise NotGatherable("another type", field=member)
-    _check_reach(part, department=licence.issuer_code, member=member, now=now)
+    try:
+        _check_reach(part.type_code, department=licence.issuer_code, now=now)
+    except NoAuthority as error:
+        raise NoAuthority(error.reason, field=member) from error
     row = update(Licence).where(Licence.holder_id == part.holder_id, Licence.id == part.id, Licence.gathered_by.is_(None))
     row = row.where(allowed(Act.CHANGE, today=china_date(now))).values(gathered_by=licence.id)
     found = session.scalars(row.returning(Licence), execution_options={"populate_existing": True}).one_or_none()
@@ -108,13 +118,10 @@ def _gather_one(session: Session, licence: Licence, part_id: UUID, *, member: st
     return found
 
 
-def _check_reach(part: Licence, *, department: str, member: str, now: datetime) -> None:
+def _check_reach(type_code: str, *, department: str, now: datetime) -> None:
     """Check that a department may do with licences of a type whatever may follow from its own: it gathers no power over others' types."""
-    try:
-        for act in FOLLOWING:
-            check_authority(department=department, type_code=part.type_code, action=Action.ISSUE, now=now, act=act.permission)
-    except NoAuthority as error:
-        raise NoAuthority(error.reason, field=member) from error
+    for act in FOLLOWING:
+        check_authority(department=department, type_code=type_code, action=Action.ISSUE, now=now, act=act.permission)
 
 
 def _followed(session: Session, part: Licence, gatherer: Licence) -> bool:

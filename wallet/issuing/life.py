@@ -98,7 +98,7 @@ def act_on(
     An act that makes a successor returns the successor, under `licence_id`. Raises LicenceNotFound for another department's licence,
     NoAuthority, WrongState, and what names the member of the request at fault.
     """
-    _check_right(licence, request.act, department=department, now=now)
+    _check_right(session, licence, request.act, department=department, now=now)
     _check_hands(session, get_type(licence.type_code), request.act, licence, seconded=seconded)
     check_state(licence, request.act, now=now)
     cause = Cause(request.reason, request.legal_basis, actor_of(department), request.effective_on)
@@ -109,7 +109,7 @@ def act_on(
 
 def check_act(session: Session, licence: Licence, request: ActRequest, *, department: str, now: datetime) -> None:
     """Check whether an act could be done now, and do nothing; raises what `act_on` would."""
-    _check_right(licence, request.act, department=department, now=now)
+    _check_right(session, licence, request.act, department=department, now=now)
     check_state(licence, request.act, now=now)
     if TURNS[request.act].succeeds:
         successors.check(session, licence, request, now=now)
@@ -146,11 +146,13 @@ def _turn(session: Session, licence: Licence, request: ActRequest, cause: Cause,
     return taken
 
 
-def _check_right(licence: Licence, act: Act, *, department: str, now: datetime) -> None:
+def _check_right(session: Session, licence: Licence, act: Act, *, department: str, now: datetime) -> None:
     owner = licence.transferred_to if act is Act.TRANSFER_IN else licence.issuer_code
     if owner != department:
         raise LicenceNotFound("another department's")
     check_authority(department=department, type_code=licence.type_code, action=Action.ISSUE, now=now, act=act.permission)
+    if act is Act.TRANSFER_IN:
+        gathering.check_reach_over_parts(session, licence, department=department, now=now)
     if act.permission in type_of(licence).barred_acts:
         raise ActBarred(act.permission)
 
@@ -164,14 +166,15 @@ def _check_further(session: Session, licence: Licence, request: ActRequest, *, n
     if request.act is Act.RESUME:
         gathering.check_gatherer(session, licence, now=now)
     if request.act is Act.TRANSFER_OUT:
-        _check_receiver(licence, request.to or "", now=now)
+        _check_receiver(session, licence, request.to or "", now=now)
 
 
-def _check_receiver(licence: Licence, code: str, *, now: datetime) -> None:
+def _check_receiver(session: Session, licence: Licence, code: str, *, now: datetime) -> None:
     if code == licence.issuer_code:
         raise ReceiverRefused("the same department", field="to")
     try:
         get_department(code)
         check_authority(department=code, type_code=licence.type_code, action=Action.ISSUE, now=now, act=Act.TRANSFER_IN.permission)
+        gathering.check_reach_over_parts(session, licence, department=code, now=now)
     except (DepartmentNotFound, NoAuthority) as error:
         raise ReceiverRefused(error.code, field="to") from error

@@ -12,14 +12,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, Select, or_, select, text, union_all
+from sqlalchemy import ColumnElement, Index, Select, or_, select, text, tuple_, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.register.catalogue import get_version
+from wallet.register.catalogue import get_type, get_version
 from wallet.register.definitions import LicenceType
 
 CHINA = timezone(timedelta(hours=8))
@@ -200,13 +200,23 @@ def get_licence(session: Session, licence_id: UUID) -> Licence:
 def hold_licence(session: Session, licence_id: UUID) -> Licence:
     """Return a licence as it stands this moment, and keep it from all others until the transaction ends; raises LicenceNotFound.
 
-    For whoever acts on it, before anything is written: what becomes of a licence is told in the order in which it became so.
+    For whoever acts on it, before anything is written: what becomes of a licence is told in the order in which it became so. So what was gathered
+    into it is kept, too.
     """
     row = select(Licence).where(Licence.id == licence_id).with_for_update()
     licence = session.scalars(row, execution_options={"populate_existing": True}).one_or_none()
     if licence is None:
         raise LicenceNotFound
+    hold_parts(session, [licence])
     return licence
+
+
+def hold_parts(session: Session, gatherers: Iterable[Licence]) -> None:
+    """Keep what was gathered into some licences from all others until the transaction ends, for what becomes of those becomes of it."""
+    able = [(one.holder_id, one.id) for one in gatherers if get_type(one.type_code).gathers]
+    if able:
+        parts = select(Licence).where(tuple_(Licence.holder_id, Licence.gathered_by).in_(able)).order_by(Licence.id).with_for_update()
+        session.scalars(parts, execution_options={"populate_existing": True}).all()
 
 
 def find_by_identifier(session: Session, identifier: str) -> Licence | None:

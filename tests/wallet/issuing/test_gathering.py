@@ -5,10 +5,14 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.events import Event
 from tests.wallet.issuing.desks import Desk
+from tests.wallet.issuing.test_batches_api import Sender
 from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Organisation, Person, new_organisation
 from tests.world_types import FIELDS, new_type
@@ -16,7 +20,7 @@ from wallet.issuing import gathering, status_lists
 from wallet.issuing.credentials import credential_of
 from wallet.register import catalogue, departments
 from wallet.register.departments import Action
-from wallet.register.licences import get_licence
+from wallet.register.licences import Licence, get_licence
 
 WHY = {"reason": "测试理由", "legal_basis": "《测试法》第一条"}
 
@@ -144,6 +148,38 @@ def test_a_department_gathers_no_power_over_types_that_it_may_not_act_on(app: Fl
     assert market.state(part) == "valid"
 
 
+def test_a_whole_is_moved_to_no_department_that_may_not_act_on_its_parts(
+    app: Flask, client: FlaskClient, market: Market, firm: Organisation
+) -> None:
+    receiver = Desk(app, client, issue=[market.whole])
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    moved = {**WHY, "to": receiver.department}
+    refused = market.post(f"/licences/{whole['id']}/transfer-out", moved)
+    assert (refused.status_code, refused.json["code"], refused.json["field"]) == (422, "receiver-refused", "to")
+    part_code = catalogue_code(app, market.part)
+    give(app, receiver.department, part_code)
+    assert market.post(f"/licences/{whole['id']}/transfer-out", moved).status_code == 201
+    with app.app_context(), transaction() as session:
+        departments.withdraw(session, department=receiver.department, type_code=part_code, action=Action.ISSUE, now=now())
+    taken = receiver.post(f"/licences/{whole['id']}/transfer-in", WHY)
+    assert (taken.status_code, taken.json["code"]) == (403, "no-authority")
+    give(app, receiver.department, part_code)
+    successor = receiver.post(f"/licences/{whole['id']}/transfer-in", WHY)
+    assert receiver.post(f"/licences/{successor.json['id']}/revocation", WHY).status_code == 201
+    assert market.state(part) == "revoked"
+
+
+def catalogue_code(app: Flask, slug: str) -> str:
+    with app.app_context():
+        return catalogue.get_type(slug).code
+
+
+def give(app: Flask, department: str, type_code: str) -> None:
+    with app.app_context(), transaction() as session:
+        departments.grant(session, department=department, type_code=type_code, action=Action.ISSUE, now=now())
+
+
 def test_what_takes_two_hands_for_a_part_takes_two_for_its_whole(app: Flask, client: FlaskClient, firm: Organisation) -> None:
     with app.app_context():
         part, definer = new_type(checked_acts=["revoke"])
@@ -178,3 +214,31 @@ def test_whoever_gathers_while_the_whole_ends_leaves_no_part_behind(
     market.gather(whole, part["id"])
     ending.join()
     assert (market.state(whole), market.state(part)) == ("revoked", "revoked")
+
+
+@pytest.mark.parametrize("is_line", [False, True], ids=["a request", "a line of a batch"])
+def test_a_part_that_is_acted_on_meanwhile_is_heard_of_in_the_order_of_its_turns(
+    app: Flask, market: Market, firm: Organisation, monkeypatch: pytest.MonkeyPatch, is_line: bool
+) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    follow, path = gathering.follow, f"/api/v1/licences/{part['id']}/suspension"
+    suspending = threading.Thread(target=lambda: app.test_client().post(path, json=WHY, headers=market.headers))
+
+    def while_it_is_suspended(session: Session, gatherer: Licence, *args: Any, **named: Any) -> None:
+        if str(gatherer.id) == whole["id"]:
+            suspending.start()
+            suspending.join(timeout=1)
+        follow(session, gatherer, *args, **named)
+
+    monkeypatch.setattr(gathering, "follow", while_it_is_suspended)
+    if is_line:
+        Sender(market).send([{"act": "revoke", "licence": whole["id"], **WHY}], key="revoking")
+    else:
+        market.act(whole, "revocation")
+    suspending.join()
+    with app.app_context(), transaction() as session:
+        rows = select(Event).where(Event.object_id == part["id"]).order_by(Event.transaction, Event.sequence)
+        told = [(one.kind, one.detail["turn"]) for one in session.scalars(rows)]
+    assert [turn for _, turn in told] == sorted(turn for _, turn in told), told
+    assert (told[-1][0], market.state(part)) == ("licence.revoked", "revoked")
