@@ -62,3 +62,19 @@ def test_workers_at_once_let_each_licence_lapse_once(app: Flask, desk: Desk, per
     with app.app_context(), transaction() as session:
         rows = session.scalars(select(Event.object_id).where(Event.kind == "licence.lapsed", Event.object_id.in_(ids))).all()
     assert Counter(rows) == dict.fromkeys(ids, 1)
+
+
+def test_what_was_in_suspense_beyond_its_last_day_expired_when_it_was_resumed(app: Flask, desk: Desk, person: Person) -> None:
+    licence = ending(desk, person)
+    desk.post(f"/licences/{licence}/suspension", WHY)
+    with shifted(timedelta(days=9)):
+        desk.renew_token()
+        assert desk.post(f"/licences/{licence}/resumption", WHY).json["state"] == "expired"
+        with app.app_context():
+            lapse_expired_licences()
+        history = desk.get(f"/licences/{licence}/history").json["turns"]
+        assert [one["act"] for one in history] == ["issue", "suspend", "resume", "expire"]
+        on = str(china_date(now()) - timedelta(days=1))
+        standing = desk.get(f"/licences/{licence}?at={on}").json["standing"]
+    assert (standing["state"], standing["recorded_state"]) == ("suspended", "suspended")
+    assert history[-1]["effective_at"] >= history[-2]["effective_at"], "no turn but an annulment reaches back before the one that it follows"
