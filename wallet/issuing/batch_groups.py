@@ -96,6 +96,8 @@ class Work:
     def _together(self, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
         outcomes: list[Outcome] = []
         with suppress(_Undone), transaction() as session:
+            if self.once:
+                batches.hold_caller(session, self.caller)
             batches.hold(session, self.batch_id)
             before = batches.lines_before(session, self.batch_id, [line.number for line in lines])
             recall(session, [number for line in lines if isinstance(line.request, LicenceRequest) for number in _numbers(line.request.holder_number)])

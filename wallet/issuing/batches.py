@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
+from runtime import idempotency
 from runtime.database import Base, prune
 from runtime.idempotency import LIMIT, KeyMalformed, digest_of
 from runtime.ids import new_id
@@ -116,6 +117,11 @@ def touch(session: Session, batch_id: UUID, *, now: datetime) -> None:
 def hold(session: Session, batch_id: UUID) -> None:
     """Let nobody else work at a batch until the transaction ends: the same batch sent twice at once waits for itself."""
     session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+
+
+def hold_caller(session: Session, caller: str) -> None:
+    """Let nobody else work at any batch of a caller's until the transaction ends: of two batches with the same line the later is to find it issued."""
+    idempotency.hold(session, caller=caller, key="lines")
 
 
 def lines_before(session: Session, batch_id: UUID, numbers: Sequence[int]) -> dict[int, Before]:

@@ -1,9 +1,13 @@
 """Files that officers upload: worked at in bounded steps, sealed at rest, and forgotten."""
 
 import csv
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -90,6 +94,29 @@ def test_a_part_whose_worker_dies_is_worked_at_again_and_issues_nothing_twice(
     while work(importer, batch_id):
         pass
     assert [len(importer.held(one)) for one in people[:250]] == [1] * 250
+
+
+def test_two_files_with_the_same_rows_worked_at_at_once_issue_each_row_once(
+    importer: Importer, people: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row_for(one) for one in people[:30]]
+    files = [importer.file([*rows, row_for(people[-1], 住址=name)], name) for name in ("a.csv", "b.csv")]
+    imports = [start(importer, one) for one in files]
+    asked, both = batches.issued_before, threading.Barrier(2)
+
+    def asked_at_once(*args: Any, **named: Any) -> Any:
+        found = asked(*args, **named)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=2)
+        return found
+
+    monkeypatch.setattr(batches, "issued_before", asked_at_once)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        assert list(pool.map(lambda one: work(importer, one), imports)) == [True, True]
+    assert [len(importer.held(one)) for one in people[:30]] == [1] * 30
+    with importer.app.app_context(), transaction() as session:
+        found = [uploads.progress_of(session, one, department=importer.department) for one in imports]
+    assert (sum(one.issued for one in found), sum(one.refused for one in found)) == (32, 30)
 
 
 def test_a_job_takes_its_steps_and_asks_for_the_next(importer: Importer, people: list[Person], monkeypatch: pytest.MonkeyPatch) -> None:
