@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import jwt
+from sqlalchemy.orm import Session
 
 from idp.oauth import cutoffs, resources, revoked_tokens
 from idp.oauth.authentication import Authentication
@@ -182,15 +183,26 @@ def check_not_ended(token: AccessToken) -> None:
         raise InvalidToken("revoked")
 
 
+def check_not_cut(session: Session, token: AccessToken) -> None:
+    """Check that nothing has cut a person's token by this very moment, for whoever waited for a row since it was verified; raises InvalidToken."""
+    grantee = token.grantee
+    if grantee is not None and cutoffs.is_cut_meanwhile(session, **_named(token, grantee)):
+        raise InvalidToken("it was cut meanwhile")
+
+
 def _is_cut(token: AccessToken, grantee: Grantee) -> bool:
-    return cutoffs.is_cut(
-        person_id=grantee.person_id,
-        holder_id=grantee.holder_id,
-        session_id=token.session_id or cutoffs.WHOEVER,
-        grant_id=token.grant_id or cutoffs.WHOEVER,
-        client_id=token.client_id,
-        issued_ms=token.issued_ms,
-    )
+    return cutoffs.is_cut(**_named(token, grantee))
+
+
+def _named(token: AccessToken, grantee: Grantee) -> dict[str, Any]:
+    return {
+        "person_id": grantee.person_id,
+        "holder_id": grantee.holder_id,
+        "session_id": token.session_id or cutoffs.WHOEVER,
+        "grant_id": token.grant_id or cutoffs.WHOEVER,
+        "client_id": token.client_id,
+        "issued_ms": token.issued_ms,
+    }
 
 
 def _verify(unverified: str, settings: Settings) -> AccessToken:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from uuid import UUID, uuid5
 
 from flask import current_app
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -101,9 +101,22 @@ def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int
     cuts = cache.get(TOPIC, "all", _load)
     if not cuts:
         return False
+    return issued_ms <= max(cuts.get(each, -1) for each in _whose(person_id, holder_id, session_id, grant_id, client_id))
+
+
+def is_cut_meanwhile(
+    session: Session, *, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = ""
+) -> bool:
+    """Whether it is by what the database has this moment, of which a process hears a little later."""
+    whose = _whose(person_id, holder_id, session_id, grant_id, client_id)
+    cut_at = session.scalar(select(func.max(TokenCutoff.cut_at)).where(tuple_(TokenCutoff.person_id, TokenCutoff.holder_id).in_(whose)))
+    return cut_at is not None and issued_ms <= int(cut_at.timestamp() * 1000)
+
+
+def _whose(person_id: UUID, holder_id: UUID, session_id: UUID, grant_id: UUID, client_id: str) -> list[tuple[UUID, UUID]]:
+    """Return by which rows a token is cut."""
     names = (person_id, session_id, grant_id, _visit(session_id, client_id), _visit(holder_id, client_id))
-    whose = ((person_id, holder_id), *((one, WHOEVER) for one in names))
-    return issued_ms <= max(cuts.get(each, -1) for each in whose)
+    return [(person_id, holder_id), *((one, WHOEVER) for one in names)]
 
 
 def forget(*, now: datetime) -> None:

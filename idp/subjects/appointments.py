@@ -244,9 +244,12 @@ def count_beneath(session: Session, given: GivenMandate) -> int:
     return (session.scalar(select(func.count()).select_from(GivenMandate).where(*which)) or 1) - 1
 
 
-def lock(session: Session, holder_id: UUID) -> None:
-    """Let acts on the mandates of one holder come one after the other, until the transaction ends."""
-    session.execute(select(Subject.id).where(Subject.id == holder_id).with_for_update(key_share=True))
+def lock(session: Session, holder_id: UUID, *, shared: bool = False) -> None:
+    """Let acts on the mandates of one holder come one after the other, until the transaction ends.
+
+    `shared` is for whoever makes what ends with a mandate: many may at once, and none while one ends.
+    """
+    session.execute(select(Subject.id).where(Subject.id == holder_id).with_for_update(read=shared, key_share=not shared))
 
 
 def _check_giver(session: Session, by: UUID, organisation_id: UUID, role: str, *, now: datetime) -> Mandate:

@@ -255,6 +255,14 @@ def _chain(*whose: ColumnElement[bool]) -> CTE:
     return chain.union_all(step)
 
 
+def outlived(now: datetime) -> CTE:
+    """Return the query of the mandates (`holder_id`, `id`) that nothing ended but their time, or that of one above them."""
+    over = select(GivenMandate.holder_id, GivenMandate.id).where(GivenMandate.ended_at.is_(None), GivenMandate.valid_until <= now)
+    found, below = over.cte("outlived", recursive=True), aliased(GivenMandate)
+    under = select(below.holder_id, below.id).where(below.holder_id == found.c.holder_id, below.granted_by == found.c.id)
+    return found.union(under.where(below.ended_at.is_(None)))
+
+
 def reach(person_id: ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
     """Return a select of whom a person may act for at `now`, a bound value, with the portals and the types of each mandate of the chain; for use in a
     statement."""

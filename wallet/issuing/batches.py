@@ -120,7 +120,7 @@ def hold(session: Session, batch_id: UUID) -> None:
 
 
 def hold_caller(session: Session, caller: str) -> None:
-    """Let nobody else work at any batch of a caller's until the transaction ends: of two batches with the same line the later is to find it issued."""
+    """Let nobody else work at any batch of a caller's until the transaction ends: of two with the same line the later is to find it issued."""
     idempotency.hold(session, caller=caller, key="lines")
 
 

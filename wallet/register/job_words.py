@@ -5,6 +5,7 @@ from runtime.languages import Text
 JOBS = {
     "add_up_counts": Text("汇总证照数量", "Adding up numbers of licences"),
     "begin_recovery": Text("受理找回账户", "Beginning a recovery of an account"),
+    "end_outlived_credentials": Text("结束授权到期的凭证", "Ending credentials that outlived a mandate"),
     "end_requests": Text("结束过期的出示请求", "Ending requests to show that are over"),
     "fetch_trust_lists": Text("获取外部信任列表", "Fetching others' trust lists"),
     "forget_batches": Text("清理批次", "Forgetting old batches"),

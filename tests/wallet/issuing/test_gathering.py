@@ -148,9 +148,7 @@ def test_a_department_gathers_no_power_over_types_that_it_may_not_act_on(app: Fl
     assert market.state(part) == "valid"
 
 
-def test_a_whole_is_moved_to_no_department_that_may_not_act_on_its_parts(
-    app: Flask, client: FlaskClient, market: Market, firm: Organisation
-) -> None:
+def test_a_whole_is_moved_to_no_department_that_may_not_act_on_its_parts(app: Flask, client: FlaskClient, market: Market, firm: Organisation) -> None:
     receiver = Desk(app, client, issue=[market.whole])
     whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
     market.gather(whole, part["id"])

@@ -96,7 +96,9 @@ def test_each_of_two_holders_is_heard_of_where_a_step_ends_between_them(
     monkeypatch.setattr(licence_signals, "BATCH", 1)
     ids = [desk.issue(person, **married, co_holders=[{"number": other.number}])["id"] for _ in range(2)]
     heard = portal.heard(wanted=4)
-    assert sorted((next(iter(one["events"].values()))["licence"], one["sub_id"]["sub"]) for one in heard) == sorted((one, sub) for one in ids for sub in subs)
+    assert sorted((next(iter(one["events"].values()))["licence"], one["sub_id"]["sub"]) for one in heard) == sorted(
+        (one, sub) for one in ids for sub in subs
+    )
 
 
 def test_what_waited_goes_when_consent_is_withdrawn(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:

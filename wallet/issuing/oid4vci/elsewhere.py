@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, func, insert, select, text, update
+from sqlalchemy import Index, and_, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.subjects import mandates
+from idp.subjects.mandates import GivenMandate
 from keys import sealed_tables
 from runtime import ledger
 from runtime.database import Base
@@ -121,6 +123,18 @@ def take_back(session: Session, *, holder_id: UUID, licence_id: UUID, client_id:
 def end_of_hand(session: Session, *, holder_id: UUID, person_id: UUID, now: datetime) -> int:
     """End the credentials of a holder that somebody fetched who may act for it no longer, and return how many that were."""
     return _end(session, holder_id, CredentialElsewhere.person_id == person_id, why=MANDATE_ENDED, now=now)
+
+
+def end_of_time(session: Session, *, now: datetime) -> int:
+    """End what was fetched under mandates whose time is over by now, and return how many credentials that were. For a job."""
+    over, table = mandates.outlived(now), CredentialElsewhere
+    hands = (
+        select(table.holder_id, table.person_id)
+        .distinct()
+        .join(GivenMandate, and_(GivenMandate.holder_id == table.holder_id, GivenMandate.person_id == table.person_id))
+    )
+    hands = hands.join(over, and_(GivenMandate.holder_id == over.c.holder_id, GivenMandate.id == over.c.id)).where(table.ended_at.is_(None))
+    return sum(end_of_hand(session, holder_id=holder_id, person_id=person_id, now=now) for holder_id, person_id in session.execute(hands).all())
 
 
 def end_of_holder(session: Session, *, holder_id: UUID, now: datetime) -> int:

@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.oauth.access_tokens import AccessToken
+from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_cut
 from idp.oauth.callers import InsufficientScope
-from idp.subjects import mandates
+from idp.subjects import appointments, mandates
 from idp.subjects.directory import Subject
 from idp.subjects.mandates import NoMandate
 from idp.subjects.records import ACTIVE
@@ -105,11 +105,21 @@ def find_licence(session: Session, asked: Asked, token: AccessToken, *, now: dat
         present = mine.where(Licence.state.in_(identifiers.PRESENT)).order_by(Licence.id.desc())
         licence = session.scalars(present.limit(1).with_for_update()).one_or_none()
     try:
-        return _in_force(session, licence, holder_id, now=now)
+        found = _in_force(session, licence, holder_id, now=now)
     except CredentialRequestDenied:
         if licence_id is None and pending.is_awaited(session, holder_id=holder_id, type_code=type_code, now=now):
             raise NotReady from None
         raise
+    _check_not_taken_back(session, token)
+    return found
+
+
+def _check_not_taken_back(session: Session, token: AccessToken) -> None:
+    """Check, once the licence is held, as whoever takes it back holds it, too, that what was allowed stands."""
+    try:
+        check_not_cut(session, token)
+    except InvalidToken as error:
+        raise CredentialRequestDenied("What the wallet was allowed was taken back.") from error
 
 
 def _in_force(session: Session, licence: Licence | None, holder_id: UUID, *, now: datetime) -> Licence:
@@ -134,6 +144,7 @@ def _check_state(licence: Licence, *, now: datetime) -> None:
 def _check_mandate(session: Session, token: AccessToken, type_code: str, *, now: datetime) -> None:
     if token.acting_person is None or token.holder_id is None:
         return
+    appointments.lock(session, token.holder_id, shared=True)  # whoever ends the mandate waits, and finds what is issued here
     try:
         mandate = mandates.check_mandate(session, person_id=token.acting_person, organisation_id=token.holder_id, now=now)
     except NoMandate as error:

@@ -15,11 +15,15 @@ from wallet.issuing.credential_details import CONFIGURATION
 from wallet.issuing.oid4vci import elsewhere
 from wallet.issuing.oid4vci.configurations import of_type
 from wallet.register.catalogue import get_type
-from wallet.register.licences import Licence
+from wallet.register.licences import Licence, hold_licence
 
 
 def take_back(session: Session, licence: Licence, grantee: Grantee, *, client_id: str, now: datetime) -> int:
-    """End a licence's credentials in a wallet and the tokens by which it would fetch more; returns how many credentials that were."""
+    """End a licence's credentials in a wallet and the tokens by which it would fetch more; returns how many credentials that were.
+
+    The licence is held, so that what is just being issued to the wallet ends as well.
+    """
+    hold_licence(session, licence.id)
     forms = {one.id for one in of_type(get_type(licence.type_code))}
     theirs = (RefreshFamily.holder_id == grantee.holder_id, RefreshFamily.client_id == client_id, RefreshFamily.ended_at.is_(None))
     for family in session.scalars(select(RefreshFamily).where(*theirs)).all():

@@ -1,7 +1,7 @@
 """What happens to a licence reaches every credential of it, wherever it lives; and its holder takes it back."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tests.wallet.issuing.oid4vci.wallets import TYPE, Holder, Wallet, error_of,
 from tests.world_people import BROWSER, csrf_token, sign_in
 from wallet.issuing import status_lists
 from wallet.issuing.life import act_on, revoke_licence
-from wallet.issuing.oid4vci import elsewhere, identifiers, issuing
+from wallet.issuing.oid4vci import elsewhere, identifiers, issuing, taking_back
 from wallet.issuing.oid4vci.elsewhere import CredentialElsewhere
 from wallet.issuing.oid4vci.proofs import BATCH
 from wallet.issuing.requests import ActRequest
@@ -111,6 +111,36 @@ def test_a_holder_who_ends_takes_every_wallet_s_along_and_a_request_under_way_co
     assert statuses_of(app, holder) == [status_lists.INVALID] * 3
     assert {one.ended_why for one in rows_of(app, holder)} == {elsewhere.HOLDER_ENDED}
     assert error_of(batch(wallet)) == (401, "invalid_token")
+
+
+def test_what_is_issued_while_the_licence_is_taken_back_is_taken_back_too(
+    app: Flask, wallet: Wallet, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking = Thread(target=take_back_at_once, args=(app, holder, wallet.client_id))
+    issue = issuing.issue
+
+    def while_it_is_taken_back(*args: Any, **named: Any) -> Any:
+        taking.start()
+        taking.join(timeout=1)
+        return issue(*args, **named)
+
+    monkeypatch.setattr(issuing, "issue", while_it_is_taken_back)
+    assert batch(wallet).status_code == 200
+    taking.join()
+    assert statuses_of(app, holder) == [status_lists.INVALID] * 3
+
+
+def test_a_request_that_waits_while_the_licence_is_taken_back_gets_nothing(
+    app: Flask, wallet: Wallet, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "warm", lambda *_, **__: take_back_at_once(app, holder, wallet.client_id))
+    assert error_of(batch(wallet)) == (400, "credential_request_denied")
+    assert rows_of(app, holder) == []
+
+
+def take_back_at_once(app: Flask, holder: Holder, client_id: str) -> None:
+    with app.app_context(), transaction() as session:
+        taking_back.take_back(session, get_licence(session, holder.licence.id), holder.grantee, client_id=client_id, now=now())
 
 
 def test_a_wallet_that_was_taken_back_from_cannot_refresh(app: Flask, client: FlaskClient, holder: Holder) -> None:
