@@ -43,7 +43,7 @@ def _since(session: Session, licences: Sequence[Licence]) -> dict[UUID, datetime
     """Return since when the turn that each of some licences took last is in effect: one that was in suspense beyond its day expires no earlier."""
     theirs = tuple_(LicenceTurn.holder_id, LicenceTurn.licence_id).in_([(one.holder_id, one.id) for one in licences])
     last = select(LicenceTurn.licence_id, func.max(LicenceTurn.effective_at)).where(theirs).group_by(LicenceTurn.licence_id)
-    return dict(session.execute(last).tuples().all()) if licences else {}
+    return dict(session.execute(last).all()) if licences else {}
 
 
 ADD_TURN = insert(LicenceTurn)
