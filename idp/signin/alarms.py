@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.signin import accounts, clearing, devices, notices, pending, sessions, trusted_browsers
+from idp.signin import accounts, begun, clearing, devices, notices, pending, sessions, trusted_browsers
 from idp.signin.devices import About
 from idp.signin.sessions import SigninSession
 from keys import sealed_tables
@@ -87,15 +87,16 @@ def undo(session: Session, unverified_secret: str, *, now: datetime) -> UUID:
     if row is None:
         raise LinkSpent
     subject_id = row.subject_id
+    accounts.void_password(session, subject_id, now=now)  # first: see `sessions.hold`
+    clearing.clear_ways(session, subject_id, since=row.at, now=now)
+    pending.end_all(session, subject_id, now=now)
+    begun.end_all(session, subject_id, now)
     strangers = devices.unknow(session, subject_id, since=row.at)
     theirs = or_(SigninSession.id == row.session_id, SigninSession.mark_hash.in_(strangers))
     for session_id in session.scalars(select(SigninSession.id).where(SigninSession.subject_id == subject_id, theirs)).all():
         sessions.end_one(session, subject_id, session_id, now=now)
-    clearing.clear_ways(session, subject_id, since=row.at, now=now)
-    pending.end_all(session, subject_id, now=now)
     trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)
-    accounts.void_password(session, subject_id, now=now)
     ledger.record(session, "signin.disowned", actor=f"subject:{subject_id}", object_id=row.session_id, subject_id=subject_id, now=now)
     notices.tell(session, subject_id, "device-disowned", now=now)
     return subject_id

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp.signin import contacts, devices, passkeys, pending, recovery, recovery_codes, sessions, totp, trusted_browsers
+from idp.signin import begun, contacts, devices, passkeys, pending, recovery, recovery_codes, sessions, totp, trusted_browsers
 
 
 def clear_ways(session: Session, subject_id: UUID, *, now: datetime, since: datetime | None = None) -> None:
@@ -35,9 +35,13 @@ def move_ways(session: Session, subject_id: UUID, *, to: UUID) -> None:
 
 
 def end_sessions(session: Session, subject_id: UUID, *, now: datetime, but: UUID | None = None) -> None:
-    """End every session but one, know no browser any more, take back what portals hold, and end recoveries that are under way."""
-    sessions.end_all(session, subject_id, now=now, but=but)
+    """End every session but one, know no browser any more, take back what portals hold, and end recoveries that are under way.
+
+    What may yet become a session ends before the sessions do: whoever finishes it at this moment is waited for, and their session found.
+    """
     pending.end_all(session, subject_id, now=now)
+    begun.end_all(session, subject_id, now)
+    sessions.end_all(session, subject_id, now=now, but=but)
     devices.unknow(session, subject_id)
     trusted_browsers.end(session, subject_id, now=now)
     sessions.cut(session, subject_id, now=now)

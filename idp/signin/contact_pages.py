@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, flash, g, make_response, ren
 from sqlalchemy.orm import Session
 from wtforms import HiddenField, StringField, SubmitField
 
-from idp.signin import callers, contacts, notices, one_time_codes, second_step, senders, throttle
+from idp.signin import callers, contacts, notices, one_time_codes, second_step, senders, sessions, throttle
 from idp.signin.contacts import Contact, ContactRefused
 from idp.signin.destinations import HOME, local_path, origins_of
 from idp.signin.forms import add_refusal, filled
@@ -148,6 +148,7 @@ def _verify(contact_id: UUID, unverified_code: str) -> None:
     if code is None or code.contact_id != contact_id:
         raise ProofRefused("another code", field="code")
     with transaction() as session:
+        sessions.hold(session, who)
         throttle.give_back(session, attempt, now=present)
         contact = _get(session, contact_id)
         if contacts.verify(session, contact, now=present):

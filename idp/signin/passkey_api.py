@@ -27,7 +27,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
-from runtime.problems import NotAllowed, NotSignedIn, Refusal
+from runtime.problems import NotAllowed, Refusal
 from runtime.rough_input import NotReadable, read_json
 from schemas.passkeys import NewPasskeySchema, PasskeyProofSchema
 
@@ -110,8 +110,6 @@ def step_up() -> Response:
     with _counted(asked.now), transaction() as session:
         proof = passkey_proofs.prove(session, asked, document["credential"], owner_id=who.subject_id)
         token = sessions.raise_to(session, who, amr=second_step.together(who.amr, proof.amr), now=asked.now)
-    if token is None:
-        raise NotSignedIn("the session ended meanwhile")
     response = jsonify(next=local_path(document.get("next")))
     callers.set_cookie(response, token)
     return response
@@ -133,6 +131,7 @@ def register() -> Response:
     """Keep the new passkey of the person who is signed in, and say where to go on: where they were sent here from, if they were."""
     asked, document = _asked(REGISTER), _document(NewPasskeySchema())
     with _counted(asked.now), transaction() as session:
+        sessions.hold(session, g.signed_in)
         recency.check_recent(session, g.signed_in, goal=LIST, now=asked.now)
         new = passkey_proofs.verify_registration(session, asked, document["credential"])
         passkeys.add(session, g.signed_in.subject_id, new, name=document["name"], now=asked.now)

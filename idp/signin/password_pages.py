@@ -71,11 +71,12 @@ def _change(unverified: str | None, new: str) -> None:
         raise passwords.PasswordRefused("same")
     password_hash = passwords.hash_password(new)
     with transaction() as session:
+        sessions.hold(session, who)
         throttle.give_back(session, attempt, now=present)
         accounts.change_password(session, who.subject_id, password_hash=password_hash, now=present)
-        sessions.end_all(session, who.subject_id, but=who.session_id, now=present)
         pending.end_all(session, who.subject_id, now=present)
         begun.end_all(session, who.subject_id, present)
+        sessions.end_all(session, who.subject_id, but=who.session_id, now=present)
         recovery.end_all_open(session, who.subject_id, now=present)
         trusted_browsers.end(session, who.subject_id, now=present)
         notices.tell(session, who.subject_id, "password-changed", now=present)

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, g, make_response, render_template, request
 
-from idp.signin import notices, recovery_codes
+from idp.signin import notices, recovery_codes, sessions
 from idp.signin.freshness import fresh
 from idp.signin.second_pages import see
 from idp.subjects.numbers import CHINA
@@ -33,6 +33,7 @@ def codes() -> Response:
     made: list[str] = []
     with transaction() as session:
         if request.method == "POST" and form.validate():
+            sessions.hold(session, g.signed_in)
             made = recovery_codes.make(session, g.signed_in.subject_id, now=present)
             notices.tell(session, g.signed_in.subject_id, "recovery-codes-made", now=present)
         left = recovery_codes.left(session, g.signed_in.subject_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 
-from idp.signin import accounts, callers, passwords, recovery, recovery_requests, regaining, throttle
+from idp.signin import accounts, callers, passwords, recovery, recovery_requests, regaining, sessions, throttle
 from idp.signin.callers import signed_in
 from idp.signin.forms import add_refusal
 from idp.signin.recovery_forms import CodeForm, NewPasswordForm, RegistryForm
@@ -153,6 +153,7 @@ def _set_password(form: NewPasswordForm, subject_id: UUID, present: datetime) ->
         accounts.check_is_another(session, subject_id, form.password.data)
     password_hash = passwords.hash_password(form.password.data)
     with transaction() as session:
+        sessions.hold(session, g.signed_in)
         way, kept = regaining.PASSKEY, g.signed_in.session_id
         regaining.set_password(session, subject_id, way=way, password_hash=password_hash, now=present, but=kept)
 

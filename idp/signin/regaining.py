@@ -51,11 +51,11 @@ def set_password(session: Session, subject_id: UUID, *, way: str, password_hash:
     actor = f"subject:{subject_id}"
     ledger.record(session, "recovery.completed", actor=actor, object_id=subject_id, subject_id=subject_id, now=now, way=way)
     notices.tell(session, subject_id, "recovery-completed", now=now)
+    accounts.set_password(session, subject_id, password_hash=password_hash, now=now)  # first: see `sessions.hold`
     if way == recovery.COUNTER:
         _start_afresh(session, subject_id, now=now)
     if way == recovery.REGISTRY:
         proofs.lower(session, subject_id, why="recovered", now=now)
-    accounts.set_password(session, subject_id, password_hash=password_hash, now=now)
     clearing.end_sessions(session, subject_id, now=now, but=but)
 
 

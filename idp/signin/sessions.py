@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import devices, proofs
+from idp.signin.accounts import Account
 from idp.signin.assurance import FORMAT_ONLY
 from idp.signin.devices import About
 from idp.subjects.mandates import Mandate
@@ -29,6 +30,7 @@ from keys import sealed_tables
 from runtime import base64url, ledger, straight
 from runtime.database import Base, transaction
 from runtime.ids import new_id
+from runtime.problems import NotSignedIn
 from runtime.straight import Straight
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -192,6 +194,17 @@ def find(unverified_token: str, *, lifetimes: Lifetimes, now: datetime) -> Found
             _end_if(session, SigninSession.id == found.row.id, _over(lifetimes, now=now))
         return None
     return found
+
+
+def hold(session: Session, signed_in: SignedIn) -> None:
+    """Check that a session stands, where a way to sign in is about to be added in it; raises NotSignedIn if it has ended meanwhile.
+
+    The account is held first, until the transaction ends. Whoever takes every way and session away changes the account before, so that they wait
+    for what is added here, and find it; or they were first, are waited for here, and this session is no more.
+    """
+    session.execute(select(Account.subject_id).where(Account.subject_id == signed_in.subject_id).with_for_update(key_share=True))
+    if session.scalar(select(SigninSession.id).where(SigninSession.id == signed_in.session_id)) is None:
+        raise NotSignedIn("the session ended meanwhile")
 
 
 def is_token(unverified: str) -> bool:

@@ -6,7 +6,7 @@ import segno
 from flask import Blueprint, Response, flash, g, make_response, render_template, request, url_for
 from wtforms import HiddenField, StringField, SubmitField
 
-from idp.signin import callers, notices, second_step, throttle, totp
+from idp.signin import callers, notices, second_step, sessions, throttle, totp
 from idp.signin.destinations import HOME, local_path, origins_of
 from idp.signin.forms import add_refusal, filled
 from idp.signin.freshness import fresh
@@ -110,6 +110,7 @@ def _confirm(authenticator: TotpAuthenticator, unverified_code: str) -> None:
     with transaction() as session:
         throttle.count(session, attempt, now=present)
     with transaction() as session:
+        sessions.hold(session, g.signed_in)
         if not totp.confirm(session, authenticator, unverified_code, now=present):
             raise ProofRefused("another code", field="code")
         throttle.give_back(session, attempt, now=present)

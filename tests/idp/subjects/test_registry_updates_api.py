@@ -1,7 +1,6 @@
 """Registries tell of changes: a result a line, each line a transaction, told twice and taken once."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session
 
 from idp.subjects import directory, history, registries, registry_updates
 from idp.subjects.history import Told
@@ -22,6 +20,7 @@ from idp.subjects.registry_updates import Update
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
+from tests.locks import wait_until_somebody_waits
 from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import Organisation, Person, citizen_number, credit_code, new_organisation, new_person
 
@@ -230,16 +229,6 @@ def test_of_two_changes_of_one_person_told_at_once_neither_undoes_the_other(app:
         assert record is not None
         assert (subject.state, directory.name_of(subject)) == ("deceased", "许甲")
         assert (record.state, record.name) == ("deceased", "许甲")
-
-
-def wait_until_somebody_waits(session: Session) -> None:
-    """Wait until another connection waits for a lock that this transaction, or another, holds."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-    until = time.monotonic() + 30
-    while not session.scalar(waiting):
-        assert time.monotonic() < until, "nobody waits"
-        session.execute(text("SELECT pg_stat_clear_snapshot()"))
-        time.sleep(0.02)
 
 
 def test_a_list_does_as_well_as_lines(app: Flask, teller: Teller, person: Person) -> None:
