@@ -4,7 +4,7 @@ The description of the API is that of any other view. What is answered goes thro
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from runtime import compact_json, form_files, lean, rough_input
 from runtime.compact_json import Fragment
 from runtime.lean import FILES, JSON, Answer, Headers, Posted
 from runtime.openapi import ApiBlueprint
+from runtime.together import Steps
 
 AS_JSON = (("Content-Type", JSON),)
 
@@ -28,7 +29,7 @@ class Document(NamedTuple):
     status: int | None = None
 
 
-View = Callable[[dict[str, Any], Posted], Document]
+View = Callable[[dict[str, Any], Posted], Document | Steps[Document]]
 
 
 def post(
@@ -54,10 +55,10 @@ def post(
 
     def declare(view: View) -> View:
         @functools.wraps(view)
-        def answer(posted: Posted) -> Answer:
+        def answer(posted: Posted) -> Answer | Steps[Answer]:
             body = _read(posted, longest_form)
-            document = view(short(body) or takes.load(body), posted)
-            return Answer(compact_json.write(document.content), document.status or status, AS_JSON, document.more)
+            found = view(short(body) or takes.load(body), posted)
+            return _after(found, status) if isinstance(found, Generator) else _written(found, status)
 
         described: Any = blueprint.response(status, gives)(view)
         for other, (schema, meaning) in otherwise.items():
@@ -73,6 +74,14 @@ def post(
         return view
 
     return declare
+
+
+def _after(steps: Steps[Document], status: int) -> Steps[Answer]:
+    return _written((yield from steps), status)
+
+
+def _written(document: Document, status: int) -> Answer:
+    return Answer(compact_json.write(document.content), document.status or status, AS_JSON, document.more)
 
 
 def _read(posted: Posted, longest_form: int) -> Any:

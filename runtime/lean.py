@@ -8,7 +8,7 @@ of answer. `current_app`, `g` and `request` are there as ever; the last is made 
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple, Self
@@ -21,7 +21,7 @@ from webargs.flaskparser import is_json_request
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.routing import Rule
 
-from runtime import hosts, telemetry
+from runtime import hosts, telemetry, together
 from runtime.guard import Caller
 from runtime.pages import ONE_PACKET
 from runtime.rough_input import reads_its_form, take_form
@@ -62,7 +62,7 @@ class Posted(NamedTuple):
     is_json: bool = True
 
 
-View = Callable[[Posted], Answer]
+View = Callable[[Posted], Answer | together.Steps[Answer]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +140,41 @@ def _variable(header: str) -> str:
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
+class Pending:
+    """A lean request that waits for a trip, and is answered when there is none left."""
+
+    def __init__(self, lean: "Lean", context: Context, held: together.Held, steps: together.Steps[Answer], trip: together.Trip) -> None:
+        self.context, self.trip = context, trip
+        self._lean, self._held, self._steps = lean, held, steps
+        self._written: list[bytes] = []
+
+    def go_on(self, found: Any) -> bool:
+        """Tell the view what the trip found; returns whether another trip follows."""
+        context, lean = self.context, self._lean
+        with context:
+            try:
+                self.trip = together.told(self._steps, found)
+            except StopIteration as end:
+                self._written += lean._answer(end.value, context, self._start)
+            except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
+                self._written += lean._refuse(error)(context.environ, self._start)
+            else:
+                return True
+        return False
+
+    def leave(self) -> None:
+        """Send the answer."""
+        self._held.answer(self._status, self._headers, b"".join(self._written))
+
+    def break_off(self) -> None:
+        """Send that something went wrong."""
+        self._held.answer(500, [], b"")
+
+    def _start(self, line: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
+        self._status, self._headers = int(line[:3]), headers
+        return self._written.append
+
+
 class Lean:
     """The layer in front of Flask."""
 
@@ -160,19 +195,35 @@ class Lean:
             return self.inner(environ, start_response)
         began = time.perf_counter()
         correlation_id = telemetry.correlation_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        with Context(self.app, environ, route, body) as context:
-            vars(context.inner.g).update(correlation_id=correlation_id, began=began)
+        context = Context(self.app, environ, route, body)
+        vars(context.inner.g).update(correlation_id=correlation_id, began=began)
+        with context:
             try:
                 route.caller.admit()
                 answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], Sent(environ), route.rule.rule))
+                if isinstance(answer, Generator):
+                    held: together.Held | None = environ.get(together.HELD)
+                    if held is None or not held.hall.has_company:
+                        answer = together.alone(answer)
+                    else:
+                        held.wait(Pending(self, context, held, answer, next(answer)))
+                        return []
+            except StopIteration as end:
+                answer = end.value
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
-            is_long = len(answer.body) >= ONE_PACKET
-            if context._after_request_functions or (is_long and environ.get("HTTP_ACCEPT_ENCODING", UNCHANGED) != UNCHANGED):
-                return self.app.process_response(answer.as_response())(environ, start_response)
+            return self._answer(answer, context, start_response)
+
+    def _answer(self, answer: Answer, context: Context, start_response: Any) -> Iterable[bytes]:
+        """Give an answer, dressed as Flask would, in the request's own context."""
+        route, environ = context.route, context.environ
+        is_long = len(answer.body) >= ONE_PACKET
+        if context._after_request_functions or (is_long and environ.get("HTTP_ACCEPT_ENCODING", UNCHANGED) != UNCHANGED):
+            return self.app.process_response(answer.as_response())(environ, start_response)
         line, headers = self.dresses.get((route, answer.status, answer.headers, is_long)) or self._dress(route, answer, is_long=is_long)
-        telemetry.answered(route.rule.rule, route.method, answer.status, correlation_id=correlation_id, began=began)
-        start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", correlation_id)])
+        known = context.inner.g
+        telemetry.answered(route.rule.rule, route.method, answer.status, correlation_id=known.correlation_id, began=known.began)
+        start_response(line, [*headers, *answer.more, ("Content-Length", str(len(answer.body))), ("X-Request-ID", known.correlation_id)])
         return [answer.body]
 
     def _is_plain(self, environ: Environ, route: Route) -> bool:
@@ -254,7 +305,8 @@ def by_flask(view: View, *, takes: str, longest_form: int = 0) -> Callable[[], R
     def called() -> Response:
         form = list(request.form.items(multi=True)) if takes == FORM else []
         body = b"" if not takes or (longest_form and is_form_of_files(longest_form)) else request.get_data()
-        return view(Posted(body, form, request.headers, request.path, is_json_request(request))).as_response()  # type: ignore[arg-type]
+        answer: Any = view(Posted(body, form, request.headers, request.path, is_json_request(request)))  # type: ignore[arg-type]
+        return (together.alone(answer) if isinstance(answer, Generator) else answer).as_response()
 
     called.lean = (view, takes)  # type: ignore[attr-defined]
     return reads_its_form(called) if longest_form else called

@@ -1,12 +1,11 @@
 """Statements that stand alone: one round trip to the database each, prepared once a connection, and not waiting for the disk.
 
-Whoever has something else to do meanwhile begins one, and waits for it later: what was done before one sleeps is cold afterwards.
-
 For what must be known to every process at once and may be forgotten if the database's machine dies within the last half second. A
 transaction of the general kind costs four times as much, most of it on this side of the wire.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +23,7 @@ from runtime.straight import flush, next_result
 
 OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c synchronous_commit=off"
 BINARY = 1
+BYTEA, TIMESTAMPTZ = 17, 1184  # PostgreSQL's own numbers of types
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 Held = tuple[psycopg.Connection[Any], set[bytes]]  # a connection, and what is prepared there
 
@@ -43,52 +43,42 @@ class Quick:
         self._url = database_url
         self._free: deque[Held] = deque()
 
-    def run(self, statement: Statement, *values: bytes) -> int:
-        """Run a statement and return how many rows it wrote; raises DBAPIError."""
-        return self.begin(statement, *values).count()
+    def run(self, statement: Statement, *values: bytes) -> list[bytes]:
+        """Run a statement and return the first value of each row, in binary form; raises DBAPIError.
 
-    def begin(self, statement: Statement, *values: bytes) -> "Begun":
-        """Send a statement; raises DBAPIError."""
+        Where the connection was made before, the server may have been away since: then it is sent once more, on a fresh one.
+        """
         try:
             held = self._free.pop()
         except IndexError:
-            return Begun(self, self._sent(self._connect(), statement, values))
+            return self._sent(self._connect(), statement, values)
         try:
-            return Begun(self, self._sent(held, statement, values), (statement, values))
+            return self._sent(held, statement, values)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return self.begin_anew(statement, values)
-
-    def begin_anew(self, statement: Statement, values: tuple[bytes, ...]) -> "Begun":
-        """Send a statement on a fresh connection, and use none of those that there were; raises DBAPIError."""
         self.close()
-        return Begun(self, self._sent(self._connect(), statement, values))
+        return self._sent(self._connect(), statement, values)
 
     def close(self) -> None:
         """Close the connections that nobody uses at the moment."""
         while self._free:
             self._free.pop()[0].close()
 
-    def end(self, held: Held) -> int:
-        """Wait for what was sent on a connection, set that free, and return how many rows were written; raises DBAPIError."""
-        with _told(held) as wire:
-            result = next_result(wire)
-            while next_result(wire) is not None:
-                pass
-            _check(wire, result)
-        self._free.append(held)
-        return (result and result.command_tuples) or 0
-
-    def _sent(self, held: Held, statement: Statement, values: tuple[bytes, ...]) -> Held:
+    def _sent(self, held: Held, statement: Statement, values: tuple[bytes, ...]) -> list[bytes]:
         prepared = held[1]
         with _told(held) as wire:
             if statement.name not in prepared:
                 _check(wire, wire.prepare(statement.name, statement.sql))
                 prepared.add(statement.name)
-            wire.send_query_prepared(statement.name, values, [BINARY] * len(values))
+            wire.send_query_prepared(statement.name, values, [BINARY] * len(values), BINARY)
             flush(wire)
-        return held
+            result = next_result(wire)
+            while next_result(wire) is not None:
+                pass
+            found = _check(wire, result)
+        self._free.append(held)
+        return [bytes(found.get_value(row, 0) or b"") for row in range(found.ntuples)]
 
     def _connect(self) -> Held:
         try:
@@ -97,36 +87,16 @@ class Quick:
             raise DBAPIError(None, None, error, connection_invalidated=True) from None
 
 
-@dataclass(slots=True)
-class Begun:
-    """A statement under way, on a connection that nobody else has until it is waited for, as it must be.
-
-    Where that was made before, the server may have been away since: then the statement is sent `once_more`, on a fresh one.
-    """
-
-    quick: Quick
-    held: Held
-    once_more: tuple[Statement, tuple[bytes, ...]] | None = None
-
-    def count(self) -> int:
-        """Wait, and return how many rows were written; raises DBAPIError."""
-        try:
-            return self.quick.end(self.held)
-        except DBAPIError as error:
-            if self.once_more is None or not error.connection_invalidated:
-                raise
-        return self.quick.begin_anew(*self.once_more).count()
-
-
-def run(statement: Statement, *values: bytes) -> int:
+def run(statement: Statement, *values: bytes) -> list[bytes]:
     """Run a statement on the current application's database; see `Quick.run`."""
-    return begin(statement, *values).count()
-
-
-def begin(statement: Statement, *values: bytes) -> Begun:
-    """Send a statement to the current application's database; see `Quick.begin`."""
     quick: Quick = extension("kabao_quick")
-    return quick.begin(statement, *values)
+    return quick.run(statement, *values)
+
+
+def array(oid: int, values: Sequence[bytes]) -> bytes:
+    """Return values, each in binary form, as PostgreSQL's binary array of a type."""
+    head = (1, 0, oid, len(values), 1)
+    return b"".join((*(number.to_bytes(4, "big") for number in head), *(len(one).to_bytes(4, "big") + one for one in values)))
 
 
 def moment(when: datetime) -> bytes:
@@ -159,6 +129,7 @@ class _told:  # noqa: N801 - a block, written as a function would be
             raise DBAPIError(None, None, error, connection_invalidated=is_lost) from None
 
 
-def _check(wire: PGconn, result: PGresult | None) -> None:
+def _check(wire: PGconn, result: PGresult | None) -> PGresult:
     if result is None or result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         raise psycopg.OperationalError(wire.error_message.decode(errors="replace")[:200])
+    return result

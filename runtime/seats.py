@@ -18,6 +18,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from runtime import together
 from runtime.problems import TooManyRequests
 
 LONG = ("/api/v1/licences:batch", "/api/v1/verifications:batch", "/api/v1/receipts:bundle")
@@ -47,6 +48,7 @@ class Seats:
         self._turns: SimpleQueue[None] = SimpleQueue()  # a tenth of what a semaphore costs
         for _ in range(at_once):
             self._turns.put(None)
+        self.hall = together.Hall(self._turns)
 
     def __call__(self, protocol: Any, environ: Environ) -> None:
         """Answer a request on the thread that brought it; the answer is out when `run` returns."""
@@ -56,10 +58,13 @@ class Seats:
         if not _read_ahead(environ):
             protocol.response_bytes(400, [], b"")
             return
+        held = environ[together.HELD] = together.Held(protocol, self.hall)
         self._turns.get()
+        self.hall.begin()
         try:
-            self.run(protocol, environ)
+            self.run(held, environ)
         finally:
+            self.hall.end(held.traveller)
             self._turns.put(None)
         self.answered[threading.get_ident()] = time.monotonic()
         if len(self.answered) > self.wanted:

@@ -5,10 +5,9 @@ A statement is made once, by SQLAlchemy's Core; what differs is how it is sent. 
 Where one statement is all of a transaction, no session is needed for it.
 """
 
-import contextlib
 import itertools
 import select as polling
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -120,48 +119,32 @@ def run_alone(statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any,
 
 
 class Alone:
-    """A connection for statements each of which is a transaction of its own; taken when the first is sent, and given back at the end of the block.
-
-    One that reads may be asked ahead, and is under way while something else is done. Whoever then runs just that one is given its rows; nobody
-    sees any of them before.
-    """
+    """A connection for statements each of which is a transaction of its own; taken when the first is sent, and given back at the end of the block."""
 
     def __init__(self) -> None:
         self._engine: Engine = extension("kabao_engine")
         self._held: PoolProxiedConnection | None = None
-        self._asked: tuple[Straight, Mapping[str, Any]] | None = None
 
     def __enter__(self) -> Self:
         """Begin; no connection is taken yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the connection back, with nothing under way on it."""
-        if self._asked is not None:
-            with contextlib.suppress(DBAPIError):  # nobody wanted to know
-                self._awaited()
+        """Give the connection back."""
         if self._held is not None:
             self._held.close()
 
-    def ask(self, statement: Straight, values: Mapping[str, Any]) -> None:
-        """Send a statement that only reads, ahead of `run`; raises DBAPIError."""
-        self._heard(statement)
-        self._on_wire(_begin, statement, statement.values(values))
-        self._asked = statement, values
-
     def run(self, statement: Straight, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement, and return its rows once what it wrote is durable; raises DBAPIError."""
-        if self._asked is not None:
-            is_this, result = self._asked == (statement, values), self._awaited()
-            if is_this and result is not None:
-                return statement.rows(result)
         self._heard(statement)
         return statement.rows(self._on_wire(_send_alone, statement, statement.values(values)))
 
-    def _awaited(self) -> PGresult | None:
-        """Wait for what was asked ahead, and return its result; None if it was not prepared any longer. Raises DBAPIError."""
-        self._asked = None
-        return self._on_wire(_end)
+    def run_all(self, statements: Sequence[tuple[Straight, Mapping[str, Any]]]) -> list[list[tuple[Any, ...]]]:
+        """Run statements in one transaction and one round trip, and return the rows of each; raises DBAPIError, and then none was run."""
+        for statement, _ in statements:
+            self._heard(statement)
+        results = self._on_wire(_send_all, [(statement, statement.values(values)) for statement, values in statements])
+        return [statement.rows(result) for (statement, _), result in zip(statements, results, strict=True)]
 
     def _heard(self, statement: Straight) -> None:
         """Let those hear who count statements."""
@@ -221,25 +204,6 @@ def _prepare(wire: PGconn, prepared: set[bytes], statement: Straight) -> None:
         prepared.add(statement.name)
 
 
-def _begin(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[bytes | None]) -> None:
-    """Send a statement, and do not wait for its result."""
-    _prepare(wire, prepared, statement)
-    wire.send_query_prepared(statement.name, values, statement.formats, BINARY)
-    flush(wire)
-
-
-def _end(wire: PGconn, prepared: set[bytes]) -> PGresult | None:
-    """Wait for the result of what was begun; None if it was not prepared any longer."""
-    result = next_result(wire)
-    while result is not None and wire.get_result() is not None:
-        pass
-    try:
-        return result and _good(result)
-    except InvalidSqlStatementName:
-        prepared.clear()
-        return None
-
-
 def _good(result: PGresult) -> PGresult:
     if result.status not in GOOD:
         raise error_from_result(result)
@@ -268,6 +232,30 @@ def _send(wire: PGconn, prepared: set[bytes], statement: Straight, values: list[
             wire.exit_pipeline_mode()
     failed = next((result for result in results if result.status not in GOOD), None)
     return failed or results[before]
+
+
+def _send_all(wire: PGconn, prepared: set[bytes], statements: Sequence[tuple[Straight, list[bytes | None]]]) -> list[PGresult]:
+    """Send statements in one transaction; once more, if one was not prepared any longer: then none has done anything."""
+    try:
+        return _send_in_one(wire, prepared, statements)
+    except InvalidSqlStatementName:
+        prepared.clear()
+        return _send_in_one(wire, prepared, statements)
+
+
+def _send_in_one(wire: PGconn, prepared: set[bytes], statements: Sequence[tuple[Straight, list[bytes | None]]]) -> list[PGresult]:
+    for statement, _ in statements:
+        _prepare(wire, prepared, statement)
+    wire.enter_pipeline_mode()
+    try:
+        for statement, values in statements:  # all up to the sync are one transaction, without BEGIN and COMMIT
+            wire.send_query_prepared(statement.name, values, statement.formats, BINARY)
+        wire.pipeline_sync()
+        results = list(_results(wire))
+    finally:
+        if wire.status == ConnStatus.OK:
+            wire.exit_pipeline_mode()
+    return [_good(result) for result in results]
 
 
 def _results(wire: PGconn) -> Iterator[PGresult]:

@@ -6,17 +6,20 @@ exchange for a tenth of the cost.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from runtime import quick
 from runtime.database import Base, prune
-from runtime.quick import Begun
 
 USE = quick.Statement(
-    b"use_assertion", b"INSERT INTO client_assertions (digest, expires_at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING"
+    b"use_assertions",
+    b"INSERT INTO client_assertions (digest, expires_at) SELECT * FROM unnest($1::bytea[], $2::timestamptz[])"
+    b" ON CONFLICT DO NOTHING RETURNING digest",
 )
+Use = tuple[bytes, bytes]
 
 
 class ClientAssertion(Base):
@@ -29,13 +32,26 @@ class ClientAssertion(Base):
 
 def use_once(signer: str, jti: str, *, expires_at: datetime) -> bool:
     """Mark an assertion as used; returns False if it was used before."""
-    return begin_use(signer, jti, expires_at=expires_at).count() == 1
+    return use_all([use_of(signer, jti, expires_at=expires_at)])[0]
 
 
-def begin_use(signer: str, jti: str, *, expires_at: datetime) -> Begun:
-    """Begin to mark an assertion as used: one row is written if it was not used before."""
-    digest = hashlib.sha256(f"{signer}\0{jti}".encode()).digest()
-    return quick.begin(USE, digest, quick.moment(expires_at))
+def use_of(signer: str, jti: str, *, expires_at: datetime) -> Use:
+    """Return what remains of an assertion that is used."""
+    return hashlib.sha256(f"{signer}\0{jti}".encode()).digest(), quick.moment(expires_at)
+
+
+def use_all(uses: Sequence[Use]) -> list[bool]:
+    """Mark assertions as used, in one statement; returns for each whether it is the first use. Of two alike the first in the list is.
+
+    They are written in one order everywhere, so that no two processes wait for each other.
+    """
+    digests, moments = zip(*sorted(dict(uses).items()), strict=True)
+    first = set(quick.run(USE, quick.array(quick.BYTEA, digests), quick.array(quick.TIMESTAMPTZ, moments)))
+    found = []
+    for digest, _ in uses:
+        found.append(digest in first)
+        first.discard(digest)
+    return found
 
 
 def forget(*, now: datetime) -> None:

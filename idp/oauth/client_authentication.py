@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import unquote_plus
 
 import structlog
@@ -32,8 +32,8 @@ from idp.oauth.client_kinds import (
 from idp.oauth.clients import Client, find_client
 from idp.oauth.compact import Compact, NotCompact, is_moment, take_apart
 from keys import suites
-from runtime.quick import Begun
 from runtime.settings import Settings
+from runtime.together import Steps, Trip
 
 log = structlog.get_logger(__name__)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -67,7 +67,7 @@ def authenticate(
     """Return the client that a request proves to come from; `path` is what it was sent to, which an assertion may be for.
 
     `before_use` is called with a client whose assertion is good, before that is used up: what it raises leaves the assertion unused.
-    `use_once` uses it up (`Ahead`, where that may go on while something else is done).
+    `use_once` uses it up, or keeps it in mind for later (`Ahead`).
     Raises InvalidClientError, which does not say what was wrong with a proof, and InvalidRequestError for two proofs at once.
     """
     is_attested = wallet_attestation.is_brought(headers)
@@ -92,27 +92,22 @@ def authenticate(
 
 
 class Ahead:
-    """A client's assertion that is used up while the answer is made: if it was used before, no answer leaves the block.
-
-    What is done in the block must change nothing, for it is done before that is known. Raises InvalidClientError at its end, and DBAPIError.
-    """
+    """A client's assertion that is used up when the answer is made, and before that leaves; making it must change nothing."""
 
     def __init__(self) -> None:
-        self._begun: tuple[str, Begun] | None = None
+        self._use: tuple[str, assertions.Use] | None = None
 
     def __call__(self, client_id: str, jti: str, *, expires_at: datetime) -> bool:
-        """Begin to use an assertion up."""
-        self._begun = client_id, assertions.begin_use(client_id, jti, expires_at=expires_at)
+        """Keep in mind what is to be used up."""
+        self._use = client_id, assertions.use_of(client_id, jti, expires_at=expires_at)
         return True
 
-    def __enter__(self) -> Self:
-        """Begin; nothing is used yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait for what was begun, whatever happened meanwhile."""
-        if self._begun is not None and self._begun[1].count() != 1:
-            raise _refused(USED_BEFORE, find_client(self._begun[0])) from None
+    def settled(self) -> Steps[None]:
+        """Use the assertion up; raises InvalidClientError if it was used before."""
+        if self._use is not None:
+            client_id, use = self._use
+            if not (yield Trip(assertions.use_all, use)):
+                raise _refused(USED_BEFORE, find_client(client_id))
 
 
 def methods_offered(settings: Settings) -> list[str]:

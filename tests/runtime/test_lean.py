@@ -349,13 +349,13 @@ def statements(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """How many statements went by the session, and by quick connections, since the test began."""
     heard: list[str] = []
     ran: list[bytes] = []
-    whole = quick.Quick.begin
+    whole = quick.Quick.run
 
-    def begin(self: quick.Quick, statement: quick.Statement, *values: bytes) -> quick.Begun:
+    def run(self: quick.Quick, statement: quick.Statement, *values: bytes) -> list[bytes]:
         ran.append(statement.name)
         return whole(self, statement, *values)
 
-    monkeypatch.setattr(quick.Quick, "begin", begin)
+    monkeypatch.setattr(quick.Quick, "run", run)
     with app.app_context():
         event.listen(engine(), "before_cursor_execute", hear := lambda *said: heard.append(said[2]))
         yield lambda: (len(heard), len(ran))

@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from runtime import quick
 from runtime.quick import Quick, Statement
+from tests.waiting import until
 
-KEEP = Statement(b"keep", b"INSERT INTO quick_things (name, at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING")
+KEEP = Statement(b"keep", b"INSERT INTO quick_things (name, at) VALUES ($1::bytea, $2::timestamptz) ON CONFLICT DO NOTHING RETURNING name")
 MOMENT = datetime(2026, 11, 23, 4, 5, 6, 789012, tzinfo=UTC)
 
 
@@ -36,7 +37,7 @@ def end_connections(database_url: str) -> None:
 
 
 def test_a_row_is_written_once_and_seen_by_others_at_once(lines: Quick, database_url: str) -> None:
-    assert [lines.run(KEEP, b"one", quick.moment(MOMENT)) for _ in range(3)] == [1, 0, 0]
+    assert [lines.run(KEEP, b"one", quick.moment(MOMENT)) for _ in range(3)] == [[b"one"], [], []]
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT at FROM quick_things WHERE name = %s", (b"one",)).fetchone() == (MOMENT,)
 
@@ -52,32 +53,43 @@ def test_a_moment_is_the_one_that_is_kept(lines: Quick, database_url: str, when:
 def test_of_many_at_once_one_writes(lines: Quick) -> None:
     with ThreadPoolExecutor(20) as threads:
         wrote = list(threads.map(lambda _: lines.run(KEEP, b"at once", quick.moment(MOMENT)), range(200)))
-    assert sorted(wrote) == [0] * 199 + [1]
+    assert sorted(wrote) == [[]] * 199 + [[b"at once"]]
 
 
 def test_a_server_that_was_away_is_found_again(lines: Quick, database_url: str) -> None:
     lines.run(KEEP, b"before", quick.moment(MOMENT))
     end_connections(database_url)
-    assert lines.run(KEEP, b"after", quick.moment(MOMENT)) == 1
-
-
-def test_of_two_that_are_under_way_at_once_each_is_told_its_own(lines: Quick) -> None:
-    first, other, again = (lines.begin(KEEP, name, quick.moment(MOMENT)) for name in (b"under way", b"beside", b"under way"))
-    assert (other.count(), sorted((again.count(), first.count()))) == (1, [0, 1])
+    assert lines.run(KEEP, b"after", quick.moment(MOMENT)) == [b"after"]
 
 
 def test_what_is_under_way_when_the_server_goes_is_sent_once_more(lines: Quick, database_url: str) -> None:
     lines.run(KEEP, b"connected", quick.moment(MOMENT))
-    with psycopg.connect(database_url) as holding:
+    with psycopg.connect(database_url, autocommit=True) as looking, psycopg.connect(database_url) as holding, ThreadPoolExecutor(1) as threads:
         holding.execute("INSERT INTO quick_things (name) VALUES ('held up')")
-        begun = lines.begin(KEEP, b"held up", quick.moment(MOMENT))
+        begun = threads.submit(lines.run, KEEP, b"held up", quick.moment(MOMENT))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kabao quick' AND wait_event_type = 'Lock'"
+        until(lambda: looking.execute(waits).fetchone() == (1,))
         end_connections(database_url)
         holding.rollback()
-    assert begun.count() == 1
-    assert lines.run(KEEP, b"held up", quick.moment(MOMENT)) == 0
+        assert begun.result(30) == [b"held up"]
+    assert lines.run(KEEP, b"held up", quick.moment(MOMENT)) == []
+
+
+@pytest.mark.parametrize("many", [1, 2, 300])
+def test_a_list_of_values_is_read_as_it_was_written(lines: Quick, database_url: str, many: int) -> None:
+    keep = Statement(
+        b"keep_all",
+        b"INSERT INTO quick_things (name, at) SELECT * FROM unnest($1::bytea[], $2::timestamptz[]) ON CONFLICT DO NOTHING RETURNING name",
+    )
+    names = [b"%d of %d \x00\xff" % (number, many) for number in range(many)]
+    moments = [quick.moment(MOMENT + timedelta(days=number)) for number in range(many)]
+    assert lines.run(keep, quick.array(quick.BYTEA, names), quick.array(quick.TIMESTAMPTZ, moments)) == names
+    with psycopg.connect(database_url) as connection:
+        kept = connection.execute("SELECT name, at FROM quick_things WHERE name = ANY (%s)", (names,)).fetchall()
+    assert sorted(kept) == sorted((name, MOMENT + timedelta(days=number)) for number, name in enumerate(names))
 
 
 def test_a_statement_that_fails_says_so_and_the_next_goes_on(lines: Quick) -> None:
     with pytest.raises(DBAPIError):
         lines.run(Statement(b"wrong", b"SELECT 1 / (length($1::text) - length($1::text))"), b"x")
-    assert lines.run(KEEP, b"the next", quick.moment(MOMENT)) == 1
+    assert lines.run(KEEP, b"the next", quick.moment(MOMENT)) == [b"the next"]

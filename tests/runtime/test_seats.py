@@ -5,7 +5,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,17 +13,11 @@ import pytest
 from flask import Flask
 
 from runtime import seats
+from tests.waiting import until
 
 
 def environ(path: str, **more: str) -> dict[str, Any]:
     return {"PATH_INFO": path, "wsgi.input": io.BytesIO(b"{}"), **more}
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Worker:

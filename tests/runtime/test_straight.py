@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import Counter
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -260,65 +260,56 @@ def test_a_connection_lost_while_nobody_looked_is_told_to_who_sends_one_statemen
     assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
 
 
-def test_what_was_asked_ahead_is_answered_once_to_who_runs_just_that(context: None) -> None:
-    whose, sent = caller(), []
-    straight.run_alone(KEYS, key(whose))
+def test_statements_of_one_trip_are_one_transaction_and_each_is_told_its_own(context: None) -> None:
+    whose, other, sent = caller(), caller(), []
     event.listen(engine(), "before_cursor_execute", hear := lambda *about: sent.append(about[2]))
     with Alone() as alone:
-        alone.ask(COUNT, {"caller": whose})
-        for times in (1, 2):
-            assert alone.run(COUNT, {"caller": whose}) == [(1,)]
-            assert len(sent) == times
+        kept = [(KEYS, key(whose, "first")), (KEYS, key(whose, "second")), (KEYS, key(other))]
+        asked = [(COUNT, {"caller": one}) for one in (whose, other, "nobody")]
+        assert alone.run_all([*kept, *asked]) == [[], [], [], [(2,)], [(1,)], [(0,)]]
     event.remove(engine(), "before_cursor_execute", hear)
+    assert len(sent) == 6
 
 
-@pytest.mark.parametrize("then", ["another value", "another statement", "nothing", "a failure"])
-def test_what_was_asked_ahead_and_nobody_wants_to_know_hinders_nothing(app: Flask, context: None, then: str) -> None:
+def test_of_statements_of_one_trip_none_is_run_where_one_fails(app: Flask, context: None) -> None:
     whose = caller()
+    straight.run_alone(KEYS, key(whose, "there before"))
 
-    def asked() -> None:
+    def fail() -> None:
         with Alone() as alone:
-            alone.ask(COUNT, {"caller": whose})
-            if then == "another value":
-                assert alone.run(COUNT, {"caller": f"not-{whose}"}) == [(0,)]
-            elif then == "another statement":
-                assert alone.run(KEYS, key(whose)) == []
-            elif then == "a failure":
-                raise ZeroDivisionError
+            alone.run_all([(KEYS, key(whose, "first")), (KEYS, key(whose, "there before")), (KEYS, key(whose, "third"))])
 
-    with pytest.raises(ZeroDivisionError) if then == "a failure" else nullcontext():
-        asked()
+    with pytest.raises(IntegrityError) as raised:
+        fail()
+    assert raised.value.params is None
     assert app.extensions["kabao_engine"].pool.checkedout() == 0
-    assert count(whose) == (then == "another statement")
+    assert count(whose) == 1
 
 
-def test_what_was_asked_ahead_is_asked_again_where_something_else_forgot_it(app: Flask, context: None) -> None:
-    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
-    held = app.extensions["kabao_engine"].raw_connection()
-    held.dbapi_connection.pgconn.exec_(b"DEALLOCATE ALL")
-    held.close()
+def test_statements_of_one_trip_are_prepared_anew_where_something_else_forgot_them(app: Flask, context: None) -> None:
+    whose = caller()
+    both = [(KEYS, key(whose, "first")), (COUNT, {"caller": whose})]
     with Alone() as alone:
-        alone.ask(COUNT, {"caller": "nobody"})
-        assert alone.run(COUNT, {"caller": "nobody"}) == [(0,)]
+        alone.run_all([(COUNT, {"caller": whose})])
+        held = alone._held
+        assert held is not None
+        held.dbapi_connection.pgconn.exec_(b"DEALLOCATE ALL")  # type: ignore[union-attr]
+        assert alone.run_all(both) == [[], [(1,)]]
 
 
-@pytest.mark.parametrize("is_read", [True, False])
-def test_a_connection_lost_with_something_under_way_is_no_one_s_any_more(app: Flask, context: None, *, is_read: bool) -> None:
-    slow = Straight("test_slow", select(literal_column("pg_sleep(30)::text", String)))
-    end = text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()")
+def test_a_connection_lost_on_a_trip_is_no_one_s_any_more_and_nothing_was_done(app: Flask, context: None) -> None:
+    whose = caller()
+    end = Straight("test_end", select(func.pg_terminate_backend(func.pg_backend_pid()).cast(String)))
 
     def lost() -> None:
         with Alone() as alone:
-            alone.ask(slow, {})
-            with transaction() as other:
-                assert other.scalars(end).all() == [True]
-            if is_read:
-                alone.run(slow, {})
+            alone.run_all([(KEYS, key(whose)), (end, {})])
 
-    with pytest.raises(OperationalError) if is_read else nullcontext():
+    with pytest.raises(OperationalError) as raised:
         lost()
+    assert raised.value.connection_invalidated
     assert app.extensions["kabao_engine"].pool.checkedout() == 0
-    assert straight.run_alone(COUNT, {"caller": "nobody"}) == [(0,)]
+    assert count(whose) == 0
 
 
 def test_of_connections_that_were_lost_together_one_is_told(app: Flask, context: None) -> None:

@@ -1,6 +1,6 @@
 """Attesting a look at a licence: the signed receipt, its row in the ledger, and the line in the holder's history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from keys import ring, sealing
 from runtime import clock, compact_json, ledger
-from runtime.compact_json import Fragment
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.settings import Settings
@@ -19,6 +18,7 @@ from runtime.straight import Alone
 from wallet.holding.uses import Use, Way, row_of_use
 from wallet.verifying import records
 from wallet.verifying.receipts import INVALID, TABLE, TYP, VALID, digest_of, with_receipt
+from wallet.verifying.records import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,12 @@ class Attested:
     receipt: dict[str, Any]
     uses: tuple[dict[str, Any], ...]
 
+    @property
+    def look(self) -> Look:
+        """The rows of a look at one licence."""
+        assert len(self.uses) < 2
+        return self.entry, self.receipt, self.uses[0] if self.uses else None
+
 
 def attest(
     session: Session, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime, is_last: bool = False
@@ -84,26 +90,21 @@ def attest(
     return {**finding.answer, "receipt": {"id": str(receipt_id), "jws": made.jws}}
 
 
-def attest_alone(alone: Alone, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment:
-    """Do the same for one licence in a transaction of its own, and return the answer as it was written."""
-    assert not finding.further
-    made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
-    records.write_alone(alone, entry=made.entry, receipt=made.receipt, use=made.uses[0] if made.uses else None)
-    return compact_json.written(made.answer)
+def keep_all(looks: Sequence[Look]) -> list[None]:
+    """Keep what was attested, each of one licence, in a transaction of its own; nobody is told more than that it is durable."""
+    with Alone() as alone:
+        records.write_all(alone, looks)
+    return [None] * len(looks)
 
 
-def attest_spending(
-    alone: Alone, code_hash: bytes, settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime
-) -> Fragment | None:
-    """Do the same for one licence that a code stood for, and spend the code in it; None, and nothing is kept, if it does not wait any more.
+def keep_spending(looks: Sequence[tuple[bytes, Look]]) -> list[bool]:
+    """Do the same where each licence stood under a code, which is spent with it; False, and nothing is kept, for one that does not wait any more.
 
-    It is spent by the clock, not as of `now`: meanwhile its holder may have withdrawn it.
+    Codes are spent by the clock, not as of when they were looked at: meanwhile their holders may have withdrawn them.
     """
-    assert not finding.further
-    made = attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
-    (use,) = made.uses
-    is_written = records.write_spending(alone, code_hash, at=clock.now(), entry=made.entry, receipt=made.receipt, use=use)
-    return compact_json.written(made.answer) if is_written else None
+    at = clock.now()
+    with Alone() as alone:
+        return records.write_spending(alone, [(code_hash, at, look) for code_hash, look in looks])
 
 
 def attested(settings: Settings, finding: Finding, *, asker: Asker, receipt_id: UUID, now: datetime) -> Attested:

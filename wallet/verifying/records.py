@@ -3,6 +3,7 @@
 The statements are built once; building them anew would cost as much as running them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from wallet.holding.uses import Use
 from wallet.presenting.qr_codes import SPENDING, Presentation
 from wallet.verifying.receipts import Receipt
 
+Look = tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]
+"""The rows of one look: its entry in the ledger, its receipt, and its use where somebody's licence was recognised."""
 ENTRIES, RECEIPTS, USES = (Base.metadata.tables[one.__tablename__] for one in (LedgerEntry, Receipt, Use))
 
 
@@ -25,17 +28,26 @@ def write(session: Session, *, entry: dict[str, Any], receipt: dict[str, Any], u
     straight.run(session, _statement_of(use), _values(entry, receipt, use), is_last=is_last)
 
 
-def write_alone(alone: Alone, *, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any] | None) -> None:
-    """Write the rows in a transaction of their own."""
-    alone.run(_statement_of(use), _values(entry, receipt, use))
+def write_all(alone: Alone, looks: Sequence[Look]) -> None:
+    """Write the rows of some looks in one transaction of their own."""
+    alone.run_all([(_statement_of(use), _values(entry, receipt, use)) for entry, receipt, use in looks])
 
 
-def write_spending(alone: Alone, code_hash: bytes, *, at: datetime, entry: dict[str, Any], receipt: dict[str, Any], use: dict[str, Any]) -> bool:
-    """Spend a code and write the rows in one transaction of their own; False, and nothing is written, if the code does not wait any more.
+def write_spending(alone: Alone, looks: Sequence[tuple[bytes, datetime, Look]]) -> list[bool]:
+    """Spend the code of each look and write its rows, in one transaction of their own; returns whose code waited still.
 
-    Whether it does is asked as of `at`; it is spent at the moment of its use, by which its holder's page finds who looked.
+    Whether it does is asked as of a moment; it is spent at that of its use, by which its holder's page finds who looked. Of any other nothing is
+    written. The codes are spent in one order everywhere, so that no two processes wait for each other.
     """
-    return bool(alone.run(WRITE_SPENDING, {**_values(entry, receipt, use), "hash": code_hash, "at": at, "spent": use["at"]}))
+    order = sorted(range(len(looks)), key=lambda place: looks[place][0])
+    written = dict(zip(order, alone.run_all([_spending_of(*looks[place]) for place in order]), strict=True))
+    return [bool(written[place]) for place in range(len(looks))]
+
+
+def _spending_of(code_hash: bytes, at: datetime, look: Look) -> tuple[Straight, dict[str, Any]]:
+    use = look[2]
+    assert use is not None
+    return WRITE_SPENDING, {**_values(*look), "hash": code_hash, "at": at, "spent": use["at"]}
 
 
 def _statement_of(use: dict[str, Any] | None) -> Straight:

@@ -2,7 +2,7 @@
 one licence, or in one for many. Whose the entry is of several who hold a licence together, a second one tells.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -26,6 +26,7 @@ from wallet.register.definitions import LicenceType
 from wallet.register.licences import Licence, LicenceHolder, LicenceState, seen_by_calendar
 from wallet.verifying.checks import Trust
 from wallet.verifying.presentations import Presentation
+from wallet.verifying.trusting import find_listed
 
 Entry = tuple[str, str, int]
 LONGEST_NAME = 128
@@ -105,9 +106,13 @@ def find_standing(session: Session | Alone, entry: Entry) -> Standing | None:
     return _whose(session, Standing(*rows[0]), entry) if rows else None
 
 
-def ask_ahead(alone: Alone, entry: Entry) -> None:
-    """Have `find_standing` find the answer there already, if it asks for just this."""
-    alone.ask(STANDING, _named(entry))
+def find_standings(entries: Sequence[Entry]) -> list[Standing | None]:
+    """Return how some licences stand that are named together with their status entries."""
+    with Alone() as alone:
+        if len(entries) == 1:
+            return [find_standing(alone, entries[0])]
+        standings = _standings(alone, set(entries))
+    return [standings[one] for one in entries]
 
 
 def _whose(session: Session | Alone, standing: Standing, entry: Entry) -> Standing:
@@ -136,19 +141,29 @@ class Known:
 
 def know(session: Session, entries: Collection[Entry], *, trust: Trust) -> Known:
     """Ask ahead, in one statement, how licences stand that are named together with their status entries."""
+    return Known(trust, _standings(session, entries))
+
+
+def _standings(session: Session | Alone, entries: Collection[Entry]) -> dict[Entry, Standing | None]:
     standings: dict[Entry, Standing | None] = dict.fromkeys(entries)
     if entries:
         identifiers, lists, indexes = zip(*entries, strict=True)
-        for identifier, list_id, index, *row in straight.run(session, STANDINGS, {"identifiers": identifiers, "lists": lists, "indexes": indexes}):
+        for identifier, list_id, index, *row in _run(session, STANDINGS, {"identifiers": identifiers, "lists": lists, "indexes": indexes}):
             entry = (identifier, list_id, index)
             standings[entry] = _whose(session, Standing(*row), entry)
-    return Known(trust, standings)
+    return standings
 
 
 def unverified_entry_of(settings: Settings, unverified: Presentation | str) -> Entry | None:
-    """Return the licence and the status entry that a presentation names, before any of it is believed: to ask the register for them ahead."""
+    """Return the licence and the status entry that a presentation names, before any of it is believed: to ask the register for them ahead.
+
+    None as well for what says that it is another house's: of that the register knows nothing, and whoever does may be slow to answer.
+    """
+    if not isinstance(unverified, Presentation):
+        return None
     try:
-        entry = entry_of(settings, unverified.payload) if isinstance(unverified, Presentation) else None
+        claims = unverified.payload
+        entry = entry_of(settings, claims) if find_listed(claims.get("iss")) is None else None
     except ValueError:
         return None
     return entry if entry and all(len(text) <= LONGEST_NAME and text.isascii() and text.isprintable() for text in entry[:2]) else None

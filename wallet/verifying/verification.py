@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 
 from idp.subjects.records import ACTIVE
 from keys import certificates
+from runtime import compact_json
 from runtime.compact_json import Fragment
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
 from runtime.straight import Alone
+from runtime.together import Steps, Trip
 from wallet.holding.uses import Way
 from wallet.issuing import status_lists
 from wallet.issuing.contents import type_uri
@@ -30,8 +32,8 @@ from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, DepartmentNotFound, check_authority, get_department
 from wallet.register.licences import Licence, get_licence
 from wallet.register.turns import moment_of, state_on
-from wallet.verifying import brought, foreign_status, named, wording
-from wallet.verifying.attesting import Asker, Finding, attest, attest_alone, attest_spending
+from wallet.verifying import attesting, brought, foreign_status, named, wording
+from wallet.verifying.attesting import Asker, Attested, Finding, attest, attested
 from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, Expected, IdentifierKept, NotVerified, StatusUnknown, Trust, Verified, verify
 from wallet.verifying.conclusions import conclude
 from wallet.verifying.files import Seal, SealedPresentation
@@ -40,9 +42,9 @@ from wallet.verifying.named import Named, NamedLicence
 from wallet.verifying.occasions import check_occasion
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
-from wallet.verifying.standings import Entry, Known, Standing, ask_ahead, entry_of, find_standing, unverified_entry_of
+from wallet.verifying.standings import Entry, Known, Standing, entry_of, find_standing, find_standings, unverified_entry_of
 from wallet.verifying.trusting import chains_of, current_trust, find_granted, find_listed
-from wallet.verifying.waiting import find_waiting
+from wallet.verifying.waiting import find_all_waiting
 
 OF_ALL = "verdict_of_all"
 STATES = {status_lists.INVALID: "revoked", status_lists.SUSPENDED: "suspended"}
@@ -103,35 +105,42 @@ def verify_presented(
     return attest(session, settings, finding, asker=asker, receipt_id=receipt_id, now=now, is_last=is_last)
 
 
-def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment:
-    """Verify what a request only shows (`is_looked_at_only`), just as `verify_presented` does, by two statements that each stand alone.
+def verify_shown(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Steps[Fragment]:
+    """Verify what a request only shows (`is_looked_at_only`), just as `verify_presented` does, by two statements on trips that others may share.
 
-    Nothing is spent, so nothing must be undone, and what is written is written by the last. The first is under way while the signatures are
-    checked, and what it says is looked at after them. Raises NotReadable, NoAuthority.
+    Nothing is spent, so nothing must be undone, and what is written is written by the last. Raises NotReadable, NoAuthority.
     """
     shown = read_shown(settings, request)
     entry = unverified_entry_of(settings, shown.presentation)
-    with Alone() as alone:
-        if entry is not None:
-            ask_ahead(alone, entry)
-        finding = look(Register(alone, settings, now), shown, request)
-        check_may_see(finding, asker=asker, now=now)
-        return attest_alone(alone, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    known = Known(current_trust(), {entry: (yield Trip(find_standings, entry))}) if entry is not None else None
+    made = _attested(settings, shown, request, known, asker=asker, receipt_id=receipt_id, now=now)
+    yield Trip(attesting.keep_all, made.look)
+    return compact_json.written(made.answer)
 
 
-def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Fragment | None:
-    """Verify what a dynamic code stands for (`is_code_alone`), as `verify_presented` does, by two statements that each stand alone.
+def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: Asker, receipt_id: UUID, now: datetime) -> Steps[Fragment | None]:
+    """Verify what a dynamic code stands for (`is_code_alone`), as `verify_presented` does, by two statements on trips that others may share.
 
     The second spends the code and writes what remains, or neither: of two who race only one can win, and a code that is refused stays unspent.
     None, and nothing is spent, if nothing waits under the code, or several licences do. Raises CodeUnknown for what is no code; NoAuthority.
     """
-    with Alone() as alone:
-        waiting = find_waiting(alone, request.presented, now=now)
-        if waiting is None or waiting.redeemed.also:
-            return None
-        finding = look(Register(alone, settings, now, waiting.known), _shown_by(settings, waiting.redeemed), request)
-        check_may_see(finding, asker=asker, now=now)
-        return attest_spending(alone, waiting.code_hash, settings, finding, asker=asker, receipt_id=receipt_id, now=now)
+    waiting = yield Trip(find_all_waiting, (qr_codes.hash_of(request.presented), now))
+    if waiting is None or waiting.redeemed.also:
+        return None
+    shown = _shown_by(settings, waiting.redeemed)
+    made = _attested(settings, shown, request, waiting.known, asker=asker, receipt_id=receipt_id, now=now)
+    is_kept = yield Trip(attesting.keep_spending, (waiting.code_hash, made.look))
+    return compact_json.written(made.answer) if is_kept else None
+
+
+def _attested(
+    settings: Settings, shown: Shown, request: VerificationRequest, known: Known | None, *, asker: Asker, receipt_id: UUID, now: datetime
+) -> Attested:
+    """Look at what was shown, with what the register said of it, and attest what is found; nothing is kept yet. Raises NoAuthority."""
+    with Alone() as alone:  # for what was not asked before
+        finding = look(Register(alone, settings, now, known), shown, request)
+    check_may_see(finding, asker=asker, now=now)
+    return attested(settings, finding, asker=asker, receipt_id=receipt_id, now=now)
 
 
 def find(session: Session, settings: Settings, request: VerificationRequest, *, now: datetime) -> Finding:

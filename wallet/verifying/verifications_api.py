@@ -16,6 +16,7 @@ from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
+from runtime.together import Steps
 from schemas.verifications import VERIFICATION_FORM, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema, read_plainly
 from wallet.register.departments import get_department
 from wallet.verifying.asked import request_of
@@ -41,7 +42,7 @@ csrf.exempt(verifications)
     short=read_plainly,
 )
 @allow(bearer("verifications"))
-def verify(body: dict[str, Any], posted: Posted) -> Document:
+def verify(body: dict[str, Any], posted: Posted) -> Steps[Document]:
     """Verify a licence that was shown, with a cause; the answer carries a receipt, whatever the verdict.
 
     A file may come as it is, in a form (`multipart/form-data`) whose other fields are named as the members here, `cause.text` for the text of the
@@ -52,9 +53,9 @@ def verify(body: dict[str, Any], posted: Posted) -> Document:
     asker = Asker(token.department, get_department(token.department).name, system=token.client_id)
     request = request_of(body)
     if key is None and is_looked_at_only(request):
-        return Document(verify_shown(settings, request, asker=asker, receipt_id=receipt_id, now=moment))
+        return Document((yield from verify_shown(settings, request, asker=asker, receipt_id=receipt_id, now=moment)))
     if key is None and is_code_alone(request):
-        answer = verify_waiting(settings, request, asker=asker, receipt_id=receipt_id, now=moment)
+        answer = yield from verify_waiting(settings, request, asker=asker, receipt_id=receipt_id, now=moment)
         if answer is not None:
             return Document(answer)
         moment = now()  # of a code that was withdrawn meanwhile, what held before does not count

@@ -1,8 +1,10 @@
 """What waits under a dynamic code, together with how its licence stands, and whoever of its holders made the code: read by one statement, which
 spends nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, select
 
@@ -38,11 +40,14 @@ class Waiting:
     known: Known
 
 
-def find_waiting(alone: Alone, content: str, *, now: datetime) -> Waiting | None:
-    """Return what waits under a code; None if nothing does. Raises CodeUnknown for what is no code."""
-    code_hash, own, named = qr_codes.hash_of(content), len(STANDS_FOR), len(STANDS_FOR) + 3
-    rows = alone.run(WAITING, {"hash": code_hash, "at": now})
-    if not rows:
-        return None
+def find_all_waiting(asked: Sequence[tuple[bytes, datetime]]) -> list[Waiting | None]:
+    """Return what waits under some codes, each as of a moment, by their hashes; None for one under which nothing does."""
+    with Alone() as alone:
+        found = alone.run_all([(WAITING, {"hash": code_hash, "at": at}) for code_hash, at in asked])
+    return [_waiting(code_hash, rows) if rows else None for (code_hash, _), rows in zip(asked, found, strict=True)]
+
+
+def _waiting(code_hash: bytes, rows: list[tuple[Any, ...]]) -> Waiting:
+    own, named = len(STANDS_FOR), len(STANDS_FOR) + 3
     standings: dict[Entry, Standing | None] = {row[own:named]: Standing(*row[named:]) for row in rows if None not in row[own:named]}
     return Waiting(code_hash, qr_codes.redeemed(code_hash, rows[0][:own]), Known(current_trust(), standings))

@@ -33,17 +33,17 @@ def test_a_code_takes_two_statements_of_which_the_second_spends_it_and_with_a_ke
 
 
 def test_a_code_that_another_spends_meanwhile_is_spent_and_nothing_is_written(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    content, find = counter.code(), verification.find_waiting
+    content, find = counter.code(), verification.find_all_waiting
     answers = []
 
-    def find_and_be_late(alone: Any, unverified: str, *, now: Any) -> Any:
-        found = find(alone, unverified, now=now)
+    def find_and_be_late(asked: Any) -> Any:
+        found = find(asked)
         if not answers:
             answers.append(None)
             answers[0] = counter.verify(content)
         return found
 
-    monkeypatch.setattr(verification, "find_waiting", find_and_be_late)
+    monkeypatch.setattr(verification, "find_all_waiting", find_and_be_late)
     late = counter.verify(content)
     assert (answers[0].status_code, late.status_code, late.json["code"]) == (201, 409, "code-spent")
     with transaction() as session:
@@ -51,15 +51,15 @@ def test_a_code_that_another_spends_meanwhile_is_spent_and_nothing_is_written(co
 
 
 def test_a_code_that_is_withdrawn_meanwhile_shows_nothing(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    content, find = counter.code(), verification.find_waiting
+    content, find = counter.code(), verification.find_all_waiting
 
-    def find_before_it_is_withdrawn(alone: Any, unverified: str, *, now: Any) -> Any:
-        found = find(alone, unverified, now=now)
+    def find_before_it_is_withdrawn(asked: Any) -> Any:
+        found = find(asked)
         with transaction() as session:
-            qr_codes.withdraw_all(session, found.redeemed.holder_id, clock.now())
+            qr_codes.withdraw_all(session, found[0].redeemed.holder_id, clock.now())
         return found
 
-    monkeypatch.setattr(verification, "find_waiting", find_before_it_is_withdrawn)
+    monkeypatch.setattr(verification, "find_all_waiting", find_before_it_is_withdrawn)
     late = counter.verify(content)
     assert (late.status_code, late.json["code"]) == (410, "code-expired")
     with transaction() as session:

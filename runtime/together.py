@@ -1,0 +1,191 @@
+"""Trips to the database that requests share: what several want of it at the same moment goes there in one.
+
+A view of the lean way may be a generator. Each `yield` is such a trip: `work` takes what several requests want, in their order, and returns what each
+of them is then told; an exception that it returns for one is raised there. Where the work itself fails for several, each takes the trip alone. No
+view holds a connection, a lock or a transaction over a trip.
+
+Whoever asks while nobody else does goes at once. Requests are known to come in company where one was there already as the one before it was done
+with. Then they wait for each other, not longer than `PATIENCE`: their threads go on with the next, and the answers leave when they are known, which
+Granian lets them (`Held`). An answer tells of nothing that is not done, alone or in company.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
+from queue import SimpleQueue
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+HELD = "kabao.held"
+PATIENCE = 0.001  # seconds
+MOST = 16  # requests a trip
+QUEUED = 0.00005  # seconds between two requests of which the second was there already; else a network lies between
+OVERDUE = 0.01  # seconds after which nobody waits for a thread that is held up
+WATCHED = 0.1  # seconds for which somebody looks at the clock after the last who waited
+Result = TypeVar("Result")
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+Headers = list[tuple[str, str]]
+
+
+class Trip(NamedTuple):
+    """What a view waits for: the work, which many can share, and what this one wants of it."""
+
+    work: Work
+    wants: Any
+
+
+Steps = Generator[Trip, Any, Result]
+
+
+class Traveller(Protocol):
+    """A request on its way through a view's steps."""
+
+    trip: Trip
+
+    @property
+    def context(self) -> AbstractContextManager[Any]:
+        """The request's own, in which all is done that is done for it alone."""
+
+    def go_on(self, found: Any) -> bool:
+        """Tell the view what the trip found; returns whether another trip follows."""
+
+    def leave(self) -> None:
+        """Send the answer."""
+
+    def break_off(self) -> None:
+        """Send that something went wrong, where nothing else can be said."""
+
+
+def alone(steps: Steps[Result]) -> Result:
+    """Take each trip of a view alone, and return what the view returns; raises whatever it does."""
+    try:
+        trip = next(steps)
+        while True:
+            trip = told(steps, _found([trip.wants], trip.work)[0])
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def told(steps: Steps[Any], found: Any) -> Trip:
+    """Tell a view what a trip found, and return its next one; raises StopIteration with what it returns."""
+    return steps.throw(found) if isinstance(found, Exception) else steps.send(found)
+
+
+class Hall:
+    """Where the requests of one process wait for each other; `turns` are what its threads work by, all of which are there when none is at work."""
+
+    def __init__(self, turns: "SimpleQueue[None]") -> None:
+        self.has_company = False
+        self._turns, self._threads = turns, turns.qsize()
+        self._waiting: list[Traveller] = []
+        self._lock = threading.Lock()
+        self._since = self._ended = 0.0
+        self._is_watched = False
+
+    def begin(self) -> None:
+        """A thread begins with a request."""
+        if time.perf_counter() - self._ended < QUEUED:
+            self.has_company = True
+
+    def end(self, traveller: Traveller | None) -> None:
+        """A thread has done with a request, which is answered unless it is to wait; and goes for all who wait, if it is time."""
+        if traveller is not None:
+            self._wait(traveller)
+        if self._waiting and (len(self._waiting) >= MOST or time.perf_counter() - self._since >= PATIENCE):
+            self._go()
+        self._ended = time.perf_counter()
+
+    def _wait(self, traveller: Traveller) -> None:
+        with self._lock:
+            self._waiting.append(traveller)
+            if len(self._waiting) > 1:
+                return
+            self._since, is_watched, self._is_watched = time.perf_counter(), self._is_watched, True
+        if not is_watched:
+            threading.Thread(target=self._watch, name="kabao together", daemon=True).start()
+
+    def _go(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.has_company = len(waiting) > 1
+            travel(waiting)
+
+    def _watch(self) -> None:
+        """Go for those whose time has come while no thread is at work, as long as there are such at all."""
+        while True:
+            time.sleep(PATIENCE)
+            passed = time.perf_counter() - self._since
+            if self._waiting and passed >= PATIENCE and (self._turns.qsize() == self._threads or passed > OVERDUE):
+                self._turns.get()
+                try:
+                    self._go()
+                finally:
+                    self._turns.put(None)
+            with self._lock:
+                if not self._waiting and passed > WATCHED:
+                    self._is_watched = False
+                    return
+
+
+def travel(waiting: Sequence[Traveller]) -> None:
+    """Take the trips of some requests together, until all of them have their answers, and let these leave."""
+    left, broken = list(waiting), []
+    while left:
+        apart: dict[Work, list[Traveller]] = {}
+        for one in left:
+            apart.setdefault(one.trip.work, []).append(one)
+        further: list[Traveller] = []
+        for work, some in apart.items():
+            with some[0].context:
+                found = _found([one.trip.wants for one in some], work)
+            for one, told in zip(some, found, strict=True):
+                try:
+                    further += [one] * one.go_on(told)
+                except Exception:
+                    log.exception("a request broke off")
+                    broken.append(one)
+        left = further
+    for one in waiting:
+        one.break_off() if one in broken else one.leave()
+
+
+def _found(wants: Sequence[Any], work: Work) -> Sequence[Any]:
+    """Return what each is told; where the work fails for several, what each is told alone."""
+    try:
+        return work(wants)
+    except Exception as error:  # noqa: BLE001 - it is raised where the trip was asked for
+        if len(wants) == 1:
+            return [error]
+    return [_found([one], work)[0] for one in wants]
+
+
+class Held:
+    """Granian's protocol for one request; what is answered by a view that still waits is not sent."""
+
+    __slots__ = ("_protocol", "hall", "traveller")
+
+    def __init__(self, protocol: Any, hall: Hall) -> None:
+        self._protocol, self.hall = protocol, hall
+        self.traveller: Traveller | None = None
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send an answer, unless it is to come later."""
+        if self.traveller is None:
+            self._protocol.response_bytes(status, headers, body)
+
+    def response_iter(self, status: int, headers: Headers, body: Any) -> None:
+        """Send an answer piece by piece."""
+        self._protocol.response_iter(status, headers, body)
+
+    def wait(self, traveller: Traveller) -> None:
+        """Let the answer come later: the request waits for others as soon as its thread has done with it."""
+        self.traveller = traveller
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send what came later."""
+        self._protocol.response_bytes(status, headers, body)

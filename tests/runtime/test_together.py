@@ -1,0 +1,190 @@
+"""Trips that requests share: each is told its own, one's misfortune is its own, and nobody waits long, or without company."""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from runtime import together
+from runtime.together import Hall, Steps, Trip, alone, travel
+from tests.waiting import until
+
+
+class Database:
+    """What trips go to: it notes who came together, doubles what it is asked, and fails when a zero is among it."""
+
+    def __init__(self) -> None:
+        self.trips: list[list[int]] = []
+
+    def double(self, wants: Sequence[int]) -> list[Any]:
+        """Double some numbers; one is refused alone, and with a zero nothing is done."""
+        self.trips.append(list(wants))
+        return [LookupError("thirteen") if one == 13 else 2 * one // (one != 0) for one in wants]
+
+    def ask(self, *numbers: int) -> Steps[list[int]]:
+        """Ask one number after the other."""
+        found = []
+        for number in numbers:
+            found.append((yield Trip(self.double, number)))  # noqa: PERF401 - each is a trip
+        return found
+
+
+class Traveller:
+    """A request, and what it was answered."""
+
+    def __init__(self, steps: Steps[Any]) -> None:
+        self.steps, self.context, self.trip = steps, nullcontext(), next(steps)
+        self.answer: Any = None
+        self.is_out = self.is_broken = False
+
+    def go_on(self, found: Any) -> bool:
+        try:
+            self.trip = together.told(self.steps, found)
+        except StopIteration as end:
+            self.answer = end.value
+        except LookupError as refusal:
+            self.answer = str(refusal)
+        else:
+            return True
+        return False
+
+    def leave(self) -> None:
+        self.is_out = True
+
+    def break_off(self) -> None:
+        self.is_broken = True
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+def turns() -> "SimpleQueue[None]":
+    turns: SimpleQueue[None] = SimpleQueue()
+    for _ in range(2):
+        turns.put(None)
+    return turns
+
+
+def test_alone_each_trip_is_taken_and_told(database: Database) -> None:
+    assert alone(database.ask(1, 2, 3)) == [2, 4, 6]
+    assert database.trips == [[1], [2], [3]]
+    assert alone(database.ask()) == []
+
+
+@pytest.mark.parametrize(("number", "raised"), [(0, ZeroDivisionError), (13, LookupError)])
+def test_what_a_trip_raises_is_raised_where_it_was_asked_for(database: Database, number: int, raised: type[Exception]) -> None:
+    def steps() -> Steps[str]:
+        try:
+            yield Trip(database.double, number)
+        except raised:
+            return "caught"
+        return "not raised"
+
+    assert alone(steps()) == "caught"
+    with pytest.raises(raised):
+        alone(database.ask(number))
+
+
+def test_in_company_each_is_told_its_own_and_goes_on_with_whoever_goes_on(database: Database) -> None:
+    three = [Traveller(database.ask(*numbers)) for numbers in ((1, 5), (2,), (3, 6, 7))]
+    travel(three)
+    assert database.trips == [[1, 2, 3], [5, 6], [7]]
+    assert [one.answer for one in three] == [[2, 10], [4], [6, 12, 14]]
+    assert all(one.is_out for one in three)
+
+
+def test_those_who_want_other_things_go_apart(database: Database) -> None:
+    other = Database()
+    three = [Traveller(database.ask(1)), Traveller(other.ask(2)), Traveller(database.ask(3))]
+    travel(three)
+    assert (database.trips, other.trips) == ([[1, 3]], [[2]])
+    assert [one.answer for one in three] == [[2], [4], [6]]
+
+
+def test_whoever_comes_to_where_others_begin_goes_there_on_the_next_trip(database: Database) -> None:
+    other = Database()
+
+    def steps() -> Steps[list[int]]:
+        return [(yield Trip(database.double, 1)), (yield Trip(other.double, 2))]
+
+    three = [Traveller(steps()), Traveller(other.ask(3)), Traveller(steps())]
+    travel(three)
+    assert (database.trips, other.trips) == ([[1, 1]], [[3], [2, 2]])
+    assert [one.answer for one in three] == [[2, 4], [6], [2, 4]]
+
+
+def test_a_refusal_is_one_s_own(database: Database) -> None:
+    three = [Traveller(database.ask(number)) for number in (1, 13, 3)]
+    travel(three)
+    assert [one.answer for one in three] == [[2], "thirteen", [6]]
+    assert database.trips == [[1, 13, 3]]
+
+
+def test_where_the_work_fails_for_all_each_goes_alone_and_one_s_fault_is_one_s_own(database: Database) -> None:
+    three = [Traveller(database.ask(number)) for number in (1, 0, 3)]
+    travel(three)
+    assert database.trips == [[1, 0, 3], [1], [0], [3]]
+    assert [one.answer for one in three] == [[2], None, [6]]
+    assert [(one.is_out, one.is_broken) for one in three] == [(True, False), (False, True), (True, False)]
+
+
+def test_the_first_goes_alone_and_whoever_was_there_already_waits_for_company(turns: "SimpleQueue[None]") -> None:
+    hall = Hall(turns)
+    hall.begin()
+    assert not hall.has_company, "the first"
+    hall.end(None)
+    time.sleep(0.01)
+    hall.begin()
+    assert not hall.has_company, "a network lies between"
+    hall.end(None)
+    hall._ended = time.perf_counter() + 1
+    hall.begin()
+    assert hall.has_company, "it was there before the other was done with"
+
+
+def test_who_waits_goes_when_time_is_up_though_no_thread_comes_by_and_was_alone_then(database: Database, turns: "SimpleQueue[None]") -> None:
+    hall, one = Hall(turns), Traveller(database.ask(1, 2))
+    hall.has_company = True
+    hall.end(one)
+    until(lambda: one.is_out)
+    assert one.answer == [2, 4]
+    assert not hall.has_company
+    until(lambda: not hall._is_watched)
+    later = Traveller(database.ask(3))
+    hall.end(later)
+    until(lambda: later.is_out)
+
+
+def test_two_who_wait_are_company(database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "PATIENCE", 1)
+    hall, two = Hall(turns), [Traveller(database.ask(number)) for number in (1, 2)]
+    for one in two:
+        hall.end(one)
+    assert not any(one.is_out for one in two)
+    until(lambda: all(one.is_out for one in two))
+    assert database.trips == [[1, 2]]
+    assert hall.has_company
+
+
+def test_as_many_as_share_a_trip_go_at_once(database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "PATIENCE", 60)
+    hall, many = Hall(turns), [Traveller(database.ask(number)) for number in range(1, together.MOST + 1)]
+    for one in many[:-1]:
+        hall.end(one)
+    assert not any(one.is_out for one in many)
+    hall.end(many[-1])
+    assert all(one.is_out for one in many)
+    assert [len(trip) for trip in database.trips] == [together.MOST]
+
+
+def test_nobody_waits_for_a_thread_that_is_held_up(database: Database, turns: "SimpleQueue[None]") -> None:
+    hall, one = Hall(turns), Traveller(database.ask(1))
+    turns.get()
+    hall.end(one)
+    until(lambda: one.is_out)

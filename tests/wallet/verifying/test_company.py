@@ -1,0 +1,114 @@
+"""Verifications that come in company: by two statements for all, each answered, refused and attested as it would be alone."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, func, select
+
+from runtime.database import engine, transaction
+from runtime.ledger import LedgerEntry
+from tests.company import Front
+from tests.wallet.verifying.test_verifications_api import NONCE, shown
+from tests.world_verifying import CAUSE, Counter, new_counter
+from wallet.holding.uses import Use
+from wallet.verifying import verification
+from wallet.verifying.receipts import Receipt
+
+PATH = "/api/v1/verifications"
+
+
+@pytest.fixture
+def front(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Front:
+    return Front(app, monkeypatch)
+
+
+def asked(presented: str, **more: Any) -> dict[str, Any]:
+    return {"presented": presented, "cause": CAUSE, **more}
+
+
+def answer_of(front: Front, name: str) -> tuple[int, dict[str, Any]]:
+    return front.answers[name][0], json.loads(front.answers[name][2])
+
+
+def without_receipt(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "receipt"}
+
+
+def test_each_is_answered_as_alone_and_all_by_two_statements_a_kind(front: Front, counter: Counter) -> None:
+    stranger = new_counter(counter.client, verify=())
+    presented, code = shown(counter, "vehicle_class"), counter.code("vehicle_class")
+    other = new_counter(counter.client)
+    sent = {
+        "shown-to-one": (asked(presented, nonce=NONCE), counter.token),
+        "shown-again": (asked(presented, nonce=NONCE), counter.token),
+        "of-another": (asked(shown(other), nonce=NONCE), other.token),
+        "for-another-nonce": (asked(presented, nonce="another-nonce"), counter.token),
+        "without-authority": (asked(presented, nonce=NONCE), stranger.token),
+        "no-presentation": (asked("a~", nonce=NONCE), counter.token),
+        "by-code": (asked(code), counter.token),
+        "by-code-again": (asked(code), counter.token),
+        "by-no-code": (asked("KABAO1:" + "A" * 26), counter.token),
+    }
+    statements: list[str] = []
+    front.seats.hall.has_company = True
+    for name, (document, token) in sent.items():
+        front.post(name, PATH, document, token=token, Accept_Language="en")
+    event.listen(engine(), "before_cursor_execute", hear := lambda *said: statements.append(said[2]))
+    front.go()
+    event.remove(engine(), "before_cursor_execute", hear)
+    front.seats.hall.has_company = False
+    answers = {name: answer_of(front, name) for name in sent}
+    for name, (document, token) in sent.items():
+        if "code" not in name:
+            front.post(f"{name}-alone", PATH, document, token=token, Accept_Language="en")
+            status, alone = answer_of(front, f"{name}-alone")
+            assert status == answers[name][0]
+            assert without_receipt(alone) == without_receipt(answers[name][1]) | {one: alone[one] for one in ("correlation_id",) if one in alone}
+    assert {name: status for name, (status, _) in answers.items()} == {
+        "shown-to-one": 201,
+        "shown-again": 201,
+        "of-another": 201,
+        "for-another-nonce": 201,
+        "without-authority": 403,
+        "no-presentation": 201,
+        "by-code": 201,
+        "by-code-again": 409,
+        "by-no-code": 404,
+    }
+    verdicts = {name: answer["verdict"] for name, (status, answer) in answers.items() if status == 201}
+    assert [name for name, verdict in verdicts.items() if verdict == "valid"] == ["shown-to-one", "shown-again", "of-another", "by-code"]
+    assert answers["of-another"][1]["licence"]["identifier"] == other.licence.identifier
+    assert answers["by-code-again"][1]["code"] == "code-spent"
+    asks = [one for one in statements if "asked(" in one.split("WHERE")[0] or "unnest" in one]
+    assert len(asks) == 1, "how all licences stand"
+    kept = [answer["receipt"]["id"] for _, (status, answer) in answers.items() if status == 201]
+    assert len(set(kept)) == len(kept) == 6
+    with transaction() as session:
+        receipts = session.scalars(select(Receipt).where(Receipt.id.in_(kept))).all()
+        assert {str(one.id): one.jws for one in receipts} == {
+            answer["receipt"]["id"]: answer["receipt"]["jws"] for _, (status, answer) in answers.items() if status == 201
+        }
+        assert session.scalar(select(func.count()).where(LedgerEntry.object_id.in_(kept))) == 6
+        assert session.scalar(select(func.count()).where(Use.receipt_id.in_(kept))) == 4
+
+
+def test_what_cannot_be_kept_for_one_is_kept_for_the_others(front: Front, counter: Counter, monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    presented = shown(counter)
+    front.seats.hall.has_company = True
+    for name in ("first-one", "second-one", "third-one"):
+        front.post(name, PATH, asked(presented, nonce=NONCE), token=counter.token)
+
+    whole, made = verification.attested, []
+
+    def twice_the_same(*args: Any, receipt_id: Any, **rest: Any) -> Any:
+        made.append(receipt_id)
+        return whole(*args, receipt_id=made[0] if len(made) == 2 else receipt_id, **rest)
+
+    monkeypatch.setattr(verification, "attested", twice_the_same)
+    front.go()
+    assert [front.answers[name][0] for name in ("first-one", "second-one", "third-one")] == [201, 500, 201]
+    with transaction() as session:
+        assert session.scalar(select(func.count()).where(Receipt.department == counter.department)) == 2
