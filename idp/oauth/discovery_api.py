@@ -32,11 +32,12 @@ def metadata() -> Response:
 
 
 def metadata_of(settings: Settings) -> dict[str, Any]:
-    """Return the server's metadata, put together from what each part announces: nothing but what answers."""
+    """Return the server's metadata, put together from what each part announces: nothing but what answers, no empty list (RFC 8414 section 3.2)."""
     whole: dict[str, Any] = {}
     for announced in PARTS:
         for name, value in announced(settings).items():
             whole[name] = list(dict.fromkeys([*whole.get(name, []), *value])) if isinstance(value, list) else value
+    whole = {name: value for name, value in whole.items() if value != []}
     return {**whole, **mutual_tls.announced(whole, settings)}
 
 

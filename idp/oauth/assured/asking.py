@@ -1,7 +1,7 @@
-"""What a client asks of `verified_claims`, and what of it can be told (Identity Assurance 1.0 sections 6.2 to 6.6). Pure.
+"""What a client asks of `verified_claims`, and what of it can be told (Identity Assurance 1.0 sections 5.4 to 5.7). Pure.
 
 A request is a template: its members are what the client wants to see, `value`, `values` and `max_age` what must hold. Read once, it keeps only
-members that we can fill; a condition on anything else can never hold, so such a request is dropped whole (section 6.5.4). No condition is ever
+members that we can fill; a condition on anything else can never hold, so such a request is dropped whole (section 5.7.4). No condition is ever
 ignored, and none is an error.
 """
 
@@ -99,7 +99,7 @@ def _template(unverified: Any, shape: Any) -> Any:
 
 
 def _templates(unverified: Any, shape: Any) -> list[Any]:
-    """Read alternatives; one that can never hold leaves the others (section 6.2: a logical OR)."""
+    """Read alternatives; one that can never hold leaves the others (section 5.4)."""
     if not isinstance(unverified, list) or not 0 < len(unverified) <= MOST_TEMPLATES:
         raise InvalidRequestError(f"An element of verified_claims is no array of one to {MOST_TEMPLATES} objects.")
     kept = list(_possible(unverified, shape))

@@ -41,6 +41,7 @@ PROOFS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a key": (("private_key_jwt", "none"), {"ES256", "Ed25519", "EdDSA", "PS256", "RS256"}),
     "a secret that signs": (("client_secret_jwt", "client_secret_basic"), {"HS256"}),
     "no assertions": (("client_secret_post",), set()),
+    "no proof at all": (("none",), set()),
 }
 
 
@@ -53,8 +54,9 @@ def test_each_endpoint_says_which_proofs_it_takes(
     with app.app_context():
         document = metadata_of(replace(settings, client_authentication=methods))
     told = set(methods) - ({"none"} if endpoint == "introspection" else set())
-    assert set(document[f"{endpoint}_endpoint_auth_methods_supported"]) == told
+    assert set(document.get(f"{endpoint}_endpoint_auth_methods_supported", [])) == told
     assert set(document.get(f"{endpoint}_endpoint_auth_signing_alg_values_supported", [])) == algorithms
+    assert [] not in document.values(), "section 3.2: what has no elements MUST be omitted"
 
 
 def test_every_scope_that_is_listed_has_its_words(client: FlaskClient) -> None:

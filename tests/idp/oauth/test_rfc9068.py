@@ -7,11 +7,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from idp.oauth import resources
+from idp.oauth.resources import ResourceRefused
 from keys import ring
+from runtime.clock import now
 from runtime.database import transaction
+from runtime.languages import Text
 from tests.idp.oauth.details_world import OWN, new_asker, new_machine, new_resource, said_by
+from tests.idp.oauth.exchange.conftest import exchange, new_exchanger
 from tests.idp.oauth.journeys import Journey
-from tests.world_clients import ISSUER, System, ask, bearer, token_of
+from tests.idp.oauth.registration.world import new_token, portal_document, register
+from tests.world_clients import DEPARTMENT, ISSUER, System, ask, bearer, token_of
 
 
 @pytest.fixture
@@ -76,6 +82,39 @@ def test_3_the_audience_is_the_resource_or_ours(app: Flask, client: FlaskClient)
 
 def test_6_nothing_of_the_person_is_said(token: str) -> None:
     assert not {"name", "number", "email", "phone_number"} & set(said_by(token))
+
+
+def test_2_2_1_how_the_person_signed_in_stays_the_same_where_a_token_is_exchanged(app: Flask, browser: FlaskClient, portal: System) -> None:
+    with app.app_context(), transaction() as session:
+        system = new_exchanger(session, metadata={"may_exchange_from": [portal.client_id]})
+    token = Journey(portal).tokens(browser)["access_token"]
+    before, after = said_by(token), said_by(exchange(browser, system, token).json["access_token"])
+    assert (after["auth_time"], after["acr"]) == (before["auth_time"], before["acr"])
+
+
+def test_4_both_documents_name_the_issuer_and_the_keys_by_which_a_token_is_verified(browser: FlaskClient, token: str) -> None:
+    one, other = (browser.get(f"/.well-known/{name}").json for name in ("openid-configuration", "oauth-authorization-server"))
+    assert (one["issuer"], one["jwks_uri"]) == (other["issuer"], other["jwks_uri"]) == (said_by(token)["iss"], f"{ISSUER}/jwks")
+    keys = jwt.PyJWKSet.from_dict(browser.get("/jwks").json)
+    header = jwt.get_unverified_header(token)
+    assert jwt.decode(token, keys[header["kid"]], algorithms=[header["alg"]], audience=OWN, issuer=one["issuer"])["sub"]
+
+
+@pytest.mark.parametrize("identifier", [OWN, ISSUER], ids=["our own API", "the issuer of credentials"])
+def test_5_no_other_resource_is_named_like_ours(app: Flask, identifier: str) -> None:
+    """What is for one resource must not be for another: each is registered once, and none by a name of this service's own."""
+    with app.app_context(), pytest.raises(ResourceRefused, match="identifier"), transaction() as session:
+        resources.add_resource(
+            session, identifier=identifier, name=Text("冒名", "Imposter"), owner=DEPARTMENT, settings=app.extensions["kabao_settings"], now=now()
+        )
+
+
+def test_5_nobody_who_registers_chooses_the_name_that_becomes_the_subject(app: Flask, client: FlaskClient, token: str) -> None:
+    with app.app_context(), transaction() as session:
+        initial = new_token(session)
+    wished = said_by(token)["sub"]
+    told = register(client, initial, portal_document(client_id=wished))
+    assert (told.status_code, told.json["client_id"] == wished) == (201, False)
 
 
 REFUSED = {

@@ -52,6 +52,7 @@ def test_the_end_of_a_session_is_told_to_its_portals_by_their_own_names_for_it(a
     assert said["reason_admin"]["en"]
     assert abs(said["event_timestamp"] - now().timestamp()) < 60
     assert not {"sub", "exp", "nonce"} & set(claims), "it must be taken for no other token"
+    assert (bool(claims["txn"]), len(claims["events"])) == (True, 1)
     assert absent.heard(elsewhere) == []
 
 

@@ -60,6 +60,7 @@ def test_a_counter_gets_its_tokens_once_the_person_approves(counter: Counter, br
     tokens = good(counter.poll(asked["auth_req_id"], after=INTERVAL))
     claims = claims_in(tokens["id_token"])
     assert (claims["iss"], claims["aud"], claims["amr"]) == (ISSUER, counter.system.client_id, ["pwd"])
+    assert claims["acr"] == "urn:kabao:acr:ial2:aal1"
     assert (browser.get("/userinfo", headers=bearer(tokens["access_token"])).json or {})["sub"] == claims["sub"]
     assert error_of(counter.poll(asked["auth_req_id"], after=INTERVAL)) == "invalid_grant"
 
