@@ -98,6 +98,36 @@ def test_a_proof_by_a_key_that_its_attestation_does_not_name_is_refused(wallet: 
     assert error_of(wallet.ask(proof(nonce, new_key(), headers={"key_attestation": other}))) == (400, "invalid_proof")
 
 
+def test_a_proof_by_a_key_of_another_proof_s_attestation_is_refused(wallet: Wallet, maker: Maker) -> None:
+    keys, nonce = [new_key() for _ in range(2)], wallet.nonce()
+    attestations = [maker.attest_keys(key, nonce=nonce) for key in keys]
+    crossed = [proof(nonce, key, headers={"key_attestation": text}) for key, text in zip(keys, reversed(attestations), strict=True)]
+    assert error_of(wallet.ask(*crossed)) == (400, "invalid_proof")
+    own = [proof(nonce, key, headers={"key_attestation": text}) for key, text in zip(keys, attestations, strict=True)]
+    assert len(wallet.ask(*own).json["credentials"]) == 2
+
+
+def test_keys_that_are_attested_and_keys_that_are_not_are_refused_together(wallet: Wallet, maker: Maker) -> None:
+    key, nonce = new_key(), wallet.nonce()
+    attested_one = proof(nonce, key, headers={"key_attestation": maker.attest_keys(key, nonce=nonce)})
+    assert error_of(wallet.ask(attested_one, proof(nonce))) == (400, "invalid_proof")
+
+
+def test_an_attestation_beside_a_proof_must_be_as_fresh_as_that(wallet: Wallet, maker: Maker) -> None:
+    key, used = new_key(), wallet.nonce()
+    assert wallet.ask(proof(used)).status_code == 200
+    for stale in (used, "A" * 52):
+        nonce = wallet.nonce()
+        named = {"key_attestation": maker.attest_keys(key, nonce=stale)}
+        assert error_of(wallet.ask(proof(nonce, key, headers=named))) == (400, "invalid_nonce")
+
+
+def test_two_attestations_are_refused(wallet: Wallet, maker: Maker) -> None:
+    nonce = wallet.nonce()
+    texts = [maker.attest_keys(new_key(), nonce=nonce) for _ in range(2)]
+    assert error_of(wallet.ask(proofs={"attestation": texts})) == (400, "invalid_proof")
+
+
 KEYS = [new_key() for _ in range(2)]
 Forge = Callable[[Maker, str], str]
 WRONG_ATTESTATIONS: dict[str, tuple[Forge, str]] = {

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.wallet.issuing.oid4vci.wallets import TYPE, Wallet, error_of, proof
+from tests.wallet.issuing.oid4vci.wallets import TYPE, Wallet, error_of, proof, some_id
 
 MINE = ECKey.generate_key("P-256", {"kid": "mine"}, private=True)
 
@@ -142,3 +142,5 @@ def test_an_operator_may_want_every_message_encrypted(wallet: Wallet) -> None:
     plain = {name: value for name, value in asked(wallet).items() if name != "credential_response_encryption"}
     assert error_of(send(wallet, encrypted(wallet.http, plain))) == (400, "invalid_encryption_parameters")
     assert send(wallet, encrypted(wallet.http, asked(wallet))).status_code == 200
+    later = encrypted(wallet.http, {"transaction_id": some_id()})
+    assert error_of(send(wallet, later, path="/deferred")) == (400, "invalid_encryption_parameters")

@@ -3,10 +3,12 @@
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from keys import suites
 from runtime.clock import shifted
@@ -71,6 +73,7 @@ WRONG: dict[str, Forge] = {
     "made long ago": lambda nonce: proof(nonce, KEY, iat=int(time.time()) - 3600),
     "made tomorrow": lambda nonce: proof(nonce, KEY, iat=int(time.time()) + 86400),
     "expired": lambda nonce: proof(nonce, KEY, exp=int(time.time()) - 3600),
+    "not good yet": lambda nonce: proof(nonce, KEY, nbf=int(time.time()) + 3600),
     "by another client": lambda nonce: proof(nonce, KEY, iss="another-wallet"),
     "without a nonce": lambda _: proof(..., KEY),
     "an attestation that is none": lambda nonce: proof(nonce, KEY, headers={"key_attestation": "a.b.c"}),
@@ -101,9 +104,27 @@ def test_a_nonce_that_is_not_ours_has_its_own_error(wallet: Wallet, nonce: Any) 
     assert error_of(wallet.ask(proof(nonce))) == (400, "invalid_nonce")
 
 
+def test_a_wallet_that_is_known_by_no_name_gives_none(app: Flask, wallet: Wallet) -> None:
+    settings = app.extensions["kabao_settings"]
+    assert wallet.ask(proof(wallet.nonce(), iss=wallet.client_id)).status_code == 200
+    app.extensions["kabao_settings"] = replace(settings, anonymous_wallet_client=wallet.client_id)
+    try:
+        assert error_of(wallet.ask(proof(wallet.nonce(), iss=wallet.client_id))) == (400, "invalid_proof")
+        assert wallet.ask(proof(wallet.nonce())).status_code == 200
+    finally:
+        app.extensions["kabao_settings"] = settings
+
+
 def test_one_wrong_proof_among_many_refuses_all(wallet: Wallet) -> None:
     nonce = wallet.nonce()
     assert error_of(wallet.ask(proof(nonce), proof(nonce), proof(nonce, aud="https://elsewhere.example"))) == (400, "invalid_proof")
+
+
+@pytest.mark.parametrize("more", [{"attestation": ["a.b.c"]}, {"di_vp": [{}]}, {"jwt ": ["a.b.c"]}], ids=str)
+def test_proofs_of_two_types_are_refused_be_one_of_them_right(wallet: Wallet, more: dict[str, Any]) -> None:
+    nonce = wallet.nonce()
+    assert error_of(wallet.ask(proofs={"jwt": [proof(nonce)], **more})) == (400, "invalid_proof")
+    assert error_of(wallet.ask(proofs={**more, "jwt": [proof(nonce)]})) == (400, "invalid_proof")
 
 
 def test_a_key_is_proved_once_in_a_request(wallet: Wallet) -> None:
@@ -128,10 +149,16 @@ def test_a_nonce_expires(wallet: Wallet) -> None:
         assert error_of(wallet.ask(proof(nonce, iat=int(time.time()) + 301))) == (400, "invalid_nonce")
 
 
-def test_a_changed_nonce_is_none(wallet: Wallet) -> None:
-    nonce = wallet.nonce()
-    changed = ("B" if nonce[0] == "A" else "A") + nonce[1:]
-    assert error_of(wallet.ask(proof(changed))) == (400, "invalid_nonce")
+@pytest.mark.parametrize("place", [0, 20, -1], ids=["its moment", "its random bits", "what we signed it by"])
+def test_a_changed_nonce_is_none(wallet: Wallet, place: int) -> None:
+    letters = list(wallet.nonce())
+    letters[place] = "B" if letters[place] == "A" else "A"
+    assert error_of(wallet.ask(proof("".join(letters)))) == (400, "invalid_nonce")
+
+
+def test_a_nonce_of_somebody_else_s_making_is_none_however_recent(wallet: Wallet) -> None:
+    made_up = int(time.time()).to_bytes(c_nonces.MOMENT_BYTES, "big") + bytes(c_nonces.RANDOM_BYTES + c_nonces.MAC_BYTES)
+    assert error_of(wallet.ask(proof(base64.urlsafe_b64encode(made_up).decode()))) == (400, "invalid_nonce")
 
 
 @pytest.mark.parametrize("suite", [suites.EDDSA, suites.ED25519], ids=lambda one: one.name)
