@@ -75,7 +75,7 @@ def _receipt(session: Session, use_id: UUID) -> Receipt:
     receipt = session.get(Receipt, use.receipt_id) if use.receipt_id is not None else None
     if receipt is None:
         raise ReceiptNotFound("a use without one")
-    further = [one["licence"]["type"] for one in receipt.claims.get("also", ()) if one["licence"]]
-    if not all(map(g.signed_in.allows_type, further)):
+    named = [one["licence"]["type"] for one in (receipt.claims, *receipt.claims.get("also", ())) if one.get("licence")]
+    if not all(map(g.signed_in.allows_type, named)):
         raise ReceiptNotFound("beyond the mandate")
     return receipt

@@ -102,14 +102,15 @@ def test_a_receipt_is_nobody_else_s_and_a_use_may_have_none(app: Flask, counter:
     assert f"/wallet/history/{answer.id}/receipt" not in history
 
 
-def test_who_acts_within_one_type_is_given_no_receipt_that_names_a_licence_of_another(app: Flask) -> None:
+@pytest.mark.parametrize("within", [0, 1], ids=["of the first", "of one beside it"])
+def test_who_acts_within_one_type_is_given_no_receipt_that_names_a_licence_of_another(app: Flask, within: int) -> None:
     slugs = ("business-licence", "food-business-licence")
     with app.app_context():
         issuer, office = new_department(issue=slugs), new_department(verify=slugs)
         with transaction() as session:
             firm = new_firm(session)
             first, other = (new_licence(session, type=one, department=issuer, number=firm.organisation.number) for one in slugs)
-            limited_id, _ = firm.appoint(session, types={first.type_code})
+            limited_id, _ = firm.appoint(session, types={(first, other)[within].type_code})
             whole_id, _ = firm.appoint(session)
         with transaction() as session:
             code = qr_codes.create(session, holder_id=firm.id, licence_id=first.id, fields=(), also={other.id: ()}, now=now()).content
@@ -117,7 +118,7 @@ def test_who_acts_within_one_type_is_given_no_receipt_that_names_a_licence_of_an
             asker, settings = Asker(office, get_department(office).name), app.extensions["kabao_settings"]
             verify_presented(session, settings, VerificationRequest(code, CAUSE), asker=asker, receipt_id=new_id(), now=now())
         with transaction() as session:
-            use = next(one for one in uses_of(session, holder_id=firm.id) if one.licence_id == first.id)
+            use = next(one for one in uses_of(session, holder_id=firm.id) if one.licence_id == (first, other)[within].id)
     told, histories = {}, {}
     for person_id in (limited_id, whole_id):
         client = signed_in(app, firm.people[person_id])
