@@ -73,7 +73,7 @@ def history_of(session: Session, viewer: SignedIn, *, licence_id: UUID | None = 
     At most `limit` of them, older than the entry `before` if it is given.
     """
     found = uses_of(session, holder_id=viewer.holder_id, licence_id=licence_id, types=viewer.types, before=before, limit=limit)
-    scores = scores_of(session, viewer.holder_id, [use.id for use in found if is_rated(use.way)])
+    scores = scores_of(session, viewer.holder_id, [use for use in found if is_rated(use.way)])
     seen, acted = _what(session, viewer.holder_id, found), _acted(session, found, viewer)
     entries = [_entry(use, *seen.get(use.id, NOTHING), acted.get(use.acted_by), scores.get(use.id)) for use in found]
     if viewer.types is None:

@@ -123,12 +123,14 @@ def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200) -> Respon
         receipt = {use.receipt_id} if use.receipt_id else set()
         if g.signed_in.types is not None:
             receipt -= receipts_beyond(session, receipt, holder_id=use.holder_id, types=g.signed_in.types)
-        rating, name = ratings.find_rating(session, use), _type_name(ratings.type_of_use(session, use))
+        codes = [ratings.type_of_use(session, one) for one in ratings.uses_together(session, use, g.signed_in)]
+        rating, names = ratings.find_rating(session, use), [_type_name(code) for code in dict.fromkeys(codes)]
     is_over = use.at < now() - ratings.RATED_WITHIN
     told = {
         "use": use,
         "department": issuer_name(use.department),
-        "licence": name,
+        "licence": Text("、".join(one.zh for one in names), ", ".join(one.en for one in names)),
+        "is_several": len(codes) > 1,
         "rating": rating,
         "is_over": is_over,
         "has_receipt": bool(receipt),

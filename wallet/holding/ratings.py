@@ -1,10 +1,12 @@
-"""What people say of a use of their licences (好差评): one to five and a few words, once a use, answered by the department where it was bad.
+"""What people say of a use of their licences (好差评): one to five and a few words, once, answered by the department where it was bad.
+
+Licences that were used together, such as those under one code, are rated together: the rating has the id of the first of these uses.
 
 The department and the operator see figures; the words are for the department alone, and it is not told whose they are. The answer is for whoever
 gave the rating. Both rest sealed.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -21,7 +23,7 @@ from runtime import ledger
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.problems import Refusal
-from wallet.holding.uses import Use, Way
+from wallet.holding.uses import Use, Way, act_of, alongside
 from wallet.register.departments import DepartmentNotFound, get_department
 from wallet.register.licences import find_held
 
@@ -52,7 +54,7 @@ class UseNotFound(Refusal):
 
 
 class AlreadyRated(Refusal):
-    """A use is rated once."""
+    """A use is rated once, with those beside it."""
 
     code, status, title = "already-rated", 409, Text("这次使用已评价过。", "This use was rated already.")
 
@@ -76,7 +78,8 @@ class AlreadyAnswered(Refusal):
 
 
 class Rating(Base):
-    """What was said of a use, whose id it has. `type_code` is empty where the licence is not issued yet.
+    """What was said of a use; its id is that of the first use of the same act. `type_code` is that of the licence by which it was rated, empty where
+    that is not issued yet.
 
     The department knows it by `reference`, which is random: a use's id tells its moment, by which a receipt could be found.
     """
@@ -160,13 +163,20 @@ def is_rated(way: str) -> bool:
 
 
 def get_use(session: Session, use_id: UUID, viewer: SignedIn) -> Use:
-    """Return a use that its viewer may see and rate; raises UseNotFound."""
+    """Return a use that its viewer may see and rate, or one of the same act that they may; raises UseNotFound."""
     use = session.get(Use, (viewer.holder_id, use_id))
     if use is None or not is_rated(use.way):
         raise UseNotFound
-    if viewer.types is not None and not viewer.allows_type(type_of_use(session, use)):
+    seen = uses_together(session, use, viewer)
+    if not seen:
         raise UseNotFound("beyond the mandate")
-    return use
+    return use if use in seen else seen[0]
+
+
+def uses_together(session: Session, use: Use, viewer: SignedIn) -> list[Use]:
+    """Return the uses of the same act that a viewer may see, the oldest first."""
+    several = _act(session, use)
+    return several if viewer.types is None else [one for one in several if viewer.allows_type(type_of_use(session, one))]
 
 
 def find_by_receipt(session: Session, receipt_id: UUID, viewer: SignedIn) -> UUID | None:
@@ -185,35 +195,49 @@ def type_of_use(session: Session, use: Use) -> str:
 
 
 def find_rating(session: Session, use: Use) -> Rating | None:
-    """Return what was said of a use, or None."""
-    return session.get(Rating, (use.holder_id, use.id))
+    """Return what was said of a use, or of another of the same act, or None."""
+    several = [one.id for one in _act(session, use)]
+    found = select(Rating).where(Rating.holder_id == use.holder_id, Rating.id.in_(several)).order_by(Rating.id != use.id, Rating.id)
+    return session.scalars(found.limit(1)).one_or_none()
+
+
+def _act(session: Session, use: Use) -> list[Use]:
+    return alongside(session, [use], holder_id=use.holder_id)[act_of(use)]
 
 
 def rate(session: Session, use: Use, *, score: int, words: str, person_id: UUID, now: datetime) -> None:
     """Write down what is said of a use; of two at once the first counts. Raises AlreadyRated, RatingOver."""
     if use.at < now - RATED_WITHIN:
         raise RatingOver
+    if find_rating(session, use) is not None:
+        raise AlreadyRated
+    rating_id = _act(session, use)[0].id
     row = {
         "holder_id": use.holder_id,
-        "id": use.id,
+        "id": rating_id,
         "reference": uuid4(),
         "department": use.department,
         "type_code": type_of_use(session, use),
         "person_id": person_id,
         "score": score,
-        "words_sealed": sealing.seal(words, table=TABLE, column="words_sealed", row=use.id) if words else None,
+        "words_sealed": sealing.seal(words, table=TABLE, column="words_sealed", row=rating_id) if words else None,
         "used_at": use.at,
         "at": now,
     }
     if session.execute(insert(Rating).values(row).on_conflict_do_nothing().returning(Rating.id)).first() is None:
         raise AlreadyRated
-    ledger.record(session, "use.rated", actor=f"subject:{person_id}", object_id=use.id, subject_id=use.holder_id, now=now, score=score)
+    ledger.record(session, "use.rated", actor=f"subject:{person_id}", object_id=rating_id, subject_id=use.holder_id, now=now, score=score)
 
 
-def scores_of(session: Session, holder_id: UUID, use_ids: Iterable[UUID]) -> dict[UUID, tuple[int, bool]]:
-    """Return the score of each of some uses that has one, and whether it was answered."""
-    query = select(Rating.id, Rating.score, Rating.answered_at).where(Rating.holder_id == holder_id, Rating.id.in_(list(use_ids)))
-    return {row.id: (row.score, row.answered_at is not None) for row in session.execute(query)}
+def scores_of(session: Session, holder_id: UUID, uses: Collection[Use]) -> dict[UUID, tuple[int, bool]]:
+    """Return the score of each of some uses that has one, its own or that of its act, and whether it was answered."""
+    acts = alongside(session, uses, holder_id=holder_id)
+    named = [one.id for several in acts.values() for one in several]
+    query = select(Rating.id, Rating.score, Rating.answered_at).where(Rating.holder_id == holder_id, Rating.id.in_(named)).order_by(Rating.id)
+    said = {row.id: (row.score, row.answered_at is not None) for row in session.execute(query)} if named else {}
+    rated = {act: next((said[one.id] for one in several if one.id in said), None) for act, several in acts.items()}
+    found = {use.id: said.get(use.id) or rated[act_of(use)] for use in uses}
+    return {use_id: one for use_id, one in found.items() if one is not None}
 
 
 def figures_of(session: Session, department: str, *, now: datetime) -> dict[str, Figures]:

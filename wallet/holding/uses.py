@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, insert, select
+from sqlalchemy import Index, and_, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from keys import sealed_tables, sealing
@@ -121,6 +121,21 @@ def uses_of(
     if before is not None:
         query = query.where(Use.id < before)
     return list(session.scalars(query.order_by(Use.id.desc()).limit(limit)))
+
+
+def act_of(use: Use) -> tuple[Any, ...]:
+    """Return by what the uses of one act are known: by its receipt, or else by its moment, whose it was and how."""
+    return (use.receipt_id,) if use.receipt_id is not None else (use.at, use.department, use.way)
+
+
+def alongside(session: Session, uses: Collection[Use], *, holder_id: UUID) -> dict[tuple[Any, ...], list[Use]]:
+    """Return, by act, some uses of a holder with all others of the same acts, the oldest first: several licences are used under one code."""
+    receipts, moments = {use.receipt_id for use in uses if use.receipt_id}, {use.at for use in uses if use.receipt_id is None}
+    same = or_(Use.receipt_id.in_(receipts), and_(Use.receipt_id.is_(None), Use.at.in_(moments)))
+    found: dict[tuple[Any, ...], list[Use]] = {act_of(use): [] for use in uses}
+    for one in session.scalars(select(Use).where(Use.holder_id == holder_id, same).order_by(Use.id)) if uses else ():
+        found.get(act_of(one), []).append(one)
+    return found
 
 
 def receipts_beyond(session: Session, receipt_ids: Collection[UUID], *, holder_id: UUID, types: Collection[str]) -> set[UUID]:

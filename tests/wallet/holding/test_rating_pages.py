@@ -1,7 +1,7 @@
 import threading
 from collections import Counter
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -117,6 +117,55 @@ def test_a_use_is_rated_once_even_by_many_at_once(app: Flask, browser: FlaskClie
     assert rate(browser, use_id, form_at="/account").status_code == 409
 
 
+def used_together(app: Flask, licences: list[Licence], department: str, *, receipt_id: UUID | None) -> list[UUID]:
+    """Use several licences of one holder at once; without a receipt they have but the moment in common."""
+    holder_id, moment = licences[0].holder_id, now()
+    told = {"department": department, "cause": "办理登记", "fields": ["holder_name"], "verdict": "valid", "receipt_id": receipt_id}
+    with writing(app) as session:
+        for one in licences:
+            record_use(session, holder_id=holder_id, licence_id=one.id, way=Way.PRESENTATION, now=moment, **told)
+    with writing(app) as session:
+        return [one.id for one in uses_of(session, holder_id=holder_id, limit=len(licences))]
+
+
+@pytest.mark.parametrize("receipt_id", [uuid4(), None], ids=["by one receipt", "at one moment"])
+def test_licences_that_were_used_together_are_rated_once(app: Flask, holder: Person, department: str, receipt_id: UUID | None) -> None:
+    licences, browser = licensed(app, holder.number, SLUG, "marriage-certificate", SLUG), signed_in(app, holder)
+    several, alone = used_together(app, licences, department, receipt_id=receipt_id), used(app, licences[0], department)
+    page = browser.get(f"/wallet/history/{several[1]}/rating", headers=BROWSER).text
+    assert "机动车驾驶证、结婚证" in page
+    assert "评价一次即可" in page
+    assert rate(browser, several[1]).status_code == 303
+    for use_id in several:
+        assert rate(browser, use_id, form_at="/account").status_code == 409
+        assert WORDS in browser.get(f"/wallet/history/{use_id}/rating", headers=BROWSER).text
+    assert scores(app, licences[0]) == [2]
+    assert browser.get("/wallet/history", headers=BROWSER).text.count("2/5<") == len(several)
+    assert rate(browser, alone).status_code == 303, "another use is another matter"
+
+
+def test_of_licences_that_were_used_together_one_rating_counts_even_at_once(app: Flask, holder: Person, department: str) -> None:
+    licences = licensed(app, holder.number, SLUG, SLUG, SLUG)
+    several, outcomes, begin = used_together(app, licences, department, receipt_id=uuid4()), [], threading.Barrier(3)
+
+    def try_it(use_id: UUID) -> None:
+        begin.wait(timeout=30)
+        try:
+            with app.app_context(), transaction() as session:
+                use = session.get_one(Use, (licences[0].holder_id, use_id))
+                ratings.rate(session, use, score=1, words="", person_id=licences[0].holder_id, now=now())
+            outcomes.append("rated")
+        except AlreadyRated:
+            outcomes.append("already")
+
+    threads = [threading.Thread(target=try_it, args=(one,)) for one in several]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(timeout=60)
+    assert Counter(outcomes) == {"rated": 1, "already": 2}
+
+
 @pytest.mark.parametrize("score", ["", "0", "6", "-1", "5.0", "五", "5" * 99, "1e0"])
 def test_a_score_that_is_none_is_refused(app: Flask, browser: FlaskClient, licence: Licence, department: str, score: str) -> None:
     use_id = used(app, licence, department)
@@ -198,6 +247,26 @@ def test_a_mandate_reaches_the_uses_of_its_types_alone(app: Flask, department: s
     with writing(app) as session:
         row = session.scalars(select(Rating).where(Rating.id == use_id)).one()
     assert (row.holder_id, row.person_id) == (firm.id, handler_id)
+
+
+def test_who_acts_within_some_types_rates_what_they_may_see_of_a_use_and_reads_the_answer(app: Flask, department: str) -> None:
+    with writing(app) as session:
+        firm = new_firm(session)
+        types = ("business-licence", "food-business-licence")
+        issuer = new_department(issue=types)
+        licences = [new_licence(session, type=one, department=issuer, number=firm.organisation.number) for one in types]
+        handler_id, _ = firm.appoint(session, types={licences[1].type_code})
+    several = sorted(used_together(app, licences, department, receipt_id=uuid4()))
+    handler = signed_in(app, firm.people[handler_id])
+    act_for(handler, firm.id)
+    page = handler.get(f"/wallet/history/{several[1]}/rating", headers=BROWSER).text
+    assert ("食品经营许可证" in page, "营业执照" in page) == (True, False)
+    assert rate(handler, several[1]).status_code == 303
+    with writing(app) as session:
+        row = session.scalars(select(Rating).where(Rating.holder_id == firm.id)).one()
+    assert (row.id, row.type_code) == (several[0], licences[1].type_code)
+    post_form(officer(app, department), at_desk(app, row.id), {"answer": "已增设窗口"}, form_at="/desk/ratings")
+    assert "已增设窗口" in handler.get(f"/wallet/history/{row.id}/rating", headers=BROWSER).text, "the notice leads there"
 
 
 def test_the_operator_sees_figures_and_what_waits_and_no_words(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
