@@ -7,13 +7,17 @@ so that none can be missing and a reader sees at once whether they say the same 
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from babel.dates import format_datetime, get_timezone
 from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Babel, refresh
 
 CHINESE, ENGLISH = "zh", "en"
 LOCALES = {CHINESE: "zh_Hans_CN", ENGLISH: "en_GB"}  # 30 Nov 2026, 15:04: the day before the month, as our own texts have it, and as scripts are told
+ZONE = "Asia/Shanghai"
+WRITTEN = {CHINESE: "yyyy-MM-dd HH:mm", ENGLISH: "d MMM y, HH:mm"}
 COOKIE = "kabao_lang"
 COOKIE_LIFETIME = 365 * 24 * 3600
 SUGGESTION = "kabao_suggested_lang"
@@ -44,6 +48,12 @@ class Text:
 def text_of(value: Text | dict[str, str]) -> Text:
     """Read a `Text` back from its JSON form."""
     return value if isinstance(value, Text) else Text(value["zh"], value["en"])
+
+
+def written(moment: datetime) -> Text:
+    """Return a moment as a sentence tells it, by the clocks of China."""
+    said = {form: format_datetime(moment, pattern, get_timezone(ZONE), LOCALES[form]) for form, pattern in WRITTEN.items()}
+    return Text(said[CHINESE], said[ENGLISH])
 
 
 def language() -> str:
@@ -94,7 +104,7 @@ def _cookie_name(name: str = COOKIE) -> str:
 
 def init_app(app: Flask) -> None:
     """Let pages say `say("中文", "English")`, and dates follow the caller's language."""
-    Babel(app, locale_selector=lambda: LOCALES[language()], default_timezone="Asia/Shanghai")
+    Babel(app, locale_selector=lambda: LOCALES[language()], default_timezone=ZONE)
     app.jinja_env.tests["chinese"] = lambda text: HAN.search(text) is not None
     app.jinja_env.globals.update(say=Text, language=language, text_of=text_of)
     app.after_request(_remember)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.signin import accounts, alarms, devices, pending, registration, second_step, sessions, trusted_browsers
 from idp.signin.sessions import SignedIn
-from idp.subjects import directory
+from idp.subjects import directory, guardians
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def enter(
 
     Where a second step is missing it is asked for first. `two_steps=False` is for who has just taken it, and for whom its loss was
     dealt with otherwise. `password_hash` is what a password was compared with. Someone at level 1 is matched with the registry behind the
-    scenes. Raises NoSuchAccount where the account, or that password, has ended since the proof.
+    scenes. Raises NoSuchAccount where the account, or that password, has ended since the proof; SubjectEnded, TooYoung.
     """
     accounts.check_stands(session, subject_id, password_hash=password_hash)
     is_trusted = two_steps and trusted_browsers.is_trusted(session, subject_id, browser.trusted, now=now)
@@ -71,7 +71,9 @@ def enter(
     session_id, token = sessions.begin(
         session, subject_id=subject_id, amr=amr, now=now, before=browser.before, auth_time=auth_time, about=about, mark_hash=known.mark_hash
     )
-    directory.check_active(directory.get_subject(session, subject_id))  # after the session's row: a death that comes now waits, and ends it
+    person = directory.get_subject(session, subject_id)
+    guardians.check_may_sign_in(directory.number_of(person).born, now=now)  # the registry may have corrected it since the account was opened
+    directory.check_active(person)  # after the session's row: a death that comes now waits, and ends it
     if known.is_new and _had_account_before(session, subject_id, now=now):
         alarms.tell(session, subject_id, session_id=session_id, about=about, now=now)
     registration.match_soon(session, subject_id)

@@ -17,14 +17,14 @@ COVER = "**"
 
 
 def tell_given(session: Session, given: GivenMandate, now: datetime) -> None:
-    """Tell an appointee, and the representative where somebody else appointed; a child is told of a guardian."""
+    """Tell an appointee, and the representative, who may not have done it: an open session appoints, too. A child is told of a guardian."""
     holder, name = _holder(session, given), _covered_name(session, given.person_id)
     if given.role == GUARDIAN:
         notices.tell(session, given.holder_id, "guardian-entered", now=now, name=name)
         return
     notices.tell(session, given.person_id, "mandate-given", now=now, holder=holder, role=ROLES[given.role])
     representative = appointments.find_representative(session, given.holder_id)
-    if representative is not None and representative.person_id != given.given_by:
+    if representative is not None:
         said: dict[str, Any] = {"holder": holder, "role": ROLES[given.role], "name": name}
         notices.tell(session, representative.person_id, "organisation-mandate-given", now=now, **said)
 

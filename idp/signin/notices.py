@@ -16,12 +16,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import notice_choices
 from idp.signin.notice_texts import NOTICES, NoticeText
-from idp.subjects.numbers import CHINA
 from keys import sealed_tables, sealing
 from runtime.database import Base, prune, transaction
 from runtime.ids import new_id
 from runtime.jobs import defer
-from runtime.languages import Text, text_of
+from runtime.languages import Text, text_of, written
 
 SENT_WITHIN = timedelta(days=1)
 KEPT = timedelta(days=180)
@@ -129,9 +128,7 @@ def _fill(text: NoticeText, values: dict[str, Any]) -> Text:
 def _plain(value: Any) -> Any:
     if isinstance(value, Text):
         return value.as_json()
-    if isinstance(value, datetime):
-        return f"{value.astimezone(CHINA):%Y-%m-%d %H:%M}"
-    return value
+    return written(value).as_json() if isinstance(value, datetime) else value
 
 
 def _seal(plain: str, column: str, notice_id: UUID) -> bytes:

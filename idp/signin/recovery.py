@@ -18,11 +18,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import accounts, notices, one_time_links
 from idp.signin.accounts import Account
-from idp.subjects.numbers import CHINA, Number
+from idp.subjects.numbers import Number
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.ids import new_id
-from runtime.languages import Text
+from runtime.languages import Text, written
 from runtime.problems import Refusal
 
 COUNTER, REGISTRY = "counter", "registry"
@@ -151,7 +151,8 @@ def redeem(session: Session, number: Number, code: str, *, now: datetime) -> Rec
     row = found[0]
     if row.opens_at > now:
         when = Text("等候期到{0}为止，届时再来设置新密码。", "It lasts until {0}; come back then to set a new password.")
-        raise TooEarly("still waiting", field="code", shown=when.format(local_time(row.opens_at)))
+        opens_at = written(row.opens_at)
+        raise TooEarly("still waiting", field="code", shown=Text(when.zh.format(opens_at.zh), when.en.format(opens_at.en)))
     return row if _end(session, row, COMPLETED, now=now) else None
 
 
@@ -188,11 +189,6 @@ def forget(*, now: datetime) -> None:
     """Forget what ended or expired a month ago."""
     before = now - REMEMBERED
     prune(Recovery, or_(Recovery.expires_at < before, Recovery.ended_at < before))
-
-
-def local_time(moment: datetime) -> str:
-    """Return a moment as people here read it."""
-    return f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M}"
 
 
 def _lock(session: Session, subject_id: UUID) -> bool:

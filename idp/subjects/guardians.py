@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 
 from idp.subjects import appointments, directory, mandates, registries
 from idp.subjects.mandates import GUARDIAN, GivenMandate
-from idp.subjects.numbers import CHINA, Number
+from idp.subjects.numbers import Number
+from idp.subjects.records import OF_AGE, turns
 from runtime import ledger
 from runtime.ids import new_id
 from runtime.languages import Text
 from runtime.problems import Refusal
 
-ALONE_FROM, OF_AGE = 14, 18
+ALONE_FROM = 14
 
 
 class TooYoung(Refusal):
@@ -39,15 +40,6 @@ class NotTheirGuardian(Refusal):
         "人口库中查不到由您监护、号码与姓名相符的未成年人，请核对。",
         "The registry names you the guardian of no minor of this number and name; check both.",
     )
-
-
-def turns(born: date, years: int) -> datetime:
-    """Return the moment at which somebody is so old: their birthday begins, in China; born on 29 February, the 1 March of other years."""
-    try:
-        birthday = born.replace(year=born.year + years)
-    except ValueError:
-        birthday = date(born.year + years, 3, 1)
-    return datetime(birthday.year, birthday.month, birthday.day, tzinfo=CHINA)
 
 
 def check_may_sign_in(born: date | None, *, now: datetime) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from idp.subjects import directory, registries
 from idp.subjects.directory import Subject
 from idp.subjects.numbers import Number
-from idp.subjects.records import ACTIVE
+from idp.subjects.records import ACTIVE, OF_AGE, turns
 from idp.subjects.registries import Record, RegistryUnavailable
 from idp.subjects.rights import Right, within
 from runtime.database import Base
@@ -186,7 +186,7 @@ def check_mandate(session: Session, *, person_id: UUID, organisation_id: UUID, n
     chain = [*session.execute(_chains(person_id, organisation_id))]
     found = next(iter(_standing(chain, now)), None)
     if found is not None and found.is_for_child:
-        return _check_guardian(session, found, person_id)
+        return _check_guardian(session, found, person_id, now=now)
     head = chain[-1][0].person_id if found is not None else person_id
     try:
         named = _named_by_registry(session, directory.get_subject(session, head), now=now)
@@ -209,13 +209,16 @@ def names_guardian(session: Session, record: Record, person_id: UUID) -> bool:
     return person_id in [one.id for one in found if one is not None]
 
 
-def _check_guardian(session: Session, found: Mandate, person_id: UUID) -> Mandate:
+def _check_guardian(session: Session, found: Mandate, person_id: UUID, *, now: datetime) -> Mandate:
+    """Check that the registry names a guardian still, and a minor: it may have corrected the date of birth since the child was entered."""
     try:
         record = registries.open_registry(session).find(found.number)
     except RegistryUnavailable:
         return found
     if record is None or not names_guardian(session, record, person_id):
         raise NoMandate("the registry names another guardian")
+    if record.born is not None and now >= turns(record.born, OF_AGE):
+        raise NoMandate("of age")
     return found
 
 

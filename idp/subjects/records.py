@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
-from idp.subjects.numbers import Number, parse_number
+from idp.subjects.numbers import CHINA, Number, parse_number
 from runtime.languages import Text
 from runtime.problems import Refusal
 
+OF_AGE = 18
 ACTIVE, DECEASED, DISSOLVED = "active", "deceased", "dissolved"
 MATCH, NO_MATCH, UNAVAILABLE = "match", "no_match", "unavailable"
 
@@ -77,6 +78,15 @@ class Registry(Protocol):
 
     def represented_by(self, number: Number) -> list[Record]:
         """Return the organisations whose legal representative has this number; raises RegistryUnavailable."""
+
+
+def turns(born: date, years: int) -> datetime:
+    """Return the moment at which somebody is so old: their birthday begins, in China; born on 29 February, the 1 March of other years."""
+    try:
+        birthday = born.replace(year=born.year + years)
+    except ValueError:
+        birthday = date(born.year + years, 3, 1)
+    return datetime(birthday.year, birthday.month, birthday.day, tzinfo=CHINA)
 
 
 def record_of(members: Mapping[str, str]) -> Record:

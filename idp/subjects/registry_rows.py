@@ -6,11 +6,13 @@ without spaces, several of them apart by a space.
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from idp.subjects.numbers import REASONS, Number, NumberRefused, parse_number
+from idp.subjects.numbers import CHINA, EARLIEST_BIRTH, REASONS, Number, NumberRefused, parse_number
 from idp.subjects.records import ACTIVE, DECEASED, DISSOLVED
+from runtime.clock import now
 from runtime.languages import Text
 
 PERSON, ORGANISATION = "person", "organisation"
@@ -156,12 +158,14 @@ def checked_value(name: str, value: str) -> str:
 
 
 def checked_date(name: str, value: str) -> str:
-    """Return a date as ISO 8601 writes it, from that form, 2001/2/3 or 20010203; raises RowError."""
+    """Return a date as ISO 8601 writes it, from that form, 2001/2/3 or 20010203; raises RowError, and for a birth that is to come."""
     for written in ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
-        try:
-            return datetime.strptime(value, written).replace(tzinfo=UTC).date().isoformat()
-        except ValueError:
-            continue
+        if written == "%Y%m%d" and len(value) != len("20010203"):
+            break  # 2001111 would be read as the 1 November
+        with suppress(ValueError):
+            found = datetime.strptime(value, written).replace(tzinfo=UTC).date()
+            if name != "born" or EARLIEST_BIRTH <= found <= now().astimezone(CHINA).date():
+                return found.isoformat()
     raise RowError(Text(f"{name}：不是日期，应写作2001-02-03", f"{name}: not a date such as 2001-02-03"))
 
 

@@ -160,8 +160,8 @@ def _change_subject(session: Session, update: Update, told: Told, *, is_followed
         after = directory.renumber(session, update.former, update.number, told=told)
         return None if after is None else after.number_index != index
     subject = directory.find_subject(session, update.number)
-    if subject is None:
-        return None
+    if subject is None or (is_followed and directory.is_former(subject, update.number)):
+        return None  # somebody else has a number now that this one had: the registry has them by it
     if update.change in STATES:
         return changes.set_state(session, subject, STATES[update.change], told=told)
     if update.name is not None:

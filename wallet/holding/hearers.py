@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp.signin import accounts
 from idp.subjects import appointments, directory, guardians
 from idp.subjects.directory import Subject
+from idp.subjects.records import OF_AGE, turns
 from runtime.languages import Text
 from wallet.holding.cards import A_YES_OR_NO, shown_name
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
@@ -68,7 +69,7 @@ def of_holder(session: Session, holder_id: UUID, *, now: datetime) -> list[Heare
 
 def _guardians_of(session: Session, holder: Subject, *, now: datetime) -> list[UUID]:
     born = directory.number_of(holder).born
-    if born is None or now >= guardians.turns(born, guardians.OF_AGE):
+    if born is None or now >= turns(born, OF_AGE):
         return []
     standing = [one for one in guardians.guardians_of(session, holder.id) if one.ended_at is None and one.right.is_in_time(now)]
     return list(dict.fromkeys(one.person_id for one in standing))

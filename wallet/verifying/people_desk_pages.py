@@ -111,7 +111,7 @@ def _prove(form: PersonForm) -> dict[str, Any]:
 def _let_back_in(form: PersonForm) -> dict[str, Any]:
     seen = _seen(form)
     with transaction() as session:
-        return {"recovery_code": people.let_back_in(session, seen, desk=_desk(), now=now())}
+        return {"recovery_code": people.let_back_in(session, seen, desk=_desk(), now=now()), "for_whom": seen.number.masked()}
 
 
 def _seen(form: PersonForm) -> Seen:

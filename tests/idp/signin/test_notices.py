@@ -1,5 +1,5 @@
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -22,6 +22,14 @@ def test_a_notice_is_kept_in_both_languages_and_sealed(session: Session) -> None
     assert "“phone”" in told.body.en
     row = session.scalars(select(Notice).where(Notice.subject_id == person)).one()
     assert "手机".encode() not in row.values_sealed
+
+
+def test_a_moment_is_written_as_each_language_writes_it(session: Session) -> None:
+    person = person_of(session)
+    notices.tell(session, person, "level-ends", now=now(), until=datetime(2026, 11, 29, 16, 5, tzinfo=UTC))
+    (told,) = notices.latest(session, person)
+    assert "2026-11-30 00:05" in told.body.zh
+    assert "30 Nov 2026, 00:05" in told.body.en
 
 
 def test_the_newest_notice_comes_first(session: Session) -> None:

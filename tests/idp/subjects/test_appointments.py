@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from idp.signin.notices import Notice
 from idp.subjects import appointments, directory, mandates, registry_import
 from idp.subjects.appointments import (
     AlreadyAppointed,
@@ -39,6 +40,12 @@ def firm(session: Session) -> Firm:
 def role_of(session: Session, firm: Firm, person_id: UUID) -> str | None:
     found = mandates.find_standing(session, person_id=person_id, holder_id=firm.id, now=now())
     return found.role if found else None
+
+
+def test_a_representative_is_told_of_who_was_appointed_though_it_was_done_in_their_own_session(session: Session, firm: Firm) -> None:
+    firm.appoint(session)
+    told = session.scalars(select(Notice.kind).where(Notice.subject_id == firm.boss_id)).all()
+    assert told.count("organisation-mandate-given") == 1
 
 
 def test_only_whom_the_registry_names_claims_an_organisation(session: Session) -> None:

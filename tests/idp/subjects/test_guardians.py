@@ -5,9 +5,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, registration
-from idp.subjects import appointments, guardians, mandates, registry_import
+from idp.signin import accounts, entering, registration
+from idp.signin.entering import Browser
+from idp.subjects import appointments, directory, guardians, mandates, registry_import
 from idp.subjects.guardians import NotTheirGuardian, TooYoung, turns
+from idp.subjects.history import Told
 from idp.subjects.mandates import NoMandate
 from idp.subjects.numbers import CHINA, parse_number
 from runtime.clock import now, shifted
@@ -90,6 +92,23 @@ def test_another_guardian_in_the_registry_ends_it_when_asked(session: Session, p
     assert not registry_import.load_people(session, [row])
     with pytest.raises(NoMandate):
         mandates.check_mandate(session, person_id=parent_id, organisation_id=child_id, now=now())
+
+
+def test_a_corrected_date_of_birth_ends_it_for_who_is_grown_up(session: Session, parent: Person) -> None:
+    parent_id = open_account(session, parent)
+    child = new_child(session, parent)
+    child_id = guardians.add_child(session, guardian_id=parent_id, number=parse_number(child.number), name=child.name, now=now())
+    row = {"number": child.number, "name": child.name, "guardians": parent.number, "born": aged(18).isoformat()}
+    assert not registry_import.load_people(session, [row])
+    with pytest.raises(NoMandate):
+        mandates.check_mandate(session, person_id=parent_id, organisation_id=child_id, now=now())
+
+
+def test_whose_number_is_corrected_to_a_childs_comes_in_no_more_whatever_the_proof(session: Session, parent: Person) -> None:
+    person_id = open_account(session, parent)
+    directory.renumber(session, parse_number(parent.number), parse_number(citizen_number(born=aged(9))), told=Told("registry", now()))
+    with pytest.raises(TooYoung):
+        entering.enter(session, subject_id=person_id, amr=["hwk", "user", "mfa"], browser=Browser("192.0.2.1", ""), now=now())
 
 
 def test_under_14_nobody_opens_an_account_or_signs_in(app: Flask, client: FlaskClient) -> None:

@@ -57,6 +57,15 @@ def test_a_file_is_taken_and_a_bad_line_never_costs_a_good_one(app: Flask, tmp_p
     assert found.detail == {"born": "2000-02-29"}
 
 
+@pytest.mark.parametrize("born", ["9999-12-31", "1849-12-31", "2001111", "1"])
+def test_a_birth_that_is_none_is_left_out(app: Flask, tmp_path: Path, born: str) -> None:
+    number, file = citizen_number(), tmp_path / "people.csv"
+    file.write_text(f"number,name,born\n{number},王建国,{born}\n", encoding="utf-8")
+    result = run(app, "people", str(file))
+    assert (result.exit_code, result.stdout.strip()) == (1, "0 taken, 1 left out")
+    assert "born: not a date" in result.stderr
+
+
 def test_chinese_headings_and_an_older_encoding_are_understood(app: Flask, tmp_path: Path) -> None:
     number, firm = citizen_number(), credit_code()
     people, firms = tmp_path / "人口.csv", tmp_path / "法人.csv"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from idp.subjects import directory, history, registries, registry_updates
+from idp.subjects import directory, history, registries, registry_import, registry_updates
 from idp.subjects.history import Told
 from idp.subjects.numbers import parse_number
 from idp.subjects.registry_updates import Update
@@ -229,6 +229,18 @@ def test_of_two_changes_of_one_person_told_at_once_neither_undoes_the_other(app:
         assert record is not None
         assert (subject.state, directory.name_of(subject)) == ("deceased", "许甲")
         assert (record.state, record.name) == ("deceased", "许甲")
+
+
+def test_a_change_told_of_who_has_a_number_now_does_nothing_to_who_had_it(app: Flask, teller: Teller, person: Person) -> None:
+    new = citizen_number()
+    assert teller.tell(line("number", new, former_number=person.number))[0]["result"] == "applied"
+    with app.app_context(), transaction() as session:  # two had one number, as happened, and the other keeps it
+        assert not registry_import.load_people(session, [{"number": person.number, "name": "许静秋"}])
+    assert [each["result"] for each in teller.tell(line("death", person.number), line("name", person.number, name="许静春"))] == ["applied"] * 2
+    assert known(app, new)[1:] == (new, "许静", "active")
+    record = registered(app, person.number)
+    assert record is not None
+    assert (record.name, record.state) == ("许静春", "deceased")
 
 
 def test_a_list_does_as_well_as_lines(app: Flask, teller: Teller, person: Person) -> None:
