@@ -107,7 +107,7 @@ def test_a_command_that_is_not_understood_ends_with_2(tmp_path: Path, root_file:
     assert run("-", "--root", root_file, "--status", junk, stdin=text).exit_code == 2
 
 
-@pytest.mark.parametrize(("level", "code", "said"), [(0, 0, "VERIFIED"), (1, 1, "revoked"), (2, 1, "suspended"), (3, 1, "not_in_force")])
+@pytest.mark.parametrize(("level", "code", "said"), [(0, 0, "VERIFIED"), (1, 1, "revoked"), (2, 1, "suspended"), (3, 3, "status (status_unknown)")])
 def test_a_status_list_in_a_file_tells_the_status(tmp_path: Path, root_file: Path, level: int, code: int, said: str) -> None:
     status = tmp_path / "status.jwt"
     for token in (status_token({7: level, 6: 3, 8: 3}), status_cwt({7: level, 6: 3, 8: 3})):
