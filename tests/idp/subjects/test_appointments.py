@@ -23,6 +23,7 @@ from idp.subjects.appointments import (
 )
 from idp.subjects.mandates import HANDLER, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate, NoMandate
 from idp.subjects.numbers import parse_number
+from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.problems import Refusal
@@ -236,6 +237,19 @@ def test_who_may_not_remove_is_refused(session: Session, firm: Firm, who: str) -
         appointments.remove(session, by=by, organisation_id=firm.id, mandate_id=mandate_id, now=now())
 
 
+def test_nobody_changes_their_own_mandate(session: Session, firm: Firm) -> None:
+    """Within their own reach or not: else a handler would let themselves appoint others."""
+    manager_id, manager_mandate = firm.manager(session)
+    handler_id, handler_mandate = firm.appoint(session, by=manager_id, types={DRIVING})
+    for who, mandate_id in ((manager_id, manager_mandate), (handler_id, handler_mandate)):
+        given = session.get_one(GivenMandate, (firm.id, mandate_id))
+        wanted = Appointment(given.role, given.right, may_delegate=True)
+        with pytest.raises(MayNotAppoint):
+            appointments.change(session, by=who, organisation_id=firm.id, mandate_id=mandate_id, wanted=wanted, now=now())
+        with pytest.raises(MayNotAppoint):
+            appointments.remove(session, by=who, organisation_id=firm.id, mandate_id=mandate_id, now=now())
+
+
 def test_one_resigns_but_the_representative_cannot(session: Session, firm: Firm) -> None:
     handler_id, _ = firm.appoint(session)
     appointments.resign(session, person_id=handler_id, holder_id=firm.id, now=now())
@@ -281,6 +295,25 @@ def test_a_new_representative_ends_the_chain_and_appoints_again_at_one_click(ses
     assert [role_of(session, firm, one) for one in (manager_id, handler_id)] == [LICENCE_MANAGER, HANDLER]
     with pytest.raises(NoMandate):
         appointments.reappoint(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=manager_mandate, now=now())
+
+
+def test_whom_the_registry_no_longer_names_is_not_offered_what_they_represented(
+    session: Session, firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody has heard of the change; a registry that is away says nothing of anyone."""
+    handler_id, _ = firm.appoint(session)
+
+    def offered() -> list[list[UUID]]:
+        return [[one.holder_id for one in mandates.organisations_of(session, person_id=who, now=now())] for who in (firm.boss_id, handler_id)]
+
+    def away(*_: object, **__: object) -> dict[UUID, mandates.Mandate]:
+        raise RegistryUnavailable("away")
+
+    assert offered() == [[firm.id], [firm.id]]
+    monkeypatch.setattr(mandates, "_named_by_registry", away)
+    assert offered() == [[firm.id], [firm.id]]
+    monkeypatch.setattr(mandates, "_named_by_registry", lambda *_, **__: {})
+    assert offered() == [[], [firm.id]]
 
 
 def test_a_mandate_ends_with_its_person_or_its_organisation(session: Session, firm: Firm) -> None:

@@ -73,11 +73,12 @@ def test_an_age_is_reached_when_the_birthday_begins_in_china(born: date, years: 
 
 def test_it_ends_by_itself_at_majority(session: Session, parent: Person) -> None:
     parent_id = open_account(session, parent)
-    child = new_child(session, parent, born=aged(17, days=-2 + 365 - 363))
+    born = aged(17, days=-2 + 365 - 363)
+    child = new_child(session, parent, born=born)
     child_id = guardians.add_child(session, guardian_id=parent_id, number=parse_number(child.number), name=child.name, now=now())
     found = mandates.find_standing(session, person_id=parent_id, holder_id=child_id, now=now())
     assert found is not None
-    assert found.valid_until is not None
+    assert found.valid_until == datetime(born.year + 18, born.month, born.day, tzinfo=CHINA)
     with shifted(found.valid_until - now() - timedelta(seconds=2)):
         assert mandates.find_standing(session, person_id=parent_id, holder_id=child_id, now=now()) is not None
     with shifted(found.valid_until - now()):
