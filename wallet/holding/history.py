@@ -19,6 +19,7 @@ from wallet.register.licences import find_all_held, type_of
 
 WAYS = {
     Way.PRESENTATION.value: Text("您亮码出示", "You showed it"),
+    Way.BROUGHT.value: Text("凭文件、离线码或编号核验，未核对出示人", "Checked by a document, an offline code or its number, whoever brought that"),
     Way.ANSWER.value: Text("您答复了请求", "You answered a request"),
     Way.DRAW.value: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT.value: Text("经您同意调取", "Drawn with your consent"),

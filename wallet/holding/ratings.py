@@ -38,7 +38,7 @@ SCORES = {
 WORST = 2  # so much or less is a complaint, which the department answers
 LONGEST = 200
 RATED_WITHIN, COUNTED = timedelta(days=90), timedelta(days=365)
-RATED = frozenset({Way.PRESENTATION, Way.ANSWER, Way.DRAW, Way.CONSENT, Way.REGISTER})
+RATED = frozenset({Way.PRESENTATION, Way.BROUGHT, Way.ANSWER, Way.DRAW, Way.CONSENT, Way.REGISTER})
 PAGE = 50
 NOTICES["rating.answered"] = NoticeText(
     Text("部门答复了您的评价", "A department answered your rating"),

@@ -39,7 +39,10 @@ NOTICES |= {
     ),
     SHOWN: NoticeText(
         Text("证照被核验", "A licence was checked"),
-        Text("{department}核验了您出示的{type}。", "{department} checked the {type} that you showed."),
+        Text(
+            "{department}核验了您的{type}。如何出示、看了哪些内容，见使用记录。",
+            "{department} checked your {type}. The history says how it was shown, and which fields.",
+        ),
         SHOW,
     ),
     ASKED: NoticeText(
@@ -58,7 +61,7 @@ CHOICES["asked"] = replace(
 )
 CHOICES |= {
     "drawn": Choice(Text("部门调用了您的证照", "A department drew a licence of yours"), frozenset({DRAWN})),
-    "shown": Choice(Text("您出示的证照被核验", "A licence that you showed was checked"), frozenset({SHOWN}), usual=False),
+    "shown": Choice(Text("您的证照被核验", "A licence of yours was checked"), frozenset({SHOWN}), usual=False),
 }
 
 

@@ -23,10 +23,11 @@ TABLE = "uses"
 
 
 class Way(StrEnum):
-    """How a licence came to be seen: shown, sent on request, drawn (on authority, with consent), taken as a document, copied for somebody (and that
-    copy fetched), or found by its issuer."""
+    """How a licence came to be seen: shown by its holder, brought by whoever it was (a document, an offline code, a name), sent on request, drawn (on
+    authority, with consent), taken as a document, copied for somebody (and that copy fetched), or found by its issuer."""
 
     PRESENTATION = "presentation"
+    BROUGHT = "brought"
     ANSWER = "answer"
     DRAW = "draw"
     CONSENT = "consent"

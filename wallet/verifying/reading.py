@@ -23,6 +23,7 @@ MARKS = {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_ASKED: "skip",
 YES_NO = {True: Text("是", "Yes"), False: Text("否", "No")}
 VERIFIED, NOT_VERIFIED, DRAWN = Text("核验通过", "Verified"), Text("核验未通过", "Not verified"), Text("已调用", "Drawn")
 UNDECIDED = Text("暂时无法核验", "Could not be verified")
+WHOEVER = Text("只证明证照属实，不证明是谁出示。", "It proves the licence, and not who brought it.")
 NOT_ALL = Text("部分证照核验未通过", "Not all verified")
 STATES = {
     "deceased": Text("登记库显示，持证人已去世。", "The registry says that the holder has died."),
@@ -31,6 +32,7 @@ STATES = {
 NUMBER_CHANGED = Text("所填号码是持证主体的旧号码。", "The number that was given is a former one of the holder's.")
 BASES = {
     Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
+    Way.BROUGHT: Text("凭文件、离线码或编号核验，未核对出示人", "Verified by a document, an offline code or its number, whoever brought that"),
     Way.ANSWER: Text("持证人应请求出示，部门核验", "Sent by its holder on request and verified"),
     Way.DRAW: Text("部门依职权调用", "Drawn on statutory authority"),
     Way.CONSENT: Text("经持证人同意调用", "Drawn with the holder's consent"),
@@ -57,8 +59,8 @@ class FieldLine:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a receipt says, ready to be shown or printed: `why` it was not verified and what to do `then`, or, if it was, what to `note` of a check
-    that was not asked.
+    """What a receipt says, ready to be shown or printed: `why` it was not verified and what to do `then`, or, if it was, what to `note` of checks
+    that were not asked.
     """
 
     number: str
@@ -130,12 +132,13 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     failed = UNDECIDED if conclusion in CANNOT_TELL else NOT_VERIFIED
     verdict = failed if not is_valid else DRAWN if claims["way"] == "draw" else passed
     reason = next(iter(reasons.values()), None)
+    notes = [one for one in (reason, WHOEVER if claims["basis"] == Way.BROUGHT else None) if one is not None]
     return Reading(
         number=claims["jti"],
         is_valid=is_valid,
         verdict=verdict,
         why=None if is_valid else reason,
-        note=reason if is_valid else None,
+        note=Text("".join(one.zh for one in notes), " ".join(one.en for one in notes)) if is_valid and notes else None,
         way=BASES[Way(claims["basis"])],
         at=datetime.fromtimestamp(claims["iat"], UTC),
         verifier=text_of(claims["verifier"]["name"]),

@@ -354,7 +354,7 @@ def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, 
         answer["state_at"] = _state_at(register, known, request.at)
     return Finding(
         act="verification",
-        way=Way.PRESENTATION,
+        way=Way.PRESENTATION if shown.expected.binding else Way.BROUGHT,
         verdict=verdict,
         seen=shown.text,
         cause=request.cause,

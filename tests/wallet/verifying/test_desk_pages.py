@@ -4,9 +4,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from runtime.database import transaction
+from tests.wallet.verifying.test_one_door import made
 from tests.world_people import Person, csrf_token, new_person, open_account, post_form, sign_in
 from tests.world_verifying import CAUSE, TYPE, Counter, new_browser, new_counter
 from tests.world_wallet import make_officer
+from wallet.holding.history import WAYS
+from wallet.holding.uses import Way, uses_of
 from wallet.register.catalogue import get_type
 from wallet.verifying.ledger_jobs import seal_now
 
@@ -46,6 +49,34 @@ def test_an_officer_verifies_a_code_and_gets_a_receipt_to_print(counter: Counter
     for shown in ("Verified", kind, counter.person.name, CAUSE["text"], counter.department, counter.licence.identifier, "js-print"):
         assert shown in page
     assert counter.person.number not in page
+
+
+WHOEVER = "It proves the licence, and not who brought it."
+
+
+@pytest.mark.parametrize("kind", ["compact", "jwt_vc_json"])
+def test_what_anybody_could_have_brought_is_not_said_to_be_shown_by_its_holder(counter: Counter, desk: FlaskClient, kind: str) -> None:
+    """Neither to the officer, who looks at the person then, nor to the holder, who may know nothing of it."""
+    page = verify(desk, made(counter, kind))
+    assert 'data-verdict="valid"' in page
+    assert WHOEVER in page.partition('id="note"')[2].partition("</p>")[0]
+    assert "Shown by its holder and verified" not in page
+    with transaction() as session:
+        (use,) = uses_of(session, holder_id=counter.holder_id)
+    assert use.way == Way.BROUGHT.value
+    assert "You showed it" not in WAYS[use.way].en
+
+
+def test_of_what_its_holder_showed_nothing_is_left_open(counter: Counter, desk: FlaskClient) -> None:
+    page = verify(desk, counter.code())
+    assert "Shown by its holder and verified" in page
+    assert WHOEVER not in page
+
+
+def test_of_what_anybody_brought_and_is_false_it_is_not_said_what_it_proves(counter: Counter, desk: FlaskClient) -> None:
+    page = verify(desk, made(counter, "compact")[:-1])
+    assert 'data-verdict="invalid"' in page
+    assert WHOEVER not in page
 
 
 @pytest.mark.parametrize("typed", ["lower", "grouped", "hyphens", "full-width", "newlines", "bare"])
