@@ -94,6 +94,14 @@ NOTICES: dict[str, NoticeText] = {
         Text("密码已修改", "Your password was changed"),
         Text("您的账号密码已修改，其他设备上的登录已全部退出。", "The password of your account was changed, and all other devices were signed out."),
     ),
+    "second-step-guessed": NoticeText(
+        Text("有人知道您的密码", "Somebody knows your password"),
+        Text(
+            "有人用您的密码登录，但多次未通过第二步验证，没有登录成功。如果不是您本人，说明密码已泄露，请立即修改密码。",
+            "Somebody gave your password and then failed at the second step, again and again; they did not get in. If it was not you, change the "
+            "password at once.",
+        ),
+    ),
     "browser-trusted": NoticeText(
         Text("信任了一个浏览器", "A browser is trusted"),
         Text("今后30天内，在这个浏览器（{browser}）上登录不再需要第二步验证。", "For 30 days this browser ({browser}) is asked for no second step."),

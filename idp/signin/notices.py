@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select, update
+from sqlalchemy import ForeignKey, exists, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.signin import notice_choices
@@ -77,6 +77,11 @@ def tell(session: Session, subject_id: UUID, kind: str, *, now: datetime, page: 
     session.add(notice)
     session.flush()
     defer(session, "send_notice", subject_id=str(subject_id), notice_id=str(notice_id))
+
+
+def was_told(session: Session, subject_id: UUID, kind: str, *, since: datetime) -> bool:
+    """Whether a person was told something of a kind since a moment."""
+    return bool(session.scalar(select(exists().where(Notice.subject_id == subject_id, Notice.kind == kind, Notice.at > since))))
 
 
 def latest(session: Session, subject_id: UUID, *, limit: int = LATEST) -> list[Told]:

@@ -1,5 +1,6 @@
 """The second step of signing in, and the page that asks for a proof; step-up asks on it, too."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,7 @@ from idp.signin.forms import add_refusal
 from idp.signin.pending import PendingSignin
 from idp.signin.proof_forms import ProofForm, ProofRefused, SendForm, hear
 from idp.signin.proving import Asking
+from idp.signin.throttle import SlowDown
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
@@ -31,6 +33,7 @@ from runtime.pages import form_may_lead_to
 from runtime.problems import Refusal
 
 log = structlog.get_logger(__name__)
+GUESSED, A_DAY = "second-step-guessed", timedelta(days=1)
 second_pages = Blueprint("second", __name__, template_folder="templates")
 
 
@@ -50,6 +53,8 @@ def second() -> Response:
     try:
         return _finish(asking, second_step.together(asking.amr, hear(asking, form, door="second")), form, goal)
     except Refusal as refusal:
+        if isinstance(refusal, SlowDown):
+            _warn(asking)
         return refused(asking, form, goal, refusal, page="second")
 
 
@@ -126,6 +131,14 @@ def _finish(asking: Asking, amr: list[str], form: ProofForm, goal: str) -> Respo
     if trusted:
         browser_secrets.give(response, browser_secrets.TRUSTED, trusted, lifetime=trusted_browsers.LIFETIME)
     return response
+
+
+def _warn(asking: Asking) -> None:
+    """Tell someone, once a day, that whoever guesses at their second step knows the password."""
+    present = now()
+    with transaction() as session:
+        if "pwd" in asking.amr and not notices.was_told(session, asking.subject_id, GUESSED, since=present - A_DAY):
+            notices.tell(session, asking.subject_id, GUESSED, now=present)
 
 
 def _trust(session: Session, subject_id: UUID, user_agent: str) -> str:

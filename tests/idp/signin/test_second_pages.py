@@ -12,6 +12,7 @@ from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
+from tests.idp.signin.recovering import told_kinds
 from tests.idp.signin.test_signin_pages import ELSEWHERE
 from tests.world_people import BROWSER, PASSWORD, Person, csrf_token, post_form, sign_in
 
@@ -199,7 +200,9 @@ def test_guesses_are_slowed(app: Flask, client: FlaskClient, person: Person) -> 
     at = sign_in(client, person).location
     answers = [press(client, SECOND, form_at=at, code=f"00000{guess}").status_code for guess in range(8)]
     assert answers[0] == 422
-    assert answers[-1] == 429
+    assert answers[-2:] == [429, 429]
+    told = told_kinds(app, subject_of(app, person))
+    assert told.count("second-step-guessed") == 1, "whoever gives the password and no second step knows it: its owner hears of that, once a day"
 
 
 def test_a_removed_authenticator_asks_for_nothing(app: Flask, client: FlaskClient, person: Person) -> None:

@@ -70,6 +70,15 @@ def test_a_token_from_before_the_sign_in_is_worthless_after_it(client: FlaskClie
     assert row_of(app, planted) is None
 
 
+def test_signing_in_again_begins_the_sessions_life_anew(client: FlaskClient, app: Flask, person: Person) -> None:
+    sign_in(client, person)
+    with shifted(timedelta(minutes=5)):
+        sign_in(client, person)
+        row = row_of(app, token_of(client))
+        assert row is not None
+        assert now() - row.began_at < timedelta(minutes=1)
+
+
 def test_signing_in_again_keeps_the_session_and_changes_its_secret(client: FlaskClient, app: Flask, person: Person) -> None:
     sign_in(client, person)
     first = token_of(client)

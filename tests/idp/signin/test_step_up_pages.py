@@ -5,7 +5,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from idp.signin import contacts
+from idp.signin import accounts, contacts
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
@@ -39,6 +39,13 @@ def test_another_password_raises_nothing(client: FlaskClient, person: Person) ->
     answer = post_form(client, STEP_UP, {"password": "not this one"})
     assert answer.status_code == 422
     assert client.get_cookie("kabao_session") == before
+
+
+def test_a_password_that_is_void_raises_nothing(app: Flask, client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    with app.app_context(), transaction() as session:
+        accounts.void_password(session, subject_of(app, person), now=now())
+    assert post_form(client, STEP_UP, {"password": PASSWORD}).status_code == 422
 
 
 @pytest.mark.parametrize("goal", ELSEWHERE)
