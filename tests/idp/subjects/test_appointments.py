@@ -1,6 +1,7 @@
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier, Thread
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -235,6 +236,36 @@ def test_who_may_not_remove_is_refused(session: Session, firm: Firm, who: str) -
     }[who]
     with pytest.raises((MayNotAppoint, NoMandate)):
         appointments.remove(session, by=by, organisation_id=firm.id, mandate_id=mandate_id, now=now())
+
+
+def test_what_a_change_narrows_is_heard_of_by_all_beneath(session: Session, firm: Firm) -> None:
+    """What was issued under a mandate ends as its reach changes, and so what was issued under those that hang on it."""
+    delegate_id, mandate = firm.appoint(session, may_delegate=True)
+    leaf_id, _ = firm.appoint(session, by=delegate_id)
+    beside_id, _ = firm.appoint(session)
+    heard: list[UUID] = []
+
+    def hear(_: Session, given: GivenMandate, __: datetime) -> None:
+        heard.append(given.person_id)
+
+    mandates.on_mandate_end.append(hear)
+    try:
+        wanted = Appointment(HANDLER, right(types={DRIVING}), may_delegate=True)
+        appointments.change(session, by=firm.boss_id, organisation_id=firm.id, mandate_id=mandate, wanted=wanted, now=now())
+    finally:
+        mandates.on_mandate_end.remove(hear)
+    assert (set(heard), beside_id in heard) == ({delegate_id, leaf_id}, False)
+
+
+def test_who_has_died_is_not_appointed_and_nobody_for_no_time_at_all(session: Session, firm: Firm) -> None:
+    person, moment = new_person(session), now()
+    number = parse_number(person.number)
+    named: dict[str, Any] = {"by": firm.boss_id, "organisation_id": firm.id, "number": number, "name": person.name, "now": moment}
+    with pytest.raises(DatesRefused):
+        appointments.appoint(session, **named, wanted=Appointment(HANDLER, right(begins=moment, ends=moment)))
+    directory.ensure_subject(session, number, now=moment).state = "deceased"
+    with pytest.raises(AppointeeUnknown):
+        appointments.appoint(session, **named, wanted=Appointment(HANDLER, right()))
 
 
 def test_nobody_changes_their_own_mandate(session: Session, firm: Firm) -> None:

@@ -239,6 +239,18 @@ def test_what_is_no_archive_and_what_nobody_vouches_for_is_refused(counter: Coun
         looked_at(archive, (another_root(),))
 
 
+def test_nobody_seals_an_archive_in_another_service_s_name(counter: Counter) -> None:
+    """Two services may stand under one root: each speaks for itself alone."""
+
+    def change(files: dict[str, bytes]) -> None:
+        seal = {"iss": "https://other.example", "iat": int(now().timestamp()), "digest": sha256(files[archives.MANIFEST]).hexdigest()}
+        files[archives.SEAL] = ring.signer(ring.RECEIPT).sign(seal, typ=archives.SEAL_TYPE).encode()
+
+    counter.verify(counter.code())
+    with pytest.raises(NotAnArchive, match="no archive"):
+        looked_at(rewritten(taken(counter), change))
+
+
 def test_a_key_that_was_in_other_hands_proves_nothing_by_a_newer_list(app: Flask, counter: Counter) -> None:
     """The list that came later is given by hand; the archive's own knows of nothing."""
     settings = current_app.extensions["kabao_settings"]
