@@ -28,7 +28,7 @@ from tests.batch_sending import peak_memory, send_batch
 
 PATH = "/api/v1/verifications:batch"
 SINGLE = Path("single", "verify one presentation over HTTP, in two statements", Budget(0.8), verify)
-GOAL = 0.75
+SINGLE_GOAL, GOAL = 1500, 0.75
 MIB = 1024 * 1024
 _keys = count()
 
@@ -90,7 +90,18 @@ def two_signatures_ms(*, seconds: float = 0.7) -> float:
 def _table(found: Sequence[Measured], bare: float) -> Table:
     table = Table(title="Verifying", title_justify="left")
     table.add_column("what", overflow="fold")
-    for heading in ("/s", "CPU ms", "PostgreSQL ms", "and for jobs", "p50 ms", "p99 ms", "errors", "/s a core", "of the bare limit"):
+    for heading in (
+        "/s",
+        "CPU ms",
+        "PostgreSQL ms",
+        "and for jobs",
+        "p50 ms",
+        "p99 ms",
+        "errors",
+        "/s a core",
+        "with PostgreSQL",
+        "of the bare limit",
+    ):
         table.add_column(heading, justify="right")
     table.add_column("budget")
     table.add_column("verdict", overflow="fold")
@@ -98,9 +109,12 @@ def _table(found: Sequence[Measured], bare: float) -> Table:
         waits = [report.ms(value) if value else "-" for value in (one.outcome.p50, one.outcome.p99)]
         share = f"{bare / one.cpu_ms:.0%}" if one.cpu_ms else "-"
         costs = f"{one.cpu_ms:.3f}", f"{one.postgres_ms:.3f}", f"{one.jobs_ms:.3f}"
-        row = f"{one.outcome.rate:,.0f}", *costs, *waits, str(one.outcome.errors), f"{1000 / one.cpu_ms:,.0f}", share
+        rates = [f"{1000 / ms:,.0f}" if ms else "-" for ms in (one.cpu_ms, one.cpu_ms + one.postgres_ms)]
+        row = f"{one.outcome.rate:,.0f}", *costs, *waits, str(one.outcome.errors), *rates, share
         table.add_row(f"{one.name}: {one.title}", *row, report.budget(one.budget), one.verdict)
-    table.caption = f"The goal of a batch is {GOAL:.0%} of the bare limit."
+    table.caption = (
+        f"The goal of a single one is {SINGLE_GOAL:,} a second and core, PostgreSQL's part included; of a batch {GOAL:.0%} of the bare limit."
+    )
     return table
 
 

@@ -206,10 +206,12 @@ class Lean:
                     if held is None or not held.hall.has_company:
                         answer = together.alone(answer)
                     else:
-                        held.wait(Pending(self, context, held, answer, next(answer)))
-                        return []
-            except StopIteration as end:
-                answer = end.value
+                        try:
+                            held.wait(Pending(self, context, held, answer, next(answer)))
+                        except StopIteration as end:
+                            answer = end.value
+                        else:
+                            return []
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
                 return self._refuse(error)(environ, start_response)
             return self._answer(answer, context, start_response)
