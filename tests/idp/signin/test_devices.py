@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp.signin import alarms, contacts, devices, marks, notices, passkeys, recovery_codes, second_step, sessions, totp
+from idp.signin import alarms, contacts, devices, marks, notices, passkeys, recovery_codes, second_step, sessions, totp, trusted_browsers
 from idp.signin.alarms import SigninAlarm
 from idp.signin.devices import KnownBrowser
 from idp.signin.notices import Notice
@@ -195,6 +195,8 @@ def test_the_link_shows_what_happened_and_a_look_changes_nothing(app: Flask, cli
 def test_this_was_not_me_ends_the_session_and_voids_the_password(app: Flask, client: FlaskClient, thief: FlaskClient, person: Person) -> None:
     cut: list[UUID] = []
     subject_id = subject_of(app, client)
+    with app.app_context(), transaction() as session:
+        trusted_browsers.trust(session, subject_id, user_agent="x", now=now())
     link = links(app, subject_id)[-1]
     mailbox = another_browser(app)
     on_person_cut.append(lambda _, person_id, __: cut.append(person_id))
@@ -206,6 +208,8 @@ def test_this_was_not_me_ends_the_session_and_voids_the_password(app: Flask, cli
     assert cut == [subject_id]
     assert not is_signed_in(thief)
     assert is_signed_in(client)
+    with app.app_context(), transaction() as session:
+        assert trusted_browsers.of(session, subject_id, now=now()) == []
     assert sign_in(thief, person).status_code == 422
     assert sign_in(another_browser(app), person).status_code == 422
     assert mailbox.get(link, headers=BROWSER).status_code == 410

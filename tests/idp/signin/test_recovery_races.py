@@ -11,15 +11,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from idp.signin import accounts, passwords, recovery, recovery_requests, regaining
+from idp.signin import accounts, devices, passwords, recovery, recovery_requests, regaining
 from idp.signin.recovery import Recovery, RecoveryRefused
 from idp.subjects.numbers import parse_number
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ids import new_id
 from runtime.ledger import LedgerEntry
+from tests.idp.oauth.journeys import Journey
 from tests.idp.signin.recovering import ask, begun, code_of, resident, run_jobs, told_kinds
-from tests.world_people import Person
+from tests.world_clients import ask as ask_token
+from tests.world_clients import new_portal
+from tests.world_people import Person, sign_in
 
 HASH = passwords.hash_password("一个够长的新密码")
 
@@ -121,6 +124,34 @@ def test_what_was_asked_before_the_password_was_changed_begins_nothing_afterward
     run_jobs(app)
     assert told_kinds(app, subject_id) == []
     assert outcomes(app, subject_id) == []
+
+
+@pytest.mark.parametrize("way", [recovery.COUNTER, recovery.REGISTRY, regaining.RECOVERY_CODE])
+def test_what_portals_hold_is_worth_nothing_and_no_browser_is_known_any_more(app: Flask, client: FlaskClient, person: Person, way: str) -> None:
+    with app.app_context(), transaction() as session:
+        portal = new_portal(session, scopes=("openid", "offline_access"))
+    sign_in(client, person)
+    tokens = Journey(portal, scope="openid offline_access").tokens(client)
+    held = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert client.get("/userinfo", headers=held).status_code == 200
+    subject_id = resident(app, person)
+    with app.app_context(), transaction() as session:
+        assert devices.of(session, subject_id)
+        regaining.set_password(session, subject_id, way=way, password_hash=HASH, now=now())
+        assert devices.of(session, subject_id) == []
+    refreshed = ask_token(client, portal, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert refreshed.json["error"] == "invalid_grant"
+    assert client.get("/userinfo", headers=held).status_code == 401
+
+
+def test_another_recovery_that_waits_ends_with_the_one_that_is_done(app: Flask, client: FlaskClient, person: Person) -> None:
+    code = begun(app, client, person)
+    subject_id = resident(app, person)
+    with app.app_context(), transaction() as session:
+        regaining.set_password(session, subject_id, way=recovery.COUNTER, password_hash=HASH, now=now())
+    assert outcomes(app, subject_id) == ["superseded"]
+    with app.app_context():
+        assert not complete(person, code)
 
 
 def test_an_address_is_compared_by_its_letters_and_digits() -> None:
