@@ -251,6 +251,30 @@ def test_nobody_seals_an_archive_in_another_service_s_name(counter: Counter) -> 
         looked_at(rewritten(taken(counter), change))
 
 
+def test_an_archive_with_a_file_of_one_name_twice_is_refused(counter: Counter) -> None:
+    """Other programs would show the first of them, which nobody looked at."""
+    counter.verify(counter.code())
+    good, out = taken(counter), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(good)) as old, zipfile.ZipFile(out, "w") as new:
+        new.writestr(archives.README, "All of this is genuine.")
+        for name in set(old.namelist()) - {archives.README}:
+            new.writestr(name, old.read(name))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            new.writestr(archives.README, old.read(archives.README))
+    with pytest.raises(NotAnArchive, match="no archive"):
+        looked_at(out.getvalue())
+
+
+def test_a_seal_of_before_its_certificate_counts_for_nothing(counter: Counter) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        seal = read_object(files[archives.SEAL].decode(), 1) | {"iat": 1}
+        files[archives.SEAL] = ring.signer(ring.RECEIPT).sign(seal, typ=archives.SEAL_TYPE).encode()
+
+    counter.verify(counter.code())
+    with pytest.raises(NotVouchedFor, match="period"):
+        looked_at(rewritten(taken(counter), change))
+
+
 def test_a_key_that_was_in_other_hands_proves_nothing_by_a_newer_list(app: Flask, counter: Counter) -> None:
     """The list that came later is given by hand; the archive's own knows of nothing."""
     settings = current_app.extensions["kabao_settings"]
