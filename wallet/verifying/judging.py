@@ -17,15 +17,17 @@ from keys import ring
 from runtime import ledger
 from runtime.languages import Text, text_of
 from runtime.settings import Settings
+from wallet.verifying.reading import UNDECIDED, read_claims
 from wallet.verifying.receipts import TYP, Receipt, digest_of
 
 
 @dataclass(frozen=True, slots=True)
 class Also:
-    """A further licence under the same code: of which type, and how it was found."""
+    """A further licence under the same code: of which type, and how it was found; `word` as it stands on the paper."""
 
     verdict: str
     type: Text | None
+    word: Text
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the API gives it."""
@@ -34,12 +36,14 @@ class Also:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a receipt is about, without anybody's name, number or licence."""
+    """What a receipt is about, without anybody's name, number or licence; `word` is its verdict as it stands on the paper."""
 
     id: str
     issued_at: datetime
     way: str
     verdict: str
+    word: Text
+    could_be_told: bool
     department_code: str
     department: Text
     type: Text | None
@@ -105,15 +109,18 @@ def _is(digest: str, unverified: str) -> bool:
 
 
 def _statement(claims: dict[str, Any]) -> Statement:
+    reading = read_claims(claims)
     return Statement(
         id=claims["jti"],
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         way=claims["way"],
         verdict=claims["verdict"],
+        word=reading.verdict,
+        could_be_told=reading.verdict != UNDECIDED,
         department_code=claims["verifier"]["code"],
         department=text_of(claims["verifier"]["name"]),
         type=_type_of(claims),
-        also=tuple(Also(one["verdict"], _type_of(one)) for one in claims.get("also", ())),
+        also=tuple(Also(one["verdict"], _type_of(one), read.verdict) for one, read in zip(claims.get("also", ()), reading.also, strict=True)),
     )
 
 

@@ -10,6 +10,7 @@ from runtime import merkle
 from runtime.database import transaction
 from runtime.ledger import leaf_of
 from tests.wallet.verifying.presented import encode_json
+from tests.wallet.verifying.test_one_door import named
 from tests.world_clients import bearer
 from tests.world_verifying import CAUSE, Counter, new_counter, new_token
 from wallet.issuing import sd_jwt
@@ -157,6 +158,20 @@ def test_number_and_digest_tell_that_a_receipt_is_genuine_and_nothing_of_the_lic
         assert hidden not in answer.text
     for other in ({"id": receipt["id"], "digest": digest_of("other")}, {"id": ID, "digest": digest_of(receipt["jws"])}):
         assert counter.client.post("/api/v1/receipts/check", json=other).json == NOT_GENUINE
+
+
+@pytest.mark.parametrize(("known", "word", "mark"), [(True, "The licence was good", "valid"), (False, "Could not be verified", "unknown")])
+def test_the_public_page_says_the_verdict_as_it_stands_on_the_paper(counter: Counter, known: bool, word: str, mark: str) -> None:
+    """Whoever finds another word there is told that the paper is not this receipt."""
+    receipt = named(counter, **({} if known else {"identifier": "1.2.156.3005.2.nothing"})).json["receipt"]
+    page = counter.client.get(f"/receipts/{receipt['id']}/{digest_of(receipt['jws'])}", headers={"Accept": "text/html", "Accept-Language": "en"})
+    assert f'<p class="state state--{mark}">{word}</p>' in page.text
+
+
+def test_of_a_licence_that_was_not_good_the_public_page_says_so(counter: Counter) -> None:
+    receipt = counter.verify("not an e-licence~", binding="none").json["receipt"]
+    page = counter.client.get(f"/receipts/{receipt['id']}/{digest_of(receipt['jws'])}", headers={"Accept": "text/html", "Accept-Language": "en"})
+    assert '<p class="state state--revoked">Not verified</p>' in page.text
 
 
 @pytest.mark.parametrize("by", ["number and digest", "text"])
