@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from idp.signin import accounts, devices, passwords, recovery, recovery_requests, regaining
+from idp.signin import accounts, devices, passwords, recovery, recovery_requests, regaining, trusted_browsers
 from idp.signin.recovery import Recovery, RecoveryRefused
 from idp.subjects.numbers import parse_number
 from runtime.clock import now, shifted
@@ -22,7 +22,7 @@ from tests.idp.oauth.journeys import Journey
 from tests.idp.signin.recovering import ask, begun, code_of, resident, run_jobs, told_kinds
 from tests.world_clients import ask as ask_token
 from tests.world_clients import new_portal
-from tests.world_people import Person, sign_in
+from tests.world_people import PASSWORD, Person, post_form, sign_in
 
 HASH = passwords.hash_password("一个够长的新密码")
 
@@ -152,6 +152,19 @@ def test_another_recovery_that_waits_ends_with_the_one_that_is_done(app: Flask, 
     assert outcomes(app, subject_id) == ["superseded"]
     with app.app_context():
         assert not complete(person, code)
+
+
+def test_changing_the_password_ends_a_recovery_that_waits_and_trusts_no_browser(app: Flask, client: FlaskClient, person: Person) -> None:
+    begun(app, client, person)
+    subject_id = resident(app, person)
+    with app.app_context(), transaction() as session:
+        trusted_browsers.trust(session, subject_id, user_agent="x", now=now())
+    sign_in(client, person)
+    changed = {"present": PASSWORD, "password": "黄河入海流 battery staple"}
+    assert post_form(client, "/account/ways/password", changed).location == "/account/ways"
+    assert outcomes(app, subject_id) == ["superseded"]
+    with app.app_context(), transaction() as session:
+        assert trusted_browsers.of(session, subject_id, now=now()) == []
 
 
 def test_an_address_is_compared_by_its_letters_and_digits() -> None:

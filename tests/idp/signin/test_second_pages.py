@@ -54,6 +54,7 @@ def test_a_wrong_code_lets_nobody_in_and_the_right_one_still_does(app: Flask, cl
     answer = press(client, SECOND, form_at=at, code="000000" if app_shows(secret) != "000000" else "111111")
     assert answer.status_code == 422
     assert "验证未通过" in answer.text
+    assert 'href="/recover#way-counter"' in answer.text, "whoever has lost every way is led to the one that is left"
     assert client.get_cookie("kabao_session") is None
     assert press(client, SECOND, form_at=at, code=app_shows(secret)).status_code == 303
 

@@ -41,6 +41,13 @@ def test_another_password_raises_nothing(client: FlaskClient, person: Person) ->
     assert client.get_cookie("kabao_session") == before
 
 
+def test_guesses_at_the_present_password_are_slowed_where_it_is_changed(client: FlaskClient, person: Person) -> None:
+    sign_in(client, person)
+    guess = {"present": "not this one", "password": "黄河入海流 battery staple"}
+    answers = [post_form(client, "/account/ways/password", guess).status_code for _ in range(10)]
+    assert (answers[0], answers[-1]) == (422, 429)
+
+
 def test_a_password_that_is_void_raises_nothing(app: Flask, client: FlaskClient, person: Person) -> None:
     sign_in(client, person)
     with app.app_context(), transaction() as session:
