@@ -115,11 +115,14 @@ def _put(where: "Flask | Api", *parts: "Blueprint") -> None:
 def _join_own(app: "Flask") -> None:
     from keys import key_schedule_jobs, rotation_jobs  # noqa: F401 (declare jobs)
     from keys.published_api import published
-    from keys.sealing import is_master_key
+    from keys.sealing import check_master_key, is_master_key
+    from migrations import shape
+    from runtime import starting
     from runtime.health_api import checks, health
     from runtime.home_pages import home
 
-    checks["master_key"] = is_master_key
+    checks.update(schema=shape.is_new_enough, master_key=is_master_key)
+    starting.checks[:] = [shape.check, check_master_key]
     _put(app, health, published, home)
 
 
@@ -352,7 +355,7 @@ COMMANDS = {
     "wallet-maker": Place("idp.oauth.attested.commands", "Trust makers of wallets, who attest wallets and keys (OpenID4VCI 1.0 appendices D and E)."),
     "worker": Place("runtime.worker_command", "Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."),
 }
-FORESEEN = (("runtime.settings", "SettingsError"), ("keys.sealing", "SealBroken"), ("sqlalchemy.exc", "DBAPIError"))
+FORESEEN = (("runtime.settings", "SettingsError"), ("keys.sealing", "SealBroken"), ("migrations.shape", "OldShape"), ("sqlalchemy.exc", "DBAPIError"))
 
 
 def commands() -> list[click.Command]:

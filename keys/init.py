@@ -9,10 +9,11 @@ from runtime.settings import Settings
 
 
 def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
-    """Make the data keys, the root and the service's own keys; returns False if they are there already.
+    """Make the data keys, the root and the service's own keys; returns False if they are there already. Of two at once the second finds them.
 
     Raises SealBroken if they were made under another master key.
     """
+    ring.alone(session)
     if any(True for _ in ring.listed(session)):
         sealing.check_master_key(session, settings)
         _add_missing(session, settings, now=now)

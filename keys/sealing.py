@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from uuid import UUID
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import current_app
@@ -28,7 +29,9 @@ from runtime import cache, clock
 from runtime.database import Base, transaction
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 NONCE = 12
+WRONG_CLOCK = timedelta(seconds=10)
 SEAL, INDEX, DERIVATION = "seal", "index", "derivation"
 TOPIC = "data_keys"
 
@@ -156,8 +159,9 @@ def unwrap(settings: Settings, wrapped: bytes, *, name: str) -> bytes:
 
 
 def check_master_key(session: Session, settings: Settings) -> None:
-    """Raise SealBroken if the data keys are not under this master key."""
-    _unwrapped(session, settings)
+    """Raise SealBroken if the data keys are not under this master key; of a database of an older shape, too."""
+    rows = session.execute(select(DataKey.purpose, DataKey.version, DataKey.wrapped).where(DataKey.wrapped.is_not(None))).all()
+    _check_derivation([(row.purpose, unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")) for row in rows], settings)
 
 
 def is_master_key(session: Session) -> bool:
@@ -209,6 +213,8 @@ def _load() -> Sealer:
     with transaction() as session:
         keys = _unwrapped(session, current_app.extensions["kabao_settings"])
         ahead = clock.ahead_of_here(session.scalar(select(func.clock_timestamp())) or clock.now())
+    if abs(ahead) >= WRONG_CLOCK:
+        log.error("this machine's clock is not the database's", behind_seconds=round(ahead.total_seconds()))
     return Sealer(
         {row.version: AESGCM(key) for row, key in keys if row.purpose == SEAL},
         {row.version: key for row, key in keys if row.purpose == INDEX},
@@ -220,6 +226,10 @@ def _load() -> Sealer:
 def _unwrapped(session: Session, settings: Settings) -> list[tuple[DataKey, bytes]]:
     rows = session.scalars(select(DataKey).where(DataKey.wrapped.is_not(None)))
     keys = [(row, unwrap(settings, row.wrapped, name=f"{row.purpose}:{row.version}")) for row in rows if row.wrapped is not None]
-    if any(row.purpose == DERIVATION and not hmac.compare_digest(key, settings.derivation) for row, key in keys):
-        raise SealBroken("the keys of portals and tokens would be derived from another key than before")
+    _check_derivation([(row.purpose, key) for row, key in keys], settings)
     return keys
+
+
+def _check_derivation(keys: list[tuple[str, bytes]], settings: Settings) -> None:
+    if any(purpose == DERIVATION and not hmac.compare_digest(key, settings.derivation) for purpose, key in keys):
+        raise SealBroken("the keys of portals and tokens would be derived from another key than before")

@@ -12,7 +12,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import text
 
+from keys import sealing
 from keys.init import init_keys
+from migrations import shape
 from runtime import events, secret_files
 from runtime.clock import now
 from runtime.database import transaction
@@ -60,6 +62,12 @@ def init(*, restored: bool) -> None:
 @with_appcontext
 def _prepare(*, restored: bool) -> None:
     settings = current_app.extensions["kabao_settings"]
+    with transaction() as session:
+        at = shape.find(session)
+        if at:
+            sealing.check_master_key(session, settings)
+    if at > shape.NEWEST:
+        raise click.ClickException(f"The database is at {at}, and this version knows no further than {shape.NEWEST}: install the one that made it.")
     command.upgrade(config_for(settings.database_url), "head")
     with transaction() as session:
         made = init_keys(session, settings, now=now())

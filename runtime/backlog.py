@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from runtime.clashes import what_failed
 from runtime.database import transaction
 
 log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ class _Asked(Collector):
         try:
             found = [family for one in _declared.values() for family in _ask(one)]
         except SQLAlchemyError as error:
-            log.error("backlog unknown", error=type(error).__name__)
+            log.error("backlog unknown", error=what_failed(error))
             return [GaugeMetricFamily(known.name, known.documentation, value=0)]
         return [known, *found]
 

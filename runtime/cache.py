@@ -17,6 +17,7 @@ from flask import Flask, current_app
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from runtime.clashes import what_failed
 from runtime.present import extension
 from runtime.settings import Settings
 
@@ -90,7 +91,7 @@ class Cache:
                         for notice in connection.notifies(timeout=0.5):
                             self.clear(notice.payload)
             except psycopg.Error as error:
-                log.warning("cache is not listening", error=type(error).__name__)
+                log.warning("cache is not listening", error=what_failed(error))
             self._listening.clear()
             self.clear()
             self._stopped.wait(1)

@@ -11,11 +11,27 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, CursorResult, DateTime, Engine, LargeBinary, MetaData, Uuid, create_engine, delete, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    DateTime,
+    Engine,
+    ExceptionContext,
+    LargeBinary,
+    MetaData,
+    Uuid,
+    create_engine,
+    delete,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from runtime import straight
+from runtime.clashes import READ_ONLY
 from runtime.settings import Settings
 
 NAMING = {
@@ -60,7 +76,14 @@ def build_engine(settings: Settings) -> Engine:
         connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},
     )
     straight.watch(engine)
+    event.listen(engine, "handle_error", _lose_what_only_reads)
     return engine
+
+
+def _lose_what_only_reads(context: ExceptionContext) -> None:
+    """Use no connection any more to a server that was the first, and by now only reads."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from runtime import failed_jobs, repeating
+from runtime.clashes import what_failed
 from runtime.repeating import Condition
 from runtime.settings import Settings
 
@@ -187,7 +188,7 @@ async def _work_while_connected(name: str, queue: procrastinate.App, *, concurre
             )
             await (_until_one_ends(run, ask_for_work(queue)) if name == QUEUE else run)
     except (ConnectorException, psycopg.Error) as error:
-        log.warning("the queue is out of reach", error=type(error).__name__)
+        log.warning("the queue is out of reach", error=what_failed(error))
 
 
 async def note_failure(run: AsyncCallNext, context: procrastinate.JobContext, worker: Any) -> Any:

@@ -14,10 +14,11 @@ import structlog
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from marshmallow import ValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnprocessableEntity
 
+from runtime.clashes import is_away, is_clash, what_failed
 from runtime.fault_words import find_words
 from runtime.languages import Text
 
@@ -170,13 +171,14 @@ def _http(error: HTTPException) -> Response:
 
 
 def _database(error: DBAPIError | PoolTimeout) -> Response:
-    if isinstance(error, DBAPIError) and not isinstance(error, OperationalError) and not error.connection_invalidated:
-        return _unexpected(error)
-    log.error("database unavailable", error=type(error).__name__)
+    if isinstance(error, DBAPIError) and not is_away(error) and not is_clash(error):
+        return unexpected(error)
+    log.error("database unavailable", error=what_failed(error))
     return respond("unavailable", 503, UNAVAILABLE, headers={"Retry-After": "2"})
 
 
-def _unexpected(error: Exception) -> Response:
+def unexpected(error: Exception) -> Response:
+    """Answer a fault of ours, which the log has whole."""
     if current_app.config.get("RAISE_UNEXPECTED"):
         raise error
     log.error("unexpected", error=type(error).__name__, exc_info=error)
@@ -190,4 +192,4 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, unexpected)

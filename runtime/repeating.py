@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from runtime.clashes import what_failed
 from runtime.clock import now as clock_now
 from runtime.database import transaction
 
@@ -51,6 +52,6 @@ def find_due(*, last: int, this: int) -> list[str]:
         with transaction() as session:
             answers = session.execute(select(*(if_any(clock_now()) for if_any in in_time.values()))).one()
     except SQLAlchemyError as error:
-        log.warning("what is due cannot be asked", error=type(error).__name__)
+        log.warning("what is due cannot be asked", error=what_failed(error))
         return list(in_time)
     return [name for name, has_work in zip(in_time, answers, strict=True) if has_work]

@@ -20,7 +20,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import mp as granian_workers
 
-from runtime import memory, seats
+from runtime import memory, seats, starting
 from runtime.settings import Settings
 
 THREADS = "KABAO_THREADS"
@@ -48,6 +48,7 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
     os.environ[THREADS] = str(threads)
     with _shared_counters(workers):
         application = context.ensure_object(ScriptInfo).load_app()
+        starting.look(application)
         multiprocessing.set_start_method("fork", force=True)
         _seat(threads, at_once=pool_size)
         server = Granian(

@@ -174,6 +174,24 @@ class Settings:
         return self.derivation_key or HKDF.extract(SHA256(), None, self.master_key)
 
 
+def _is_read_by_all(database_url: str) -> bool:
+    """Whether both who connect read the same in an address: libpq, and SQLAlchemy, which splits it itself.
+
+    What either says of one that it cannot read may hold the password.
+    """
+    from psycopg import Error
+    from psycopg.conninfo import conninfo_to_dict
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        read, split = conninfo_to_dict(database_url), make_url(database_url)
+    except (Error, ArgumentError, ValueError):
+        return False
+    parts = {"user": split.username, "password": split.password, "dbname": split.database}
+    return "@" not in (split.host or "") and all((split.query.get(name) or part or None) == (read.get(name) or None) for name, part in parts.items())
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.faults: list[str] = []
@@ -182,7 +200,7 @@ class _Reader:
 
     def settings(self) -> Settings:
         self.module = self.pkcs11()
-        development = self.environ.get("KABAO_ENVIRONMENT", "production") == "development"
+        development = self.one_of("KABAO_ENVIRONMENT", ("production", "development")) == "development"
         read = Settings(
             database_url=self.database_url(),
             master_key=self.master_key(),
@@ -274,6 +292,11 @@ class _Reader:
         url = self.required("KABAO_DATABASE_URL", "a PostgreSQL address, postgresql://user@host/database.")
         if url and not url.startswith(("postgresql://", "postgres://")):
             self.faults.append("KABAO_DATABASE_URL must begin with postgresql://; PostgreSQL is the one database.")
+        elif url and not _is_read_by_all(url):
+            self.faults.append(
+                "KABAO_DATABASE_URL is no address that PostgreSQL's library takes: @ : / ? % in a password are written %40 %3A %2F %3F %25, "
+                "and several hosts ?host=db1,db2&port=5432,5432."
+            )
         return url
 
     def master_key(self) -> bytes:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from runtime.binary_forms import Decode, Encode, form_of
+from runtime.clashes import READ_ONLY
 from runtime.present import extension
 
 BINARY = 1
@@ -97,7 +98,7 @@ def run(session: Session, statement: Straight, values: Mapping[str, Any], *, is_
         if result.status not in GOOD:
             raise error_from_result(result)
     except psycopg.Error as error:
-        is_lost = wire.status != ConnStatus.OK
+        is_lost = _is_lost(wire, error)
         if is_lost:
             _forget_all(connection.engine, held, error)
             connection.invalidate(error)
@@ -157,8 +158,8 @@ class Alone:
         try:
             return work(wire, held.info.setdefault(PREPARED, set()), *arguments)
         except psycopg.Error as failure:
-            is_lost = wire.status != ConnStatus.OK
-            error = psycopg.OperationalError("the connection is lost") if is_lost else failure
+            is_lost = _is_lost(wire, failure)
+            error = psycopg.OperationalError("the connection is lost") if wire.status != ConnStatus.OK else failure
             if is_lost:
                 self._held = None
                 _forget_all(self._engine, held, error)
@@ -172,6 +173,11 @@ class Alone:
         except psycopg.Error as failure:  # a session's engine would say it in SQLAlchemy's words; the pool alone says it in the driver's
             raise _failure_of(failure, is_lost=False) from None
         return self._held
+
+
+def _is_lost(wire: PGconn, error: psycopg.Error) -> bool:
+    """Whether a connection is of no use any more: it broke, or its server was the first and by now only reads."""
+    return wire.status != ConnStatus.OK or error.sqlstate == READ_ONLY
 
 
 def _forget_all(engine: Engine, lost: PoolProxiedConnection, error: psycopg.Error) -> None:

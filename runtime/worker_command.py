@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from runtime import jobs, memory
+from runtime import jobs, memory, starting
 
 
 @click.command()
@@ -15,4 +15,5 @@ def worker(concurrency: int, outward: int) -> None:
     """Run background jobs until stopped: deliveries, status lists, sealing of the ledger, pruning."""
     memory.keep_to_one_pool()
     app = current_app._get_current_object()  # type: ignore[attr-defined]
+    starting.look(app)
     jobs.run_worker(app, current_app.extensions["kabao_settings"], concurrency=concurrency, outward_concurrency=outward)

@@ -10,7 +10,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from idp.oauth.server import NO_STORE, refuse, server
-from runtime.problems import Refusal
+from runtime.clashes import is_away, is_clash, what_failed
+from runtime.problems import Refusal, unexpected
 
 log = structlog.get_logger(__name__)
 CHALLENGED = re.compile(r'error="([a-z_]+)"')
@@ -42,8 +43,10 @@ def _http(error: HTTPException) -> Response:
     return refuse("invalid_request", description=error.name, status=error.code or 400).as_response()
 
 
-def _unavailable(error: DBAPIError | PoolTimeout) -> Response:
-    log.error("database unavailable", error=type(error).__name__)
+def _database(error: DBAPIError | PoolTimeout) -> Response:
+    if isinstance(error, DBAPIError) and not is_away(error) and not is_clash(error):
+        return unexpected(error)
+    log.error("database unavailable", error=what_failed(error))
     response = refuse("temporarily_unavailable", description="The service is briefly unavailable.", status=503).as_response()
     response.headers["Retry-After"] = "2"
     return response
@@ -54,5 +57,5 @@ def init_blueprint(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(OAuth2Error, _oauth)
     blueprint.register_error_handler(Refusal, _refusal)
     blueprint.register_error_handler(HTTPException, _http)
-    blueprint.register_error_handler(DBAPIError, _unavailable)
-    blueprint.register_error_handler(PoolTimeout, _unavailable)
+    blueprint.register_error_handler(DBAPIError, _database)
+    blueprint.register_error_handler(PoolTimeout, _database)

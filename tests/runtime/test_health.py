@@ -4,11 +4,42 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from keys.sealing import SealBroken
+from migrations import shape
+from runtime import starting
+from runtime.database import build_engine
+from runtime.settings import Settings
+
 
 def test_a_live_process_with_a_migrated_database_is_ready(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
-    assert client.get("/readyz").json == {"status": "ok", "database": "ok", "master_key": "ok"}
+    assert client.get("/readyz").json == {"status": "ok", "database": "ok", "schema": "ok", "master_key": "ok"}
     assert b"kabao_requests_total" in client.get("/metrics").data
+
+
+def test_a_process_that_is_newer_than_its_database_is_not_ready(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shape, "NEWEST", "9999")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "unavailable", "database": "ok", "schema": "unavailable"})
+    with pytest.raises(shape.OldShape, match="kabao init"):
+        starting.look(app)
+    monkeypatch.setattr(shape, "NEWEST", "0001")
+    assert client.get("/readyz").status_code == 200, "one that is older goes on while the shape is newer"
+
+
+def test_no_process_begins_with_another_master_key_and_one_whose_database_is_away_waits(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: Settings = app.extensions["kabao_settings"]
+    starting.look(app)
+    monkeypatch.setitem(app.extensions, "kabao_settings", dataclasses.replace(settings, master_key=bytes(range(32)), former_master_key=None))
+    with pytest.raises(SealBroken):
+        starting.look(app)
+    away = dataclasses.replace(settings, database_url="postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setitem(app.extensions, "kabao_engine", build_engine(away))
+    starting.look(app)
+    assert "the database does not answer yet" in caplog.text
+    assert "Connection refused" in caplog.text
 
 
 def test_a_process_with_another_master_key_is_not_ready(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

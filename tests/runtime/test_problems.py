@@ -1,9 +1,12 @@
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from runtime import database, problems
-from runtime.database import transaction
+from runtime import clashes, database, ledger, problems
+from runtime.clock import now
+from runtime.database import engine, transaction
 from runtime.guard import allow, anyone
 from runtime.languages import Text
 from runtime.problems import Refusal, TooManyRequests
@@ -88,6 +91,49 @@ def test_a_lost_database_is_said_to_be_unavailable(settings: Settings) -> None:
     assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "unavailable", "2")
     assert app.test_client().get("/readyz").status_code == 503
     assert 'id="again" href=""' in app.test_client().get("/sql", headers={"Accept": "text/html"}).text
+
+
+@pytest.mark.parametrize("straightly", [False, True])
+def test_a_server_that_only_reads_since_another_took_its_place_is_said_to_be_unavailable_and_is_left(
+    settings: Settings, straightly: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(settings)
+
+    def write() -> str:
+        with transaction() as session:
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            if straightly:
+                ledger.record(session, "test.act", actor="operator", object_id="x", now=now())
+            else:
+                session.execute(text("CREATE TABLE never_made ()"))
+        return ""
+
+    app.add_url_rule("/api/sql", "sql", allow(anyone)(write))
+    with app.app_context(), engine().connect() as connection:
+        before = connection.scalar(text("SELECT pg_backend_pid()"))
+    answer = app.test_client().get("/api/sql")
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
+    assert "ReadOnlySqlTransaction" in caplog.text
+    with app.app_context(), engine().connect() as connection:
+        assert connection.scalar(text("SELECT pg_backend_pid()")) != before
+
+
+FAULTS: list[tuple[psycopg.Error, bool, str]] = [
+    (psycopg.errors.DiskFull("could not extend file"), True, "OperationalError DiskFull"),
+    (psycopg.errors.AdminShutdown("terminating"), True, "OperationalError AdminShutdown"),
+    (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), True, "InternalError ReadOnlySqlTransaction"),
+    (psycopg.OperationalError("connection failed: no\nmore"), True, "OperationalError: connection failed: no"),
+    (psycopg.OperationalError('invalid text: "379999199001010019"'), True, "OperationalError"),
+    (psycopg.errors.LockNotAvailable("timeout"), False, "OperationalError LockNotAvailable"),
+    (psycopg.errors.UniqueViolation("Key (number)=(379999199001010019)"), False, "IntegrityError UniqueViolation"),
+]
+
+
+@pytest.mark.parametrize(("fault", "is_away", "said"), FAULTS, ids=[type(fault).__name__ for fault, *_ in FAULTS])
+def test_the_log_names_the_kind_of_what_failed_and_nothing_that_a_statement_was_about(fault: psycopg.Error, is_away: bool, said: str) -> None:
+    error = DBAPIError.instance(None, None, fault, psycopg.Error)
+    assert isinstance(error, DBAPIError)
+    assert (clashes.is_away(error), clashes.what_failed(error)) == (is_away, said)
 
 
 def test_nested_validation_messages_are_flattened_to_paths() -> None:

@@ -36,6 +36,18 @@ def test_everything_missing_is_reported_at_once() -> None:
         pytest.param({"KABAO_MASTER_KEY": "c2hvcnQ"}, "KABAO_MASTER_KEY", id="short"),
         pytest.param({"KABAO_MASTER_KEY": "***"}, "KABAO_MASTER_KEY", id="not base64"),
         pytest.param({"KABAO_DATABASE_URL": "sqlite:///kabao.db"}, "PostgreSQL", id="another database"),
+        *(
+            pytest.param({"KABAO_DATABASE_URL": f"postgresql://{rest}"}, r"%40", id=f"an address that is none: {rest}")
+            for rest in (
+                "kabao:pa@ss@db/kabao",
+                "kabao:pa/ss@db/kabao",
+                "db:port/kabao",
+                "[",
+                "db/kabao?sslmod=require",
+                "a:1,b:2/k",
+            )
+        ),
+        pytest.param({"KABAO_ENVIRONMENT": "developement"}, "one of production, development", id="an environment that is none"),
         pytest.param({"KABAO_POOL_SIZE": "many"}, "KABAO_POOL_SIZE", id="not a number"),
         pytest.param({"KABAO_POOL_SIZE": "0"}, "KABAO_POOL_SIZE", id="connections without bound"),
         pytest.param({"KABAO_SESSION_IDLE_SECONDS": "0"}, "KABAO_SESSION_IDLE_SECONDS", id="sessions of no time"),
@@ -65,6 +77,28 @@ def test_everything_missing_is_reported_at_once() -> None:
 def test_an_unsafe_value_is_refused_by_name(change: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         Settings.from_environ(USABLE | change)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "kabao@db/kabao",
+        "kabao:pa%40s%2Fs@db:5433/kabao?sslmode=verify-full",
+        "/kabao?host=/run/postgresql&user=kabao",
+        "kabao@/kabao?host=db1,db2&port=5432,5432&target_session_attrs=read-write",
+        "kabao@[::1]/kabao",
+    ],
+)
+def test_an_address_of_the_database_is_taken_as_libpq_has_it(rest: str) -> None:
+    url = f"postgresql://{rest}"
+    assert Settings.from_environ(USABLE | {"KABAO_DATABASE_URL": url}).database_url == url
+
+
+def test_no_word_of_a_password_is_said_of_an_address_that_cannot_be_read() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environ(USABLE | {"KABAO_DATABASE_URL": "postgresql://kabao:geheim/nis@db/kabao"})
+    assert "geheim" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 def test_registries_and_inner_hosts_are_named_by_the_operator() -> None:

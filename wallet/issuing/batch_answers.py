@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_ended
 from runtime import compact_json
 from runtime.arriving import Arriving
+from runtime.clashes import what_failed
 from runtime.clock import now
 from runtime.languages import Text
 from runtime.lines import NDJSON, problem_of
@@ -135,7 +136,7 @@ class Answer(ABC, Generic[AnyLine, AnyDone]):
         return group
 
     def _away(self, error: Exception) -> None:
-        log.error("database unavailable", error=type(error).__name__)
+        log.error("database unavailable", error=what_failed(error))
         self.ended = Unavailable("away")
 
     def _end(self) -> Iterator[bytes]:
