@@ -20,6 +20,8 @@ def init_keys(session: Session, settings: Settings, *, now: datetime) -> bool:
         return False
     sealing.add_data_key(session, settings, sealing.SEAL, now=now)
     sealing.add_data_key(session, settings, sealing.INDEX, now=now)
+    if settings.derivation_key is not None:
+        sealing.keep_derivation(session, settings, now=now)
     certificates.create_root(session, settings, now=now)
     _add_missing(session, settings, now=now)
     return True

@@ -4,6 +4,8 @@ What is derived from a master key (the subjects that portals know, refresh token
 the derivation key that `kabao keys derivation` prints before; its copy among the data keys lets no process run that lost it.
 """
 
+import hmac
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -25,8 +27,14 @@ class NothingToRewrap(Refusal):
     code, status, title = "nothing-to-rewrap", 409, Text("没有旧的主密钥。", "There is no former master key.")
 
 
+class OtherDerivation(Refusal):
+    """What was derived so far was derived from another key than the one that would be kept for good."""
+
+    code, status, title = "other-derivation", 409, Text("派生密钥有误。", "The derivation key is another.")
+
+
 def rewrap(session: Session, settings: Settings, *, now: datetime) -> int:
-    """Seal every key under the present master key and return how many there are; raises NothingToRewrap, SealBroken."""
+    """Seal every key under the present master key and return how many there are; raises NothingToRewrap, OtherDerivation, SealBroken."""
     if settings.former_master_key is None:
         raise NothingToRewrap("KABAO_FORMER_MASTER_KEY is not set")
     sealing.check_master_key(session, settings)
@@ -40,8 +48,10 @@ def rewrap(session: Session, settings: Settings, *, now: datetime) -> int:
         assert row.wrapped is not None
         row.wrapped = wrap(settings, unwrap(settings, row.wrapped, name=name), name=name)
     if not any(row.purpose == DERIVATION for row in data_keys):
-        kept = wrap(settings, settings.derivation, name=f"{DERIVATION}:1")
-        session.add(DataKey(purpose=DERIVATION, version=1, wrapped=kept, made_at=now, used_from=now))
+        first = replace(settings, master_key=settings.former_master_key, former_master_key=None, derivation_key=None)
+        if not hmac.compare_digest(settings.derivation, first.derivation):
+            raise OtherDerivation("KABAO_DERIVATION_KEY is not what `kabao keys derivation` prints under the former master key")
+        sealing.keep_derivation(session, settings, now=now)
     ledger.record(session, "master_key.changed", actor="operator", object_id="master-key", now=now, keys=len(rows))
     for topic in (TOPIC, RING_TOPIC):
         cache.changed(session, topic)

@@ -184,6 +184,12 @@ def add_data_key(session: Session, settings: Settings, purpose: str, *, now: dat
     return version
 
 
+def keep_derivation(session: Session, settings: Settings, *, now: datetime) -> None:
+    """Keep the key that all else is derived from, where it is not the master key's own: no process runs that has another."""
+    kept = wrap(settings, settings.derivation, name=f"{DERIVATION}:1")
+    session.add(DataKey(purpose=DERIVATION, version=1, wrapped=kept, made_at=now, used_from=now))
+
+
 def wipe(session: Session, purpose: str, *, before: int, now: datetime) -> list[int]:
     """Erase the keys of a purpose that are older than a version, under which nothing may be left, and return their versions."""
     rows = session.scalars(select(DataKey).where(DataKey.purpose == purpose, DataKey.version < before, DataKey.wrapped.is_not(None))).all()

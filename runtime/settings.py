@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.x509 import load_pem_x509_certificates
 
-from runtime import secret_files
+from runtime import database_url, secret_files
 from runtime.security_access import Access
 
 PREFIX = "KABAO_"
@@ -174,24 +174,6 @@ class Settings:
         return self.derivation_key or HKDF.extract(SHA256(), None, self.master_key)
 
 
-def _is_read_by_all(database_url: str) -> bool:
-    """Whether both who connect read the same in an address: libpq, and SQLAlchemy, which splits it itself.
-
-    What either says of one that it cannot read may hold the password.
-    """
-    from psycopg import Error
-    from psycopg.conninfo import conninfo_to_dict
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        read, split = conninfo_to_dict(database_url), make_url(database_url)
-    except (Error, ArgumentError, ValueError):
-        return False
-    parts = {"user": split.username, "password": split.password, "dbname": split.database}
-    return "@" not in (split.host or "") and all((split.query.get(name) or part or None) == (read.get(name) or None) for name, part in parts.items())
-
-
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.faults: list[str] = []
@@ -292,11 +274,8 @@ class _Reader:
         url = self.required("KABAO_DATABASE_URL", "a PostgreSQL address, postgresql://user@host/database.")
         if url and not url.startswith(("postgresql://", "postgres://")):
             self.faults.append("KABAO_DATABASE_URL must begin with postgresql://; PostgreSQL is the one database.")
-        elif url and not _is_read_by_all(url):
-            self.faults.append(
-                "KABAO_DATABASE_URL is no address that PostgreSQL's library takes: @ : / ? % in a password are written %40 %3A %2F %3F %25, "
-                "and several hosts ?host=db1,db2&port=5432,5432."
-            )
+        elif url and not database_url.is_read_by_all(url):
+            self.faults.append(f"KABAO_DATABASE_URL is no address that PostgreSQL's library takes: {database_url.HINT}.")
         return url
 
     def master_key(self) -> bytes:

@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 def authority(name: str, *, by: str = "root", path_length: int | None = 0, **changed: Any) -> x509.Certificate:
     """An authority between the root and a leaf."""
     usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
         .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, by)]))
@@ -28,8 +28,8 @@ def authority(name: str, *, by: str = "root", path_length: int | None = 0, **cha
         .not_valid_after(changed.get("ends", NOW + YEAR))
         .add_extension(x509.BasicConstraints(ca=changed.get("ca", True), path_length=path_length if changed.get("ca", True) else None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=False, key_cert_sign=changed.get("signs", True), crl_sign=False, **usage), critical=True)
-        .sign(key(by), SHA256())
     )
+    return (builder.add_extension(changed["extra"], critical=True) if "extra" in changed else builder).sign(key(by), SHA256())
 
 
 def path(*chain: x509.Certificate, roots: tuple[x509.Certificate, ...] | None = None) -> paths.Path:
@@ -115,6 +115,11 @@ REFUSED: dict[str, list[x509.Certificate]] = {
     "a path that is too long for an authority": [certificate(issuer="lower"), authority("lower", by="upper"), authority("upper", path_length=0)],
     "more certificates than any path has": [certificate(issuer="a1"), *(authority(f"a{n}", by=f"a{n + 1}", path_length=None) for n in range(1, 6))],
     "something critical that is not understood": [certificate(extra=x509.InhibitAnyPolicy(0))],
+    "an authority with something critical that is not understood": [certificate(issuer="odd"), authority("odd", extra=x509.InhibitAnyPolicy(0))],
+    "a leaf that may sign certificates and does not say it is none that does": [certificate(ca=True, constrained=False)],
+    "a leaf that is an authority, though it may sign no certificate": [
+        certificate(constrained=False, extra=x509.BasicConstraints(ca=True, path_length=None))
+    ],
 }
 
 
@@ -124,7 +129,11 @@ def test_what_leads_to_no_root_is_not_trusted(chain: list[x509.Certificate]) -> 
         path(*chain)
 
 
-@pytest.mark.parametrize("unverified", ["", "AAAA", "!", encode(certificate())[:-8], "A" * 9000], ids=["empty", "short", "no base64", "cut", "huge"])
+@pytest.mark.parametrize(
+    "unverified",
+    ["", "AAAA", "!", encode(certificate())[:-8], "A" * 9000, "!" + encode(certificate())],
+    ids=["empty", "short", "no base64", "cut", "huge", "a letter that is none of base64's"],
+)
 def test_what_is_no_certificate_is_not_trusted(unverified: str) -> None:
     with pytest.raises(UntrustedChain):
         check_path([unverified], roots=(root(),))

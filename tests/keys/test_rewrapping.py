@@ -83,6 +83,35 @@ def test_everything_opens_under_the_new_key_and_nothing_under_the_old(old: Setti
             works(wrong, person)
 
 
+def test_a_derivation_key_that_is_another_is_not_kept_for_good(old: Settings) -> None:
+    person = invent(old)
+    changing = replace(old, master_key=NEW, former_master_key=OLD, derivation_key=OTHER)
+    with running(changing) as app:
+        refused = app.test_cli_runner().invoke(rewrap)
+    assert (refused.exit_code, "KABAO_DERIVATION_KEY is not what" in refused.output) == (1, True)
+    works(old, person)
+
+
+def test_a_master_key_is_changed_again_and_what_is_derived_stays(old: Settings) -> None:
+    person = invent(old)
+    for former, following in ((OLD, NEW), (NEW, OTHER)):
+        changing = replace(old, master_key=following, former_master_key=former, derivation_key=old.derivation)
+        with running(changing) as app:
+            assert "rest under the new master key" in app.test_cli_runner().invoke(rewrap).output
+    works(replace(old, master_key=OTHER, derivation_key=old.derivation), person)
+    lost = replace(old, master_key=NEW, former_master_key=OTHER, derivation_key=NEW)
+    with running(lost) as app, pytest.raises(SealBroken), transaction() as session:
+        rewrapping.rewrap(session, lost, now=now())
+
+
+def test_an_installation_that_begins_with_a_derivation_key_of_its_own_keeps_it(old: Settings) -> None:
+    own = replace(old, derivation_key=OTHER)
+    person = invent(own)
+    works(own, person)
+    with pytest.raises(SealBroken):
+        works(old, person)
+
+
 def test_a_rewrap_that_fails_changes_nothing(old: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     person = invent(old)
     changing = replace(old, master_key=NEW, former_master_key=OLD, derivation_key=old.derivation)

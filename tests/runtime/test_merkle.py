@@ -110,6 +110,11 @@ def test_a_leaf_is_never_taken_for_a_node() -> None:
     assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)
 
 
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 0), (3, 2), (-1, 2)])
+def test_sizes_that_are_none_go_on_from_nothing(first: int, second: int) -> None:
+    assert not merkle.verify_consistency(merkle.EMPTY, merkle.EMPTY, first=first, second=second, path=[])
+
+
 @pytest.mark.parametrize(("first", "second"), CONSISTENT)
 def test_the_proofs_that_a_tree_goes_on_are_those_of_the_reference_data(first: int, second: int) -> None:
     path = [bytes.fromhex(one) for one in CONSISTENT[first, second]]

@@ -117,6 +117,7 @@ def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
 INNER = ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
 INNER += ["fec0::1", "::127.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b:1::a00:1"]
 NEVER = ["169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0", "::", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]  # noqa: S104 (to be refused)
+NEVER += ["2002:a9fe:a9fe::", "2001:0:4136:e378:8000:63bf:5601:5601"]
 
 
 @pytest.mark.parametrize("address", INNER)
@@ -180,6 +181,36 @@ def test_one_inner_address_among_a_hosts_addresses_is_enough_to_refuse_it(monkey
 def test_an_address_that_is_none_is_not_asked(url: str) -> None:
     with pytest.raises(NoAnswer):
         fetch("GET", url, allowed=LOCAL, timeout=1, limit=10)
+
+
+def test_no_name_and_password_go_along_with_an_address() -> None:
+    with listening(answering(b"HTTP/1.1 204 Fine\r\n\r\n")) as port, pytest.raises(NoAnswer, match="not an address"):
+        fetch("GET", f"http://user:secret@127.0.0.1:{port}/", allowed=LOCAL, timeout=1, limit=10)
+
+
+def test_another_address_of_a_host_is_tried_within_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[str, float]] = []
+    connect, real = socket.create_connection, socket.getaddrinfo
+
+    def attempt(place: tuple[str, int], *, timeout: float) -> socket.socket:
+        tried.append((place[0], timeout))
+        if place[0] == "127.0.0.2":
+            raise OSError
+        return connect(place, timeout=timeout)
+
+    with listening(answering(b"HTTP/1.1 204 Fine\r\n\r\n")) as port:
+        rows = [(0, 0, 0, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: rows if host == "hall.example" else real(host, *rest, **more))
+        monkeypatch.setattr(socket, "create_connection", attempt)
+        assert fetch("GET", f"http://hall.example:{port}/", allowed=LOCAL, timeout=2, limit=10).status == 204
+    assert [address for address, _ in tried] == ["127.0.0.2", "127.0.0.1"]
+    assert tried[0][1] <= 1, "the first has half of the time"
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", b"200 OK"), ("GET", b"304 Same")])
+def test_an_answer_that_has_no_body_may_say_how_long_it_would_be(method: str, status: bytes) -> None:
+    with listening(answering(b"HTTP/1.1 " + status + b"\r\nContent-Length: 20\r\n\r\n")) as port:
+        assert fetch(method, f"http://127.0.0.1:{port}/", allowed=LOCAL, timeout=2, limit=100).body == b""
 
 
 def test_plain_http_is_for_development_alone() -> None:

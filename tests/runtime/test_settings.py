@@ -1,4 +1,5 @@
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,11 @@ def test_a_secret_may_rest_in_a_file(tmp_path: Path) -> None:
     settings = Settings.from_environ({"KABAO_PUBLIC_URL": USABLE["KABAO_PUBLIC_URL"], **filed})
     assert (settings.database_url, settings.sms_url) == (secrets["KABAO_DATABASE_URL"], secrets["KABAO_SMS_URL"])
     assert settings.master_key == Settings.from_environ(USABLE).master_key
+
+
+def test_the_settings_that_may_rest_in_files_are_those_that_the_page_marks() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text()
+    assert set(re.findall(r"`(KABAO_[A-Z0-9_]+)` 🔒", page)) == set(secret_files.SECRETS)
 
 
 @pytest.mark.parametrize("name", secret_files.SECRETS)
