@@ -22,6 +22,7 @@ from tests.world_wallet import new_department
 from wallet.issuing.life import revoke_licence
 from wallet.register import matter_fields
 from wallet.register.catalogue import get_type
+from wallet.register.licences import CHINA
 from wallet.register.matter_fields import MatterRefused
 from wallet.verifying import draw_watch, draw_watch_jobs
 from wallet.verifying.draw_watch import DrawFlag, Drawn, Pattern
@@ -159,6 +160,37 @@ def test_each_pattern_is_flagged_past_its_threshold_and_not_at_it(counter: Count
     assert (Pattern.DEPARTMENTS, 2) in flagged(NOON, draws_by_departments=1)
     drawn(4, at=NIGHT)
     assert (Pattern.NIGHT, 4) in flagged(NIGHT, draws_at_night=3)
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "is_night"), [(6, 59, True), (7, 0, False), (20, 59, False), (21, 0, True), (0, 0, True)], ids=lambda one: f"{one}"
+)
+def test_night_is_from_nine_to_seven_by_the_clock_of_china(counter: Counter, hour: int, minute: int, is_night: bool) -> None:
+    at = NOON.astimezone(CHINA).replace(hour=hour, minute=minute)
+    drawn(1, at=at)
+    assert flagged(at, draws_at_night=0) == ([(Pattern.NIGHT, 1)] if is_night else [])
+
+
+def test_a_night_is_one_until_its_morning(counter: Counter) -> None:
+    """What was flagged in the evening is not flagged again after midnight; the next evening it is."""
+    evening = NOON.astimezone(CHINA).replace(hour=23)
+    found = []
+    for hours in (0, 5, 24):
+        drawn(1, at=evening + timedelta(hours=hours))
+        found.append(len(flagged(evening + timedelta(hours=hours), draws_at_night=0)))
+    assert found == [1, 1, 2]
+
+
+def test_departments_that_found_nothing_drew_from_nobody(counter: Counter) -> None:
+    number = citizen_number()
+    for department in "de":
+        with transaction() as session:
+            draw_watch.note_miss(session, department=department, system="s", type_code=get_type(TYPE).code, number=number, now=NOON)
+    assert flagged(NOON, draws_by_departments=1) == []
+    holder = new_id()
+    for department in "de":
+        drawn(1, at=NOON, department=department, holder=holder)
+    assert flagged(NOON, draws_by_departments=1) == [(Pattern.DEPARTMENTS, 2)]
 
 
 def test_the_same_is_flagged_once_a_day_and_again_on_the_next(counter: Counter) -> None:
