@@ -1,4 +1,4 @@
-"""`kabao registry`: fill the population registry and the legal-person registry from files."""
+"""`kabao registry`: fill the population registry and the legal-person registry from files; see how a number stands."""
 
 import csv
 import itertools
@@ -9,7 +9,11 @@ import click
 from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.orm import Session
 
+from idp.subjects import directory, history, registries
+from idp.subjects.numbers import Number, NumberRefused, parse_number
+from idp.subjects.registries import RegistryUnavailable
 from idp.subjects.registry_import import Loading
 from idp.subjects.registry_rows import SOURCES, SURPLUS, Source
 from runtime.database import transaction
@@ -18,7 +22,7 @@ BATCH = 500
 SHOWN_FAULTS = 200
 LONGEST_SAID = 500
 
-registry = AppGroup("registry", help="Fill the population and the legal-person registry.")
+registry = AppGroup("registry", help="Fill the population and the legal-person registry; see how a number stands.")
 Row = tuple[int, dict[str, str]]
 
 
@@ -44,6 +48,41 @@ def import_file(kind: str, file: Path, encoding: str) -> None:
             progress.update(task, completed=batch[-1][0])
         progress.update(task, completed=progress.tasks[0].total)
     _report(loading, file)
+
+
+@registry.command()
+@click.argument("number")
+def show(number: str) -> None:
+    """Show how whoever has NUMBER, or had it, stands in the registry and here: the state, former numbers, what changed, and when.
+
+    Names are not shown, and numbers masked. Two numbers that are two subjects here, and one in the registry, are told by it.
+    """
+    try:
+        parsed = parse_number(number)
+    except NumberRefused as refused:
+        raise click.ClickException((refused.shown or refused.title).en) from refused
+    with transaction() as session:
+        click.echo(f"registry: {_registered(session, parsed)}")
+        subject = directory.find_subject(session, parsed)
+        if subject is None:
+            click.echo("here: never met")
+            return
+        since = f" since {subject.state_since:%Y-%m-%d}" if subject.state_since else ""
+        click.echo(f"here: {subject.kind} {directory.number_of(subject).masked()}, {subject.state}{since}, met on {subject.added_at:%Y-%m-%d}")
+        click.echo(f"subject: {subject.id}")
+        for former in directory.former_numbers_of(session, subject):
+            click.echo(f"former number: {former.masked()}")
+        for change in history.changes_of(session, subject.id):
+            happened = f", of {change.told.on}" if change.told.on else ""
+            click.echo(f"{change.told.at:%Y-%m-%d %H:%M} UTC: {change.what} changed, told by {change.told.by}{happened}")
+
+
+def _registered(session: Session, number: Number) -> str:
+    try:
+        record = registries.open_registry(session).find(number)
+    except RegistryUnavailable:
+        return "cannot be asked"
+    return "no such number" if record is None else f"{record.number.masked()}, {record.state}"
 
 
 def _report(loading: Loading, file: Path) -> None:

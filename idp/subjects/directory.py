@@ -209,6 +209,13 @@ def present_numbers(session: Session, numbers: Collection[str]) -> dict[str, str
     return {indexes[former]: number_of(subject).value for former, subject in rows}
 
 
+def former_numbers_of(session: Session, subject: Subject) -> list[Number]:
+    """Return the numbers that a subject had before."""
+    rows = session.execute(select(FormerNumber.number_index, FormerNumber.number_sealed).where(FormerNumber.subject_id == subject.id))
+    found = [sealing.unseal(row.number_sealed, table="former_numbers", column="number", row=row.number_index.hex()) for row in rows]
+    return [Number(value, NumberKind(subject.number_kind)) for value in sorted(found)]
+
+
 def active_ids(number: Number) -> Select[UUID]:
     """Return the query of the id of the active subject that has a number, or had it."""
     return select(Subject.id).where(Subject.id.in_(_owners(sealing.indexes_of(number.value))), Subject.state == ACTIVE)

@@ -24,6 +24,7 @@ from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
+from tests.idp.signin import recovering
 from tests.idp.signin.proofs_at_hand import reached
 from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, csrf_token, new_organisation, new_person, open_account, post_form, sign_in
 
@@ -84,6 +85,20 @@ def test_an_operator_may_forbid_level_1(app: Flask, client: FlaskClient, registr
     refused = post_form(client, "/account/new", form)
     assert refused.status_code == 503
     assert 'id="registry-away"' not in refused.text
+
+
+def test_nobody_wins_back_what_someone_only_said_is_theirs(app: Flask, context: None, client: FlaskClient, registry: Away, newcomer: Person) -> None:
+    subject_id = state(newcomer, password=THIEF)
+    registry.is_away = False
+    resident_of_registry(newcomer)
+    assert recovering.ask(client, newcomer.number, newcomer.name).status_code == 200
+    assert recovering.run_jobs(app) >= 1
+    assert recovering.told_kinds(app, subject_id) == []
+
+
+def resident_of_registry(person: Person) -> None:
+    with transaction() as session:
+        recovering.new_resident(session, person)
 
 
 @pytest.mark.parametrize("path", ["/wallet", "/wallet/history", "/desk"])

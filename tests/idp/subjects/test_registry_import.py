@@ -1,12 +1,14 @@
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from flask import Flask
 
-from idp.subjects import registries
+from idp.subjects import directory, registries
 from idp.subjects.commands import registry
 from idp.subjects.numbers import parse_number
+from runtime.clock import now
 from runtime.database import transaction
 from tests.world_people import citizen_number, credit_code
 
@@ -64,6 +66,34 @@ def test_a_birth_that_is_none_is_left_out(app: Flask, tmp_path: Path, born: str)
     result = run(app, "people", str(file))
     assert (result.exit_code, result.stdout.strip()) == (1, "0 taken, 1 left out")
     assert "born: not a date" in result.stderr
+
+
+def test_an_operator_sees_how_a_number_stands_and_nobodys_name(app: Flask, tmp_path: Path) -> None:
+    former, number, file = citizen_number(), citizen_number(), tmp_path / "people.csv"
+    file.write_text(f"number,name\n{former},王建国\n", encoding="utf-8")
+    assert run(app, "people", str(file)).exit_code == 0
+    assert shown(app, former).splitlines() == [f"registry: {former[:3]}***********{former[-4:]}, active", "here: never met"]
+    with app.app_context(), transaction() as session:
+        subject_id = directory.ensure_subject(session, parse_number(former), now=now()).id
+    file.write_text(f"number,name,former_number,state,ended_on\n{number},王建军,{former},死亡,2026-03-01\n", encoding="utf-8")
+    assert run(app, "people", str(file)).exit_code == 0
+    for asked, registered in ((number, f"{number[:3]}***********{number[-4:]}, deceased"), (former, "no such number")):
+        said = shown(app, asked)
+        assert said.startswith(f"registry: {registered}\nhere: person {number[:3]}***********{number[-4:]}, deceased since ")
+        assert f"subject: {subject_id}\nformer number: {former[:3]}***********{former[-4:]}\n" in said
+        assert re.findall(r"UTC: (\w+) changed, told by registry(, of [0-9-]+)?", said) == [
+            ("state", ", of 2026-03-01"),
+            ("name", ", of 2026-03-01"),
+            ("number", ", of 2026-03-01"),
+        ]
+        assert not any(secret in said for secret in (former, number, "王"))
+    assert "length" in shown(app, "123", exit_code=1)
+
+
+def shown(app: Flask, number: str, *, exit_code: int = 0) -> str:
+    result = app.test_cli_runner().invoke(registry, ["show", number])
+    assert result.exit_code == exit_code
+    return result.output
 
 
 def test_chinese_headings_and_an_older_encoding_are_understood(app: Flask, tmp_path: Path) -> None:
