@@ -91,3 +91,11 @@ def test_a_system_s_details_limit_its_draws_too(counter: Counter) -> None:
     assert draw(counter, token_with(counter, LICENCE, person=False), holder=holder).status_code == 201
     refused = draw(counter, token_with(counter, BEYOND["another licence type"], person=False), holder=holder)
     assert (refused.status_code, refused.json["code"]) == (403, "beyond-authorization-details")
+
+
+def test_a_system_s_details_open_no_more_than_the_matter_needs(counter: Counter) -> None:
+    token = token_with(counter, {**LICENCE, "datatypes": ["vehicle_class", "address"]}, person=False)
+    holder = {"number": counter.person.number}
+    assert draw(counter, token, holder=holder).json["fields"].keys() == {"vehicle_class"}
+    refused = draw(counter, token, holder=holder, fields=["vehicle_class", "address"])
+    assert (refused.status_code, refused.json["code"]) == (403, "beyond-matter")
