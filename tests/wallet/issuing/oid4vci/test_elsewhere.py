@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from idp.oauth.clients import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
 from idp.subjects import changes
 from idp.subjects.directory import get_subject
 from idp.subjects.history import Told
@@ -150,6 +151,13 @@ def test_a_wallet_that_was_taken_back_from_cannot_refresh(app: Flask, client: Fl
     take_back(client, holder, system.client_id)
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": system.client_id}
     assert error_of(client.post("/token", data=form)) == (400, "invalid_grant")
+
+
+def test_a_wallet_without_a_refresh_token_can_fetch_no_more_once_it_was_taken_back_from(app: Flask, client: FlaskClient, holder: Holder) -> None:
+    wallet = with_token(app, client, holder, new_wallet(app, grant_types=[AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE]))
+    assert batch(wallet).status_code == 200
+    take_back(client, holder, wallet.client_id)
+    assert error_of(batch(wallet)) == (401, "invalid_token")
 
 
 def refreshable(app: Flask, http: FlaskClient, holder: Holder, system: Any) -> dict[str, Any]:

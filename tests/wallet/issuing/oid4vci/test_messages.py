@@ -12,6 +12,7 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from tests.wallet.issuing.oid4vci.wallets import TYPE, Wallet, error_of, proof, some_id
+from wallet.issuing.oid4vci.messages import LONGEST
 
 MINE = ECKey.generate_key("P-256", {"kid": "mine"}, private=True)
 
@@ -44,7 +45,7 @@ def send(wallet: Wallet, text: str | bytes, *, path: str = "/credential", kind: 
 
 def test_an_answer_is_for_the_key_that_was_sent(wallet: Wallet) -> None:
     answer = send(wallet, encrypted(wallet.http, asked(wallet)))
-    assert (answer.status_code, answer.mimetype) == (200, "application/jwt"), answer.text
+    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (200, "application/jwt", "no-store"), answer.text
     opened = jwe.decrypt_compact(answer.text, MINE)
     assert opened.headers()["kid"] == "mine"
     assert json.loads(opened.plaintext or b"")["credentials"]
@@ -112,6 +113,7 @@ BODIES: dict[str, tuple[str | bytes, str]] = {
     "not a number": ('{"a":NaN}', "application/json"),
     "not UTF-8": (b'{"a":"\xff"}', "application/json"),
     "too long": ("{" + '"a":1,' * 100_000 + '"b":1}', "application/json"),
+    "one member that is too long": (json.dumps({"credential_configuration_id": "moon", "a": "b" * LONGEST}), "application/json"),
     "a form": ("credential_identifier=a", "application/x-www-form-urlencoded"),
     "a text": ("{}", "text/plain"),
 }
@@ -122,6 +124,12 @@ def test_a_body_that_is_no_request_is_refused(wallet: Wallet, body: str | bytes,
     assert error_of(send(wallet, body, kind=kind)) == (400, "invalid_credential_request")
     assert send(wallet, body, kind=kind, path="/deferred").status_code == 400
     assert error_of(send(wallet, body, kind=kind, path="/notification")) == (400, "invalid_notification_request")
+
+
+def test_a_notification_is_json_and_says_so(wallet: Wallet) -> None:
+    told = {"notification_id": wallet.ask(proof(wallet.nonce())).json["notification_id"], "event": "credential_accepted"}
+    for kind, status in (("text/plain", 400), ("application/jwt", 400), ("application/json", 204)):
+        assert send(wallet, json.dumps(told), kind=kind, path="/notification").status_code == status
 
 
 @pytest.fixture

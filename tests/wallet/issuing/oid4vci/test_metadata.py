@@ -1,6 +1,7 @@
 """The issuer's metadata, plain and signed (OpenID4VCI 1.0 section 12.2)."""
 
 import base64
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import jwt
@@ -13,7 +14,7 @@ from keys import certificates
 from tests.wallet.issuing.oid4vci.wallets import TYPE
 from tests.world_clients import ISSUER
 from tests.world_wallet import apply_catalogue
-from wallet.issuing.oid4vci.metadata import BACKGROUNDS
+from wallet.issuing.oid4vci.metadata import BACKGROUNDS, LIFETIME
 from wallet.issuing.oid4vci.metadata import TYPE as SIGNED_TYPE
 from wallet.issuing.oid4vci.proofs import BATCH
 from wallet.register.catalogue import all_types
@@ -83,6 +84,7 @@ def test_it_is_signed_for_whoever_wants_that(app: Flask, client: FlaskClient) ->
     assert root not in [x509.load_der_x509_certificate(base64.b64decode(one)) for one in header["x5c"]]
     claims = jwt.decode(answer.text, leaf.public_key(), algorithms=["ES256"])  # type: ignore[arg-type]
     assert (claims["sub"], claims["iss"]) == (ISSUER, ISSUER)
+    assert timedelta(0) < timedelta(seconds=claims["exp"] - claims["iat"]) <= LIFETIME
     plain = client.get(AT).json
     assert {name: claims[name] for name in plain} == plain  # type: ignore[union-attr]
 
@@ -100,4 +102,7 @@ def test_it_is_signed_for_whoever_wants_that(app: Flask, client: FlaskClient) ->
     ],
 )
 def test_the_form_is_what_is_wanted_most(client: FlaskClient, accept: str | None, kind: str) -> None:
-    assert client.get(AT, headers={"Accept": accept} if accept else {}).mimetype == kind
+    answer = client.get(AT, headers={"Accept": accept} if accept else {})
+    assert answer.mimetype == kind
+    assert "Accept" in [one.strip() for one in ",".join(answer.headers.getlist("Vary")).split(",")], "whoever keeps it keeps both"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*", "wallets in a browser read it"

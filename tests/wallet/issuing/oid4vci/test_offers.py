@@ -2,7 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from threading import Barrier
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,16 +12,22 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth.clients import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
+from idp.subjects import changes
+from idp.subjects.directory import get_subject
+from idp.subjects.history import Told
+from idp.subjects.records import DECEASED
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.idp.oauth.journeys import Journey
 from tests.wallet.issuing.oid4vci.wallets import TYPE, Holder, error_of, new_holder, new_wallet, proof, wallet_of
 from tests.world_clients import ISSUER, bearer, new_system, token_of
-from tests.world_people import BROWSER, csrf_token, sign_in
-from tests.world_wallet import new_licence
-from wallet.issuing.life import revoke_licence
+from tests.world_people import BROWSER, csrf_token, new_person, sign_in
+from tests.world_wallet import example_fields, new_department, new_licence
+from wallet.issuing.holders import HolderRequest
+from wallet.issuing.life import issue_licence, revoke_licence
 from wallet.issuing.oid4vci import offers
 from wallet.issuing.oid4vci.offers import Made
+from wallet.issuing.requests import LicenceRequest
 from wallet.register.licences import get_licence
 
 THREADS = 40
@@ -118,6 +124,16 @@ def test_an_offer_to_sign_in_narrows_what_is_allowed_to_its_licence(app: Flask, 
     assert len(identifiers_of(client, wallet, issuer_state="A" * 43)) == 2, "and what is none is passed over"
 
 
+def test_an_offer_that_is_over_or_has_a_code_of_its_own_narrows_nothing(app: Flask, client: FlaskClient, holder: Holder) -> None:
+    with app.app_context(), transaction() as session:
+        new_licence(session, type=TYPE, department=holder.department, number=holder.person.number)
+    with shifted(-offers.LIFETIME):
+        late = made(app, holder, pre_authorize=False)
+    sign_in(client, holder.person)
+    for offer in (late, made(app, holder)):
+        assert len(identifiers_of(client, new_wallet(app), issuer_state=offer.reference)) == 2
+
+
 def test_an_offer_to_another_gives_nothing(app: Flask, client: FlaskClient, holder: Holder) -> None:
     other = made(app, new_holder(app), pre_authorize=False)
     sign_in(client, holder.person)
@@ -158,6 +174,25 @@ def test_a_licence_that_is_over_is_not_offered(app: Flask, client: FlaskClient, 
         revoke_licence(session, licence, reason="测试", legal_basis="测试", department=holder.department, now=now())
     answer = client.post(f"/api/v1/licences/{holder.licence.id}/offers", json={}, headers=department(app, client, holder.department))
     assert (answer.status_code, answer.json["code"]) == (409, "licence-not-offerable")
+
+
+def test_who_has_died_is_offered_nothing(app: Flask, client: FlaskClient, holder: Holder) -> None:
+    with app.app_context(), transaction() as session:
+        changes.set_state(session, get_subject(session, holder.grantee.holder_id), DECEASED, told=Told("registry", now()))
+    answer = client.post(f"/api/v1/licences/{holder.licence.id}/offers", json={}, headers=department(app, client, holder.department))
+    assert (answer.status_code, answer.json["code"]) == (422, "subject-ended")
+
+
+def test_what_several_hold_is_offered_only_to_who_signs_in(app: Flask, client: FlaskClient) -> None:
+    with app.app_context(), transaction() as session:
+        code, (first, second) = new_department(issue=["marriage-certificate"]), (new_person(session), new_person(session))
+        fields = example_fields("marriage-certificate")
+        request = LicenceRequest("marriage-certificate", first.number, fields, date(2024, 2, 1), co_holders=(HolderRequest(second.number),))
+        licence = issue_licence(session, app.extensions["kabao_settings"], request, department=code, now=now(), seconded=True)
+    at, headers = f"/api/v1/licences/{licence.id}/offers", department(app, client, code)
+    refused = client.post(at, json={"grant": "pre-authorized"}, headers=headers)
+    assert (refused.status_code, refused.json["code"], refused.json["field"]) == (409, "licence-not-offerable", "grant")
+    assert client.post(at, json={"grant": "sign-in"}, headers=headers).status_code == 201
 
 
 @pytest.mark.parametrize("body", [{"grant": "moon"}, {"grant": 7}, {"more": 1}, []])
