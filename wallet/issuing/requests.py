@@ -142,10 +142,13 @@ def check_successor(
 ) -> CheckedRequest:
     """Check what is to take a licence's place, whole, by the type as it is now: fields, holders, number; its dates are the caller's to check.
 
+    What the type has no more stays behind.
+
     The holders are named as they are today. One who died or was dissolved cannot be issued anything: SubjectEnded.
     """
     licence_type = get_type(licence.type_code)
-    merged = {name: value for name, value in {**fields_of(licence), **request.fields}.items() if value is not None}
+    before = {name: value for name, value in fields_of(licence).items() if licence_type.find_field(name) is not None}
+    merged = {name: value for name, value in {**before, **request.fields}.items() if value is not None}
     values = check_values(licence_type.fields, merged)
     holder = present_holder(get_subject(session, licence.holder_id), member="holder")
     is_kept = request.licence_number is None and licence_type.number_rule == "issuer"

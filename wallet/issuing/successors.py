@@ -10,16 +10,19 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from runtime.languages import Text
 from runtime.settings import Settings
 from wallet.issuing.entering import Entry, enter, next_identifier
 from wallet.issuing.marking import mark
 from wallet.issuing.requests import ActRequest, CheckedRequest, check_successor
 from wallet.issuing.telling import tell
-from wallet.issuing.validity import ONE_DAY, check_dates, check_window
+from wallet.issuing.validity import ONE_DAY, DatesRefused, check_dates, check_window
 from wallet.register.acts import TURNS, Act
 from wallet.register.catalogue import get_type
 from wallet.register.licences import Licence, china_date
 from wallet.register.turns import Cause, take
+
+NOT_LONGER = Text("延续后的截止日期应晚于原截止日期。", "It ends no later than the licence that it renews.")
 
 
 def succeed(
@@ -56,6 +59,8 @@ def _check_renewal(licence: Licence, valid_from: date, valid_until: date | None)
     licence_type = get_type(licence.type_code)
     check_window(licence_type.validity, valid_from=licence.valid_from, valid_until=licence.valid_until, today=valid_from)
     had = licence.valid_until
+    if had is not None and valid_until is not None and valid_until <= had:
+        raise DatesRefused("not longer", field="valid_until", shown=NOT_LONGER)
     check_dates(licence_type, valid_from, valid_until, today=valid_from, counted_from=max(valid_from, had + ONE_DAY) if had else None)
 
 

@@ -182,6 +182,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[Disclosure]]] = {
     "a claim where an element belongs": ({"list": [{"...": A.digest}]}, [A]),
     "another hash": ({"_sd": [A.digest], "_sd_alg": "md5"}, [A]),
     "a hash that is a list": ({"_sd": [A.digest], "_sd_alg": []}, [A]),
+    "a hash that is named within": ({"a": {"_sd_alg": "sha-256"}}, []),
     "digests that are no list": ({"_sd": A.digest}, [A]),
     "a digest that is a number": ({"_sd": [1]}, []),
     "an element's digest that is a number": ({"list": [{"...": 1}]}, []),

@@ -27,6 +27,7 @@ from wallet.issuing.orders import order_of
 from wallet.issuing.pending import Doer
 from wallet.register.acts import ACT_TEXTS, PLAIN_ACTS, TURNS, Act
 from wallet.register.callers import strong_officer
+from wallet.register.catalogue import get_type
 from wallet.register.definitions import LicenceType
 from wallet.register.departments import Action, all_departments, types_under
 from wallet.register.licences import Licence, fields_of, hold_licence, holder_ids_of, type_of
@@ -91,7 +92,7 @@ def _submit(session: Session, form: DeskForm, licence_id: UUID, act: Act) -> tup
     moment, result_id = now(), new_id()
     own(session, licence_id)
     licence = hold_licence(session, licence_id)
-    document = forms.act_document(form, type_of(licence), fields_of(licence))
+    document = forms.act_document(form, get_type(licence.type_code), fields_of(licence))
     digest = digest_of([act.value, str(licence_id), _posted(form)], pepper=settings.derived_key("idempotency"))
     caller = f"officer:{g.signed_in.subject_id}"
     before = claim(session, caller=caller, key=form.request_id.data or None, digest=digest, result_id=result_id, now=moment)
@@ -118,7 +119,7 @@ def _form(session: Session, licence: Licence, act: Act) -> DeskForm:
         form = forms.TransferForm()
         form.to.choices = [SelectChoice("", forms.CHOOSE), *_receivers(session, type_of(licence))]
         return form
-    return forms.StateForm() if act in PLAIN_ACTS else forms.successor_form(type_of(licence), act)()
+    return forms.StateForm() if act in PLAIN_ACTS else forms.successor_form(get_type(licence.type_code), act, fields_of(licence))()
 
 
 def _receivers(session: Session, licence_type: LicenceType) -> list[SelectChoice]:
@@ -130,7 +131,7 @@ def _receivers(session: Session, licence_type: LicenceType) -> list[SelectChoice
 
 def _page(form: DeskForm, licence: Licence, act: Act, status: int) -> Response:
     form.request_id.data = str(new_id())
-    licence_type = type_of(licence)
+    licence_type = get_type(licence.type_code)
     with transaction() as session:
         holders = get_subjects(session, set(holder_ids_of(session, licence)))
     page = render_template(
@@ -141,6 +142,7 @@ def _page(form: DeskForm, licence: Licence, act: Act, status: int) -> Response:
         act=act,
         title=ACT_TEXTS[act],
         prefix=forms.PREFIX,
+        asked=[one for one in licence_type.fields if forms.PREFIX + one.name in form],
         holders=[number_of(one).masked() for one in holders.values()],
         is_final=TURNS[act].is_final,
         state=licence.state_at(now()),

@@ -84,15 +84,19 @@ def issue_form(licence_type: LicenceType) -> type[DeskForm]:
     return _made("IssueForm", DeskForm, {**controls, **_controls(licence_type.fields)})
 
 
-def successor_form(licence_type: LicenceType, act: Act) -> type[DeskForm]:
-    """Return the form by which a licence is renewed, changed, replaced or taken over."""
+def successor_form(licence_type: LicenceType, act: Act, before: Mapping[str, Any]) -> type[DeskForm]:
+    """Return the form by which a licence that says what was `before` is renewed, changed, replaced or taken over: by its type as that is in force.
+
+    Where nothing is to change it asks for what the type needs by now and the licence lacks.
+    """
     controls: dict[str, Any] = {}
     if act is Act.RENEW:
         controls["valid_until"] = StringField(Text("新的有效期至", "New last day"))
     if licence_type.number_rule == "issuer":
         controls["licence_number"] = StringField(Text("新的证照编号", "New licence number"))
-    fields = _controls(licence_type.fields) if act in (Act.RENEW, Act.CHANGE) else {}
-    return _made("SuccessorForm", WhyForm, {**controls, **fields})
+    is_whole = act in (Act.RENEW, Act.CHANGE)
+    fields = [one for one in licence_type.fields if is_whole or (one.required and one.name not in before)]
+    return _made("SuccessorForm", WhyForm, {**controls, **_controls(fields)})
 
 
 def issue_document(form: Any, licence_type: LicenceType) -> dict[str, Any]:
@@ -112,10 +116,10 @@ def act_document(form: Any, licence_type: LicenceType, before: Mapping[str, Any]
     """Return the document of an act: of the fields only those that differ from what the licence says now."""
     names = [name for name in ("reason", "legal_basis", "effective_on", "to", "valid_until", "licence_number") if name in form]
     document: dict[str, Any] = {name: _text(form[name]) for name in names}
-    if any(name.startswith(PREFIX) for name in form._fields):
-        now = values_in(form, licence_type.fields)
-        changed = {name: now.get(name) for name in {*now, *before} if now.get(name) != before.get(name)}
-        document["fields"] = changed
+    shown = [one for one in licence_type.fields if PREFIX + one.name in form]
+    if shown:
+        now = values_in(form, shown)
+        document["fields"] = {one.name: now.get(one.name) for one in shown if now.get(one.name) != before.get(one.name)}
     for name in ("reason", "legal_basis"):
         document[name] = document[name] or ""
     return document
