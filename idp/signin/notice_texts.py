@@ -129,10 +129,11 @@ NOTICES: dict[str, NoticeText] = {
     "recovery-granted": NoticeText(
         Text("窗口为您办理了账号恢复", "A service counter began a recovery for you"),
         Text(
-            "政务服务窗口核对身份后，为您发放了一次性代码，一小时内可用来设置新密码。如果不是您本人到场，请立即联系政务服务中心。",
+            "政务服务窗口核对身份后，为您发放了一次性代码，一小时内可用来设置新密码。如果不是您本人到场，请立即取消，并联系政务服务中心。",
             "A service counter checked who you are and handed over a one-time code, with which a new password can be set within an hour. "
-            "If that was not you, call the service centre at once.",
+            "If that was not you, cancel it at once, and call the service centre.",
         ),
+        Text("查看并取消", "Look at it and cancel"),
     ),
     "operator-post-ended": NoticeText(
         Text("您不再是系统运营人员", "You run the service no longer"),

@@ -103,8 +103,8 @@ def hash_of(recovery_id: UUID, code: str) -> bytes:
 def grant_at_counter(session: Session, *, subject_id: UUID, officer_id: UUID, department: str, now: datetime) -> str:
     """Let a person whom an officer has before them set a new password, and return the code to hand over.
 
-    Once it is used every way to sign in, session and trusted browser of before is gone, and an account that was closed is open again.
-    Raises NothingToRecover, NotOneself.
+    Once it is used every way to sign in, session and trusted browser of before is gone, and an account that was closed is open again. Every known
+    address is told at once, with a link that cancels it: an officer may have had somebody else before them. Raises NothingToRecover, NotOneself.
     """
     if officer_id == subject_id:
         raise NotOneself("an officer for themself", field="number")
@@ -112,11 +112,13 @@ def grant_at_counter(session: Session, *, subject_id: UUID, officer_id: UUID, de
         raise NothingToRecover(field="number")
     recovery_id, code = new_id(), new_code(COUNTER)
     _end_open(session, subject_id, SUPERSEDED, way=COUNTER, now=now)
+    secret, cancel_hash = one_time_links.new_secret(subject_id, recovery_id)
     times = {"begun_at": now, "opens_at": now, "expires_at": now + COUNTER_LIFETIME}
-    session.add(Recovery(subject_id=subject_id, id=recovery_id, way=COUNTER, code_hash=hash_of(recovery_id, code), cancel_hash=None, **times))
+    kept = {"code_hash": hash_of(recovery_id, code), "cancel_hash": cancel_hash}
+    session.add(Recovery(subject_id=subject_id, id=recovery_id, way=COUNTER, **kept, **times))
     actor = f"subject:{officer_id}"
     ledger.record(session, "recovery.granted", actor=actor, object_id=recovery_id, subject_id=subject_id, now=now, department=department)
-    notices.tell(session, subject_id, "recovery-granted", now=now)
+    notices.tell(session, subject_id, "recovery-granted", now=now, link=f"/recover/cancel/{secret}")
     return code
 
 
@@ -157,9 +159,9 @@ def redeem(session: Session, number: Number, code: str, *, now: datetime) -> Rec
 
 
 def pending_of(session: Session, subject_id: UUID, *, now: datetime) -> Recovery | None:
-    """Return the recovery by registry that waits, or could be completed, on an account; None if there is none."""
-    open_one = (Recovery.way == REGISTRY, Recovery.ended_at.is_(None), Recovery.expires_at > now)
-    return session.scalars(select(Recovery).where(Recovery.subject_id == subject_id, *open_one)).first()
+    """Return the recovery that waits, or could be completed, on an account, of two the one that opens first; None if there is none."""
+    open_ones = (Recovery.subject_id == subject_id, Recovery.ended_at.is_(None), Recovery.expires_at > now)
+    return session.scalars(select(Recovery).where(*open_ones).order_by(Recovery.opens_at)).first()
 
 
 def find_by_link(session: Session, unverified_secret: str, *, now: datetime) -> Recovery | None:

@@ -110,6 +110,20 @@ def test_a_counter_takes_every_earlier_way_to_sign_in_away(app: Flask, client: F
         assert trusted_browsers.of(session, subject_id, now=now()) == []
 
 
+def test_who_never_was_at_a_counter_cancels_what_it_granted(app: Flask, client: FlaskClient, person: Person, stranger: FlaskClient) -> None:
+    subject_id = resident(app, person)
+    code, link = granted(app, subject_id), cancel_link(app, subject_id)
+    assert "窗口为您办理了账号恢复" in stranger.get(link, headers=BROWSER).text
+    assert post_form(stranger, link, {}).status_code == 200
+    assert use(stranger, person.number, code).status_code == 422
+    code = granted(app, subject_id)
+    sign_in(client, person)
+    assert "窗口为您办理了账号恢复" in client.get("/account", headers=BROWSER).text
+    assert post_form(client, "/account/recovery/cancel", {}, form_at="/account").status_code == 303
+    assert use(stranger, person.number, code).status_code == 422
+    assert [row.outcome for row in rows_of(app, subject_id)] == ["cancelled", "cancelled"]
+
+
 def test_a_password_that_cannot_be_used_costs_no_code(app: Flask, client: FlaskClient, person: Person) -> None:
     code = granted(app, resident(app, person))
     assert "太常见" in use(client, person.number, code, "12345678").text
