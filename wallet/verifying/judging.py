@@ -36,13 +36,14 @@ class Also:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a receipt is about, without anybody's name, number or licence; `word` is its verdict as it stands on the paper."""
+    """What a receipt is about, without anybody's name, number or licence; `word` is its verdict and `how` its way, as they stand on the paper."""
 
     id: str
     issued_at: datetime
     way: str
     verdict: str
     word: Text
+    how: Text
     could_be_told: bool
     department_code: str
     department: Text
@@ -116,6 +117,7 @@ def _statement(claims: dict[str, Any]) -> Statement:
         way=claims["way"],
         verdict=claims["verdict"],
         word=reading.verdict,
+        how=reading.way,
         could_be_told=reading.verdict != UNDECIDED,
         department_code=claims["verifier"]["code"],
         department=text_of(claims["verifier"]["name"]),

@@ -166,6 +166,7 @@ def test_the_public_page_says_the_verdict_as_it_stands_on_the_paper(counter: Cou
     receipt = named(counter, **({} if known else {"identifier": "1.2.156.3005.2.nothing"})).json["receipt"]
     page = counter.client.get(f"/receipts/{receipt['id']}/{digest_of(receipt['jws'])}", headers={"Accept": "text/html", "Accept-Language": "en"})
     assert f'<p class="state state--{mark}">{word}</p>' in page.text
+    assert "<dd>Verified by a document, an offline code or its number, whoever brought that</dd>" in page.text
 
 
 def test_of_a_licence_that_was_not_good_the_public_page_says_so(counter: Counter) -> None:
