@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from runtime.clock import now, shifted
 from runtime.database import transaction
-from tests.wallet.issuing.desks import Desk
+from tests.wallet.issuing.desks import Desk, body_for
 from tests.wallet.issuing.test_batches_api import Sender
 from tests.world_people import Person
 from tests.world_types import FIELDS, new_type
@@ -69,3 +69,36 @@ def test_nothing_is_done_with_what_has_a_successor_whatever_was_read_of_it_befor
         for act in (Act.CANCEL, Act.ANNUL):
             with pytest.raises(WrongState):
                 take(session, stale, act, Cause("测试", "测试", "test"), now=now())
+
+
+def test_a_licence_is_moved_neither_to_its_own_department_nor_to_one_that_may_take_none_over(
+    app: Flask, client: FlaskClient, desk: Desk, person: Person
+) -> None:
+    receiver = Desk(app, client)
+    receiver.limit("driving-licence", acts=["issue", "renew"])
+    licence = desk.issue(person)
+    for to in (desk.department, receiver.department, "113799990000100228"):
+        refused = desk.post(f"/licences/{licence['id']}/transfer-out", {**WHY, "to": to})
+        assert (refused.status_code, refused.json["code"], refused.json["field"]) == (422, "receiver-refused", "to"), to
+    receiver.limit("driving-licence", acts=["transfer"])
+    assert desk.post(f"/licences/{licence['id']}/transfer-out", {**WHY, "to": receiver.department}).status_code == 201
+
+
+def test_a_department_that_may_renew_alone_issues_nothing(app: Flask, client: FlaskClient, person: Person) -> None:
+    desk = Desk(app, client)
+    desk.limit("driving-licence", acts=["renew"])
+    refused = desk.post("/licences", body_for(person))
+    assert (refused.status_code, refused.json["code"]) == (403, "no-authority")
+
+
+def test_a_part_takes_no_turn_that_its_own_type_bars(app: Flask, client: FlaskClient, person: Person) -> None:
+    with app.app_context():
+        part, definer = new_type(barred_acts=["suspend", "transfer"])
+        whole, _ = new_type(definer, gathers=[part])
+    desk = Desk(app, client, issue=[part, whole])
+    gatherer, gathered = (desk.issue(person, type=slug, fields=FIELDS, valid_until=None) for slug in (whole, part))
+    assert desk.post(f"/licences/{gatherer['id']}/gathering", {"licences": [gathered["id"]]}).status_code == 200
+    assert desk.post(f"/licences/{gatherer['id']}/suspension", WHY).status_code == 201
+    assert desk.get(f"/licences/{gathered['id']}").json["state"] == "valid"
+    assert desk.post(f"/licences/{gatherer['id']}/revocation", WHY).status_code == 201
+    assert desk.get(f"/licences/{gathered['id']}").json["state"] == "revoked"
