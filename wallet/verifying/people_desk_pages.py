@@ -9,8 +9,11 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import StopValidation
 
 from idp.signin import throttle
+from idp.signin.assurance import TWO_FACTORS
+from idp.signin.callers import GoAndRaise
 from idp.signin.counter_codes import DIGITS
 from idp.signin.forms import LONGEST_NAME, NUMBER, add_refusal, filled, is_number
+from idp.signin.freshness import RECENT
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -67,6 +70,8 @@ def show() -> Response:
 def identify() -> Response:
     """Prove who the person is, or let them back into their account; a refusal is said beside what was typed."""
     form, act = _person_form(), request.form.get("act")
+    if act == RECOVER:
+        _check_fresh()
     if not form.validate() or (act != RECOVER and not _has_code(form)):
         return _page(form, _withdrawal_form(), status=422)
     try:
@@ -97,6 +102,12 @@ def _count() -> None:
     """Slow an officer who tries number after number: what is refused says whom the registry knows, and who has an account. Raises SlowDown."""
     with transaction() as session:
         throttle.count(session, throttle.Try("people", str(g.signed_in.subject_id), request.remote_addr or ""), now=now())
+
+
+def _check_fresh() -> None:
+    """Lead an officer to a fresh proof before they let anybody into an account: at a desk that was left open, whoever came by could."""
+    if now() - g.signed_in.auth_time > RECENT:
+        raise GoAndRaise(f"/signin/step-up?aal={TWO_FACTORS}")
 
 
 def _prove(form: PersonForm) -> dict[str, Any]:

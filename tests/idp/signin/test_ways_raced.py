@@ -91,6 +91,10 @@ def a_session(session: Session, subject_id: UUID, present: datetime) -> SignedIn
 
 def add_passkey(session: Session, subject_id: UUID, present: datetime) -> None:
     sessions.hold(session, a_session(session, subject_id, present))
+    keep_passkey(session, subject_id, present)
+
+
+def keep_passkey(session: Session, subject_id: UUID, present: datetime) -> None:
     passkeys.handle_of(session, subject_id)
     new = NewPasskey(new_id().bytes, b"key", 0, [], backup_eligible=False, backed_up=False)
     passkeys.add(session, subject_id, new, name="", now=present)
@@ -112,6 +116,17 @@ def test_a_way_that_is_just_being_added_is_taken_away_too(app: Flask, client: Fl
     with app.app_context(), transaction() as session:
         assert passkeys.of(session, subject_id) == []
         assert sessions.of(session, subject_id) == []
+
+
+def test_of_two_passkeys_at_once_no_more_are_kept_than_may_be(app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passkeys, "MOST", 1)
+    subject_id = subject_of(app, person)
+    with app.app_context(), transaction() as session:
+        passkeys.handle_of(session, subject_id)
+    with pytest.raises(passkeys.TooManyPasskeys):
+        in_turn(app, subject_id, keep_passkey, taking(app, subject_id, keep_passkey))
+    with app.app_context(), transaction() as session:
+        assert len(passkeys.of(session, subject_id)) == 1
 
 
 def begin_totp(app: Flask, client: FlaskClient, person: Person) -> Callable[[], TestResponse]:

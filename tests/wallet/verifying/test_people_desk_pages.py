@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from idp.signin import proofs, sessions
+from idp.signin import proofs, recovery, sessions
 from idp.signin.doors import DOORS, Bucket, Door
 from idp.signin.notices import Notice
 from idp.signin.operators import add_operator, is_operator
@@ -236,6 +236,15 @@ def test_whoever_is_let_back_in_holds_no_post_any_more_or_every_officer_of_a_cou
         assert session.scalars(select(Officer).where(Officer.subject_id == officer.subject_id)).one()
         told = set(session.scalars(select(Notice.kind).where(Notice.subject_id == visitor.subject_id)))
     assert {"operator-post-ended", "officer-post-ended"} <= told
+
+
+def test_at_a_desk_that_was_left_open_nobody_is_let_into_an_account(officer: Someone, visitor: Someone) -> None:
+    with shifted(timedelta(minutes=11)):
+        led = post_form(officer.browser, "/desk/people", form_for(visitor.person, act="recover"))
+        assert (led.status_code, led.location) == (303, "/signin/step-up?aal=2&next=%2Fdesk%2Fpeople")
+        assert post_form(officer.browser, "/desk/people", form_for(visitor.person, code="12345678")).status_code == 422, "a proof takes a code"
+    with transaction() as session:
+        assert recovery.pending_of(session, visitor.subject_id, now=now()) is None
 
 
 def test_nobody_lets_a_stranger_in(officer: Someone) -> None:
