@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import DocumentSecurityStore, validate_pdf_signature
 
 from keys import certificates
-from runtime.clock import now
+from runtime.clock import now, shifted
 from runtime.languages import Text
 from runtime.settings import Settings, SettingsError
 from tests.runtime.test_settings import USABLE
@@ -183,6 +184,31 @@ def test_what_is_no_stamp_is_refused(
     authority.spoil = spoil
     with pytest.raises(TimeStampUnavailable):
         make(app, asking, content)
+
+
+def test_a_stamp_of_another_request_is_none_though_the_authority_signed_it(
+    app: Flask, asking: Settings, content: Content, authority: Authority
+) -> None:
+    """The same signature was stamped once before, or for somebody else: only the number of the request tells that."""
+
+    def another(_: bytes) -> tuple[int, str, bytes]:
+        query = tsp.TimeStampReq.load((authority.folder / "query").read_bytes())
+        query["nonce"] = int(query["nonce"]) ^ 1
+        return 200, REPLY, authority.stamp(query.dump(force=True))
+
+    authority.spoil = another
+    with pytest.raises(TimeStampUnavailable, match="another request"):
+        make(app, asking, content)
+
+
+@pytest.mark.parametrize(("ahead", "is_taken"), [(timedelta(minutes=4), True), (timedelta(minutes=6), False)], ids=["near", "far"])
+def test_a_stamp_of_another_time_than_ours_is_none(app: Flask, asking: Settings, content: Content, ahead: timedelta, is_taken: bool) -> None:
+    with shifted(ahead):
+        if is_taken:
+            assert make(app, asking, content)
+            return
+        with pytest.raises(TimeStampUnavailable, match="another time"):
+            make(app, asking, content)
 
 
 def test_a_stamp_that_leads_elsewhere_is_none(app: Flask, asking: Settings, content: Content, tmp_path: Path) -> None:

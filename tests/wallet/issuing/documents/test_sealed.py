@@ -32,7 +32,7 @@ from wallet.issuing.documents import sealed
 from wallet.register.licences import china_date
 
 ISSUER = Text("示例市公安局交通警察支队", "Traffic Police of Example City")
-ENOUGH = 200 * 1024
+ENOUGH, STAMP = 200 * 1024, "signature_time_stamp_token"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko")
 
 
@@ -81,6 +81,15 @@ def test_it_validates_offline_with_nothing_but_the_root(app: Flask, document: by
     assert status.timestamp_validity.valid
     assert status.timestamp_validity.trusted
     assert status.trusted
+
+
+def test_each_stamp_tells_the_moment_of_its_document_and_has_a_number_of_its_own(make: Callable[..., bytes]) -> None:
+    moments = [now(), now() + timedelta(seconds=90)]
+    seals = [PdfFileReader(BytesIO(make(now=one))).embedded_signatures[0] for one in moments]
+    tokens = [one["values"][0]["content"] for seal in seals for one in seal.signer_info["unsigned_attrs"] if one["type"].native == STAMP]
+    stamps = [one["encap_content_info"]["content"].parsed.native for one in tokens]
+    assert [abs(stamp["gen_time"] - moment) < timedelta(seconds=1) for stamp, moment in zip(stamps, moments, strict=True)] == [True, True]
+    assert stamps[0]["serial_number"] != stamps[1]["serial_number"]
 
 
 def test_it_says_to_every_reader_that_nothing_may_be_changed(app: Flask, document: bytes) -> None:
