@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -189,6 +189,12 @@ def find_client(client_id: str) -> Client | None:
 def listed(session: Session) -> list[RegisteredClient]:
     """Return every registration, by id."""
     return list(session.scalars(select(RegisteredClient).order_by(RegisteredClient.client_id)))
+
+
+def unregistered(session: Session, client_ids: Iterable[str]) -> list[str]:
+    """Return those of some names that no client is registered by."""
+    asked = set(client_ids)
+    return sorted(asked - set(session.scalars(select(RegisteredClient.client_id).where(RegisteredClient.client_id.in_(asked)))))
 
 
 def register_client(

@@ -1,7 +1,7 @@
 """`kabao client`: register, show, change, close, export and import clients; tokens, policies and issuers are in `registration.commands`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from idp.oauth.registration.security import effective_security
 from idp.signin.assurance import read_level
 from runtime.clock import now
 from runtime.database import transaction
+from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.shown_tables import print_table
 
@@ -67,11 +68,10 @@ def add(client_id: str, jwks: Path | None, *, secret: bool, public: bool, **said
     document = {**_document_of(said, is_public=public), "token_endpoint_auth_method": method, "jwks": _read_key_set(jwks) if jwks else None}
     with _explained(), transaction() as session:
         owners.check_code(said["owner"])
-        _, made = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
-        is_known = owners.is_known(session, said["owner"])
+        row, made = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
+        warnings = registration.warnings_of(session, row)
     click.echo(f"{client_id} is registered ({method}).")
-    if not is_known:
-        click.echo(owners.UNKNOWN.en, err=True)
+    _warn(warnings)
     _tell(made)
 
 
@@ -133,8 +133,9 @@ def edit(client_id: str, changes: tuple[str, ...], unset: tuple[str, ...]) -> No
     with _explained(), transaction() as session:
         document = {name: value for name, value in operator_document_of(clients.get_row(session, client_id)).items() if name not in unset}
         changed, secret = registration.change(session, client_id, {**_without_derived(document, said), **said}, now=now(), actor=OPERATOR)
-        method = changed.auth_method
+        method, warnings = changed.auth_method, registration.warnings_of(session, changed)
     click.echo(f"{client_id} is changed.")
+    _warn(warnings)
     _tell(secret)
     if not client_authentication.is_offered(method, current_app.extensions["kabao_settings"]):
         click.echo(f"The settings do not offer {method} now: until they do, this client cannot prove itself.", err=True)
@@ -207,13 +208,12 @@ def import_client(file: Path, *, replace: bool) -> None:
         is_there = session.get(clients.RegisteredClient, client_id) is not None
         put = registration.change if replace and is_there else None
         if put is not None:
-            _, secret = put(session, client_id, document, now=now(), actor=OPERATOR)
+            row, secret = put(session, client_id, document, now=now(), actor=OPERATOR)
         else:
-            _, secret = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
-        is_known = owners.is_known(session, document["owner"])
+            row, secret = registration.add(session, document, client_id=client_id, now=now(), actor=OPERATOR)
+        warnings = registration.warnings_of(session, row)
     click.echo(f"{client_id} is registered.")
-    if not is_known:
-        click.echo(owners.UNKNOWN.en, err=True)
+    _warn(warnings)
     _tell(secret)
 
 
@@ -248,6 +248,11 @@ def _without_derived(document: dict[str, Any], said: dict[str, Any]) -> dict[str
 def _tell(secret: str | None) -> None:
     if secret is not None:
         click.echo(f"Its secret, shown this once: {secret}")
+
+
+def _warn(warnings: Iterable[Text]) -> None:
+    for warning in warnings:
+        click.echo(warning.en, err=True)
 
 
 @contextmanager

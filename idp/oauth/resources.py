@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -23,6 +24,7 @@ from runtime.languages import Text, text_of
 from runtime.problems import Refusal
 from runtime.settings import Settings
 
+log = structlog.get_logger(__name__)
 TOPIC = "resources"
 LONGEST = 300
 WANTED = {
@@ -103,8 +105,24 @@ def is_allowed(identifier: str, client: Client, settings: Settings) -> bool:
         return True
     if identifier == credential_issuer(settings):
         return OPENID_CREDENTIAL in client.metadata.authorization_details_types or PRE_AUTHORIZED_CODE in client.grant_types
-    found = find_resource(identifier, settings) if identifier in client.metadata.resources else None
-    return found is not None and profiles.may_be_signed_for(client, found.signing_alg)
+    if identifier not in client.metadata.resources:
+        return _refused("the client's registration does not name it", client)
+    found = find_resource(identifier, settings)
+    if found is None:
+        return _refused("the client's registration names it, but it is not registered, or disabled", client)
+    return profiles.may_be_signed_for(client, found.signing_alg) or _refused("its tokens are signed as the client's profile does not have it", client)
+
+
+def _refused(why: str, client: Client) -> bool:
+    """Tell the operator why, of which client: whoever asks hears but one answer."""
+    log.info("resource refused", why=why, client_id=client.client_id)
+    return False
+
+
+def unregistered(session: Session, identifiers: Iterable[str], settings: Settings) -> list[str]:
+    """Return those of some identifiers that no resource is registered by, ours left out."""
+    asked = set(identifiers) - {own(settings), credential_issuer(settings)}
+    return sorted(asked - set(session.scalars(select(ResourceServer.identifier).where(ResourceServer.identifier.in_(asked)))))
 
 
 def names_of(identifiers: Iterable[str], settings: Settings) -> list[Text]:

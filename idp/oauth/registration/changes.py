@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp.oauth import clients, owners, sectors
+from idp.oauth import clients, owners, resources, sectors
 from idp.oauth.client_kinds import SECRET_METHODS
 from idp.oauth.clients import ClientKnown, ClientRefused, RegisteredClient
 from idp.oauth.codes import AuthorizationCode
@@ -23,6 +23,11 @@ from runtime.problems import Refusal
 from schemas.clients import OperatorClientSchema
 
 OVERLAP = timedelta(days=7)
+EXCHANGES = ("may_exchange_from", "may_exchange_for")
+UNREGISTERED = Text(
+    "{0} 中有本系统没有登记的名称，请逐字核对；如确无误，请先登记：{1}",
+    "{0} names what is not registered here: {1}. Check it letter by letter; if it is right, register it before this is used.",
+)
 PAGE = 50
 
 
@@ -103,6 +108,15 @@ def change(
     _check_sector(row)
     _done(session, "client.changed", row, now=now, actor=actor)
     return row, secret
+
+
+def warnings_of(session: Session, row: RegisteredClient) -> list[Text]:
+    """Return what whoever registers a client is warned of: names that stand for nothing here yet, most likely slips of the pen."""
+    said, settings = row.client_metadata, current_app.extensions["kabao_settings"]
+    strange = {name: clients.unregistered(session, said.get(name, ())) for name in EXCHANGES}
+    strange["resources"] = resources.unregistered(session, said.get("resources", ()), settings)
+    unknown = [] if owners.is_known(session, row.owner) else [owners.UNKNOWN]
+    return [*unknown, *(UNREGISTERED.format(name, " ".join(each)) for name, each in strange.items() if each)]
 
 
 def rotate_secret(

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, flash, g, make_response, redirect, render
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.oauth import clients, owners
+from idp.oauth import clients
 from idp.oauth.registration import changes, client_forms
 from idp.oauth.registration.client_forms import EditClientForm, NewClientForm
 from idp.oauth.registration.documents import operator_document_of
@@ -129,8 +129,8 @@ def _put(form: Any, client_id: str | None, put: Callable[[Session, dict[str, Any
     try:
         with transaction() as session:
             row, secret = put(session, client_forms.read(form))
-            if not owners.is_known(session, row.owner):
-                flash(str(owners.UNKNOWN), "warning")
+            for warning in changes.warnings_of(session, row):
+                flash(str(warning), "warning")
             if secret is not None:
                 session.flush()
                 return make_response(_client_page(session, row.client_id, secret=secret, present=now()))

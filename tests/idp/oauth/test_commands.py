@@ -11,7 +11,9 @@ from flask.testing import FlaskClient
 
 from idp.oauth.commands import client as command
 from idp.oauth.owners import UNKNOWN
+from idp.oauth.registration.changes import UNREGISTERED
 from keys import suites
+from tests.idp.oauth.details_world import OWN, new_resource
 from tests.world_clients import DEPARTMENT, System, ask, jwks_of
 from tests.world_people import credit_code
 from tests.world_wallet import new_department
@@ -52,6 +54,27 @@ def test_an_owner_whose_code_is_not_sound_is_refused_by_name_and_one_that_nobody
     with app.app_context():
         known = new_department()
     assert UNKNOWN.en not in add(known)[1]
+
+
+def test_a_registration_that_names_what_is_not_registered_is_warned_of_by_member(app: Flask, tmp_path: Path) -> None:
+    client_id, other, slip = (f"made-{secrets.token_hex(4)}" for _ in range(3))
+    resource = f"https://{slip}.example.gov.cn"
+    for one in (client_id, other):
+        assert run(app, *registration(one), "--secret")[0] == 0
+
+    def named(*changes: str) -> list[str]:
+        status, said = run(app, "edit", client_id, *(word for change in changes for word in ("--set", change)))
+        assert (status, said.splitlines()[0]) == (0, f"{client_id} is changed.")
+        return [line for line in said.splitlines() if "is not registered here" in line]
+
+    grants = 'grant_types=["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"]'
+    ours = json.dumps([OWN, resource])
+    said = named(grants, f"resources={ours}", f'may_exchange_from=["{other}", "{slip}"]', f'may_exchange_for=["{slip}", "{other}"]')
+    assert said == [UNREGISTERED.format(*of).en for of in (("may_exchange_from", slip), ("may_exchange_for", slip), ("resources", resource))]
+    (tmp_path / "client.json").write_text(run(app, "export", client_id)[1])
+    assert said == [line for line in run(app, "import", str(tmp_path / "client.json"), "--replace")[1].splitlines() if "not registered here" in line]
+    fund = json.dumps([OWN, new_resource(app)])
+    assert named(f"resources={fund}", f'may_exchange_from=["{other}"]', f'may_exchange_for=["{other}"]') == []
 
 
 def test_so_is_the_owner_of_a_policy(app: Flask, tmp_path: Path) -> None:

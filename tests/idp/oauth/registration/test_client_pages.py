@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.oauth import clients, owners
-from idp.oauth.registration import client_forms, policies
+from idp.oauth.registration import changes, client_forms, policies
 from idp.oauth.registration.members import MEMBERS
 from idp.signin import operators, sessions
 from idp.signin.devices import describe
@@ -148,6 +148,14 @@ def test_an_owner_whose_code_is_not_sound_is_refused_and_one_that_nobody_has_is_
     assert desk.post("/admin/clients/new", **form).status_code == 303
     assert owners.UNKNOWN.zh in desk.browser.get(f"/admin/clients/{form['client_id']}").text
     assert owners.UNKNOWN.zh not in desk.browser.get(f"/admin/clients/{form['client_id']}").text
+
+
+def test_names_that_stand_for_nothing_are_warned_of(desk: Desk) -> None:
+    form = form_of(resources="https://nowhere.example.gov.cn/api", may_exchange_from="nobody-here")
+    assert desk.post("/admin/clients/new", **form).status_code == 303
+    page = desk.browser.get(f"/admin/clients/{form['client_id']}").text
+    for member, name in (("resources", form["resources"]), ("may_exchange_from", form["may_exchange_from"])):
+        assert changes.UNREGISTERED.format(member, name).zh in page
 
 
 def test_a_secret_is_shown_once_and_rotated_with_an_overlap(desk: Desk, client: FlaskClient) -> None:

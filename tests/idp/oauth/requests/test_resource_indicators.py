@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 from werkzeug.datastructures import MultiDict
 
 from idp.oauth import owners, resources
@@ -136,6 +137,17 @@ def test_a_system_asks_for_what_it_is_registered_for(app: Flask, client: FlaskCl
     assert said_by(ask(client, system, grant_type="client_credentials", resource=fund).json["access_token"])["aud"] == fund
     assert said_by(ask(client, system, grant_type="client_credentials").json["access_token"])["aud"] == OWN
     assert ask(client, new_machine(app), grant_type="client_credentials", resource=fund).json["error"] == "invalid_target"
+
+
+def test_the_operator_is_told_why_a_resource_was_refused(app: Flask, client: FlaskClient, fund: str) -> None:
+    nowhere = "https://nowhere.example.gov.cn/api"
+    for allowed, asked, why in (([], fund, "does not name it"), ([nowhere], nowhere, "is not registered"), ([fund], fund, "")):
+        system = new_machine(app, resources=allowed)
+        with capture_logs() as lines:
+            answer = ask(client, system, grant_type="client_credentials", resource=asked)
+        said = [line for line in lines if line["event"] == "resource refused"]
+        assert (answer.status_code, {line["client_id"] for line in said}) == ((400, {system.client_id}) if why else (200, set()))
+        assert all(why in line["why"] for line in said)
 
 
 def test_a_token_has_the_scopes_that_its_resource_takes(app: Flask, client: FlaskClient) -> None:
