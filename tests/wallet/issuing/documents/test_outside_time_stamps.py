@@ -186,18 +186,27 @@ def test_what_is_no_stamp_is_refused(
         make(app, asking, content)
 
 
-def test_a_stamp_of_another_request_is_none_though_the_authority_signed_it(
-    app: Flask, asking: Settings, content: Content, authority: Authority
+def of_another_request(query: tsp.TimeStampReq) -> None:
+    query["nonce"] = int(query["nonce"]) ^ 1
+
+
+def of_something_else(query: tsp.TimeStampReq) -> None:
+    query["message_imprint"]["hashed_message"] = bytes(32)
+
+
+@pytest.mark.parametrize(("change", "why"), [(of_another_request, "another request"), (of_something_else, "something else")])
+def test_a_stamp_of_something_else_is_none_though_the_authority_signed_it(
+    app: Flask, asking: Settings, content: Content, authority: Authority, change: Callable[[tsp.TimeStampReq], None], why: str
 ) -> None:
-    """The same signature was stamped once before, or for somebody else: only the number of the request tells that."""
+    """What it stamped before, or for somebody else, is as well signed."""
 
     def another(_: bytes) -> tuple[int, str, bytes]:
         query = tsp.TimeStampReq.load((authority.folder / "query").read_bytes())
-        query["nonce"] = int(query["nonce"]) ^ 1
+        change(query)
         return 200, REPLY, authority.stamp(query.dump(force=True))
 
     authority.spoil = another
-    with pytest.raises(TimeStampUnavailable, match="another request"):
+    with pytest.raises(TimeStampUnavailable, match=why):
         make(app, asking, content)
 
 
