@@ -155,9 +155,9 @@ class Pending:
             try:
                 self.trip = together.told(self._steps, found)
             except StopIteration as end:
-                self._written += lean._answer(end.value, context, self._start)
+                self._keep(lean._answer(end.value, context, self._start))
             except Exception as error:  # noqa: BLE001 - Flask's own handlers look at it
-                self._written += lean._refuse(error)(context.environ, self._start)
+                self._keep(lean._refuse(error)(context.environ, self._start))
             else:
                 return True
         return False
@@ -169,6 +169,13 @@ class Pending:
     def break_off(self) -> None:
         """Send that something went wrong."""
         self._held.answer(500, [], b"")
+
+    def _keep(self, pieces: Iterable[bytes]) -> None:
+        try:
+            self._written += pieces
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
 
     def _start(self, line: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
         self._status, self._headers = int(line[:3]), headers

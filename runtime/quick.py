@@ -73,10 +73,8 @@ class Quick:
                 prepared.add(statement.name)
             wire.send_query_prepared(statement.name, values, [BINARY] * len(values), BINARY)
             flush(wire)
-            result = next_result(wire)
-            while next_result(wire) is not None:
-                pass
-            found = _check(wire, result)
+            results: list[PGresult | None] = list(iter(lambda: next_result(wire), None)) or [None]
+            found, *_ = [_check(wire, one) for one in results]  # what fails as the transaction ends is told after the rows
         self._free.append(held)
         return [bytes(found.get_value(row, 0) or b"") for row in range(found.ntuples)]
 

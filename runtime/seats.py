@@ -64,8 +64,10 @@ class Seats:
         try:
             self.run(held, environ)
         finally:
-            self.hall.end(held.traveller)
-            self._turns.put(None)
+            try:
+                self.hall.end(held.traveller)
+            finally:
+                self._turns.put(None)
         self.answered[threading.get_ident()] = time.monotonic()
         if len(self.answered) > self.wanted:
             self._wait()

@@ -1,8 +1,8 @@
 """Trips to the database that requests share: what several want of it at the same moment goes there in one.
 
 A view of the lean way may be a generator. Each `yield` is such a trip: `work` takes what several requests want, in their order, and returns what each
-of them is then told; an exception that it returns for one is raised there. Where the work itself fails for several, each takes the trip alone. No
-view holds a connection, a lock or a transaction over a trip.
+of them is then told; an exception that it returns for one is raised there. Where the work itself fails for several, each takes the trip alone, in
+its own context, as long as there is time for that. No view holds a connection, a lock or a transaction over a trip.
 
 Whoever asks while nobody else does goes at once. Requests are known to come in company where one was there already as the one before it was done
 with. Then they wait for each other, not longer than `PATIENCE`: their threads go on with the next, and the answers leave when they are known, which
@@ -11,12 +11,13 @@ Granian lets them (`Held`). An answer tells of nothing that is not done, alone o
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 log = structlog.get_logger(__name__)
 HELD = "kabao.held"
@@ -25,6 +26,7 @@ MOST = 16  # requests a trip
 QUEUED = 0.00005  # seconds between two requests of which the second was there already; else a network lies between
 OVERDUE = 0.01  # seconds after which nobody waits for a thread that is held up
 WATCHED = 0.1  # seconds for which somebody looks at the clock after the last who waited
+HOPELESS = 5.0  # seconds after which nobody else goes alone, where the work failed for several: the database hangs, or is away
 Result = TypeVar("Result")
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 Headers = list[tuple[str, str]]
@@ -64,10 +66,17 @@ def alone(steps: Steps[Result]) -> Result:
     try:
         trip = next(steps)
         while True:
-            trip = told(steps, _found([trip.wants], trip.work)[0])
+            trip = told(steps, _told_alone(trip))
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def _told_alone(trip: Trip) -> Any:
+    try:
+        return trip.work([trip.wants])[0]
+    except Exception as error:  # noqa: BLE001 - it is raised where the trip was asked for
+        return error
 
 
 def told(steps: Steps[Any], found: Any) -> Trip:
@@ -105,8 +114,13 @@ class Hall:
             if len(self._waiting) > 1:
                 return
             self._since, is_watched, self._is_watched = time.perf_counter(), self._is_watched, True
-        if not is_watched:
+        if is_watched:
+            return
+        try:
             threading.Thread(target=self._watch, name="kabao together", daemon=True).start()
+        except RuntimeError:  # no thread is to be had, and nobody may wait without one
+            self._is_watched = False
+            self._go()
 
     def _go(self) -> None:
         with self._lock:
@@ -134,34 +148,43 @@ class Hall:
 
 def travel(waiting: Sequence[Traveller]) -> None:
     """Take the trips of some requests together, until all of them have their answers, and let these leave."""
-    left, broken = list(waiting), []
+    left, done = list(waiting), list[Traveller]()
     while left:
         apart: dict[Work, list[Traveller]] = {}
         for one in left:
             apart.setdefault(one.trip.work, []).append(one)
         further: list[Traveller] = []
         for work, some in apart.items():
-            with some[0].context:
-                found = _found([one.trip.wants for one in some], work)
-            for one, told in zip(some, found, strict=True):
-                try:
-                    further += [one] * one.go_on(told)
-                except Exception:
-                    log.exception("a request broke off")
-                    broken.append(one)
+            for one, found in zip(some, _found(work, some), strict=True):
+                with _misfortune_of(one):
+                    (further if one.go_on(found) else done).append(one)
         left = further
-    for one in waiting:
-        one.break_off() if one in broken else one.leave()
+    for one in done:
+        with _misfortune_of(one):
+            one.leave()
 
 
-def _found(wants: Sequence[Any], work: Work) -> Sequence[Any]:
-    """Return what each is told; where the work fails for several, what each is told alone."""
+@contextmanager
+def _misfortune_of(one: Traveller) -> Iterator[None]:
+    """Let what goes wrong with one request break off that one alone."""
     try:
-        return work(wants)
+        yield
+    except Exception:
+        with one.context:
+            log.exception("a request broke off")
+        one.break_off()
+
+
+def _found(work: Work, some: Sequence[Traveller]) -> Sequence[Any]:
+    """Return what each is told; where the work fails for several, what each is told alone, or that there is no time for it."""
+    try:
+        with some[0].context:
+            return work([one.trip.wants for one in some])
     except Exception as error:  # noqa: BLE001 - it is raised where the trip was asked for
-        if len(wants) == 1:
+        if len(some) == 1:
             return [error]
-    return [_found([one], work)[0] for one in wants]
+    until = time.perf_counter() + HOPELESS
+    return [_found(work, [one])[0] if time.perf_counter() < until else PoolTimeout("no time to ask alone") for one in some]
 
 
 class Held:
@@ -187,5 +210,6 @@ class Held:
         self.traveller = traveller
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send what came later."""
+        """Send what came later; the two know each other no more, so that neither waits for the collector of garbage."""
+        self.traveller = None
         self._protocol.response_bytes(status, headers, body)

@@ -43,9 +43,10 @@ def use_of(signer: str, jti: str, *, expires_at: datetime) -> Use:
 def use_all(uses: Sequence[Use]) -> list[bool]:
     """Mark assertions as used, in one statement; returns for each whether it is the first use. Of two alike the first in the list is.
 
-    They are written in one order everywhere, so that no two processes wait for each other.
+    They are written in one order everywhere, so that no two processes wait for each other; of two alike with the first one's time, for it is the one
+    that must be remembered.
     """
-    digests, moments = zip(*sorted(dict(uses).items()), strict=True)
+    digests, moments = zip(*sorted(dict(reversed(uses)).items()), strict=True)
     first = set(quick.run(USE, quick.array(quick.BYTEA, digests), quick.array(quick.TIMESTAMPTZ, moments)))
     found = []
     for digest, _ in uses:
