@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from idp.signals import streams
 from idp.subjects.numbers import parse_number
 from runtime import failed_jobs, jobs
 from runtime.database import transaction
@@ -92,6 +93,22 @@ def test_what_an_error_says_of_a_person_is_left_out_and_where_it_was_raised_is_s
     assert re.fullmatch(r"idp\.subjects\.numbers\.\w+ · idp/subjects/numbers\.py:\d+", said)
 
 
+def test_an_error_is_placed_in_the_feature_that_met_it_rather_than_in_what_it_stands_on() -> None:
+    with pytest.raises(AttributeError) as caught:
+        streams.changed(None)  # type: ignore[arg-type]
+    assert re.fullmatch(r"AttributeError · idp/signals/streams\.py:\d+", failed_jobs.what_of(caught.value))
+
+
+def test_what_is_noted_of_an_error_has_an_end_and_the_last_counts() -> None:
+    endless = failed_jobs.what_of(type("E" * 1000, (Exception,), {})())
+    assert len(endless) == failed_jobs.LONGEST
+    with transaction() as session:
+        job_id = failed(session, error=None)
+        for error in ("the first", "the last"):
+            session.connection().exec_driver_sql(failed_jobs.NOTE, {"job_id": job_id, "error": error})
+        assert [one.error for one in failed_jobs.listed(session, kind=KIND)] == ["the last"]
+
+
 def test_a_job_that_ends_well_after_all_leaves_nothing(settings: Settings) -> None:
     with transaction() as session:
         again = failed(session)
@@ -116,6 +133,7 @@ def test_what_failed_is_told_by_kind_and_one_by_one() -> None:
         kinds = {one.kind: one for one in failed_jobs.kinds(session)}
         assert (kinds[KIND].number, kinds[KIND].repeats, kinds[KIND].error) == (2, False, "keys.sealing.SealBroken")
         assert kinds[OTHER].repeats
+        assert [one.repeats for kind in (KIND, OTHER) for one in failed_jobs.listed(session, kind=kind)] == [False, False, True]
         assert failed_jobs.count(session) == 3
         assert [(one.id, one.tries, one.error) for one in failed_jobs.listed(session, kind=KIND)] == [
             (first, 9, None),
