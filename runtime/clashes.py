@@ -3,7 +3,7 @@
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-OF_CONNECTIONS = ("connection failed", "connection timeout", "failed to resolve")  # how what was said of one begins
+OF_CONNECTIONS = ("connection failed", "connection is bad", "connection timeout", "failed to resolve")  # how what was said of one begins
 READ_ONLY = "25006"
 CLASHES = ("40001", "40P01", "55P03")  # serialization, deadlock, a lock not had in time: others were at the same rows
 

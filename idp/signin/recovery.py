@@ -125,8 +125,11 @@ def grant_at_counter(session: Session, *, subject_id: UUID, officer_id: UUID, de
 def begin_by_registry(session: Session, *, subject_id: UUID, recovery_id: UUID, code_hash: bytes, now: datetime) -> bool:
     """Open a way back for someone who told what the registry knows, a day from now; False where too many were asked for today.
 
-    Every known address is told at once, with a link that cancels it. One that was open before is superseded.
+    Every known address is told at once, with a link that cancels it. One that was open before is superseded. One that was begun already, by a worker
+    that died before it could say so, stays as it is by now.
     """
+    if session.get(Recovery, (subject_id, recovery_id)) is not None:
+        return True
     if not _lock(session, subject_id) or _begun_lately(session, subject_id, now=now) >= MOST_A_DAY:
         return False
     _end_open(session, subject_id, SUPERSEDED, way=REGISTRY, now=now)

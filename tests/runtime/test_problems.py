@@ -123,6 +123,7 @@ FAULTS: list[tuple[psycopg.Error, bool, str]] = [
     (psycopg.errors.AdminShutdown("terminating"), True, "OperationalError AdminShutdown"),
     (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), True, "InternalError ReadOnlySqlTransaction"),
     (psycopg.OperationalError("connection failed: no\nmore"), True, "OperationalError: connection failed: no"),
+    (psycopg.OperationalError("connection is bad: no such file\nmore"), True, "OperationalError: connection is bad: no such file"),
     (psycopg.OperationalError('invalid text: "379999199001010019"'), True, "OperationalError"),
     (psycopg.errors.LockNotAvailable("timeout"), False, "OperationalError LockNotAvailable"),
     (psycopg.errors.UniqueViolation("Key (number)=(379999199001010019)"), False, "IntegrityError UniqueViolation"),

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from idp.signin import accounts, devices, passwords, recovery, recovery_requests, regaining, trusted_browsers
 from idp.signin.recovery import Recovery, RecoveryRefused
@@ -58,6 +58,19 @@ def cancel(subject_id: UUID) -> bool:
 def outcomes(app: Flask, subject_id: UUID) -> list[str | None]:
     with app.app_context(), transaction() as session:
         return list(session.scalars(select(Recovery.outcome).where(Recovery.subject_id == subject_id).order_by(Recovery.id)))
+
+
+def test_a_recovery_that_was_begun_by_a_worker_that_died_over_it_stays_as_it_was_begun(app: Flask, client: FlaskClient, person: Person) -> None:
+    subject_id = resident(app, person)
+    ask(client, person.number, person.name)
+    with app.app_context(), transaction() as session:
+        query = "SELECT args FROM procrastinate_jobs WHERE task_name = 'kabao:begin_recovery' ORDER BY id DESC LIMIT 1"
+        arguments = session.scalars(text(query)).one()
+    run_jobs(app)
+    with app.app_context():
+        recovery_requests.begin_recovery(**arguments)
+    assert outcomes(app, subject_id) == [None]
+    assert told_kinds(app, subject_id).count("recovery-begun") == 1
 
 
 def test_of_many_who_use_one_code_at_once_one_does(app: Flask, client: FlaskClient, person: Person) -> None:
