@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from idp.signin.notices import Notice
@@ -48,6 +48,16 @@ def test_a_representative_is_told_of_who_was_appointed_though_it_was_done_in_the
     firm.appoint(session)
     told = session.scalars(select(Notice.kind).where(Notice.subject_id == firm.boss_id)).all()
     assert told.count("organisation-mandate-given") == 1
+
+
+def test_nothing_stands_under_a_mandate_that_has_ended_whatever_its_own_row_says(session: Session, firm: Firm) -> None:
+    manager_id, mandate_id = firm.appoint(session, role=LICENCE_MANAGER)
+    handler_id, _ = firm.appoint(session, by=manager_id)
+    assert role_of(session, firm, handler_id) == HANDLER
+    session.execute(update(GivenMandate).where(GivenMandate.id == mandate_id).values(ended_at=now(), ended_why="removed"))
+    assert role_of(session, firm, handler_id) is None
+    with pytest.raises(NoMandate):
+        mandates.check_mandate(session, person_id=handler_id, organisation_id=firm.id, now=now())
 
 
 def test_only_whom_the_registry_names_claims_an_organisation(session: Session) -> None:

@@ -14,7 +14,19 @@ from idp.subjects.mandates import NoMandate
 from idp.subjects.numbers import CHINA, parse_number
 from runtime.clock import now, shifted
 from runtime.database import transaction
-from tests.world_people import BROWSER, PASSWORD, Person, act_for, citizen_number, new_organisation, new_person, open_account, post_form, sign_in
+from tests.world_people import (
+    BROWSER,
+    PASSWORD,
+    Person,
+    act_for,
+    citizen_number,
+    counter,
+    new_organisation,
+    new_person,
+    open_account,
+    post_form,
+    sign_in,
+)
 
 
 def aged(years: int, *, days: int = 1) -> date:
@@ -110,6 +122,17 @@ def test_whose_number_is_corrected_to_a_childs_comes_in_no_more_whatever_the_pro
     directory.renumber(session, parse_number(parent.number), parse_number(citizen_number(born=aged(9))), told=Told("registry", now()))
     with pytest.raises(TooYoung):
         entering.enter(session, subject_id=person_id, amr=["hwk", "user", "mfa"], browser=Browser("192.0.2.1", ""), now=now())
+
+
+def test_whoever_has_a_number_without_a_birth_is_as_old_as_the_registry_says(session: Session) -> None:
+    for born, refused in ((aged(9), True), (aged(14), False)):
+        person = Person(f"ABC{next(counter):012}", "安娜")
+        assert not registry_import.load_people(session, [{"number": person.number, "name": person.name, "born": born.isoformat()}])
+        if refused:
+            with pytest.raises(TooYoung):
+                open_account(session, person)
+        else:
+            open_account(session, person)
 
 
 def test_under_14_nobody_opens_an_account_or_signs_in(app: Flask, client: FlaskClient) -> None:
