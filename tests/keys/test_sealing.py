@@ -76,6 +76,16 @@ def test_a_clock_that_goes_wrong_is_noticed() -> None:
     assert round(ahead_of_here(now() - timedelta(minutes=5)).total_seconds()) == -300
 
 
+@pytest.mark.parametrize(("ahead", "is_told"), [(timedelta(hours=1), True), (timedelta(hours=-1), True), (timedelta(seconds=9), False)])
+def test_a_clock_that_is_not_the_databases_is_told_in_the_log(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ahead: timedelta, is_told: bool
+) -> None:
+    monkeypatch.setattr(sealing.clock, "ahead_of_here", lambda _: ahead)
+    with app.app_context():
+        sealing._load()
+    assert (f"'behind_seconds': {round(ahead.total_seconds())}" in caplog.text) is is_told
+
+
 def test_a_holder_key_signs_for_its_own_credential_alone(app: Flask) -> None:
     mine, another = uuid4(), uuid4()
     with app.app_context():
