@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from idp.signin.notices import Notice
-from idp.subjects import appointments, directory, mandates, registry_import
+from idp.subjects import appointments, changes, directory, mandates, registry_import
 from idp.subjects.appointments import (
     AlreadyAppointed,
     AppointeeUnknown,
@@ -22,8 +22,10 @@ from idp.subjects.appointments import (
     NotRepresentative,
     TooManyManagers,
 )
+from idp.subjects.history import Told
 from idp.subjects.mandates import HANDLER, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate, NoMandate
 from idp.subjects.numbers import parse_number
+from idp.subjects.records import DECEASED
 from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now, shifted
 from runtime.database import transaction
@@ -58,6 +60,14 @@ def test_nothing_stands_under_a_mandate_that_has_ended_whatever_its_own_row_says
     assert role_of(session, firm, handler_id) is None
     with pytest.raises(NoMandate):
         mandates.check_mandate(session, person_id=handler_id, organisation_id=firm.id, now=now())
+
+
+def test_nobody_appoints_someone_who_has_died_whatever_the_registrys_table_says_still(session: Session, firm: Firm) -> None:
+    person = new_person(session)
+    subject = directory.ensure_subject(session, parse_number(person.number), now=now())
+    changes.set_state(session, subject, DECEASED, told=Told("registry", now()))
+    with pytest.raises(AppointeeUnknown):
+        firm.appoint(session, person=person)
 
 
 def test_only_whom_the_registry_names_claims_an_organisation(session: Session) -> None:

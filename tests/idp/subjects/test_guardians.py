@@ -7,11 +7,13 @@ from sqlalchemy.orm import Session
 
 from idp.signin import accounts, entering, registration
 from idp.signin.entering import Browser
-from idp.subjects import appointments, directory, guardians, mandates, registry_import
+from idp.subjects import appointments, changes, directory, guardians, mandates, registry_import
+from idp.subjects.directory import SubjectEnded
 from idp.subjects.guardians import NotTheirGuardian, TooYoung, turns
 from idp.subjects.history import Told
 from idp.subjects.mandates import NoMandate
 from idp.subjects.numbers import CHINA, parse_number
+from idp.subjects.records import DECEASED
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from tests.world_people import (
@@ -122,6 +124,14 @@ def test_whose_number_is_corrected_to_a_childs_comes_in_no_more_whatever_the_pro
     directory.renumber(session, parse_number(parent.number), parse_number(citizen_number(born=aged(9))), told=Told("registry", now()))
     with pytest.raises(TooYoung):
         entering.enter(session, subject_id=person_id, amr=["hwk", "user", "mfa"], browser=Browser("192.0.2.1", ""), now=now())
+
+
+def test_nobody_acts_for_a_child_who_has_died_whatever_the_registrys_table_says_still(session: Session, parent: Person) -> None:
+    parent_id, child = open_account(session, parent), new_child(session, parent)
+    subject = directory.ensure_subject(session, parse_number(child.number), now=now())
+    changes.set_state(session, subject, DECEASED, told=Told("registry", now()))
+    with pytest.raises(SubjectEnded):
+        guardians.add_child(session, guardian_id=parent_id, number=parse_number(child.number), name=child.name, now=now())
 
 
 def test_whoever_has_a_number_without_a_birth_is_as_old_as_the_registry_says(session: Session) -> None:
