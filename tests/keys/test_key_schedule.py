@@ -73,6 +73,30 @@ def test_a_worker_that_was_away_comes_late_and_skips_nothing(app: Flask, daily: 
     assert advance(app, daily, use, late + timedelta(minutes=10)) == [What.SIGN]
 
 
+def publish(app: Flask, settings: Settings, use: str, suite: suites.Suite, now: datetime) -> str:
+    with app.app_context(), transaction() as session:
+        return ring.add(session, settings, use=use, suite=suite, state=ring.NEXT, now=now).kid
+
+
+def test_a_key_that_was_published_by_hand_long_before_takes_over_at_its_predecessors_end(app: Flask, daily: Settings, use: str) -> None:
+    kid = publish(app, daily, use, suites.ES256, BEGIN + timedelta(minutes=5))
+    with app.app_context(), transaction() as session:
+        (step,) = key_schedule.plan(session, daily, uses=[use])
+    assert (step.what, step.kid, step.at) == (What.SIGN, kid, BEGIN + timedelta(hours=6))
+
+
+@pytest.mark.parametrize("is_of_many", [True, False])
+def test_a_key_of_another_suite_follows_where_a_use_has_one_key_alone(
+    app: Flask, daily: Settings, use: str, is_of_many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_of_many:
+        monkeypatch.setattr(ring, "MANY_SUITES", (use,))
+    kid = publish(app, daily, use, suites.ED25519, BEGIN)
+    with app.app_context(), transaction() as session:
+        (step,) = key_schedule.plan(session, daily, uses=[use])
+    assert (step.what, step.kid) == ((What.PUBLISH, None) if is_of_many else (What.SIGN, kid))
+
+
 def test_no_key_is_made_while_the_master_key_changes(app: Flask, daily: Settings, use: str) -> None:
     changing = replace(daily, former_master_key=bytes(range(32)))
     due = BEGIN + timedelta(hours=5, minutes=50)
