@@ -1,5 +1,5 @@
 import base64
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -70,6 +70,18 @@ def test_an_authority_begins_when_it_is_given_and_ends_when_it_is_said_to(code: 
     assert departments.types_under(department=code, action="draw", now=begun) - to_anyone(Action.DRAW) == {TYPE}
     for when in (begun - timedelta(seconds=1), begun + timedelta(days=1)):
         assert departments.types_under(department=code, action="draw", now=when) - to_anyone(Action.DRAW) == set()
+
+
+def test_an_authority_that_is_given_again_has_held_since_then_if_it_had_ended_and_since_ever_if_not(code: str) -> None:
+    def given(at: datetime, until: datetime | None) -> datetime:
+        with transaction() as session:
+            terms = {"type_code": TYPE, "action": Action.ISSUE, "valid_until": until}
+            return departments.grant(session, department=code, now=at, **terms).valid_from
+
+    first = now() - timedelta(days=30)
+    assert given(first, first + timedelta(days=20)) == first
+    assert given(first + timedelta(days=10), first + timedelta(days=20)) == first, "it was renewed while it held"
+    assert given(moment := first + timedelta(days=29), None) == moment, "in between it had none"
 
 
 def test_a_withdrawn_authority_is_gone_at_once(code: str) -> None:
