@@ -33,14 +33,14 @@ def said_of(session: Session, licence: Licence, holder: Subject) -> tuple[str, N
 
 
 def changes_for(session: Session, licences: Iterable[Licence], holder: Subject) -> list[Change]:
-    """Return what became of a holder, where one of some licences says what was so before; by one question, whatever the licences."""
-    return history.changes_of(session, holder.id) if any(not {NAME, NUMBER}.isdisjoint(one.due_for) for one in licences) else []
+    """Return what became of a holder, where one of some licences may say what was so before; by one question, whatever the licences."""
+    return history.changes_of(session, holder.id) if any(map(_may_say_another, licences)) else []
 
 
 def said_with(changes: Iterable[Change], licence: Licence, holder: Subject) -> tuple[str, Number]:
     """Return the same by what became of the holder, as it was read before for several."""
     name, number = name_of(holder), number_of(holder)
-    if {NAME, NUMBER}.isdisjoint(licence.due_for):
+    if not _may_say_another(licence):
         return name, number
     for change in changes:
         if change.told.at <= licence.issued_at:
@@ -50,6 +50,11 @@ def said_with(changes: Iterable[Change], licence: Licence, holder: Subject) -> t
         if change.what == history.NUMBER and change.before is not None:
             number = parse_number(change.before)
     return name, number
+
+
+def _may_say_another(licence: Licence) -> bool:
+    """Whether a licence may say another name or number than its holder has: it is marked so, or was over before, and nobody marks what is over."""
+    return not {NAME, NUMBER}.isdisjoint(licence.due_for) or licence.state not in STANDING or licence.is_succeeded
 
 
 def mark_due(session: Session, holder_id: UUID, what: str, *, now: datetime) -> list[Licence]:

@@ -2,6 +2,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.subjects import changes, directory
@@ -95,3 +96,22 @@ def test_a_death_is_shown_its_issuer_decides_and_a_mistake_is_taken_back(app: Fl
     refused = desk.post(f"/licences/{issued['id']}/change", WHY)
     assert (refused.status_code, refused.json["code"]) == (422, "subject-ended")
     assert desk.post(f"/licences/{issued['id']}/cancellation", WHY).status_code == 201
+
+
+def test_each_licence_names_its_holder_as_when_it_was_issued_whatever_became_of_it(
+    app: Flask, client: FlaskClient, desk: Desk, person: Person
+) -> None:
+    receiver = Desk(app, client)
+    over, moved, first = desk.issue(person), desk.issue(person), desk.issue(person)
+    desk.post(f"/licences/{over['id']}/revocation", WHY)
+    desk.post(f"/licences/{moved['id']}/transfer-out", {**WHY, "to": receiver.department})
+    taken = receiver.post(f"/licences/{moved['id']}/transfer-in", WHY).json
+    rename(app, person, "欧阳新名")
+    second = desk.issue(person, holder={"number": person.number})
+    rename(app, person, "欧阳又新")
+    named = {one["id"]: desk.get(f"/licences/{one['id']}").json["metadata"]["CZZT"] for one in (over, moved, first, second)}
+    assert named == {over["id"]: person.name, moved["id"]: person.name, first["id"]: person.name, second["id"]: "欧阳新名"}
+    assert receiver.get(f"/licences/{taken['id']}").json["metadata"]["CZZT"] == person.name
+    assert [dues(app, one["id"]) for one in (over, moved, taken, first, second)] == [[], [], ["name"], ["name"], ["name"]], (
+        "what is over is due for nothing"
+    )
