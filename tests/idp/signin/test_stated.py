@@ -96,8 +96,8 @@ def test_nobody_wins_back_what_someone_only_said_is_theirs(app: Flask, context: 
     assert recovering.told_kinds(app, subject_id) == []
 
 
-def test_guesses_at_the_name_that_the_registry_has_are_slowed(app: Flask, context: None, client: FlaskClient, newcomer: Person) -> None:
-    with transaction() as session:
+def test_guesses_at_the_name_that_the_registry_has_are_slowed(app: Flask, client: FlaskClient, newcomer: Person) -> None:
+    with app.app_context(), transaction() as session:
         open_account(session, newcomer)
     sign_in(client, newcomer)
     answers = [post_form(client, "/account/level/match", {"name": f"许{turn}"}, form_at="/account/level").status_code for turn in range(8)]
