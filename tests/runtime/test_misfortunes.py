@@ -171,6 +171,20 @@ def test_of_two_assertions_that_are_named_alike_the_one_that_was_good_is_remembe
     assert kept == moment + timedelta(minutes=60), "else the first is good again as soon as the second is forgotten"
 
 
+def test_assertions_are_written_in_one_order_everywhere(context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = sorted((assertions.use_of("client", new_text(), expires_at=now()) for _ in range(5)), reverse=True)
+    sent: list[bytes] = []
+    run = quick.Quick.run
+
+    def noted(self: quick.Quick, statement: quick.Statement, *values: bytes) -> list[bytes]:
+        sent.append(values[0])
+        return run(self, statement, *values)
+
+    monkeypatch.setattr(quick.Quick, "run", noted)
+    assert assertions.use_all(uses) == [True] * 5
+    assert sent == [quick.array(quick.BYTEA, sorted(digest for digest, _ in uses))]
+
+
 @pytest.fixture
 def unkept(database_url: str) -> Iterator[None]:
     """A table whose rows are refused as late as their transaction is to be kept."""

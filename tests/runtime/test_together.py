@@ -1,5 +1,6 @@
 """Trips that requests share: each is told its own, one's misfortune is its own, and nobody waits long, or without company."""
 
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -188,3 +189,90 @@ def test_nobody_waits_for_a_thread_that_is_held_up(database: Database, turns: "S
     turns.get()
     hall.end(one)
     until(lambda: one.is_out)
+
+
+def test_a_thread_that_comes_by_goes_for_those_whose_time_is_up(
+    database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "PATIENCE", 60)
+    hall, one = Hall(turns), Traveller(database.ask(1))
+    hall.end(one)
+    hall.end(None)
+    assert not one.is_out, "it is not up"
+    hall._since -= 61
+    hall.end(None)
+    assert one.is_out
+
+
+def test_that_a_request_was_there_already_is_known_by_when_the_one_before_it_was_done_with(
+    turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "QUEUED", 5)
+    hall = Hall(turns)
+    hall._ended = time.perf_counter() - 6
+    hall.begin()
+    assert not hall.has_company
+    hall.end(None)
+    hall.begin()
+    assert hall.has_company
+
+
+def test_the_first_s_patience_is_everybody_s_and_one_thread_looks_at_the_clock(
+    database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda self: started.append(self))
+    monkeypatch.setattr(together, "PATIENCE", 60)
+    hall = Hall(turns)
+    hall.end(Traveller(database.ask(1)))
+    since = hall._since
+    hall.end(Traveller(database.ask(2)))
+    assert hall._since == since
+    hall._go()
+    hall.end(Traveller(database.ask(3)))
+    assert hall._since > since
+    assert len(started) == 1
+
+
+def test_the_first_to_wait_goes_by_the_clock_on_a_turn_of_its_own(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: SimpleQueue[None] = SimpleQueue()
+    turns.put(None)
+    hall, free = Hall(turns), list[int]()
+    work = database.double
+
+    def note(wants: Sequence[int]) -> list[Any]:
+        free.append(turns.qsize())
+        return work(wants)
+
+    monkeypatch.setattr(database, "double", note)
+    one = Traveller(database.ask(1))
+    hall._wait(one)
+    until(lambda: one.is_out)
+    assert free == [0]
+    until(lambda: turns.qsize() == 1)
+
+
+def test_while_a_thread_is_at_work_it_is_that_one_which_goes(database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "OVERDUE", 3600)
+    hall, one = Hall(turns), Traveller(database.ask(1))
+    turns.get()
+    hall._wait(one)
+    time.sleep(0.05)
+    assert not one.is_out
+    turns.put(None)
+    until(lambda: one.is_out)
+
+
+def test_who_comes_while_somebody_looks_at_the_clock_has_their_whole_patience(
+    database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "PATIENCE", 0.2)
+    monkeypatch.setattr(together, "WATCHED", 60)
+    hall, before, one = Hall(turns), Traveller(database.ask(1)), Traveller(database.ask(2))
+    hall._wait(before)
+    until(lambda: before.is_out)
+    time.sleep(0.1)
+    came = time.perf_counter()
+    hall._wait(one)
+    until(lambda: one.is_out)
+    assert time.perf_counter() - came >= 0.2

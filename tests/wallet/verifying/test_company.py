@@ -9,10 +9,12 @@ from sqlalchemy import event, func, select
 
 from runtime.database import engine, transaction
 from runtime.ledger import LedgerEntry
+from runtime.straight import Alone
 from tests.company import Front
 from tests.wallet.verifying.test_verifications_api import NONCE, shown
 from tests.world_verifying import CAUSE, Counter, new_counter
 from wallet.holding.uses import Use
+from wallet.presenting import qr_codes
 from wallet.verifying import verification
 from wallet.verifying.receipts import Receipt
 
@@ -112,3 +114,28 @@ def test_what_cannot_be_kept_for_one_is_kept_for_the_others(front: Front, counte
     assert [front.answers[name][0] for name in ("first-one", "second-one", "third-one")] == [201, 500, 201]
     with transaction() as session:
         assert session.scalar(select(func.count()).where(Receipt.department == counter.department)) == 2
+
+
+def test_codes_are_spent_in_one_order_everywhere_and_each_asker_is_told_of_their_own(
+    front: Front, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = [counter, *(new_counter(counter.client) for _ in range(2))]
+    codes = sorted(((one.code(), one) for one in counters), key=lambda each: qr_codes.hash_of(each[0]), reverse=True)
+    sent = [codes[0], *codes]
+    order: list[bytes] = []
+    whole = Alone.run_all
+
+    def noted(self: Alone, statements: Any) -> Any:
+        order.extend(values["hash"] for _, values in statements if "spent" in values)
+        return whole(self, statements)
+
+    monkeypatch.setattr(Alone, "run_all", noted)
+    front.seats.hall.has_company = True
+    for number, (code, one) in enumerate(sent):
+        front.post(f"asked-{number:03}", PATH, asked(code), token=one.token)
+    front.go()
+    answers = [answer_of(front, f"asked-{number:03}") for number in range(len(sent))]
+    assert [status for status, _ in answers] == [201, 409, 201, 201]
+    assert [answer["licence"]["identifier"] for status, answer in answers if status == 201] == [one.licence.identifier for _, one in codes]
+    assert order == sorted(order)
+    assert len(order) == len(sent)
