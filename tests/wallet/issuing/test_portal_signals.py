@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
@@ -12,6 +13,7 @@ from idp.oauth import clients, consents
 from idp.oauth.clients import find_client
 from idp.oauth.grantees import Grantee
 from idp.oauth.pairwise import pairwise_sub
+from idp.signals import streams
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -99,6 +101,20 @@ def test_each_of_two_holders_is_heard_of_where_a_step_ends_between_them(
     assert sorted((next(iter(one["events"].values()))["licence"], one["sub_id"]["sub"]) for one in heard) == sorted(
         (one, sub) for one in ids for sub in subs
     )
+
+
+def test_a_portal_hears_of_nobody_of_whom_it_wants_to_hear_nothing(
+    app: Flask, client: FlaskClient, desk: Desk, person: Person, other: Person
+) -> None:
+    portal = Portal(app, client)
+    portal.allowed_by(person), portal.allowed_by(other)
+    with app.app_context(), transaction() as session:
+        subject = directory.find_subject(session, parse_number(other.number))
+        assert subject is not None
+        streams.exclude(session, streams.get_stream(session, UUID(portal.stream["stream_id"])), subject.id)
+    desk.issue(other)
+    issued = desk.issue(person)["id"]
+    assert [next(iter(one["events"].values()))["licence"] for one in portal.heard(wanted=1)] == [issued]
 
 
 def test_what_waited_goes_when_consent_is_withdrawn(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:

@@ -20,7 +20,7 @@ from runtime.ids import new_id
 from tests.wallet.issuing.importing.test_import import MAPPING, Importer, row_for
 from tests.world_people import Person, new_person
 from wallet.issuing import batch_groups, batch_jobs, batches
-from wallet.issuing.importing import uploads
+from wallet.issuing.importing import running, uploads
 from wallet.issuing.importing.tables import TableUnreadable
 
 
@@ -117,6 +117,24 @@ def test_two_files_with_the_same_rows_worked_at_at_once_issue_each_row_once(
     with importer.app.app_context(), transaction() as session:
         found = [uploads.progress_of(session, one, department=importer.department) for one in imports]
     assert (sum(one.issued for one in found), sum(one.refused for one in found)) == (32, 30)
+
+
+def test_a_part_that_two_workers_have_in_hand_is_issued_and_counted_once(
+    importer: Importer, people: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id, both, take = start(importer, importer.file([row_for(one) for one in people[:20]])), threading.Barrier(2), running.take_rows
+
+    def taken_at_once(*args: Any, **named: Any) -> Any:
+        both.wait(timeout=30)
+        return take(*args, **named)
+
+    monkeypatch.setattr(running, "take_rows", taken_at_once)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        assert list(pool.map(lambda _: work(importer, batch_id), range(2))) == [True, True]
+    assert [len(importer.held(one)) for one in people[:20]] == [1] * 20
+    with importer.app.app_context(), transaction() as session:
+        over = uploads.progress_of(session, batch_id, department=importer.department)
+    assert (over.issued, over.refused, over.is_over) == (20, 0, True)
 
 
 def test_a_job_takes_its_steps_and_asks_for_the_next(importer: Importer, people: list[Person], monkeypatch: pytest.MonkeyPatch) -> None:
