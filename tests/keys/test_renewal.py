@@ -350,6 +350,7 @@ def test_z_a_root_follows_another_and_both_are_trusted(house: Flask, own: Settin
     assert paths.check_path(old.chain or [], roots=certificates.anchors().roots).root == before
     with transaction() as session:
         rows = session.scalars(select(ring.SigningKey).where(ring.SigningKey.use == ring.ROOT)).all()
+        assert [step for step in renewal.plan(session, own) if step.use == ring.ROOT] == [], "the old one goes on signing its own list"
     assert sorted(row.state for row in rows) == [ring.ACTIVE, ring.RETIRED]
     for root in (before, following):
         kid = certificates.kid_of(root)
