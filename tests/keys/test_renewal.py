@@ -147,6 +147,7 @@ def test_a_certificate_is_renewed_by_schedule_and_what_it_signed_stays_good(hous
     assert steps(ends - 61 * DAY) == []
     assert steps(ends - 59 * DAY) == [What.PUBLISH]
     assert ring.signer(use).kid == old.kid, "published, not yet signing"
+    assert steps(ends - 59 * DAY + own.key_published_ahead - timedelta(minutes=1)) == [], "others are to know it first"
     assert steps(ends - 59 * DAY + own.key_published_ahead) == [What.SIGN]
     fresh = ring.signer(use)
     assert fresh.kid != old.kid
@@ -243,6 +244,18 @@ def test_a_department_signs_with_a_certificate_from_outside(house: Flask, own: S
         assert [step for step in renewal.plan(session, own) if step.use == use and step.what is What.PUBLISH] == []
         assert renewal.warn_of_ends(session, now=now()) == 0
         assert renewal.warn_of_ends(session, now=now() + 2 * YEAR - DAY) == 1
+
+
+def test_a_key_that_waits_for_its_certificate_signs_nothing_and_no_other_is_made_beside_it(house: Flask, own: Settings, use: str) -> None:
+    asked(own, use)
+    before = ring.signer(use).kid
+    with transaction() as session, pytest.raises(ring.KeyNotReady, match="no next key with a certificate"):
+        renewal.switch(session, use, now=now() + DAY)
+    with transaction() as session, pytest.raises(ring.KeyNotReady, match="has a next key already"):
+        renewal.renew(session, own, use, now=now())
+    with transaction() as session:
+        assert [step for step in renewal.plan(session, own) if step.use == use] == []
+    assert ring.signer(use).kid == before
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
