@@ -1,5 +1,6 @@
 """Documents of strangers that are no sealed licence, each told by a code of its own; read here as the process reads them."""
 
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pyhanko.pdf_utils.embed import EmbeddedFileObject, FileSpec, embed_file
 from pyhanko.pdf_utils.generic import StreamObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -75,3 +77,20 @@ def test_a_document_of_many_pages_or_much_data_is_not_read() -> None:
     assert why(signed(written(pages=MOST_PAGES + 1, data=b"data"), "Seal")) == "too-large"
     assert file_process.read(signed(written(pages=MOST_PAGES, data=b"x" * MOST_DATA), "Seal"))["is_intact"]
     assert why(signed(written(data=b"x" * (MOST_DATA + 1)), "Seal")) == "too-large"
+
+
+def test_a_digest_that_is_written_anew_makes_no_seal() -> None:
+    """Whoever changes a document can let its digest fit again, and has no key to sign that with."""
+    document = signed(written(data=b"data"), "Seal")
+    (seal,) = PdfFileReader(BytesIO(document)).embedded_signatures
+    _, before, after, rest = map(int, seal.byte_range)
+    changed = document.replace(b"0 0 100 100", b"0 0 100 999", 1)
+    assert changed != document
+    old, new = (sha256(one[:before] + one[after : after + rest]).hexdigest().encode() for one in (document, changed))
+    contents = changed[before:after].lower()
+    assert contents.count(old) == 1
+    forged = changed[:before] + contents.replace(old, new) + changed[after:]
+    (forgery,) = PdfFileReader(BytesIO(forged)).embedded_signatures
+    forgery.compute_integrity_info()
+    assert forgery.compute_digest().hex().encode() == new, "the digest fits"
+    assert [file_process.read(one)["is_intact"] for one in (document, changed, forged)] == [True, False, False]
