@@ -145,6 +145,7 @@ def test_what_is_older_than_the_history_is_forgotten_and_the_rest_stays_as_it_wa
     app: Flask, client: FlaskClient, settings: Settings, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.extensions, "kabao_settings", replace(settings, status_history=1.5 * DAY))
+    assert at(client, place, now() - 2 * DAY + timedelta(hours=1)).json["code"] == "time-not-kept", "what is still there is told no more"
     forget_old_status_lists()
     app.extensions[status_history.EXTENSION] = status_history.Past()
     with transaction() as session:
