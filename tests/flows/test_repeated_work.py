@@ -49,6 +49,7 @@ WORKS: dict[str, Callable[[], None]] = {
         add_up_counts,
     )
 }
+TRIED_ELSEWHERE = {"keep_room_in_status_lists"}  # beside the lists that fill: tests/wallet/issuing/test_status_places.py
 WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
 
 
@@ -91,7 +92,7 @@ def person(app: Flask) -> Person:
 
 
 def test_every_condition_is_tried_here() -> None:
-    assert WORKS.keys() == repeating.declared.keys()
+    assert WORKS.keys() | TRIED_ELSEWHERE == repeating.declared.keys()
 
 
 def test_status_lists_are_due_when_something_changed_in_one(app: Flask, desk: Desk, person: Person, context: None) -> None:
