@@ -340,7 +340,7 @@ COMMANDS = {
     "operator": Place("idp.signin.operator_commands", "Say who runs the service: who sees /admin."),
     "places": Place("idp.signin.places_commands", "Say where addresses are, from a file of your own."),
     "receipt": Place("wallet.verifying.archive_commands", "Archives of receipts."),
-    "registry": Place("idp.subjects.commands", "Fill the population and the legal-person registry."),
+    "registry": Place("idp.subjects.commands", "Fill the population and the legal-person registry; see how a number stands."),
     "resource": Place("idp.oauth.resource_commands", "Register the APIs of others that take our access tokens."),
     "serve": Place("runtime.serve_command", "Serve HTTP with Granian until stopped."),
     "signals": Place("idp.signals.commands", "Watch over the streams of shared signals."),

@@ -33,7 +33,8 @@ def lapse_expired(session: Session, *, now: datetime) -> int:
     with gathering.gathering(session):
         for licence in lapsed:
             assert licence.valid_until is not None
-            effective_at = max(beginning_of(licence.valid_until + timedelta(days=1)), since[licence.id])
+            by_date = beginning_of(licence.valid_until + timedelta(days=1))
+            effective_at = max(by_date, since.get(licence.id, by_date))  # one without a history keeps back nobody else's end
             gathering.write(session, ADD_TURN, row_of(licence, BY_DATE, now=now, effective_at=effective_at))
             tell(session, licence, TURNS[Act.EXPIRE].kind, actor=CALENDAR, now=now)
     return len(lapsed)
