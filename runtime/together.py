@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from runtime import telemetry
+
 log = structlog.get_logger(__name__)
 HELD = "kabao.held"
 PATIENCE = 0.001  # seconds
@@ -148,20 +150,27 @@ class Hall:
 
 def travel(waiting: Sequence[Traveller]) -> None:
     """Take the trips of some requests together, until all of them have their answers, and let these leave."""
-    left, done = list(waiting), list[Traveller]()
-    while left:
-        apart: dict[Work, list[Traveller]] = {}
-        for one in left:
-            apart.setdefault(one.trip.work, []).append(one)
-        further: list[Traveller] = []
-        for work, some in apart.items():
-            for one, found in zip(some, _found(work, some), strict=True):
-                with _misfortune_of(one):
-                    (further if one.go_on(found) else done).append(one)
-        left = further
+    done: list[Traveller] = []
+    with telemetry.lines_at_once():
+        left = list(waiting)
+        while left:
+            left = _farther(left, done)
     for one in done:
         with _misfortune_of(one):
             one.leave()
+
+
+def _farther(left: Sequence[Traveller], done: list[Traveller]) -> list[Traveller]:
+    """Take the next trip of some requests, those that want the same together; returns those that have yet another before them."""
+    apart: dict[Work, list[Traveller]] = {}
+    for one in left:
+        apart.setdefault(one.trip.work, []).append(one)
+    further: list[Traveller] = []
+    for work, some in apart.items():
+        for one, found in zip(some, _found(work, some), strict=True):
+            with _misfortune_of(one):
+                (further if one.go_on(found) else done).append(one)
+    return further
 
 
 @contextmanager
