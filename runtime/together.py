@@ -5,8 +5,8 @@ of them is then told; an exception that it returns for one is raised there. Wher
 its own context, as long as there is time for that. No view holds a connection, a lock or a transaction over a trip.
 
 Whoever asks while nobody else does goes at once. Requests are known to come in company where one was there already as the one before it was done
-with. Then they wait for each other, not longer than `PATIENCE`: their threads go on with the next, and the answers leave when they are known, which
-Granian lets them (`Held`). An answer tells of nothing that is not done, alone or in company.
+with. Then they wait until as many are there as went together last, not longer than `PATIENCE`: their threads go on with the next, and the answers
+leave when they are known, which Granian lets them (`Held`). An answer tells of nothing that is not done, alone or in company.
 """
 
 import threading
@@ -24,7 +24,7 @@ from runtime import telemetry
 log = structlog.get_logger(__name__)
 HELD = "kabao.held"
 PATIENCE = 0.001  # seconds
-MOST = 16  # requests a trip
+MOST, FEWEST = 16, 2  # requests a trip, in company
 QUEUED = 0.00005  # seconds between two requests of which the second was there already; else a network lies between
 OVERDUE = 0.01  # seconds after which nobody waits for a thread that is held up
 WATCHED = 0.1  # seconds for which somebody looks at the clock after the last who waited
@@ -95,18 +95,21 @@ class Hall:
         self._waiting: list[Traveller] = []
         self._lock = threading.Lock()
         self._since = self._ended = 0.0
-        self._is_watched = False
+        self._is_watched = self._has_gone = False
+        self._expected = FEWEST
 
     def begin(self) -> None:
         """A thread begins with a request."""
         if time.perf_counter() - self._ended < QUEUED:
             self.has_company = True
+            self._expected += self._has_gone  # it was there while the others went
 
     def end(self, traveller: Traveller | None) -> None:
         """A thread has done with a request, which is answered unless it is to wait; and goes for all who wait, if it is time."""
         if traveller is not None:
             self._wait(traveller)
-        if self._waiting and (len(self._waiting) >= MOST or time.perf_counter() - self._since >= PATIENCE):
+        self._has_gone = bool(self._waiting) and (len(self._waiting) >= min(self._expected, MOST) or time.perf_counter() - self._since >= PATIENCE)
+        if self._has_gone:
             self._go()
         self._ended = time.perf_counter()
 
@@ -128,7 +131,7 @@ class Hall:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if waiting:
-            self.has_company = len(waiting) > 1
+            self.has_company, self._expected = len(waiting) > 1, max(len(waiting), FEWEST)
             travel(waiting)
 
     def _watch(self) -> None:

@@ -19,6 +19,7 @@ class Front:
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(together, "PATIENCE", 3600)
         monkeypatch.setattr(together, "QUEUED", 0)
+        monkeypatch.setattr(together, "FEWEST", together.MOST)
         self.seats = seats.Seats(_callback_wrapper(app, {}), wanted=64, at_once=4)
         self.answers: dict[str, Any] = {}
 

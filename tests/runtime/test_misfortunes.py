@@ -30,6 +30,11 @@ from tests.waiting import until
 from tests.world_clients import System, new_system
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "FEWEST", together.MOST)
+
+
 @pytest.fixture
 def system(app: Flask) -> System:
     with app.app_context(), transaction() as session:

@@ -1,8 +1,12 @@
 """The last filter before a log line is written, and what a log may hold of what callers make up."""
 
+import json
+import logging
+
 import pytest
 from flask.testing import FlaskClient
 
+from runtime import telemetry
 from runtime.problems import loggable
 from runtime.telemetry import mask_sensitive
 
@@ -39,3 +43,20 @@ def test_the_name_of_a_member_is_logged(field: str | None) -> None:
 @pytest.mark.parametrize("field", [NUMBER, "fields.李海燕", f"fields.{NUMBER}", "a b", "x" * 60, "", "line\nbreak"])
 def test_a_name_that_a_caller_made_up_is_not_logged(field: str) -> None:
     assert loggable(field) == "-"
+
+
+def test_lines_of_requests_that_are_answered_together_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(name: str) -> None:
+        telemetry.answered("/token", "POST", 200, correlation_id=name, began=0.0)
+
+    def written() -> list[str]:
+        return [json.loads(line)["correlation_id"] for line in capsys.readouterr().err.splitlines()]
+
+    logging.getLogger("kabao.request").setLevel(logging.INFO)
+    with telemetry.lines_at_once():
+        answer("the-first")
+        answer("the-second")
+        assert written() == []
+    assert written() == ["the-first", "the-second"]
+    answer("the-third")
+    assert written() == ["the-third"]

@@ -59,6 +59,12 @@ class Traveller:
         self.is_broken = True
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes before time is up because as many are there as went last, unless a test says so."""
+    monkeypatch.setattr(together, "FEWEST", together.MOST)
+
+
 @pytest.fixture
 def database() -> Database:
     return Database()
@@ -171,6 +177,27 @@ def test_two_who_wait_are_company(database: Database, turns: "SimpleQueue[None]"
     until(lambda: all(one.is_out for one in two))
     assert database.trips == [[1, 2]]
     assert hall.has_company
+
+
+def test_who_waits_goes_as_soon_as_as_many_are_there_as_went_last(
+    database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "PATIENCE", 3600)
+    monkeypatch.setattr(together, "FEWEST", 2)
+    hall, many = Hall(turns), [Traveller(database.ask(number)) for number in range(1, 9)]
+    for one in many[:2]:
+        hall.end(one)
+    assert database.trips == [[1, 2]], "two are company"
+    hall._ended = time.perf_counter() + 1
+    hall.begin()  # another was there meanwhile
+    for one in many[2:5]:
+        assert len(database.trips) == 1
+        hall.end(one)
+    assert database.trips == [[1, 2], [3, 4, 5]]
+    for one in many[5:]:
+        assert len(database.trips) == 2
+        hall.end(one)
+    assert database.trips == [[1, 2], [3, 4, 5], [6, 7, 8]]
 
 
 def test_as_many_as_share_a_trip_go_at_once(database: Database, turns: "SimpleQueue[None]", monkeypatch: pytest.MonkeyPatch) -> None:
