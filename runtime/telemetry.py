@@ -7,10 +7,7 @@ number or a token.
 import logging
 import re
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,6 +17,7 @@ import structlog
 from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 
+from runtime import request_lines
 from runtime.ids import new_text
 from runtime.settings import Settings
 
@@ -32,13 +30,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 LINE = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 QUIET = ("alembic", "authlib", "werkzeug", "procrastinate", "urllib3", "sqlalchemy", "_granian")
-
-
-class _Kept(threading.local):
-    lines: list[str] | None = None
-
-
-_KEPT = _Kept()
 
 
 def mask_sensitive(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -140,23 +131,7 @@ def _write_answered(route: str, method: str, status: int, ms: float, correlation
     """Write the line that every request leaves, by itself: the general chain would cost a tenth of a short request."""
     line = {"route": route, "method": method, "status": status, "ms": ms, "event": "answered", "correlation_id": _masked(correlation_id)}
     line |= {"level": "info", "logger": REQUEST_LOG.name, "timestamp": datetime.now(UTC)}
-    written = orjson.dumps(line, option=LINE).decode()
-    if (kept := _KEPT.lines) is None:
-        sys.stderr.write(written)
-    else:
-        kept.append(written)
-
-
-@contextmanager
-def lines_at_once() -> Iterator[None]:
-    """Write the lines of the requests that this thread answers in the block together, at its end."""
-    lines = _KEPT.lines = list[str]()
-    try:
-        yield
-    finally:
-        _KEPT.lines = None
-        if lines:
-            sys.stderr.write("".join(lines))
+    request_lines.write(orjson.dumps(line, option=LINE).decode())
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from runtime import telemetry
+from runtime import request_lines
 
 log = structlog.get_logger(__name__)
 HELD = "kabao.held"
@@ -154,7 +154,7 @@ class Hall:
 def travel(waiting: Sequence[Traveller]) -> None:
     """Take the trips of some requests together, until all of them have their answers, and let these leave."""
     done: list[Traveller] = []
-    with telemetry.lines_at_once():
+    with request_lines.at_once():
         left = list(waiting)
         while left:
             left = _farther(left, done)

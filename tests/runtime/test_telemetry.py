@@ -6,7 +6,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from runtime import telemetry
+from runtime import request_lines, telemetry
 from runtime.problems import loggable
 from runtime.telemetry import mask_sensitive
 
@@ -53,7 +53,7 @@ def test_lines_of_requests_that_are_answered_together_are_written_at_once(capsys
         return [json.loads(line)["correlation_id"] for line in capsys.readouterr().err.splitlines()]
 
     logging.getLogger("kabao.request").setLevel(logging.INFO)
-    with telemetry.lines_at_once():
+    with request_lines.at_once():
         answer("the-first")
         answer("the-second")
         assert written() == []
