@@ -8,19 +8,12 @@ import pytest
 from flask import Flask
 
 from runtime import lean, quick, together
-from runtime.database import transaction
 from runtime.lean import Answer
 from tests.company import Front
 from tests.waiting import until
-from tests.world_clients import System, new_system
+from tests.world_clients import System
 
 OWN = ("X-Request-ID", "Content-Length")
-
-
-@pytest.fixture
-def system(app: Flask) -> System:
-    with app.app_context(), transaction() as session:
-        return new_system(session, scopes=["verifications"])
 
 
 @pytest.fixture

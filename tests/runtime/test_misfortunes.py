@@ -27,18 +27,12 @@ from tests.company import Front
 from tests.runtime.test_company import asked
 from tests.runtime.test_together import Database, Traveller
 from tests.waiting import until
-from tests.world_clients import System, new_system
+from tests.world_clients import System
 
 
 @pytest.fixture(autouse=True)
 def nobody_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "FEWEST", together.MOST)
-
-
-@pytest.fixture
-def system(app: Flask) -> System:
-    with app.app_context(), transaction() as session:
-        return new_system(session, scopes=["verifications"])
 
 
 @pytest.fixture
