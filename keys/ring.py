@@ -98,7 +98,7 @@ class Signer:
 
     def sign_bytes(self, signed: bytes) -> bytes:
         """Return the raw signature over any bytes, as JOSE and COSE have it: of ECDSA, r and s one after the other."""
-        if isinstance(self.key, TokenEllipticKey):
+        if type(self.key) is TokenEllipticKey:
             return self.key.sign_raw(signed)
         return suites.sign(self.key, signed, suite=self.suite)
 

@@ -8,7 +8,7 @@ of answer. `current_app`, `g` and `request` are there as ever; the last is made 
 
 import functools
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple, Self
@@ -208,7 +208,7 @@ class Lean:
             try:
                 route.caller.admit()
                 answer = route.view(Posted(body, _pairs(body) if route.takes == FORM else [], Sent(environ), route.rule.rule))
-                if isinstance(answer, Generator):
+                if not isinstance(answer, Answer):
                     held: together.Held | None = environ.get(together.HELD)
                     if held is None or not held.hall.has_company:
                         answer = together.alone(answer)
@@ -315,7 +315,7 @@ def by_flask(view: View, *, takes: str, longest_form: int = 0) -> Callable[[], R
         form = list(request.form.items(multi=True)) if takes == FORM else []
         body = b"" if not takes or (longest_form and is_form_of_files(longest_form)) else request.get_data()
         answer: Any = view(Posted(body, form, request.headers, request.path, is_json_request(request)))  # type: ignore[arg-type]
-        return (together.alone(answer) if isinstance(answer, Generator) else answer).as_response()
+        return (answer if isinstance(answer, Answer) else together.alone(answer)).as_response()
 
     called.lean = (view, takes)  # type: ignore[attr-defined]
     return reads_its_form(called) if longest_form else called

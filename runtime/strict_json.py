@@ -37,4 +37,4 @@ def _is_finite(value: Any) -> bool:
     if type(value) is float:
         return isfinite(value)
     within = value.values() if type(value) is dict else value if type(value) is list else ()
-    return all(_is_finite(one) for one in within if type(one) in LOOKED_INTO)
+    return LOOKED_INTO.isdisjoint(map(type, within)) or all(_is_finite(one) for one in within if type(one) in LOOKED_INTO)

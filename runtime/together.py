@@ -11,8 +11,8 @@ leave when they are known, which Granian lets them (`Held`). An answer tells of 
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -159,8 +159,10 @@ def travel(waiting: Sequence[Traveller]) -> None:
         while left:
             left = _farther(left, done)
     for one in done:
-        with _misfortune_of(one):
+        try:
             one.leave()
+        except Exception:  # noqa: BLE001 - it is told of there
+            _break_off(one)
 
 
 def _farther(left: Sequence[Traveller], done: list[Traveller]) -> list[Traveller]:
@@ -171,20 +173,18 @@ def _farther(left: Sequence[Traveller], done: list[Traveller]) -> list[Traveller
     further: list[Traveller] = []
     for work, some in apart.items():
         for one, found in zip(some, _found(work, some), strict=True):
-            with _misfortune_of(one):
+            try:
                 (further if one.go_on(found) else done).append(one)
+            except Exception:  # noqa: BLE001 - it is told of there
+                _break_off(one)
     return further
 
 
-@contextmanager
-def _misfortune_of(one: Traveller) -> Iterator[None]:
-    """Let what goes wrong with one request break off that one alone."""
-    try:
-        yield
-    except Exception:
-        with one.context:
-            log.exception("a request broke off")
-        one.break_off()
+def _break_off(one: Traveller) -> None:
+    """Let what goes wrong with one request, which was just raised, break off that one alone."""
+    with one.context:
+        log.exception("a request broke off")
+    one.break_off()
 
 
 def _found(work: Work, some: Sequence[Traveller]) -> Sequence[Any]:

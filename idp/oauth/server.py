@@ -209,7 +209,7 @@ class Server(AuthorizationServer):
     def handle_response(self, status_code: int, payload: Any, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> Answer:
         """Build the answer."""
         body = compact_json.write(payload) if isinstance(payload, dict) else str(payload or "").encode()
-        return Answer(body, status_code, tuple(headers.items() if isinstance(headers, Mapping) else headers))
+        return Answer(body, status_code, tuple(headers if isinstance(headers, list) else dict(headers).items()))
 
     def handle_error_response(self, request: OAuthRequest | None, error: OAuth2Error) -> Answer:
         """Build the answer for an error; those of the authorization endpoint leave by `response_modes`."""
