@@ -117,8 +117,9 @@ def _listed(entities: Any, source: Source, *, known_until: float) -> tuple[dict[
         if _is_own(uri, source):
             raise ListRefused("the list speaks for one of our own departments")
         uris.add(uri)
-        grants = dict(_grants(services, source))
-        ignored += len(services) - len(grants)
+        granted = [one for one in services if _is_granted(one["ServiceInformation"], source)]
+        ignored += len(services) - len(granted)
+        grants = dict(_grants(granted, source))
         name = {one["lang"]: _text(one["value"]) for one in _bounded(information["TEName"], 10)}
         for certificate, ends in _certificates(services):
             fingerprint = paths.fingerprint_of(certificate)
@@ -129,13 +130,16 @@ def _listed(entities: Any, source: Source, *, known_until: float) -> tuple[dict[
     return found, ignored
 
 
+def _is_granted(present: dict[str, Any], source: Source) -> bool:
+    """Whether a service is of a type that the operator granted to the list; the rest is none of ours to believe."""
+    return present["ServiceTypeIdentifier"] == SERVICE and _extension(present).get("licence_type") in source.types
+
+
 def _grants(services: list[Any], source: Source) -> Iterator[tuple[str, Granted]]:
-    """Yield what the operator granted of what the list says, by `vct` and by the name of the mobile document; the rest is none of ours to believe."""
+    """Yield what the list says of services that the operator granted, by `vct` and by the name of the mobile document."""
     for service in services:
         present = service["ServiceInformation"]
         told = _extension(present)
-        if present["ServiceTypeIdentifier"] != SERVICE or told.get("licence_type") not in source.types:
-            continue
         vct = _text(told["vct"])
         if _is_own(vct, source):
             raise ListRefused("the list speaks for a type of ours")
