@@ -19,7 +19,7 @@ from runtime.problems import InvalidBody
 from schemas.causes import is_readable
 from wallet.holding import ratings
 from wallet.holding.cards import issuer_name
-from wallet.holding.ratings import LONGEST, SCORES, AlreadyAnswered
+from wallet.holding.ratings import LONGEST, SCORES, AlreadyAnswered, AlreadyRated, RatingOver
 from wallet.holding.uses import receipts_beyond
 from wallet.register.callers import officer
 from wallet.register.catalogue import LicenceTypeNotFound, get_type
@@ -70,16 +70,24 @@ def of_receipt(receipt_id: UUID) -> AnyResponse:
 @rating_pages.route("/wallet/history/<uuid:use_id>/rating", methods=["POST"])
 @allow(matched)
 def rate(use_id: UUID) -> AnyResponse:
-    """Write down what is said."""
+    """Write down what is said, once: whoever presses twice is led where the first press led, and whoever says something else is told that it came late."""
     form, moment = RatingForm(), now()
     score = request.form.get("score", "")
     if score not in {str(one) for one in SCORES}:
         raise InvalidBody("no score", field="score")
     if not form.validate():
         return _rating_page(use_id, form, status=422)
-    with transaction() as session:
-        use = ratings.get_use(session, use_id, g.signed_in)
-        ratings.rate(session, use, score=int(score), words=(form.words.data or "").strip(), person_id=g.signed_in.subject_id, now=moment)
+    words = (form.words.data or "").strip()
+    try:
+        with transaction() as session:
+            use = ratings.get_use(session, use_id, g.signed_in)
+            ratings.rate(session, use, score=int(score), words=words, person_id=g.signed_in.subject_id, now=moment)
+    except (AlreadyRated, RatingOver) as refusal:
+        with transaction() as session:
+            said = ratings.find_rating(session, ratings.get_use(session, use_id, g.signed_in))
+        if said is None or (said.score, said.words) != (int(score), words):
+            return _rating_page(use_id, form, status=refusal.status, late=refusal.title)
+        return redirect(f"/wallet/history/{use_id}/rating", 303)
     flash(str(Text("谢谢，您的评价已记下。", "Thank you; it is written down.")), "success")
     return redirect(f"/wallet/history/{use_id}/rating", 303)
 
@@ -117,7 +125,7 @@ def overview() -> str:
     return render_template("holding/ratings_overview.html", rows=[(issuer_name(one.department), one) for one in rows], scores=SCORES)
 
 
-def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200) -> Response:
+def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200, late: Text | None = None) -> Response:
     with transaction() as session:
         use = ratings.get_use(session, use_id, g.signed_in)
         receipt = {use.receipt_id} if use.receipt_id else set()
@@ -134,6 +142,7 @@ def _rating_page(use_id: UUID, form: RatingForm, *, status: int = 200) -> Respon
         "rating": rating,
         "is_over": is_over,
         "has_receipt": bool(receipt),
+        "late": late,
     }
     return make_response(render_template("holding/rating.html", form=form, scores=SCORES, longest=LONGEST, **told), status)
 

@@ -15,7 +15,7 @@ from wallet.register.catalogue import LicenceTypeNotFound, get_type, get_version
 from wallet.register.definitions import LicenceType
 from wallet.register.licences import LicenceState
 from wallet.verifying import wording
-from wallet.verifying.conclusions import CANNOT_TELL, OF_REASONS
+from wallet.verifying.conclusions import CANNOT_TELL, OF_REASONS, Conclusion
 from wallet.verifying.outcomes import Reason, Result
 from wallet.verifying.receipts import VALID, Receipt
 
@@ -41,7 +41,9 @@ BASES = {
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check: its name, how it ended in words, `pass`, `fail` or `skip`, and why it failed, or had nothing to ask."""
+    """One check: its name, how it ended in words, `pass`, `fail`, `unknown` where nobody could tell, or `skip`, and why it failed, or had nothing to
+    ask.
+    """
 
     name: Text
     result: Text
@@ -128,7 +130,8 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     state = licence["state"] if licence else None
     is_told = licence is not None and "province" not in licence["issuer"]  # of another province's a list says that it is over, and not in which way
     reasons = {name: wording.reason_in(Reason(one), state if is_told else None) for name, one in claims.get("reasons", {}).items()}
-    conclusion = next((OF_REASONS.get(Reason(one)) for one in claims.get("reasons", {}).values()), None) if not is_valid else None
+    conclusions = {name: OF_REASONS.get(Reason(one)) for name, one in claims.get("reasons", {}).items()}
+    conclusion = next(iter(conclusions.values()), None) if not is_valid else None
     failed = UNDECIDED if conclusion in CANNOT_TELL else NOT_VERIFIED
     verdict = failed if not is_valid else DRAWN if claims["way"] == "draw" else passed
     reason = next(iter(reasons.values()), None)
@@ -150,7 +153,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         issuer=text_of(licence["issuer"]["name"]) if licence and licence["issuer"]["name"] else None,
         state=state,
         state_name=LicenceState(state).text if state in set(LicenceState) and (is_told or state != LicenceState.REVOKED) else None,
-        checks=[_check(name, Result(result), reasons.get(name)) for name, result in claims["checks"].items()],
+        checks=[_check(name, Result(result), reasons.get(name), conclusions.get(name)) for name, result in claims["checks"].items()],
         fields=[_field(licence_type, name, (values or {}).get(name)) for name in in_order(licence_type, claims["fields"])],
         digest=claims["digest"]["value"],
         also=also,
@@ -168,7 +171,9 @@ def _of_holder(known: dict[str, Any]) -> Text | None:
     return Text("".join(one.zh for one in said), " ".join(one.en for one in said)) if said else None
 
 
-def _check(name: str, result: Result, why: Text | None) -> CheckLine:
+def _check(name: str, result: Result, why: Text | None, conclusion: Conclusion | None) -> CheckLine:
+    if result is Result.FAILED and conclusion in CANNOT_TELL:
+        return CheckLine(wording.CHECKS[name], wording.UNTOLD, "unknown", why)
     return CheckLine(wording.CHECKS[name], wording.RESULTS[result], MARKS[result], why)
 
 

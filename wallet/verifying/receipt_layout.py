@@ -14,6 +14,7 @@ from wallet.verifying.reading import CheckLine, Reading
 MARGIN, LABEL, BOTTOM = 20 * MM, 42 * MM, 24 * MM
 ROW, GAP = 26.0, 3 * MM
 GOOD, BAD, UNKNOWN, INK = "#0f6b3c", "#a61b1b", "#7a4a00", "#1a1a1a"
+INKS = {"fail": BAD, "unknown": UNKNOWN}
 TITLE, SCAN = Text("电子证照核验回执", "Receipt of a licence verification"), Text("扫码查验真伪", "Scan: is it genuine?")
 HEADS = (Text("回执信息", "The record"), Text("核验步骤", "Checks"), Text("所见项目", "Fields that were seen"))
 VERDICT = Text("核验结果", "Verdict")
@@ -151,7 +152,7 @@ def _checks(flow: _Flow, checks: list[CheckLine]) -> None:
     at_left = False
     for check in checks:
         if check.why is not None:
-            flow.row(check.name, _joined(check.result, check.why), colour=BAD if check.mark == "fail" else INK)
+            flow.row(check.name, _joined(check.result, check.why), colour=INKS.get(check.mark, INK))
             at_left = False
         elif at_left:
             flow.beside(check.name, check.result)

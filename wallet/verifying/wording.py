@@ -31,6 +31,7 @@ RESULTS = MappingProxyType(
         Result.NOT_REACHED: Text("未进行", "not reached"),
     }
 )
+UNTOLD = Text("未能查明", "could not be told")  # a check that failed since nobody could answer it: nothing is wrong with what was shown
 REASONS = MappingProxyType(
     {
         Reason.MALFORMED: Text("内容不是可识别的电子证照。", "It is not an e-licence that can be read."),

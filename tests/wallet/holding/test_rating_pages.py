@@ -117,6 +117,23 @@ def test_a_use_is_rated_once_even_by_many_at_once(app: Flask, browser: FlaskClie
     assert rate(browser, use_id, form_at="/account").status_code == 409
 
 
+def test_whoever_presses_twice_is_led_to_what_was_said_and_whoever_says_something_else_reads_that_it_came_late(
+    app: Flask, browser: FlaskClient, licence: Licence, department: str
+) -> None:
+    use_id = used(app, licence, department)
+    first, again = rate(browser, use_id), rate(browser, use_id, form_at="/account")
+    assert (again.status_code, again.location) == (first.status_code, first.location) == (303, f"/wallet/history/{use_id}/rating")
+    for score, words in ((5, WORDS), (2, "另一个窗口里写的")):
+        late = rate(browser, use_id, score, words, form_at="/account")
+        assert late.status_code == 409
+        told = late.text.partition('id="late"')[2].partition("</div>")[0]
+        assert "刚才的没有记下" in told
+        assert words in told, "what the later one wrote is not lost"
+        assert "2/5<" in late.text
+        assert 'id="rating-form"' not in late.text
+    assert scores(app, licence) == [2]
+
+
 def used_together(app: Flask, licences: list[Licence], department: str, *, receipt_id: UUID | None) -> list[UUID]:
     """Use several licences of one holder at once; without a receipt they have but the moment in common."""
     holder_id, moment = licences[0].holder_id, now()
@@ -137,7 +154,7 @@ def test_licences_that_were_used_together_are_rated_once(app: Flask, holder: Per
     assert "评价一次即可" in page
     assert rate(browser, several[1]).status_code == 303
     for use_id in several:
-        assert rate(browser, use_id, form_at="/account").status_code == 409
+        assert rate(browser, use_id, 4, form_at="/account").status_code == 409
         assert WORDS in browser.get(f"/wallet/history/{use_id}/rating", headers=BROWSER).text
     assert scores(app, licences[0]) == [2]
     assert browser.get("/wallet/history", headers=BROWSER).text.count("2/5<") == len(several)
@@ -186,7 +203,8 @@ def test_words_that_are_too_many_or_cannot_be_read_are_refused_beside_their_fiel
 def test_late_own_and_others_uses_are_not_rated(app: Flask, browser: FlaskClient, licence: Licence, department: str) -> None:
     late = used(app, licence, department, ago=timedelta(days=91))
     assert 'id="rating-form"' not in browser.get(f"/wallet/history/{late}/rating", headers=BROWSER).text
-    assert rate(browser, late, form_at="/account").status_code == 409
+    refused = rate(browser, late, form_at="/account")
+    assert (refused.status_code, refused.text.count("已超过90天"), 'id="rating-form"' in refused.text) == (409, 1, False)
     for way in (Way.DOCUMENT, Way.COPY, Way.COPY_FETCHED):
         assert rate(browser, used(app, licence, department, way=way), form_at="/account").status_code == 404
     theirs = licensed(app, someone(app).number, SLUG)[0]
