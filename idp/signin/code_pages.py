@@ -7,7 +7,7 @@ same job is asked for, the same page is answered, in the same time.
 from uuid import UUID
 
 import structlog
-from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, make_response, render_template, request, url_for
 from sqlalchemy.orm import Session
 from wtforms import HiddenField, RadioField, SelectChoice, StringField, SubmitField
 
@@ -80,6 +80,8 @@ def enter() -> Response:
     with transaction() as session:
         waiting = pending.find(session, browser_secrets.held(browser_secrets.WAITING), now=now())
     if waiting is None or waiting.amr:
+        if request.method == "POST":
+            flash(str(one_time_codes.CodeOver.title), "info")
         return see(url_for("code.ask", next=goal))
     if request.method != "POST" or not form.validate():
         return _page("signin/code_enter.html", form, goal, status=422 if request.method == "POST" else 200)
@@ -121,6 +123,9 @@ def _enter(waiting: PendingSignin, unverified_code: str, goal: str) -> Response:
     with transaction() as session:
         code = one_time_codes.redeem(session, unverified_code, bound_to=waiting.id, purpose=SIGNING_IN, now=present)
     if code is None or waiting.subject_id is None or code.contact_id is None:
+        with transaction() as session:
+            if code is None:
+                one_time_codes.check_open(session, bound_to=waiting.id, purpose=SIGNING_IN, now=present)
         raise ProofRefused("another code", field="code")
     with transaction() as session:
         contact = contacts.find(session, waiting.subject_id, code.contact_id)

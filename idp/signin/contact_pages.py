@@ -145,6 +145,9 @@ def _verify(contact_id: UUID, unverified_code: str) -> None:
     attempt = _count("second")
     with transaction() as session:
         code = one_time_codes.redeem(session, unverified_code, bound_to=who.session_id, purpose=VERIFYING, now=present)
+    if code is None:
+        with transaction() as session:
+            one_time_codes.check_open(session, bound_to=who.session_id, purpose=VERIFYING, now=present)
     if code is None or code.contact_id != contact_id:
         raise ProofRefused("another code", field="code")
     with transaction() as session:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ForeignKey, Index, select, text, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -23,12 +23,20 @@ from runtime import ledger
 from runtime.database import Base, prune
 from runtime.ids import new_id
 from runtime.jobs import defer
+from runtime.languages import Text
+from runtime.problems import Refusal
 from runtime.settings import Settings
 
 LIFETIME = timedelta(minutes=5)
 DIGITS = 6
 TRIES = 5
 VERIFYING, SECOND, SIGNING_IN = "verifying", "second", "signing-in"
+
+
+class CodeOver(Refusal):
+    """There is no code any more that a browser could give: its time is over, or it was tried too often. Said to strangers alike."""
+
+    code, status, title = "code-over", 422, Text("验证码已失效，请重新获取。", "This code is no longer good; ask for another.")
 
 
 class OneTimeCode(Base):
@@ -69,9 +77,7 @@ def redeem(session: Session, unverified: str, *, bound_to: UUID, purpose: str, n
 
     Of several who give the right code at once one is answered with it. The work is the same where there is no code.
     """
-    of_browser = (OneTimeCode.bound_to == bound_to, OneTimeCode.purpose == purpose, OneTimeCode.spent_at.is_(None))
-    heard = (*of_browser, OneTimeCode.expires_at > now, OneTimeCode.tries < TRIES)
-    tried = update(OneTimeCode).where(*heard).values(tries=OneTimeCode.tries + 1).returning(OneTimeCode.id)
+    tried = update(OneTimeCode).where(*_heard(bound_to, purpose, now=now)).values(tries=OneTimeCode.tries + 1).returning(OneTimeCode.id)
     code_id = session.scalar(tried)
     is_right = hmac.compare_digest(code_of(code_id or new_id()).encode(), _read(unverified).encode())
     if code_id is None or not is_right:
@@ -82,8 +88,13 @@ def redeem(session: Session, unverified: str, *, bound_to: UUID, purpose: str, n
 
 def find_open(session: Session, *, bound_to: UUID, purpose: str, now: datetime) -> OneTimeCode | None:
     """Return the code that a browser may redeem, or None."""
-    of_browser = (OneTimeCode.bound_to == bound_to, OneTimeCode.purpose == purpose, OneTimeCode.spent_at.is_(None))
-    return session.scalars(select(OneTimeCode).where(*of_browser, OneTimeCode.expires_at > now)).first()
+    return session.scalars(select(OneTimeCode).where(*_heard(bound_to, purpose, now=now))).first()
+
+
+def check_open(session: Session, *, bound_to: UUID, purpose: str, now: datetime) -> None:
+    """Raise CodeOver if a browser has no code that it could give: whoever reads that it was wrong would go on typing it."""
+    if find_open(session, bound_to=bound_to, purpose=purpose, now=now) is None:
+        raise CodeOver("over", field="code")
 
 
 def find_to_send(session: Session, code_id: UUID, *, now: datetime) -> tuple[OneTimeCode, Contact] | None:
@@ -108,8 +119,15 @@ def forget(*, now: datetime) -> None:
 
 
 def _close(session: Session, bound_to: UUID, purpose: str, *, now: datetime) -> None:
-    of_browser = (OneTimeCode.bound_to == bound_to, OneTimeCode.purpose == purpose, OneTimeCode.spent_at.is_(None))
-    session.execute(update(OneTimeCode).where(*of_browser).values(spent_at=now))
+    session.execute(update(OneTimeCode).where(*_of_browser(bound_to, purpose)).values(spent_at=now))
+
+
+def _of_browser(bound_to: UUID, purpose: str) -> tuple[ColumnElement[bool], ...]:
+    return OneTimeCode.bound_to == bound_to, OneTimeCode.purpose == purpose, OneTimeCode.spent_at.is_(None)
+
+
+def _heard(bound_to: UUID, purpose: str, *, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return *_of_browser(bound_to, purpose), OneTimeCode.expires_at > now, OneTimeCode.tries < TRIES
 
 
 def _read(unverified: str) -> str:

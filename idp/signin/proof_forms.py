@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import StopValidation
 
-from idp.signin import accounts, callers, passwords, second_step, throttle
+from idp.signin import accounts, callers, one_time_codes, passwords, second_step, throttle
+from idp.signin.one_time_codes import CodeOver
 from idp.signin.proving import Asking
 from runtime.clock import now
 from runtime.database import transaction
@@ -14,6 +15,7 @@ from runtime.languages import Text
 from runtime.problems import Refusal
 
 LONGEST_CODE = 64
+MESSAGES = frozenset(second_step.OF_KIND.values())
 
 
 class ProofRefused(Refusal):
@@ -40,11 +42,13 @@ class ProofForm(PostedForm):
     trust = BooleanField(Text("30天内在这个浏览器上不再要求第二步验证", "Ask for no second step in this browser for 30 days"))
     next = HiddenField()
     confirm = SubmitField(Text("确认", "Confirm"))
+    is_late = False  # a code that was sent is given when there is none any more
 
     def choose(self, asking: Asking) -> str | None:
         """Settle by which way the proof is given, and return it."""
         wanted = self.way.data or (second_step.PASSWORD if self.password.data else request.args.get("way"))
         self.way.data = asking.chosen(wanted)
+        self.is_late = self.is_submitted() and wanted in MESSAGES and self.way.data != wanted
         way: str | None = self.way.data
         return way
 
@@ -57,10 +61,12 @@ class SendForm(PostedForm):
 
 
 def hear(asking: Asking, form: ProofForm, *, door: str) -> list[str]:
-    """Return the `amr` of what was given; raises ProofRefused, SlowDown. Each try is counted before it is heard.
+    """Return the `amr` of what was given; raises ProofRefused, CodeOver, SlowDown. Each try is counted before it is heard.
 
     Codes are counted apart from the password: a right one empties its door, so that whoever knows the password would guess codes without end.
     """
+    if form.is_late:
+        raise CodeOver("late")
     present, door = now(), door if form.way.data == second_step.PASSWORD else "second"
     attempt = throttle.Try(door, str(asking.subject_id), request.remote_addr or "", callers.is_known_browser(asking.subject_id))
     with transaction() as session:
@@ -73,6 +79,9 @@ def hear(asking: Asking, form: ProofForm, *, door: str) -> list[str]:
             given = {"way": form.way.data, "unverified": form.code.data, "bound_to": asking.bound_to}
             proof = second_step.prove(session, asking.subject_id, **given, now=present)
     if proof is None:
+        if form.way.data in MESSAGES:
+            with transaction() as session:
+                one_time_codes.check_open(session, bound_to=asking.bound_to, purpose=one_time_codes.SECOND, now=present)
         raise ProofRefused("another", field="password" if form.way.data == second_step.PASSWORD else "code")
     with transaction() as session:
         throttle.give_back(session, attempt, now=present)

@@ -70,7 +70,7 @@ def of_receipt(receipt_id: UUID) -> AnyResponse:
 @rating_pages.route("/wallet/history/<uuid:use_id>/rating", methods=["POST"])
 @allow(matched)
 def rate(use_id: UUID) -> AnyResponse:
-    """Write down what is said, once: whoever presses twice is led where the first press led, and whoever says something else is told that it came late."""
+    """Write down what is said, once: whoever presses twice is led where the first press led; whoever says something else reads that it is late."""
     form, moment = RatingForm(), now()
     score = request.form.get("score", "")
     if score not in {str(one) for one in SCORES}:

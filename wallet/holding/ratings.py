@@ -56,7 +56,7 @@ class UseNotFound(Refusal):
 class AlreadyRated(Refusal):
     """A use is rated once, with those beside it."""
 
-    code, status, title = "already-rated", 409, Text("这次使用已评价过，刚才的没有记下。", "This use was rated already; what you said now was not taken.")
+    code, status, title = "already-rated", 409, Text("这次使用已评价过，刚才的没有记下。", "It was rated already; what you said now was not taken.")
 
 
 class RatingOver(Refusal):

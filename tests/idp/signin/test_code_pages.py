@@ -17,7 +17,7 @@ from tests.idp.signin.conftest import fresh_address
 from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
 from tests.idp.signin.test_second_pages import amr_of
 from tests.idp.signin.test_signin_pages import ELSEWHERE
-from tests.world_people import BROWSER, Person, citizen_number, post_form, sign_in
+from tests.world_people import BROWSER, Person, citizen_number, csrf_token, post_form, sign_in
 
 ASK, ENTER = "/signin/code", "/signin/code/enter"
 
@@ -175,3 +175,19 @@ def test_a_closed_account_hears_of_nothing_and_opens_to_nobody(app: Flask, clien
         session.execute(update(Account).where(Account.subject_id == subject_of(app, person)).values(closed_at=now()))
     assert press(client, ENTER, form_at=at, code=code).status_code in (403, 404, 422)
     assert client.get_cookie("kabao_session") is None
+
+
+def test_a_code_that_is_late_or_was_tried_too_often_is_said_to_be_over(app: Flask, client: FlaskClient, person: Person) -> None:
+    contact = reach(app, person, "13800138000")
+    at = ask(client, person.number)
+    code = code_that_reached(app, contact)
+    wrong = [press(client, ENTER, form_at=at, code=f"{(int(code) + 1) % 10**6:06}").text for _ in range(one_time_codes.TRIES)]
+    assert ["验证码已失效" in page for page in wrong] == [False] * 4 + [True], "whoever reads that it was wrong types it again"
+    assert "验证未通过" in wrong[0]
+    at = ask(client, person.number)
+    page = client.get(at, headers=BROWSER).text
+    with clock.shifted(timedelta(minutes=5, seconds=1)):
+        late = client.post(ENTER, data={"csrf_token": csrf_token(page), "code": code_that_reached(app, contact)}, headers=BROWSER)
+        assert late.location.startswith(ASK)
+        assert "验证码已失效，请重新获取" in client.get(late.location, headers=BROWSER).text
+        assert "验证码已失效" not in client.get(client.get(at, headers=BROWSER).location, headers=BROWSER).text

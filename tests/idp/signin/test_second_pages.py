@@ -7,12 +7,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.signin import recovery_codes, totp
+from idp.signin.one_time_codes import TRIES
 from idp.signin.sessions import SigninSession
 from runtime import clock
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.signin.proofs_at_hand import app_shows, code_that_reached, enrol, press, reach, subject_of
 from tests.idp.signin.recovering import told_kinds
+from tests.idp.signin.test_one_time_codes import another
 from tests.idp.signin.test_signin_pages import ELSEWHERE
 from tests.world_people import BROWSER, PASSWORD, Person, csrf_token, post_form, sign_in
 
@@ -232,3 +234,20 @@ def test_a_sign_in_that_waits_ends_when_the_password_is_changed(app: Flask, clie
     changed = {"present": PASSWORD, "password": "另一个口令 another one"}
     assert post_form(client, "/account/ways/password", changed).location == "/account/ways"
     assert thief.get(at, headers=BROWSER).location.startswith("/signin?")
+
+
+def test_a_sent_code_that_is_late_is_not_taken_for_one_of_another_way(app: Flask, client: FlaskClient, person: Person) -> None:
+    contact = reach(app, person, "13800138000")
+    enrol(app, person)
+    at = sign_in(client, person).location
+    press(client, SECOND + "/send", form_at=at, contact=str(contact))
+    code = code_that_reached(app, contact)
+    sent = {"csrf_token": csrf_token(client.get(at, headers=BROWSER).text), "way": "sms", "code": code}
+    press(client, SECOND + "/send", form_at=at, contact=str(contact))
+    wrong = [client.post(SECOND, data={**sent, "code": another(code_that_reached(app, contact))}, headers=BROWSER).text for _ in range(TRIES)]
+    assert ["验证码已失效" in page for page in wrong] == [False] * 4 + [True]
+    late = client.post(SECOND, data=sent, headers=BROWSER)
+    assert (late.status_code, "验证码已失效，请重新获取" in late.text, "验证未通过" in late.text) == (422, True, False)
+    assert f'id="send-{contact}"' in late.text, "where another is asked for"
+    press(client, SECOND + "/send", form_at=at, contact=str(contact))
+    assert client.post(SECOND, data={**sent, "code": code_that_reached(app, contact)}, headers=BROWSER).status_code == 303

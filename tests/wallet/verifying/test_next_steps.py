@@ -50,7 +50,10 @@ def test_a_receipt_tells_what_nobody_could_tell_from_what_is_wrong(claims: dict[
     assert reading.then == wording.NEXT[Conclusion.NOT_SHOWN_BY_HOLDER if again else OF_REASONS[reason]]
 
 
-@pytest.mark.parametrize(("reason", "mark", "said"), [("source_unavailable", "unknown", wording.UNTOLD), ("revoked", "fail", wording.RESULTS["failed"])])
+JUDGED = [("source_unavailable", "unknown", wording.UNTOLD), ("revoked", "fail", wording.RESULTS["failed"])]
+
+
+@pytest.mark.parametrize(("reason", "mark", "said"), JUDGED)
 def test_a_check_that_nobody_could_answer_is_not_said_to_have_failed(claims: dict[str, Any], reason: str, mark: str, said: Text) -> None:
     failed = {"verdict": "invalid", "checks": {**claims["checks"], "status": "failed"}, "reasons": {"status": reason}}
     assert [(one.mark, one.result) for one in read_claims({**claims, **failed}).checks if one.name == wording.CHECKS["status"]] == [(mark, said)]
