@@ -6,7 +6,8 @@ its own context, as long as there is time for that. No view holds a connection, 
 
 Whoever asks while nobody else does goes at once. Requests are known to come in company where one was there already as the one before it was done
 with. Then they wait until as many are there as went together last, not longer than `PATIENCE`: their threads go on with the next, and the answers
-leave when they are known, which Granian lets them (`Held`). An answer tells of nothing that is not done, alone or in company.
+leave when they are known, which Granian lets them (`Held`). An answer tells of nothing that is not done, alone or in company. What may wait for
+something of one's own, such as a row that another transaction holds, a view does `APART`: on a thread on which nobody else waits for it.
 """
 
 import threading
@@ -41,6 +42,7 @@ class Trip(NamedTuple):
     wants: Any
 
 
+APART = Trip(lambda wants: [None] * len(wants), None)  # no trip: what a view does after it may take long, and nobody else waits for it
 Steps = Generator[Trip, Any, Result]
 
 
@@ -132,7 +134,22 @@ class Hall:
             waiting, self._waiting = self._waiting, []
         if waiting:
             self.has_company, self._expected = len(waiting) > 1, max(len(waiting), FEWEST)
-            travel(waiting)
+            for one in travel(waiting):
+                self._let_go_apart(one)
+
+    def _let_go_apart(self, one: Traveller) -> None:
+        """Take the rest of one's way on a thread of its own, which takes turns as all do; here, if none is to be had."""
+        try:
+            threading.Thread(target=self._go_apart, args=(one,), name="kabao apart", daemon=True).start()
+        except RuntimeError:
+            _go_alone(one)
+
+    def _go_apart(self, one: Traveller) -> None:
+        self._turns.get()
+        try:
+            _go_alone(one)
+        finally:
+            self._turns.put(None)
 
     def _watch(self) -> None:
         """Go for those whose time has come while no thread is at work, as long as there are such at all."""
@@ -151,27 +168,39 @@ class Hall:
                     return
 
 
-def travel(waiting: Sequence[Traveller]) -> None:
-    """Take the trips of some requests together, until all of them have their answers, and let these leave."""
+def travel(waiting: Sequence[Traveller]) -> list[Traveller]:
+    """Take the trips of some requests together, until they have their answers, and let these leave; returns those that are to go on apart."""
     done: list[Traveller] = []
+    apart: list[Traveller] = []
     with request_lines.at_once():
         left = list(waiting)
         while left:
-            left = _farther(left, done)
+            left = _farther(left, done, apart)
     for one in done:
         try:
             one.leave()
         except Exception:  # noqa: BLE001 - it is told of there
             _break_off(one)
+    return apart
 
 
-def _farther(left: Sequence[Traveller], done: list[Traveller]) -> list[Traveller]:
+def _go_alone(one: Traveller) -> None:
+    """Take what is left of one's way with nobody else, and let the answer leave."""
+    try:
+        while one.go_on(_found(one.trip.work, [one])[0]):
+            pass
+        one.leave()
+    except Exception:  # noqa: BLE001 - it is told of there
+        _break_off(one)
+
+
+def _farther(left: Sequence[Traveller], done: list[Traveller], apart: list[Traveller]) -> list[Traveller]:
     """Take the next trip of some requests, those that want the same together; returns those that have yet another before them."""
-    apart: dict[Work, list[Traveller]] = {}
+    parties: dict[Work, list[Traveller]] = {}
     for one in left:
-        apart.setdefault(one.trip.work, []).append(one)
+        (apart if one.trip is APART else parties.setdefault(one.trip.work, [])).append(one)
     further: list[Traveller] = []
-    for work, some in apart.items():
+    for work, some in parties.items():
         for one, found in zip(some, _found(work, some), strict=True):
             try:
                 (further if one.go_on(found) else done).append(one)

@@ -2,15 +2,20 @@
 
 import time
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 
 def wait_until_somebody_waits(session: Session) -> None:
     """Wait until another connection waits for a lock that this transaction, or another, holds."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     until = time.monotonic() + 30
-    while not session.scalar(waiting):
+    while not somebody_waits(session):
         assert time.monotonic() < until, "nobody waits"
-        session.execute(text("SELECT pg_stat_clear_snapshot()"))
         time.sleep(0.02)
+
+
+def somebody_waits(holding: Session | Connection) -> bool:
+    """Whether a connection waits for a lock that this transaction, or another, holds."""
+    holding.execute(text("SELECT pg_stat_clear_snapshot()"))
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    return bool(holding.scalar(waiting))

@@ -126,6 +126,40 @@ def test_whoever_comes_to_where_others_begin_goes_there_on_the_next_trip(databas
     assert [one.answer for one in three] == [[2, 4], [6], [2, 4]]
 
 
+def test_who_goes_on_apart_keeps_nobody_waiting_and_takes_what_further_trips_there_are_alone(database: Database, turns: "SimpleQueue[None]") -> None:
+    is_held, seen = threading.Event(), list[int]()
+
+    def steps() -> Steps[list[int]]:
+        first = yield Trip(database.double, 1)
+        yield together.APART
+        assert is_held.wait(30)
+        seen.append(turns.qsize())
+        return [first, (yield Trip(database.double, 5))]
+
+    hall, three = Hall(turns), [Traveller(steps()), Traveller(database.ask(2, 3)), Traveller(steps())]
+    hall._waiting[:] = three
+    hall._go()
+    assert [one.is_out for one in three] == [False, True, False]
+    is_held.set()
+    until(lambda: all(one.is_out for one in three))
+    assert [one.answer for one in three] == [[2, 10], [4, 6], [2, 10]]
+    assert database.trips == [[1, 2, 1], [3], [5], [5]]
+    assert max(seen) < 2, "on a turn of its own"
+    until(lambda: turns.qsize() == 2)
+    assert alone(steps()) == [2, 10]
+
+
+def test_what_goes_wrong_with_one_who_goes_on_apart_breaks_off_that_one(turns: "SimpleQueue[None]") -> None:
+    def steps() -> Steps[None]:
+        yield together.APART
+        raise ZeroDivisionError
+
+    hall, one = Hall(turns), Traveller(steps())
+    hall.end(one)
+    until(lambda: one.is_broken)
+    until(lambda: turns.qsize() == 2)
+
+
 def test_a_refusal_is_one_s_own(database: Database) -> None:
     three = [Traveller(database.ask(number)) for number in (1, 13, 3)]
     travel(three)

@@ -98,8 +98,9 @@ def keep_all(looks: Sequence[Look]) -> list[None]:
 
 
 def keep_spending(looks: Sequence[tuple[bytes, Look]]) -> list[bool]:
-    """Do the same where each licence stood under a code, which is spent with it; False, and nothing is kept, for one that does not wait any more.
+    """Do the same where each licence stood under a code, which is spent with it.
 
+    False, and nothing is kept, for one that does not wait any more, or that another transaction holds.
     Codes are spent by the clock, not as of when they were looked at: meanwhile their holders may have withdrawn them.
     """
     at = clock.now()

@@ -15,7 +15,7 @@ from runtime.database import Base
 from runtime.ledger import LedgerEntry
 from runtime.straight import Alone, Straight
 from wallet.holding.uses import Use
-from wallet.presenting.qr_codes import SPENDING, Presentation
+from wallet.presenting.qr_codes import SPENDING, STILL_WAITS, Presentation
 from wallet.verifying.receipts import Receipt
 
 Look = tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]
@@ -37,11 +37,9 @@ def write_spending(alone: Alone, looks: Sequence[tuple[bytes, datetime, Look]]) 
     """Spend the code of each look and write its rows, in one transaction of their own; returns whose code waited still.
 
     Whether it does is asked as of a moment; it is spent at that of its use, by which its holder's page finds who looked. Of any other nothing is
-    written. The codes are spent in one order everywhere, so that no two processes wait for each other.
+    written, nor of one that another transaction holds: for that one nobody waits here, and so no two processes wait for each other.
     """
-    order = sorted(range(len(looks)), key=lambda place: looks[place][0])
-    written = dict(zip(order, alone.run_all([_spending_of(*looks[place]) for place in order]), strict=True))
-    return [bool(written[place]) for place in range(len(looks))]
+    return [bool(written) for written in alone.run_all([_spending_of(*look) for look in looks])]
 
 
 def _spending_of(code_hash: bytes, at: datetime, look: Look) -> tuple[Straight, dict[str, Any]]:
@@ -67,7 +65,8 @@ def _statement(*others: Table) -> Insert:
 
 
 def _spending() -> Insert:
-    spent = SPENDING.returning(Presentation.id).cte("spent")
+    free = select(Presentation.code_hash).where(*STILL_WAITS).with_for_update(skip_locked=True).scalar_subquery()
+    spent = SPENDING.where(Presentation.code_hash == free).returning(Presentation.id).cte("spent")
     others = [_insert(table, spent).returning(table.c.id).cte(f"written_{table.name}") for table in (RECEIPTS, USES)]
     return _insert(ENTRIES, spent).add_cte(*others).returning(ENTRIES.c.id)
 

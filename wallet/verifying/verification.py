@@ -122,7 +122,8 @@ def verify_waiting(settings: Settings, request: VerificationRequest, *, asker: A
     """Verify what a dynamic code stands for (`is_code_alone`), as `verify_presented` does, by two statements on trips that others may share.
 
     The second spends the code and writes what remains, or neither: of two who race only one can win, and a code that is refused stays unspent.
-    None, and nothing is spent, if nothing waits under the code, or several licences do. Raises CodeUnknown for what is no code; NoAuthority.
+    None, and nothing is spent, if nothing waits under the code, or several licences do, or another transaction holds it: then nobody waits for that
+    here. Raises CodeUnknown for what is no code; NoAuthority.
     """
     waiting = yield Trip(find_all_waiting, (qr_codes.hash_of(request.presented), now))
     if waiting is None or waiting.redeemed.also:

@@ -16,7 +16,7 @@ from runtime.lean import Posted
 from runtime.openapi import ApiBlueprint
 from runtime.pages import csrf
 from runtime.settings import Settings
-from runtime.together import Steps
+from runtime.together import APART, Steps
 from schemas.verifications import VERIFICATION_FORM, IdempotencyKeySchema, VerificationRequestSchema, VerificationSchema, read_plainly
 from wallet.register.departments import get_department
 from wallet.verifying.asked import request_of
@@ -58,6 +58,7 @@ def verify(body: dict[str, Any], posted: Posted) -> Steps[Document]:
         answer = yield from verify_waiting(settings, request, asker=asker, receipt_id=receipt_id, now=moment)
         if answer is not None:
             return Document(answer)
+        yield APART  # what follows waits for whoever has the code in hand
         moment = now()  # of a code that was withdrawn meanwhile, what held before does not count
     with transaction() as session:
         if key is not None:

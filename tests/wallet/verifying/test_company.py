@@ -1,16 +1,18 @@
 """Verifications that come in company: by two statements for all, each answered, refused and attested as it would be alone."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from runtime.database import engine, transaction
 from runtime.ledger import LedgerEntry
-from runtime.straight import Alone
 from tests.company import Front
+from tests.locks import somebody_waits
+from tests.waiting import until
 from tests.wallet.verifying.test_verifications_api import NONCE, shown
 from tests.world_verifying import CAUSE, Counter, new_counter
 from wallet.holding.uses import Use
@@ -60,6 +62,7 @@ def test_each_is_answered_as_alone_and_all_by_two_statements_a_kind(front: Front
     event.listen(engine(), "before_cursor_execute", hear := lambda *said: statements.append(said[2]))
     front.go()
     event.remove(engine(), "before_cursor_execute", hear)
+    until(lambda: front.answers.keys() == sent.keys())
     front.seats.hall.has_company = False
     answers = {name: answer_of(front, name) for name in sent}
     for name, (document, token) in sent.items():
@@ -116,26 +119,56 @@ def test_what_cannot_be_kept_for_one_is_kept_for_the_others(front: Front, counte
         assert session.scalar(select(func.count()).where(Receipt.department == counter.department)) == 2
 
 
-def test_codes_are_spent_in_one_order_everywhere_and_each_asker_is_told_of_their_own(
-    front: Front, counter: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counters = [counter, *(new_counter(counter.client) for _ in range(2))]
-    codes = sorted(((one.code(), one) for one in counters), key=lambda each: qr_codes.hash_of(each[0]), reverse=True)
+def test_each_asker_is_told_of_their_own_and_of_two_with_one_code_the_second_that_it_is_spent(front: Front, counter: Counter) -> None:
+    codes = [(one.code(), one) for one in (counter, *(new_counter(counter.client) for _ in range(2)))]
     sent = [codes[0], *codes]
-    order: list[bytes] = []
-    whole = Alone.run_all
-
-    def noted(self: Alone, statements: Any) -> Any:
-        order.extend(values["hash"] for _, values in statements if "spent" in values)
-        return whole(self, statements)
-
-    monkeypatch.setattr(Alone, "run_all", noted)
     front.seats.hall.has_company = True
     for number, (code, one) in enumerate(sent):
         front.post(f"asked-{number:03}", PATH, asked(code), token=one.token)
     front.go()
+    until(lambda: len(front.answers) == len(sent))
     answers = [answer_of(front, f"asked-{number:03}") for number in range(len(sent))]
     assert [status for status, _ in answers] == [201, 409, 201, 201]
     assert [answer["licence"]["identifier"] for status, answer in answers if status == 201] == [one.licence.identifier for _, one in codes]
-    assert order == sorted(order)
-    assert len(order) == len(sent)
+
+
+@pytest.mark.parametrize(("held", "end", "expected"), [(0, "rollback", 201), (1, "rollback", 201), (2, "commit", 410)])
+def test_nobody_else_waits_for_a_code_that_another_transaction_holds(front: Front, counter: Counter, held: int, end: str, expected: int) -> None:
+    counters = [counter, *(new_counter(counter.client) for _ in range(2))]
+    codes = [one.code() for one in counters]
+    names = [f"asked-{number:03}" for number in range(3)]
+    turns = front.seats._turns.qsize()
+    front.seats.hall.has_company = True
+    for name, code, one in zip(names, codes, counters, strict=True):
+        front.post(name, PATH, asked(code), token=one.token)
+    with engine().connect() as holding:
+        withdraw = text("UPDATE presentations SET expires_at = now() - interval '1 s' WHERE code_hash = :hash")
+        holding.execute(withdraw, {"hash": qr_codes.hash_of(codes[held])})
+        front.go()
+        assert set(front.answers) == set(names) - {names[held]}, "they are answered, and the third waits"
+        until(lambda: somebody_waits(holding))
+        assert front.seats._turns.qsize() == turns - 1
+        front.post("meanwhile", PATH, asked(shown(counter), nonce=NONCE), token=counter.token)
+        front.go()
+        assert front.answers["meanwhile"][0] == 201
+        getattr(holding, end)()
+    until(lambda: names[held] in front.answers)
+    assert [front.answers[name][0] for name in names] == [expected if number == held else 201 for number in range(3)]
+    until(lambda: front.seats._turns.qsize() == turns)
+
+
+def test_where_no_thread_is_to_be_had_what_is_left_is_done_after_the_others_have_their_answers(
+    front: Front, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, other = counter.code(), new_counter(counter.client)
+    front.seats.hall.has_company = True
+    for name, one, presented in (("first", counter, code), ("second", counter, code), ("third", other, other.code())):
+        front.post(name, PATH, asked(presented), token=one.token)
+
+    def no_thread(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    front.go()
+    assert {name: answer[0] for name, answer in front.answers.items()} == {"first": 201, "third": 201, "second": 409}
+    assert list(front.answers)[-1] == "second"
