@@ -213,6 +213,7 @@ def _join_issuing(app: "Flask", api: "Api") -> None:
         batch_jobs,  # noqa: F401 (declares a job)
         batches_api,
         departments_api,
+        due_jobs,  # noqa: F401 (declares a job)
         due_notices,  # noqa: F401 (hears of holders' changes)
         events_api,
         expiry_jobs,  # noqa: F401 (declares a job)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -80,14 +81,14 @@ def every(cron: str, *, if_any: Condition | None = None) -> Callable[[Work], Wor
     return declare
 
 
-def defer(session: Session, name: str, **arguments: Any) -> None:
-    """Ask for one run of a job once this transaction commits."""
+def defer(session: Session, name: str, *, at: datetime | None = None, **arguments: Any) -> None:
+    """Ask for one run of a job once this transaction commits, or `at` some later moment."""
     session.execute(
         text(
-            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, NULL, NULL, CAST(:arguments AS jsonb), NULL)"
+            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, NULL, NULL, CAST(:arguments AS jsonb), :at)"
             "::procrastinate_job_to_defer_v1])"
         ),
-        {"queue": OUTWARD if name in _outward else QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments)},
+        {"queue": OUTWARD if name in _outward else QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments), "at": at},
     )
 
 

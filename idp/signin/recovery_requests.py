@@ -10,6 +10,7 @@ import json
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -47,7 +48,7 @@ def ask(session: Session, *, number: Number, name: str, address: str, now: datet
     recovery_id, code = new_id(), recovery.new_code(recovery.REGISTRY)
     note = json.dumps(asdict(Claim(number.value, name, address)), ensure_ascii=False)
     sealed = sealing.seal(note, table=TABLE, column=COLUMN, row=recovery_id)
-    arguments = {"sealed": base64.b64encode(sealed).decode(), "code_hash": recovery.hash_of(recovery_id, code).hex()}
+    arguments: dict[str, Any] = {"sealed": base64.b64encode(sealed).decode(), "code_hash": recovery.hash_of(recovery_id, code).hex()}
     jobs.defer(session, "begin_recovery", recovery_id=str(recovery_id), asked_at=now.isoformat(), **arguments)
     return code
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Update, case, func, type_coerce, update
+from sqlalchemy import ColumnElement, Update, case, func, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -43,7 +43,7 @@ def said_with(changes: Iterable[Change], licence: Licence, holder: Subject) -> t
     if not _may_say_another(licence):
         return name, number
     for change in changes:
-        if change.told.at <= licence.issued_at:
+        if change.told.at <= licence.issued_at and not _is_due_since(licence, change.told.at):
             break
         if change.what == history.NAME and change.before is not None:
             name = change.before
@@ -57,11 +57,21 @@ def _may_say_another(licence: Licence) -> bool:
     return not {NAME, NUMBER}.isdisjoint(licence.due_for) or licence.state not in STANDING or licence.is_succeeded
 
 
-def mark_due(session: Session, holder_id: UUID, what: str, *, now: datetime) -> list[Licence]:
-    """Mark what a holder has, alone or with others, as due for what changed, and return those that were not marked so before."""
+def _is_due_since(licence: Licence, told_at: datetime) -> bool:
+    """Whether a licence is due for what was told already as it was issued: both were done at the same moment."""
+    return licence.due_since is not None and licence.due_since <= told_at
+
+
+def issued_since(session: Session, holder_id: UUID, when: datetime) -> list[Licence]:
+    """Return what of a holder's is not over and was issued since a moment."""
+    return list(session.scalars(select(Licence).where(*_is_standing(holder_id), Licence.issued_at >= when).order_by(Licence.id)))
+
+
+def mark_due(session: Session, holder_id: UUID, what: str, *, since: datetime, licence_id: UUID | None = None) -> list[Licence]:
+    """Mark what a holder has, alone or with others, or one licence of it, as due for what changed; return those that were not marked so before."""
     marked = type_coerce([what], JSONB)
-    row = _standing(holder_id).where(~Licence.due_for.contains([what]))
-    row = row.values(due_for=Licence.due_for.op("||", return_type=JSONB())(marked), due_since=func.coalesce(Licence.due_since, now))
+    row = _standing(holder_id).where(~Licence.due_for.contains([what]), *([] if licence_id is None else [Licence.id == licence_id]))
+    row = row.values(due_for=Licence.due_for.op("||", return_type=JSONB())(marked), due_since=func.coalesce(Licence.due_since, since))
     return list(session.scalars(row.returning(Licence), execution_options={"populate_existing": True}))
 
 
@@ -74,5 +84,8 @@ def unmark_due(session: Session, holder_id: UUID, what: str) -> None:
 
 def _standing(holder_id: UUID) -> Update:
     """Return the update of what a holder has that is not over."""
-    row = update(Licence).where(held_by(holder_id), Licence.state.in_(STANDING), Licence.successor_id.is_(None))
-    return row.execution_options(synchronize_session=False)
+    return update(Licence).where(*_is_standing(holder_id)).execution_options(synchronize_session=False)
+
+
+def _is_standing(holder_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return held_by(holder_id), Licence.state.in_(STANDING), Licence.successor_id.is_(None)

@@ -22,6 +22,7 @@ JOBS = {
     "keep_room_in_status_lists": Text("预备状态列表", "Keeping room in status lists"),
     "lapse_expired_licences": Text("到期证照失效", "Letting licences lapse that have expired"),
     "look_at_sectors_again": Text("复查门户的共用标识", "Looking at sectors again"),
+    "mark_issued_meanwhile": Text("复查变更时签发的证照", "Looking at licences that were issued as their holder changed"),
     "match_stated": Text("向登记库核对自报身份", "Matching what a person stated with the registry"),
     "ping_client": Text("通知客户端登录结果", "Telling a client that its request was answered"),
     "prune_oauth": Text("清理授权数据", "Pruning of grants and tokens"),
