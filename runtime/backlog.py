@@ -1,4 +1,5 @@
-"""What waits behind the scenes, among what is counted: how much of it, and for how long the oldest has waited. An operator's alarms hang on these.
+"""What waits behind the scenes, among what is counted: how much of it, and for how long the oldest has waited; and how wrong the clock is. An
+operator's alarms hang on these.
 
 Asked of the database at the scrape, for all processes at once, but not more often than every few seconds, since anybody may scrape. Whoever comes
 while a slow database is being asked is told what was known before: waiting for it, strangers would hold every thread that answers requests.
@@ -16,6 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from runtime import clock
 from runtime.clashes import what_failed
 from runtime.database import transaction
 
@@ -40,6 +42,7 @@ FROM procrastinate_jobs job JOIN procrastinate_events deferred ON deferred.job_i
 WHERE job.status = 'todo' AND coalesce(job.scheduled_at, deferred.at) <= now() GROUP BY queue_name"""
 JOBS_FAILED = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'"
 UNSEALED = "SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0) FROM ledger_entries WHERE position IS NULL"
+CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::double precision")
 _declared: dict[str, Backlog] = {}
 _asking = threading.Lock()
 _kept: tuple[float, bytes] = (0.0, b"")
@@ -72,11 +75,19 @@ class _Asked(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         known = GaugeMetricFamily("kabao_backlog_known", "Whether the database told what waits", value=1)
         try:
+            behind = _clock()
             found = [family for one in _declared.values() for family in _ask(one)]
         except SQLAlchemyError as error:
             log.error("backlog unknown", error=what_failed(error))
             return [GaugeMetricFamily(known.name, known.documentation, value=0)]
-        return [known, *found]
+        return [known, behind, *found]
+
+
+def _clock() -> GaugeMetricFamily:
+    """Tell how far this machine's clock is behind the database's: it judges codes, assertions and tokens by its own."""
+    with transaction() as session:
+        behind = session.execute(CLOCK).scalar_one() - clock.now().timestamp()
+    return GaugeMetricFamily("kabao_clock_behind_seconds", "By how much this machine's clock is behind the database's", value=float(behind))
 
 
 def _ask(one: Backlog) -> list[GaugeMetricFamily]:

@@ -18,7 +18,7 @@ from idp.signin.assurance import FORMAT_ONLY, MATCHED, ONE_FACTOR, Level, aal_of
 from idp.signin.destinations import local_path
 from idp.signin.entering import Browser, Entry
 from idp.signin.sessions import Lifetimes, SignedIn
-from runtime.clock import now
+from keys import sealing
 from runtime.database import transaction
 from runtime.guard import Caller
 from runtime.languages import Text, language
@@ -189,7 +189,7 @@ def lifetimes() -> Lifetimes:
 
 
 def _find(token: str) -> SignedIn | None:
-    present = now()
+    present = sealing.present()
     found = sessions.find(token, lifetimes=lifetimes(), now=present)
     if found is None:
         return None

@@ -22,6 +22,7 @@ from idp.signin import (
     trusted_browsers,
 )
 from idp.subjects import mandate_queries, registry_answers, registry_updates
+from keys import sealing
 from runtime.clock import now
 from runtime.jobs import every
 
@@ -45,7 +46,7 @@ PARTS = (
 @every("23 * * * *")
 def prune_signin() -> None:
     """Prune once an hour."""
-    sessions.forget(lifetimes=callers.lifetimes(), now=now())
+    sessions.forget(lifetimes=callers.lifetimes(), now=sealing.present())
     for part in PARTS:
         part.forget(now=now())
     registry_answers.forget(now=now())

@@ -1,7 +1,8 @@
 """Sessions on the server: a browser holds a random token, the database only its SHA-256.
 
 The token is `id.secret`; the row is found by its id and the secret (256 bits) compared in constant time. A session ends
-by sign-out, from another device, by idleness, or at the end of its life. That it was seen is written at most once a minute.
+by sign-out, from another device, by idleness, or at the end of its life. That it was seen is written at most once a minute. When it began and was
+seen is told by the database's clock (`sealing.present`), whatever each machine's own shows: one that is wrong would end, for good, whatever it sees.
 `on_session_end` holds what must happen in the transaction that ends a session, however it ends, as `(session, session id)`;
 `on_person_cut` what must happen where everything is taken from whoever holds a person's sessions, access tokens too; `on_session_cut`
 where what was given in one session is.
@@ -26,7 +27,7 @@ from idp.signin.accounts import Account
 from idp.signin.assurance import FORMAT_ONLY
 from idp.signin.devices import About
 from idp.subjects.mandates import Mandate
-from keys import sealed_tables
+from keys import sealed_tables, sealing
 from runtime import base64url, ledger, straight
 from runtime.database import Base, transaction
 from runtime.ids import new_id
@@ -145,8 +146,8 @@ def begin(
     values = {
         "secret_hash": _hash(secret),
         "auth_time": auth_time or now,
-        "began_at": now,
-        "seen_at": now,
+        "began_at": sealing.present(),
+        "seen_at": sealing.present(),
         "amr": amr,
         "about_sealed": (about or About()).seal(table=SigninSession.__tablename__, row=session_id),
         "mark_hash": mark_hash,
@@ -163,7 +164,7 @@ def raise_to(session: Session, signed_in: SignedIn, *, amr: list[str], now: date
     `amr` is all that the session stands on from now on. Of a session that ended meanwhile the token is worth nothing.
     """
     secret = secrets.token_bytes(SECRET_BYTES)
-    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": now, "amr": amr}
+    values = {"secret_hash": _hash(secret), "auth_time": now, "seen_at": sealing.present(), "amr": amr}
     subject_id, session_id = signed_in.subject_id, signed_in.session_id
     if session.scalar(update(SigninSession).where(SigninSession.id == session_id).values(values).returning(SigninSession.id)) is not None:
         ledger.record(session, "session.raised", actor=f"subject:{subject_id}", object_id=session_id, subject_id=subject_id, now=now, amr=amr)

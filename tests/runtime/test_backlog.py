@@ -2,6 +2,7 @@
 
 import re
 import threading
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -10,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from runtime import backlog, failed_jobs, jobs
+from runtime import backlog, clock, failed_jobs, jobs
 from runtime.database import transaction
 
 LINE = re.compile(r"(?m)^(kabao_\w+)(\{[^}]*\})? ([\d.e+-]+)$")
@@ -66,6 +67,12 @@ def test_rows_of_the_ledger_count_until_they_have_their_place(app: Flask, client
     found = told(client)
     assert found["kabao_ledger_unsealed"] == waiting
     assert "kabao_ledger_unsealed_seconds" in found
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+def test_a_clock_that_is_not_the_databases_is_told(client: FlaskClient, ahead: int) -> None:
+    with clock.shifted(timedelta(seconds=ahead)):
+        assert abs(told(client)["kabao_clock_behind_seconds"] + ahead) < 5
 
 
 def test_events_for_receivers_are_told_although_there_are_none(client: FlaskClient) -> None:

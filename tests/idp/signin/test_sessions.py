@@ -1,5 +1,6 @@
 import base64
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
 from idp.signin import callers, sessions
+from idp.signin.pruning import prune_signin
 from idp.signin.sessions import Lifetimes, SigninSession, on_session_end
+from keys import sealing
 from runtime.clock import now, shifted
 from runtime.database import engine, transaction
 from runtime.ids import new_id
@@ -230,3 +233,23 @@ def test_sessions_past_their_time_are_pruned(app: Flask, client: FlaskClient, pe
             sessions.forget(lifetimes=LIFETIMES, now=row.seen_at + later)
             with transaction() as session:
                 assert (session.get(SigninSession, row.id) is not None) is kept
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
+def test_a_machine_whose_clock_is_wrong_ends_nothing_and_what_begins_there_goes_on_elsewhere(
+    app: Flask, client: FlaskClient, person: Person, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    begun_here, begun_there = client, app.test_client()
+    sign_in(begun_here, person)
+    with app.app_context():
+        known = replace(sealing.sealer(), ahead=-ahead)
+    with monkeypatch.context() as there:
+        there.setattr(sealing, "_sealer", lambda: known)
+        there.setattr("runtime.clock._shift", ahead)
+        assert is_signed_in(begun_here)
+        with app.app_context():
+            prune_signin()
+        sign_in(begun_there, person)
+        assert is_signed_in(begun_there)
+    assert is_signed_in(begun_here)
+    assert is_signed_in(begun_there)
