@@ -142,6 +142,7 @@ def _join_identity(app: "Flask") -> None:
     from idp.oauth.registration.client_pages import client_pages
     from idp.oauth.registration.registration_api import registration
     from idp.oauth.requests.pushed_api import pushed_api
+    from idp.oauth.resource_metadata_api import resource_metadata
     from idp.oauth.token_api import token_endpoints
     from idp.oauth.userinfo_api import userinfo
     from idp.signals import pruning as signals_pruning  # noqa: F401 (declares a job)
@@ -183,7 +184,7 @@ def _join_identity(app: "Flask") -> None:
     ways_to_sign_in = (code_pages, contact_pages, password_pages, recovery_codes_pages, totp_pages, ways_pages, passkey_pages, passkey_api)
     _put(app, signin_pages, second_pages, step_up_pages, scan_pages, recovery_pages, *ways_to_sign_in)
     _put(app, account_pages, children_pages, closing_pages, devices_pages, export_pages, history_pages, level_pages)
-    _put(app, discovery, authorize_pages, consent_pages, launcher_pages, pushed_api, token_endpoints, userinfo, logout_pages)
+    _put(app, discovery, resource_metadata, authorize_pages, consent_pages, launcher_pages, pushed_api, token_endpoints, userinfo, logout_pages)
     _put(app, backchannel, device_endpoint, device_pages, inbox_pages)
     _put(app, registration, client_pages, access_pages)
     _put(app, signals, polls, stream_pages)

@@ -1,4 +1,8 @@
-"""Callers with an access token: departments' systems, and portals for a person (RFC 6750, RFC 9449 section 7, RFC 8705 section 3, RFC 9470)."""
+"""Callers with an access token: departments' systems, and portals for a person (RFC 6750, RFC 9449 section 7, RFC 8705 section 3, RFC 9470).
+
+A refusal says in its challenge where the resource is described, if it lies beneath the resource's own name: of any other place a client need not
+believe that (RFC 9728 sections 5.1 and 7.3).
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +11,7 @@ from datetime import datetime, timedelta
 from authlib.oauth2 import OAuth2Error
 from flask import g, request
 
-from idp.oauth import bindings
+from idp.oauth import bindings, resources
 from idp.oauth.access_tokens import AccessToken, InvalidToken, verify_access_token
 from idp.oauth.binding import dpop, mutual_tls, nonces
 from idp.oauth.bindings import CERTIFICATE, DPOP
@@ -62,11 +66,20 @@ class Shown:
 
     scheme: str
     unverified: str
+    audience: str
 
     def challenge(self, error: str, more: str = "") -> dict[str, str]:
         """Return the challenge that goes with a refusal, by the scheme that was tried."""
-        algorithms = f", {ALGS}" if self.scheme == "DPoP" else ""
-        return {"WWW-Authenticate": f'{self.scheme} {REALM}, error="{error}"{more}{algorithms}'}
+        return {"WWW-Authenticate": challenge(self.scheme, self.audience, f', error="{error}"{more}')}
+
+
+def challenge(scheme: str, audience: str, more: str = "") -> str:
+    """Return the challenge of a scheme: what is wrong, by what a proof may be signed, and where the resource asked is described."""
+    settings: Settings = extension("kabao_settings")
+    algorithms = f", {ALGS}" if scheme == "DPoP" else ""
+    is_beneath = f"{settings.public_url}{request.path}".startswith(f"{audience}/")
+    described = f', resource_metadata="{resources.metadata_uri(audience, settings)}"' if is_beneath else ""
+    return f"{scheme} {REALM}{more}{algorithms}{described}"
 
 
 class Bearer:
@@ -80,11 +93,16 @@ class Bearer:
         self.level, self.max_age, self.in_body = level, max_age, in_body
         self.name = "bearer:" + "|".join(scopes)
 
+    def audience(self, settings: Settings) -> str:
+        """Return the resource whose door this is."""
+        return resources.own(settings)
+
     def admit(self) -> None:
         """Record the token of the request; raises NotSignedIn, InvalidToken, InvalidProof or InsufficientScope, each with its challenge."""
-        shown, settings, moment = self._shown(), extension("kabao_settings"), now()
+        settings, moment = extension("kabao_settings"), now()
+        shown = self._shown(self.audience(settings))
         try:
-            token = self.verified(shown, settings)
+            token = verify_access_token(shown.unverified, settings=settings, now=moment, audience=shown.audience)
             _check_holder(token, shown, settings, moment)
         except InvalidToken as error:
             error.headers.update(shown.challenge("invalid_token"))
@@ -94,27 +112,24 @@ class Bearer:
         g.token_scheme = shown.scheme
         check_authentication(self.level, self.max_age)
 
-    def verified(self, shown: Shown, settings: Settings) -> AccessToken:
-        """Return the token that was shown, if it is for our own API; raises InvalidToken."""
-        return verify_access_token(shown.unverified, settings=settings, now=now())
-
     def check_scope(self, token: AccessToken, shown: Shown, settings: Settings) -> None:
         """Check that the token has one of the scopes; raises InsufficientScope."""
         if token.scopes.isdisjoint(self.scopes):
-            challenge = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
-            raise InsufficientScope("the token lacks the scope", headers=challenge, shown=ONE_OF.format(", ".join(self.scopes)))
+            headers = shown.challenge("insufficient_scope", f', scope="{" ".join(self.scopes)}"')
+            raise InsufficientScope("the token lacks the scope", headers=headers, shown=ONE_OF.format(", ".join(self.scopes)))
 
-    def _shown(self) -> Shown:
+    def _shown(self, audience: str) -> Shown:
         header = lean.headers().get("Authorization")
         posted = request.form.getlist(IN_BODY) if self.in_body and request.method == "POST" else []
         if posted and len(posted) + (header is not None) > 1:
-            raise TwoTokens("more than one token", headers={"WWW-Authenticate": f'Bearer {REALM}, error="invalid_request"'})
+            raise TwoTokens("more than one token", headers=Shown("Bearer", "", audience).challenge("invalid_request"))
         match = CREDENTIALS.fullmatch(header or "")
         if match is not None:
-            return Shown("DPoP" if match[1].lower() == "dpop" else "Bearer", match[2])
+            return Shown("DPoP" if match[1].lower() == "dpop" else "Bearer", match[2], audience)
         if not posted:
-            raise NotSignedIn("no access token", headers={"WWW-Authenticate": f"Bearer {REALM}, DPoP {REALM}, {ALGS}"}, shown=SEND_ONE)
-        return Shown("Bearer", posted[0])
+            either = f"{challenge('Bearer', audience)}, {challenge('DPoP', audience)}"
+            raise NotSignedIn("no access token", headers={"WWW-Authenticate": either}, shown=SEND_ONE)
+        return Shown("Bearer", posted[0], audience)
 
 
 def bearer(*scopes: str, level: Level = LEAST, max_age: timedelta | None = None, in_body: bool = False) -> Caller:
@@ -137,8 +152,8 @@ def check_authentication(level: Level, max_age: timedelta | None = None) -> None
     more = f', error_description="A stronger or more recent sign-in is needed", acr_values="{" ".join(enough)}"'
     if max_age is not None:
         more += f', max_age="{int(max_age.total_seconds())}"'
-    challenge = Shown(g.token_scheme, "").challenge("insufficient_user_authentication", more)
-    raise InsufficientAuthentication("the sign-in is not strong or recent enough", headers=challenge)
+    shown = Shown(g.token_scheme, "", resources.own(extension("kabao_settings")))
+    raise InsufficientAuthentication("the sign-in is not strong or recent enough", headers=shown.challenge("insufficient_user_authentication", more))
 
 
 def _check_holder(token: AccessToken, shown: Shown, settings: Settings, moment: datetime) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from flask import Flask, Response, request
 from sqlalchemy import select
 
-from idp.oauth import redirects
+from idp.oauth import redirects, resources
 from idp.oauth.client_kinds import NONE
 from idp.oauth.clients import TOPIC, RegisteredClient
 from runtime import cache
 from runtime.database import transaction
 
-FOR_ALL = frozenset({"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/nonce"})
+RESOURCES = (resources.WELL_KNOWN, f"{resources.WELL_KNOWN}/api")
+FOR_ALL = frozenset({"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", *RESOURCES, "/jwks", "/nonce"})
 FOR_BROWSER_CLIENTS = frozenset({"/token", "/userinfo", "/revoke", "/par", "/credential", "/deferred", "/notification"})
 KEPT = ("origins of browser clients",)
 METHODS, HEADERS, EXPOSED = "GET, POST", "Authorization, Content-Type, DPoP", "DPoP-Nonce, WWW-Authenticate, Retry-After"

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from idp.oauth import bindings, client_authentication, clients, front_channel, introspection, person_claims, response_modes, scopes
+from idp.oauth import bindings, client_authentication, clients, front_channel, introspection, person_claims, resources, response_modes, scopes
 from idp.oauth.apart import backchannel, device
 from idp.oauth.binding import mutual_tls
 from idp.oauth.client_metadata import PAIRWISE, PUBLIC
@@ -60,6 +60,7 @@ def _core(settings: Settings) -> dict[str, Any]:
         "acr_values_supported": list(ACRS),
         "prompt_values_supported": list(PROMPTS),
         "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [resources.own(settings), resources.credential_issuer(settings)],  # RFC 9728 section 4
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "claims_parameter_supported": True,

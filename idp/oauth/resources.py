@@ -27,6 +27,7 @@ from runtime.settings import Settings
 log = structlog.get_logger(__name__)
 TOPIC = "resources"
 LONGEST = 300
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
 WANTED = {
     "identifier": "an absolute URI without a fragment, and none of this service's own",
     "scopes": "some that there are",
@@ -85,6 +86,11 @@ def own(settings: Settings) -> str:
 def credential_issuer(settings: Settings) -> str:
     """Return the Credential Issuer Identifier: the `aud` of tokens by which a wallet has credentials issued (OpenID4VCI 1.0 section 12.2.1)."""
     return settings.public_url
+
+
+def metadata_uri(identifier: str, settings: Settings) -> str:
+    """Return where a resource of ours is described: the well-known address stands between host and path (RFC 9728 section 3)."""
+    return f"{settings.public_url}{WELL_KNOWN}{identifier.removeprefix(settings.public_url)}"
 
 
 def is_acceptable(identifier: str) -> bool:

@@ -61,9 +61,9 @@ def meaning_of(client: "Client", asked: Iterable[str], *, named: Details = ()) -
     return tuple(found)
 
 
-def every() -> list[str]:
-    """Return every scope of every family, as discovery names them."""
-    return [scope for family in FAMILIES.values() for scope in family.every()]
+def every(detail_type: str | None = None) -> list[str]:
+    """Return every scope of every family, or of those that stand for details of one type, as discovery names them."""
+    return [scope for family in FAMILIES.values() if detail_type in (None, family.detail_type) for scope in family.every()]
 
 
 def _is_of(client: "Client", scope: str) -> bool:

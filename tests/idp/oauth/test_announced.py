@@ -235,7 +235,7 @@ def speaks(world: World, member: str) -> None:
 
 
 def told_elsewhere(world: World, member: str) -> None:
-    """tests/idp/oauth/assured/test_announced.py gathers what is told of people, tests/wallet/issuing/oid4vci/test_attested.py proves wallets."""
+    """assured/test_announced.py gathers what is told of people, test_resource_metadata.py our resources; oid4vci/test_attested.py proves wallets."""
     assert world.document[member]
 
 
@@ -342,6 +342,7 @@ KNOCKS: dict[str, Knock] = {
             "documents_check_methods_supported",
             "electronic_records_supported",
             "claims_in_verified_claims_supported",
+            "protected_resources",
         ),
         told_elsewhere,
     ),

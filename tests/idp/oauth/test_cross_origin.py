@@ -12,7 +12,8 @@ from runtime.database import transaction
 from runtime.languages import Text
 from tests.world_clients import new_portal
 
-PUBLIC = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"]
+RESOURCES = ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/api"]
+PUBLIC = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", *RESOURCES, "/jwks"]
 GUARDED = ["/token", "/userinfo", "/revoke", "/par"]
 ALLOW = "Access-Control-Allow-Origin"
 

@@ -87,7 +87,8 @@ def test_an_unbound_token_is_not_taken_by_the_other_scheme(client: FlaskClient, 
 
 def test_whoever_shows_nothing_hears_of_both_schemes_and_of_no_error(client: FlaskClient) -> None:
     challenge = client.get(EVENTS).headers["WWW-Authenticate"]
-    assert challenge == f'Bearer realm="kabao", DPoP realm="kabao", algs="{" ".join(dpop.ALGORITHMS)}"'
+    described = f'resource_metadata="{ISSUER}/.well-known/oauth-protected-resource/api"'
+    assert challenge == f'Bearer realm="kabao", {described}, DPoP realm="kabao", algs="{" ".join(dpop.ALGORITHMS)}", {described}'
 
 
 def test_a_proof_for_a_resource_is_good_once(client: FlaskClient, system: System, prover: Prover) -> None:

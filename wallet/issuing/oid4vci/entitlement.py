@@ -13,12 +13,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.oauth import resources
 from idp.oauth.access_tokens import AccessToken, InvalidToken, check_not_cut
-from idp.oauth.callers import InsufficientScope
+from idp.oauth.callers import InsufficientScope, Shown
 from idp.subjects import appointments, mandates
 from idp.subjects.directory import Subject
 from idp.subjects.mandates import NoMandate
 from idp.subjects.records import ACTIVE
+from runtime.present import extension
 from wallet.issuing import pending
 from wallet.issuing.credential_details import CONFIGURATION, IDENTIFIERS, OPENID_CREDENTIAL
 from wallet.issuing.oid4vci import identifiers
@@ -74,8 +76,8 @@ def detail_for(token: AccessToken, configuration: Configuration) -> Mapping[str,
         if one.get("type") == OPENID_CREDENTIAL and one[CONFIGURATION] == configuration.id:
             return one
     scheme = token.binding.token_type if token.binding is not None else "Bearer"
-    challenge = f'{scheme} realm="kabao", error="insufficient_scope", scope="{configuration.scope}"'
-    raise InsufficientScope("another configuration", headers={"WWW-Authenticate": challenge})
+    shown = Shown(scheme, "", resources.credential_issuer(extension("kabao_settings")))
+    raise InsufficientScope("another configuration", headers=shown.challenge("insufficient_scope", f', scope="{configuration.scope}"'))
 
 
 def find_issuer(session: Session, asked: Asked, token: AccessToken) -> str | None:
