@@ -144,3 +144,8 @@ def test_the_home_page_with_all_its_files_stays_under_100_kb(client: FlaskClient
     weight = len(page.data) + sum(len(client.get(file, headers={"Accept-Encoding": "br"}).data) for file in files)
     assert len(files) >= 4
     assert weight < 100_000
+
+
+def test_whoever_opens_the_address_of_a_form_is_not_told_to_fill_it_in_again(client: FlaskClient) -> None:
+    page = client.get("/signout", headers=HTML)
+    assert (page.status_code, "核对网址是否完整" in page.text, "检查填写的内容" in page.text) == (405, True, False)

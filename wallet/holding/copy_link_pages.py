@@ -10,6 +10,7 @@ from runtime.clock import now
 from runtime.database import transaction
 from runtime.guard import allow, anyone
 from runtime.pages import csrf
+from runtime.problems import wants_page
 from wallet.holding import marked_copies
 from wallet.holding.marked_copies import LinkOver
 from wallet.issuing.documents_api import MARKED, as_file
@@ -27,7 +28,7 @@ def waiting(secret: str) -> Response:
     with transaction() as session:
         copy = marked_copies.find_waiting(session, secret, now=moment)
         if copy is None:
-            return make_response(render_template("holding/copy_link.html", copy=None, title=LinkOver.title), 410)
+            return _over_page()
         name = type_of(get_licence(session, copy.licence_id)).name
     return make_response(render_template("holding/copy_link.html", copy=copy, marking=copy.marking, name=name, secret=secret))
 
@@ -36,6 +37,15 @@ def waiting(secret: str) -> Response:
 @allow(anyone)
 def fetch(secret: str) -> Response:
     """Give the copy, once; raises LinkOver."""
-    with transaction() as session:
-        pdf, licence = marked_copies.fetch(session, secret, now=now())
+    try:
+        with transaction() as session:
+            pdf, licence = marked_copies.fetch(session, secret, now=now())
+    except LinkOver:
+        if wants_page():
+            return _over_page()
+        raise
     return as_file(pdf, licence, form=MARKED)
+
+
+def _over_page() -> Response:
+    return make_response(render_template("holding/copy_link.html", copy=None, title=LinkOver.title), LinkOver.status)

@@ -141,7 +141,8 @@ def show(request_id: UUID) -> AnyResponse:
 def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
     """Approve what was chosen, or refuse; then send it, once. Or look for another licence to choose, which answers nothing.
 
-    Whoever presses a button twice is led where the first press led, and nothing more is sent.
+    Whoever presses a button twice is led where the first press led, and nothing more is sent; whoever presses another, in a second window or too
+    late, reads what became of the request.
     """
     settings, moment = _settings(), now()
     if request.form.get("answer") == "look":
@@ -149,10 +150,11 @@ def answer(request_id: UUID) -> AnyResponse | tuple[str, int]:
     is_approved = request.form.get("answer") == "approve"
     try:
         return _take(request_id, settings, is_approved=is_approved, now=moment)
-    except kept.RequestOver:
+    except kept.RequestOver as over:
         with transaction() as session:
-            if not kept.get_asked(session, request_id, viewer=g.signed_in).is_answered_so(is_approved=is_approved):
-                raise
+            asked = kept.get_asked(session, request_id, viewer=g.signed_in)
+            if not asked.is_answered_so(is_approved=is_approved):
+                return _question_page(session, asked, now=moment, fault=over.title), over.status
         return redirect(f"/wallet/requests/{request_id}", 303)
 
 

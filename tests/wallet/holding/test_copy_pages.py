@@ -168,7 +168,7 @@ def test_odd_letters_are_written_down_as_they_are(app: Flask, browser: FlaskClie
 def test_a_link_that_never_was_is_over_like_any_other(app: Flask, secret: str) -> None:
     client = app.test_client()
     pages = [client.get(f"/copies/{secret}", headers=BROWSER), client.post(f"/copies/{secret}", headers=BROWSER)]
-    assert {one.status_code for one in pages} == {410}
+    assert {(one.status_code, "链接已失效" in one.text, 'id="check-it"' in one.text) for one in pages} == {(410, True, True)}
     problem = client.post(f"/copies/{secret}", headers={"Accept": "application/json"})
     assert (problem.status_code, problem.json and problem.json["code"]) == (410, "copy-link-over")
 

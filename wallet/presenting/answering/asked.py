@@ -57,7 +57,11 @@ class RequestUnknown(Refusal):
 class RequestOver(Refusal):
     """The request was answered before, or its time is over."""
 
-    code, status, title = "request-over", 410, Text("这个请求已答复或已过期。", "The request was answered before, or is over.")
+    code, status, title = (
+        "request-over",
+        410,
+        Text("这个请求已答复或已过期，您刚才的选择没有发送。", "The request was answered before, or is over; what you chose now was not sent."),
+    )
 
 
 class AskedRequest(Base):

@@ -127,7 +127,10 @@ def test_a_request_is_answered_once(holder: Holder, signing: Signing, verifier: 
     assert [(one.status_code, one.location) for one in pressed] == [(303, at)] * 2, "whoever presses twice lands where the first press led"
     again = reply(client, at, answer="refuse")
     assert again.status_code == 410
-    assert 'id="to-wallet"' in again.text, "whoever was too late is led back into the wallet, not to the front door"
+    assert "已出示" in again.text, "whoever refuses in a second window reads that it was shown"
+    assert "您刚才的选择没有发送" in again.text.partition('id="fault"')[2].partition("</div>")[0]
+    assert 'href="/wallet/requests"' in again.text
+    assert 'id="fault"' not in page_of(client, at)
     assert len(verifier.received) == 1
 
 
@@ -182,7 +185,8 @@ def test_a_request_is_over_after_ten_minutes_or_when_it_says_so(holder: Holder, 
     soon = int(now().timestamp()) + 60
     usual, short = (opened(client, verifier.link(signing, sd_jwt_query(vct, FIELD), exp=ends)) for ends in (None, soon))
     with shifted(timedelta(seconds=90)):
-        assert approve(client, short, licence).status_code == 410
+        late = approve(client, short, licence)
+        assert (late.status_code, "请求已过期" in late.text, 'id="fault"' in late.text) == (410, True, True)
         assert "已过期" in page_of(client, short)
     with shifted(timedelta(minutes=11)):
         assert approve(client, usual, licence).status_code == 410
