@@ -115,6 +115,7 @@ ACTS = MappingProxyType(
         "subject.ended": Text("登记库登记终止", "Ended in the registry"),
         "subject.renamed": Text("登记的姓名或名称变更", "The registered name changed"),
         "subject.renumbered": Text("登记的号码变更", "The registered number changed"),
+        "subject.parted": Text("原号码另有其人，不再指向本人", "A former number is another person's, and leads here no more"),
         "subject.restored": Text("登记恢复", "Restored in the registry"),
         "token.revoked": Text("门户“{what}”交还了访问凭证", "{what} gave an access token back"),
         "tokens.cut": Text("收回了发给门户的全部访问凭证", "Took back every access token that portals held"),

@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 
 from idp.signin.accounts import NotInRegistry
 from idp.subjects import directory, registries
+from idp.subjects.history import Told
 from idp.subjects.numbers import Number
 from idp.subjects.records import ACTIVE, NO_MATCH, Record
+from runtime.clock import now
 from runtime.languages import Text
 from runtime.problems import Refusal
 
@@ -38,8 +40,11 @@ def match(session: Session, number: Number, name: str) -> Record:
 
 
 def _present_record(session: Session, number: Number) -> tuple[Record | None, directory.Subject | None]:
-    """Return what the registry says of who has a number, or had it."""
-    known = directory.find_subject(session, number)
+    """Return what the registry says of who has a number, or had it if nobody else has it now."""
+    known, registry = directory.find_subject(session, number), registries.open_registry(session)
     if known is not None and directory.is_former(known, number):
+        record = registry.find(number)
+        if record is not None and record.number == number and directory.part(session, record, told=Told(directory.REGISTRY, now())):
+            return record, None
         number = directory.number_of(known)
-    return registries.open_registry(session).find(number), known
+    return registry.find(number), known

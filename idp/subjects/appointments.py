@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from idp.subjects import directory, mandates, registries
+from idp.subjects import directory, mandates, parting, registries
 from idp.subjects.directory import Subject
 from idp.subjects.mandates import DEEPEST, HANDLER, LEGAL_REPRESENTATIVE, LICENCE_MANAGER, GivenMandate, Mandate, NoMandate
 from idp.subjects.numbers import Number
@@ -329,7 +329,7 @@ def _appointee(session: Session, number: Number, name: str, *, now: datetime) ->
     record = registries.open_registry(session).find(number) if number.is_person else None
     if not registries.is_same_name(record.name if record else "", name) or record is None:
         raise AppointeeUnknown("no such person", field="number")
-    person = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
+    person = parting.subject_of(session, number, record, now=now)
     if not person.is_active:
         raise AppointeeUnknown("has died", field="number")
     return person.id

@@ -1,8 +1,8 @@
 """The directory of subjects: everyone and everything that was ever met here, known by one number.
 
-A subject is taken from its registry on first sight and keeps its id for good, whatever its number becomes: a former
-number leads to it for ever. Number and name rest sealed; a number is found by its keyed index. A subject needs no account:
-a licence may be issued to someone who never signed in. One that has ended (died, was dissolved) is kept, and does nothing any more.
+A subject is taken from its registry on first sight and keeps its id for good, whatever its number becomes: a former number leads to it for
+ever, unless the registry has somebody else by it (`part`). Number and name rest sealed; a number is found by its keyed index. A subject needs no
+account: a licence may be issued to someone who never signed in. One that has ended (died, was dissolved) is kept, and does nothing any more.
 
 `on_subject_end`, `on_subject_change` (which is told what changed: history.NAME, NUMBER, or STATE for a return) and `on_representative_change`
 hold what must happen in the transaction in which a registry's word takes effect.
@@ -258,10 +258,26 @@ def meet(session: Session, record: Record, *, told: Told) -> Subject:
     """
     for former in record.former_numbers:
         renumber(session, former, record.number, told=told)
+    part(session, record, told=told)
     subject = find_subject(session, record.number) or add_subject(session, record, now=told.at)
     for former in record.former_numbers:
-        _lead(session, former, subject)
+        _lead_if_new(session, former, subject)
     return subject
+
+
+def part(session: Session, record: Record, *, told: Told) -> bool:
+    """Let a former number lead to its subject no more, if the registry's record under it is somebody else's; returns whether it was.
+
+    Two people had one number (重号), and one of them was given another: the number is the other's alone from then on. The record is somebody
+    else's if it has a name that the subject never had; an older file that has the subject under its former number changes nothing.
+    """
+    indexes = sealing.indexes_of(record.number.value)
+    subject = session.scalars(select(Subject).join(FormerNumber).where(FormerNumber.number_index.in_(indexes))).first()
+    if subject is None or any(registries.is_same_name(record.name, name) for name in _names_of(session, subject)):
+        return False
+    session.execute(delete(FormerNumber).where(FormerNumber.number_index.in_(indexes)))
+    ledger.record(session, "subject.parted", actor=told.by, object_id=subject.id, subject_id=subject.id, now=told.at)
+    return True
 
 
 def add_subject(session: Session, record: Record, *, now: datetime) -> Subject:
@@ -295,9 +311,11 @@ def renumber(session: Session, former: Number, number: Number, *, told: Told) ->
     subject, other = find_subject(session, former), find_subject(session, number)
     if subject is None:
         if other is not None:
-            _lead(session, former, other)
+            _lead_if_new(session, former, other)
         return other
     if other is not None and other is not subject:
+        if _had(session, other, former):
+            return other  # both had it, and were parted
         raise TwoSubjects(field="former_number")
     if other is subject and (not is_former(subject, number) or is_former(subject, former)):
         return subject
@@ -342,6 +360,22 @@ def _written(subject: Subject | Known) -> str:
 def _numbered(subject_id: UUID, number: Number) -> dict[str, bytes]:
     sealed = sealing.seal(number.value, table="subjects", column="number", row=subject_id)
     return {"number_sealed": sealed, "number_index": sealing.index_of(number.value)}
+
+
+def _names_of(session: Session, subject: Subject) -> list[str]:
+    """Return the name of a subject, and those that it had."""
+    return [name_of(subject), *(one.before for one in history.changes_of(session, subject.id) if one.what == history.NAME and one.before)]
+
+
+def _had(session: Session, subject: Subject, number: Number) -> bool:
+    """Whether a subject was renumbered from a number, which leads elsewhere now if it does not lead to it."""
+    return any(one.what == history.NUMBER and one.before == number.value for one in history.changes_of(session, subject.id))
+
+
+def _lead_if_new(session: Session, former: Number, subject: Subject) -> None:
+    """Let a former number lead to a subject that was not known by it; not one that was taken from it."""
+    if not _had(session, subject, former):
+        _lead(session, former, subject)
 
 
 def _lead(session: Session, former: Number, subject: Subject) -> None:

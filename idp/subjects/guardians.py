@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.subjects import appointments, directory, mandates, registries
+from idp.subjects import appointments, directory, mandates, parting, registries
 from idp.subjects.mandates import GUARDIAN, GivenMandate
 from idp.subjects.numbers import Number
 from idp.subjects.records import OF_AGE, turns
@@ -59,7 +59,7 @@ def add_child(session: Session, *, guardian_id: UUID, number: Number, name: str,
         raise NotTheirGuardian(field="number")
     if not mandates.names_guardian(session, record, guardian_id):
         raise NotTheirGuardian("another guardian", field="number")
-    child = directory.find_subject(session, number) or directory.add_subject(session, record, now=now)
+    child = parting.subject_of(session, number, record, now=now)
     directory.check_active(child, field="number")
     appointments.lock(session, child.id)
     if not _is_entered(session, child.id, guardian_id, now=now):

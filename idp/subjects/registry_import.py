@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from idp.subjects import changes, directory
-from idp.subjects.directory import Subject
+from idp.subjects.directory import FormerNumber, Subject
 from idp.subjects.history import Told
 from idp.subjects.numbers import Number, parse_number
 from idp.subjects.records import ACTIVE
@@ -137,6 +137,8 @@ class Loading:
         return True
 
     def _follow(self, session: Session, entries: list[Entry]) -> None:
+        for entry in self._of_others(session, entries):
+            directory.part(session, entry.record, told=self._told(entry))
         by_index = {index: entry for entry in entries for index in entry.indexes}
         for subject in session.scalars(select(Subject).where(Subject.number_index.in_(list(by_index)))).all():
             entry = by_index[subject.number_index]
@@ -144,6 +146,11 @@ class Loading:
             before, after = entry.before.get("representative"), entry.members.get("representative")
             if after is not None and before not in (None, after):
                 changes.change_representative(session, subject, before=before, after=after, told=self._told(entry))
+
+    def _of_others(self, session: Session, entries: list[Entry]) -> list[Entry]:
+        """Return the rows under numbers that others had."""
+        by_index = {index: entry for entry in entries for index in sealing.indexes_of(entry.number.value)}
+        return [by_index[index] for index in session.scalars(select(FormerNumber.number_index).where(FormerNumber.number_index.in_(list(by_index))))]
 
     def _told(self, entry: Entry) -> Told:
         ended_on = entry.members.get("ended_on")

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from idp.subjects.directory import Known, Subject, UnknownNumber, check_active, ensure_subject, find_known, is_former, name_of, number_of
 from idp.subjects.numbers import Number, NumberRefused, parse_number
+from idp.subjects.parting import find_other
 from runtime.languages import Text
 from runtime.problems import Refusal
 from wallet.register.definitions import LicenceType
@@ -62,14 +63,21 @@ def check_holder(session: Session, licence_type: LicenceType, asked: HolderReque
         subject = ensure_subject(session, number, now=now)
     except UnknownNumber as error:
         raise UnknownNumber(error.reason, field=f"{member}.number") from error
+    if _may_be_another(subject, number, asked):
+        subject = find_other(session, number, now=now) or subject
     return _checked(subject, number, asked, member=member)
 
 
 def find_holder(licence_type: LicenceType, asked: HolderRequest, *, member: str) -> CheckedHolder | None:
-    """Check one holder likewise, without a session; None for one who was never met, of whom a registry is to be asked."""
+    """Check one holder likewise, without a session; None for one who was never met, or may be another, of whom a registry is to be asked."""
     number = _number(licence_type, asked.number, member=member)
     known = find_known(number)
-    return None if known is None else _checked(known, number, asked, member=member)
+    return None if known is None or _may_be_another(known, number, asked) else _checked(known, number, asked, member=member)
+
+
+def _may_be_another(subject: Subject | Known, number: Number, asked: HolderRequest) -> bool:
+    """Whether a number leads to somebody who had it and has another name: two people had one number, it may be, and the other has it still."""
+    return asked.name is not None and asked.name.strip() != name_of(subject) and is_former(subject, number)
 
 
 def _checked(subject: Subject | Known, number: Number, asked: HolderRequest, *, member: str) -> CheckedHolder:
