@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from flask import Flask
+from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, event
@@ -124,10 +125,10 @@ class _told:  # noqa: N801 - a block, written as a function would be
         is_lost = self._connection.pgconn.status != ConnStatus.OK
         self._connection.close()
         if isinstance(error, psycopg.Error):
-            raise DBAPIError(None, None, error, connection_invalidated=is_lost) from None
+            raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost) from None
 
 
 def _check(wire: PGconn, result: PGresult | None) -> PGresult:
     if result is None or result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-        raise psycopg.OperationalError(wire.error_message.decode(errors="replace")[:200])
+        raise psycopg.OperationalError("the connection is lost") if wire.status != ConnStatus.OK or result is None else error_from_result(result)
     return result

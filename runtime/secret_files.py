@@ -17,6 +17,7 @@ SECRETS = (
     "KABAO_SMS_URL",
 )
 ENDING = "_FILE"
+NAMES = frozenset(name + ending for name in SECRETS for ending in ("", ENDING))
 MOST_BYTES = 64 * 1024
 
 

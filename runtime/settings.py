@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.x509 import load_pem_x509_certificates
 
 from runtime import database_url, secret_files
+from runtime.known_names import Asked
 from runtime.security_access import Access
 
 PREFIX = "KABAO_"
 MASTER_KEY_BYTES = 32
-DAY = 24 * 3600
-LONGEST_WHOLE = 10
+DAY, LONGEST_WHOLE = 24 * 3600, 10
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -128,6 +128,7 @@ class Settings:
     draws_of_holders: int = 200
     draws_at_night: int = 50
     draws_by_departments: int = 5
+    unknown_names: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -177,7 +178,7 @@ class Settings:
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.faults: list[str] = []
-        self.environ = secret_files.resolved(environ, self.faults)
+        self.environ = Asked(secret_files.resolved(environ, self.faults))
         self.module: Access | None = None
 
     def settings(self) -> Settings:
@@ -240,7 +241,7 @@ class _Reader:
         )
         if self.faults:
             raise SettingsError("The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
-        return read
+        return replace(read, unknown_names=self.environ.unknown(PREFIX, secret_files.NAMES))
 
     def required(self, name: str, remedy: str) -> str:
         value = self.environ.get(name, "").strip()
@@ -265,7 +266,7 @@ class _Reader:
         return chosen
 
     def log_level(self) -> str:
-        level = self.environ.get("KABAO_LOG_LEVEL", "INFO").upper()
+        level = self.environ.get("KABAO_LOG_LEVEL", "").strip().upper() or "INFO"
         if level not in LOG_LEVELS:
             self.faults.append(f"KABAO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
         return level
@@ -339,10 +340,11 @@ class _Reader:
 
     def time_stamp_roots(self) -> bytes:
         """Return the certificates that stamps of the authority outside must lead to."""
-        if not self.environ.get("KABAO_TIME_STAMP_URL", "").strip():
+        url, roots = (self.environ.get(name, "").strip() for name in ("KABAO_TIME_STAMP_URL", "KABAO_TIME_STAMP_ROOTS"))
+        if not url:
             return b""
         try:
-            texts = Path(self.environ.get("KABAO_TIME_STAMP_ROOTS", "").strip()).read_bytes()
+            texts = Path(roots).read_bytes()
             load_pem_x509_certificates(texts)
         except (OSError, ValueError):
             self.faults.append("KABAO_TIME_STAMP_URL needs KABAO_TIME_STAMP_ROOTS beside it: a file of the authority's root certificates (PEM).")

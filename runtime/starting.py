@@ -18,7 +18,9 @@ checks: list[Callable[[Session, Settings], None]] = []  # each raises what an op
 
 
 def look(app: Flask) -> None:
-    """Look at the database, and keep no connection; raises what a check does."""
+    """Look at the names of the settings and at the database, and keep no connection; raises what a check does."""
+    for name in app.extensions["kabao_settings"].unknown_names:
+        log.warning("a setting of this name is not known, and ignored", name=name)
     with app.app_context():
         try:
             with transaction() as session:

@@ -3,7 +3,7 @@
 For a system, `sub` is its client id. For a person, `sub` is pairwise; acting for an organisation or a child, `sub` is theirs
 and `act` names the person (RFC 8693 section 4.1). Such a token ends with the mandate: by its time, and by `cutoffs`;
 so it does with the refresh family of its grant, which `gid` stands for. `revoked_tokens` knows the single ones that were given back,
-and with one end those that were exchanged for it: `origins` are the `jti` of what they were made from.
+and with one end those that were exchanged for it: `origins` are the `jti` of what they were made from, `origin_clients` whose tokens those were.
 """
 
 import hashlib
@@ -72,6 +72,11 @@ class AccessToken:
     grant_id: UUID | None = None
     jti: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The client, and those whose tokens it was made from."""
+        return self.client_id, *self.claims.get("origin_clients", ())
 
     @property
     def grantee(self) -> Grantee | None:
@@ -174,8 +179,8 @@ def read_access_token(unverified: str, *, settings: Settings, now: datetime) -> 
 
 def check_not_ended(token: AccessToken) -> None:
     """Check that nothing has ended a token since it was given but, perhaps, its time: for whoever is at work by it; raises InvalidToken."""
-    if find_client(token.client_id) is None:
-        raise InvalidToken("the client is disabled")
+    if any(find_client(one) is None for one in token.clients):
+        raise InvalidToken("the client is disabled, or one whose token it was made from")
     grantee = token.grantee
     if grantee is not None and _is_cut(token, grantee):
         raise InvalidToken("the person's sessions, the mandate or the grant ended")
@@ -200,7 +205,7 @@ def _named(token: AccessToken, grantee: Grantee) -> dict[str, Any]:
         "holder_id": grantee.holder_id,
         "session_id": token.session_id or cutoffs.WHOEVER,
         "grant_id": token.grant_id or cutoffs.WHOEVER,
-        "client_id": token.client_id,
+        "clients": token.clients,
         "issued_ms": token.issued_ms,
     }
 

@@ -7,6 +7,7 @@ Every process keeps the cuts (LISTEN/NOTIFY), so that a request asks no table. C
 families end with them, in this order: whoever redeems one at the same moment is waited for, and what they were given is older than the cut.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID, uuid5
@@ -96,27 +97,34 @@ def cut_consent(session: Session, holder_id: UUID, client_id: str, *, now: datet
     _write(session, _visit(holder_id, client_id), WHOEVER, now=now)
 
 
-def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = "") -> bool:
+def is_cut(*, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, clients: Collection[str] = ()) -> bool:
     """Whether a token that was issued at a moment (in milliseconds since 1970) is refused by now; asks this process's cache alone."""
     cuts = cache.get(TOPIC, "all", _load)
     if not cuts:
         return False
-    return issued_ms <= max(cuts.get(each, -1) for each in _whose(person_id, holder_id, session_id, grant_id, client_id))
+    return issued_ms <= max(cuts.get(each, -1) for each in _whose(person_id, holder_id, session_id, grant_id, clients))
 
 
 def is_cut_meanwhile(
-    session: Session, *, person_id: UUID, holder_id: UUID, session_id: UUID, issued_ms: int, grant_id: UUID = WHOEVER, client_id: str = ""
+    session: Session,
+    *,
+    person_id: UUID,
+    holder_id: UUID,
+    session_id: UUID,
+    issued_ms: int,
+    grant_id: UUID = WHOEVER,
+    clients: Collection[str] = (),
 ) -> bool:
     """Whether it is by what the database has this moment, of which a process hears a little later."""
-    whose = _whose(person_id, holder_id, session_id, grant_id, client_id)
+    whose = _whose(person_id, holder_id, session_id, grant_id, clients)
     cut_at = session.scalar(select(func.max(TokenCutoff.cut_at)).where(tuple_(TokenCutoff.person_id, TokenCutoff.holder_id).in_(whose)))
     return cut_at is not None and issued_ms <= int(cut_at.timestamp() * 1000)
 
 
-def _whose(person_id: UUID, holder_id: UUID, session_id: UUID, grant_id: UUID, client_id: str) -> list[tuple[UUID, UUID]]:
-    """Return by which rows a token is cut."""
-    names = (person_id, session_id, grant_id, _visit(session_id, client_id), _visit(holder_id, client_id))
-    return [(person_id, holder_id), *((one, WHOEVER) for one in names)]
+def _whose(person_id: UUID, holder_id: UUID, session_id: UUID, grant_id: UUID, clients: Collection[str]) -> list[tuple[UUID, UUID]]:
+    """Return by which rows a token is cut; `clients` are its client's, and those of whose tokens it was made from."""
+    visits = (_visit(one, client_id) for client_id in clients for one in (session_id, holder_id))
+    return [(person_id, holder_id), *((one, WHOEVER) for one in (person_id, session_id, grant_id, *visits))]
 
 
 def forget(*, now: datetime) -> None:

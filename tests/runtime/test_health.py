@@ -42,6 +42,17 @@ def test_no_process_begins_with_another_master_key_and_one_whose_database_is_awa
     assert "Connection refused" in caplog.text
 
 
+def test_a_process_tells_as_it_begins_which_settings_it_does_not_know(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    starting.look(app)
+    assert "not known" not in caplog.text
+    unknown = dataclasses.replace(app.extensions["kabao_settings"], unknown_names=("KABAO_POOLSIZE (is it KABAO_POOL_SIZE?)",))
+    monkeypatch.setitem(app.extensions, "kabao_settings", unknown)
+    starting.look(app)
+    assert "KABAO_POOLSIZE (is it KABAO_POOL_SIZE?)" in caplog.text
+
+
 def test_a_process_with_another_master_key_is_not_ready(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     other = dataclasses.replace(app.extensions["kabao_settings"], master_key=bytes(range(32)), former_master_key=None)
     monkeypatch.setitem(app.extensions, "kabao_settings", other)

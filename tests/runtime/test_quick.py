@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from runtime import quick
+from runtime.clashes import is_away, is_clash
 from runtime.quick import Quick, Statement
 from tests.waiting import until
 
@@ -89,7 +90,25 @@ def test_a_list_of_values_is_read_as_it_was_written(lines: Quick, database_url: 
     assert sorted(kept) == sorted((name, MOMENT + timedelta(days=number)) for number, name in enumerate(names))
 
 
-def test_a_statement_that_fails_says_so_and_the_next_goes_on(lines: Quick) -> None:
-    with pytest.raises(DBAPIError):
-        lines.run(Statement(b"wrong", b"SELECT 1 / (length($1::text) - length($1::text))"), b"x")
-    assert lines.run(KEEP, b"the next", quick.moment(MOMENT)) == [b"the next"]
+WRONG = {
+    "22012": (Statement(b"wrong", b"SELECT 1 / (length($1::text) - length($1::text))"), DataError),
+    "42601": (Statement(b"no SQL", b"SELEKT $1"), ProgrammingError),
+    "23505": (Statement(b"twice", b"INSERT INTO quick_things VALUES ('twice'), (substr('twice' || $1::bytea, 1, 5))"), IntegrityError),
+    "55P03": (Statement(b"held", b"UPDATE quick_things SET at = now() WHERE name = $1"), OperationalError),
+}
+
+
+@pytest.mark.parametrize(("state", "wrong", "kind"), [(state, *wrong) for state, wrong in WRONG.items()], ids=WRONG)
+def test_a_statement_that_fails_says_how_and_the_next_goes_on(
+    lines: Quick, database_url: str, monkeypatch: pytest.MonkeyPatch, state: str, wrong: Statement, kind: type[DBAPIError]
+) -> None:
+    lines.run(KEEP, b"x", quick.moment(MOMENT))
+    lines.close()
+    monkeypatch.setattr(quick, "OPTIONS", quick.OPTIONS.replace("lock_timeout=10000", "lock_timeout=20"))
+    with psycopg.connect(database_url) as holding:
+        holding.execute("SELECT FROM quick_things WHERE name = 'x' FOR UPDATE")
+        with pytest.raises(kind) as failed:
+            lines.run(wrong, b"x")
+    assert failed.value.orig is not None
+    assert (failed.value.orig.sqlstate, is_clash(failed.value), is_away(failed.value)) == (state, state == "55P03", False)  # type: ignore[attr-defined]
+    assert lines.run(KEEP, b"the next " + state.encode(), quick.moment(MOMENT)) == [b"the next " + state.encode()]

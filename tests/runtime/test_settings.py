@@ -127,6 +127,20 @@ def test_each_purpose_has_a_key_of_its_own() -> None:
     assert settings.derived_key("forms") == Settings.from_environ(USABLE).derived_key("forms")
 
 
+def test_names_that_are_not_known_are_told_with_those_that_are_meant_and_without_a_value() -> None:
+    misspelt = {"KABAO_SESION_IDLE_SECONDS": "swordfish", "KABAO_MASTER_KEY_FILES": "x", "KABAO_QQQQQ": "x", "KABAOX": "x", "OTHER": "x"}
+    told = Settings.from_environ({**USABLE, **misspelt}).unknown_names
+    meant = ("KABAO_MASTER_KEY_FILES (is it KABAO_MASTER_KEY_FILE?)", "KABAO_QQQQQ", "KABAO_SESION_IDLE_SECONDS (is it KABAO_SESSION_IDLE_SECONDS?)")
+    assert told == meant
+
+
+def test_every_name_on_the_page_is_known_and_so_are_those_by_which_a_cluster_tells_of_the_service() -> None:
+    named = re.findall(r"`(KABAO_[A-Z0-9_]+)`", (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text())
+    assert len(named) > 50
+    of_cluster = ("KABAO_SERVICE_HOST", "KABAO_SERVICE_PORT_HTTP", "KABAO_PORT", "KABAO_PORT_8000_TCP_ADDR")
+    assert Settings.from_environ({**dict.fromkeys([*named, *of_cluster], ""), **USABLE}).unknown_names == ()
+
+
 def test_a_secret_may_rest_in_a_file(tmp_path: Path) -> None:
     secrets = {"KABAO_DATABASE_URL": "postgresql://kabao:swordfish@db/kabao", "KABAO_MASTER_KEY": KEY, "KABAO_SMS_URL": "https://sms.example/?key=x"}
     for name, secret in secrets.items():

@@ -183,7 +183,8 @@ class TokenExchange(Grant, TokenEndpointMixin):
         kept: dict[str, Any] = {name: claims[name] for name in ("acr", "auth_time") if name in claims}
         if token.session_id is not None:
             kept["sid"] = pairwise_sid(token.session_id, self.request.client.client_id)
-        return {"iat_ms": token.issued_ms, "origins": self._origins(), **self.chain.claims(), **kept}
+        before = dict.fromkeys([*claims.get("origin_clients", []), token.client_id])
+        return {"iat_ms": token.issued_ms, "origins": self._origins(), "origin_clients": list(before), **self.chain.claims(), **kept}
 
     def _origins(self) -> list[str]:
         return [*self.proof.claims.get("origins", []), self.proof.jti]
