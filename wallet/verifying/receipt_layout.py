@@ -119,22 +119,24 @@ class _Flow:
 
 def _head(flow: _Flow, paper: Paper) -> None:
     canvas, right, side = flow.canvas, A4[0] - MARGIN, 34 * MM
+    said = lines_of(_joined(paper.reading.verdict, paper.reading.why).en, size=9, width=118 * MM)
+    more = (len(said) - 1) * 4 * MM
     with canvas.tagged("H1"):
         canvas.text(MARGIN, flow.y + 20, TITLE.zh, size=20, weight="bold")
         canvas.text(MARGIN, flow.y + 34, TITLE.en, size=10, colour=GREY)
     colour = {"valid": GOOD, "unknown": UNKNOWN}.get(paper.reading.mark, BAD)
     with canvas.decoration():
-        canvas.rectangle(MARGIN, flow.y + 17 * MM, A4[0] - 2 * MARGIN - side - 8 * MM, 19 * MM, line=colour, thick=1.5)
+        canvas.rectangle(MARGIN, flow.y + 17 * MM, A4[0] - 2 * MARGIN - side - 8 * MM, 19 * MM + more, line=colour, thick=1.5)
     with canvas.tagged("P"):
         canvas.text(MARGIN + 5 * MM, flow.y + 25 * MM, paper.reading.verdict.zh, size=17, weight="bold", colour=colour)
-        said = _joined(paper.reading.verdict, paper.reading.why).en
-        canvas.text(MARGIN + 5 * MM, flow.y + 32 * MM, lines_of(said, size=9, width=118 * MM)[0], size=9, colour=colour)
+        for at, line in enumerate(said):
+            canvas.text(MARGIN + 5 * MM, flow.y + (32 + 4 * at) * MM, line, size=9, colour=colour)
     with canvas.tagged("Figure", f"二维码，{SCAN.zh} QR code. {SCAN.en}"):
         canvas.squares(right - side, flow.y - 3 * MM, side, matrix_of(paper.address))
     with canvas.tagged("Caption"):
         canvas.centred(flow.y + side - 1 * MM, SCAN.zh, size=8, colour=GREY, within=(right - side, right))
         canvas.centred(flow.y + side + 2 * MM, SCAN.en, size=6.5, colour=GREY, within=(right - side, right))
-    flow.y += 38 * MM
+    flow.y += 38 * MM + more
 
 
 def _seen(flow: _Flow, reading: Reading) -> None:

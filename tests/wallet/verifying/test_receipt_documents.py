@@ -19,8 +19,10 @@ from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
 from tests.world_clients import bearer
 from tests.world_people import sign_in
 from tests.world_verifying import Counter, new_browser, new_counter
+from wallet.issuing.documents.canvas import Letters
 from wallet.verifying import receipt_layout
 from wallet.verifying.ledger_jobs import seal_now
+from wallet.verifying.outcomes import Reason
 from wallet.verifying.reading import FieldLine, read_claims
 from wallet.verifying.receipts import digest_of
 
@@ -98,3 +100,13 @@ def test_a_long_receipt_goes_on_on_another_sheet(counter: Counter) -> None:
     reading.fields.extend(FieldLine(Text(f"很长的项目名称{number}", f"A field with a long name {number}"), None) for number in range(99))
     canvas = receipt_layout.draw(receipt_layout.Paper(reading, "https://example.org/receipts/1/2", None))
     assert len(canvas.pages) == 2
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=str)
+def test_why_it_was_not_verified_stands_whole_under_the_verdict(counter: Counter, reason: Reason) -> None:
+    receipt_id = counter.verify(counter.code()).json["receipt"]["id"]
+    claims = counter.client.get(f"/api/v1/receipts/{receipt_id}", headers=bearer(counter.token)).json["claims"]
+    reading = read_claims({**claims, "verdict": "invalid", "checks": {}, "reasons": {"status": reason.value}})
+    (page,) = receipt_layout.draw(receipt_layout.Paper(reading, "https://example.org/receipts/1/2", None)).pages
+    assert reading.why is not None
+    assert reading.why.en.replace(" ", "") in "".join(one.text for one in page.operators if isinstance(one, Letters)).replace(" ", "")
