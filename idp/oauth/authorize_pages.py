@@ -5,6 +5,8 @@ The request stays in the query from beginning to end: the pages post nothing but
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.oauth2 import OAuth2Error
@@ -15,7 +17,7 @@ from flask import session as browser
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from idp.oauth import authorization_screens, consents, demands, hints, prompts, response_modes, waymarks
+from idp.oauth import authorization_screens, codes, consents, demands, hints, prompts, response_modes, waymarks
 from idp.oauth.authorization_code import AuthorizationCodeGrant, OpenId, RequireS256
 from idp.oauth.clients import Client, find_client
 from idp.oauth.grantees import Grantee
@@ -73,16 +75,17 @@ def consent() -> Response:
     """Take the person's answer; where it is none, or the page was shown to another person, the page is shown again."""
     said = request.form.get("answer")
     with transaction() as session:
-        asked = _request(session)
+        asked = _request(session, pressed=True)
         if said == "refuse":
             return _answer(asked, refused=True)
         return _answer(asked, approved=said == "approve" and _is_whom_the_page_was_for(asked))
 
 
-def _request(session: Session) -> OAuthRequest:
+def _request(session: Session, *, pressed: bool = False) -> OAuthRequest:
     settings, moment = current_app.extensions["kabao_settings"], now()
     brought, repeated = once(request.args.items(multi=True))
-    arrival = resolving.resolve(session, waymarks.without(hints.speakable(brought)), repeated - waymarks.OWN, settings=settings, now=moment)
+    own = waymarks.without(hints.speakable(brought))
+    arrival = resolving.resolve(session, own, repeated - waymarks.OWN, settings=settings, now=moment, pressed=pressed)
     languages.suggest(arrival.parameters.get("ui_locales", ""))
     return OAuthRequest(
         "GET",
@@ -250,12 +253,22 @@ def _tell(asked: OAuthRequest, error: OAuth2Error) -> Response:
 
 
 def _leave(asked: OAuthRequest, parameters: dict[str, str]) -> Response:
-    """Use the request up, in the transaction that a code is made in, and answer it: of two answers to one that is kept here one alone leaves."""
+    """Use the request up, in the transaction that a code is made in, and answer it: of two answers to one that is kept here one alone counts."""
+    take_back = partial(_take_back, asked, is_approved="code" in parameters) if asked.arrival.pressed else None
     try:
-        resolving.spend(asked.session, asked.reference, now=asked.now)
+        resolving.spend(asked.session, asked.reference, now=asked.now, take_back=take_back)
         return response_modes.answer(asked, parameters)
     except OAuth2Error as error:  # it was answered already, or the client cannot be written to: nothing more goes to the portal
         raise _refusal(error) from error
+
+
+def _take_back(asked: OAuthRequest, before: datetime, *, is_approved: bool) -> bool:
+    """Take back the code that the same person was given as they pressed the same button before; a refusal needs only be one."""
+    if not is_approved:
+        return not codes.is_given(asked.session, client_id=asked.client.client_id, at=before)
+    assert asked.signed_in is not None
+    who = {"session_id": asked.signed_in.session_id, "holder_id": asked.signed_in.holder_id, "client_id": asked.client.client_id}
+    return codes.take_back(asked.session, **who, at=before, now=asked.now)
 
 
 def _sign_in(asked: OAuthRequest) -> Response:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
-from sqlalchemy import SmallInteger, bindparam, select, update
+from sqlalchemy import SmallInteger, bindparam, exists, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.oauth import portal_sessions, refresh_tokens
@@ -85,6 +85,18 @@ _SPEND = Straight(
         portal_sessions.open_in(AuthorizationCode.session_id, AuthorizationCode.client_id).scalar_subquery(),
     ),
 )
+
+
+def take_back(session: Session, *, session_id: UUID, holder_id: UUID, client_id: str, at: datetime, now: datetime) -> bool:
+    """Let the code be good no more that a client was given in a session at a moment; returns whether there was one that nobody had redeemed."""
+    code = (AuthorizationCode.session_id == session_id, AuthorizationCode.holder_id == holder_id, AuthorizationCode.client_id == client_id)
+    unspent = update(AuthorizationCode).where(*code, AuthorizationCode.issued_at == at, AuthorizationCode.spent_at.is_(None))
+    return session.scalar(unspent.values(spent_at=now).returning(AuthorizationCode.code_hash)) is not None
+
+
+def is_given(session: Session, *, client_id: str, at: datetime) -> bool:
+    """Whether a client was given a code at a moment."""
+    return bool(session.scalar(select(exists().where(AuthorizationCode.issued_at == at, AuthorizationCode.client_id == client_id))))
 
 
 def new(

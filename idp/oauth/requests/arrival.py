@@ -11,8 +11,8 @@ class Arrival:
 
     `parameters` are the request's own, each once, and `repeated` the names of those that came twice. `carried` is what the browser takes
     from page to page: the same, or the reference that the request is kept under. `reference` is that reference, None for a request in
-    the query; `moved` says that the browser does not carry it yet. `pushed` and `signed` say how the client sent it, and `refusal` why what
-    the browser carries stands for no request.
+    the query; `moved` says that the browser does not carry it yet. `pushed` and `signed` say how the client sent it, `pressed` that a person
+    answers it on a page, and `refusal` why what the browser carries stands for no request.
     """
 
     parameters: dict[str, str]
@@ -22,6 +22,7 @@ class Arrival:
     moved: bool = False
     pushed: bool = False
     signed: bool = False
+    pressed: bool = False
     refusal: OAuth2Error | None = None
 
 

@@ -10,11 +10,12 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authlib.oauth2.rfc9101.errors import InvalidRequestUriError
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -29,6 +30,7 @@ PREFIX = "urn:ietf:params:oauth:request_uri:"
 REFERENCE = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 REFERENCE_BYTES = 32
 ANSWERED_WITHIN = timedelta(hours=1)
+PRESSED_WITHIN = timedelta(seconds=10)  # of the first: a button that is pressed twice means one answer
 PARAMETERS = "parameters"
 UNKNOWN = "The request_uri is not known, or has expired."
 
@@ -108,21 +110,34 @@ def keep(
     return name
 
 
-def get(session: Session, reference: Reference, *, client_id: str, now: datetime) -> KeptRequest:
-    """Return the client's request of a reference; raises InvalidRequestUriError if it is unknown, another's, expired or answered."""
+def get(session: Session, reference: Reference, *, client_id: str, now: datetime, pressed: bool = False) -> KeptRequest:
+    """Return the client's request of a reference; raises InvalidRequestUriError if it is unknown, another's, expired or answered.
+
+    With `pressed`, where a person answers it, one that was answered just now is returned, too: `spend` says whether it may be once more.
+    """
     found = session.get(KeptRequest, _hash(reference.name))
     if found is None or found.client_id != client_id or (found.ends_at if reference.is_carried else found.expires_at) <= now:
         raise NotKept(UNKNOWN)
-    if found.spent_at is not None:
+    if found.spent_at is not None and not (pressed and found.spent_at > now - PRESSED_WITHIN):
         raise NotKept("The request of this request_uri was answered already.", RequestAnswered)
     return found
 
 
-def spend(session: Session, name: str, *, now: datetime) -> None:
-    """Use a request up, in one statement: of two who answer it only one can. Raises RequestAnswered for the other."""
-    unspent = (KeptRequest.id == _hash(name), KeptRequest.spent_at.is_(None), KeptRequest.ends_at > now)
-    if session.scalar(update(KeptRequest).where(*unspent).values(spent_at=now).returning(KeptRequest.id)) is None:
+def spend(session: Session, name: str, *, now: datetime, take_back: Callable[[datetime], bool] | None = None) -> None:
+    """Use a request up, in one statement: of two who answer it only one can. Raises RequestAnswered for the other.
+
+    Where its button was pressed twice, `take_back` takes the answer of a moment back, if it is the same person's and nobody has made use of it;
+    then this one takes its place.
+    """
+    own = KeptRequest.id == _hash(name)
+    unspent = (own, KeptRequest.spent_at.is_(None), KeptRequest.ends_at > now)
+    if session.scalar(update(KeptRequest).where(*unspent).values(spent_at=now).returning(KeptRequest.id)) is not None:
+        return
+    just_now = (own, KeptRequest.spent_at > now - PRESSED_WITHIN, KeptRequest.ends_at > now)
+    before = session.scalar(select(KeptRequest.spent_at).where(*just_now).with_for_update()) if take_back is not None else None
+    if before is None or take_back is None or not take_back(before):
         raise RequestAnswered("the request was answered before")
+    session.execute(update(KeptRequest).where(own).values(spent_at=now).execution_options(synchronize_session=False))
 
 
 def given(name: str) -> str:

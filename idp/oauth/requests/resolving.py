@@ -4,6 +4,8 @@ A request stands in the query, in a signed object there, at an address of the cl
 its client pushed it. What is signed is verified once, when it first comes, and from then on kept here like what was pushed.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from authlib.oauth2 import OAuth2Error
@@ -20,23 +22,28 @@ REQUEST, REQUEST_URI = "request", "request_uri"
 AT_ONCE = timedelta(0)
 
 
-def resolve(session: Session, parameters: dict[str, str], repeated: frozenset[str], *, settings: Settings, now: datetime) -> Arrival:
-    """Return the authorization request that the browser's parameters stand for; where they stand for none, its `refusal` says why."""
+def resolve(
+    session: Session, parameters: dict[str, str], repeated: frozenset[str], *, settings: Settings, now: datetime, pressed: bool = False
+) -> Arrival:
+    """Return the authorization request that the browser's parameters stand for; where they stand for none, its `refusal` says why.
+
+    With `pressed` a person answers it, maybe a second time within seconds.
+    """
     client = find_client(parameters.get("client_id", ""))
     if client is None or parameters.keys().isdisjoint((REQUEST, REQUEST_URI)):
         return in_the_query(parameters, repeated)
     try:
         if repeated & {"client_id", REQUEST, REQUEST_URI} or {REQUEST, REQUEST_URI} <= parameters.keys():
             raise InvalidRequestError("One request or one request_uri, and not both.")
-        return _resolve(session, client, parameters, settings=settings, now=now)
+        return replace(_resolve(session, client, parameters, settings=settings, now=now, pressed=pressed), pressed=pressed)
     except OAuth2Error as error:
         return _refused(client, parameters, repeated, error)
 
 
-def spend(session: Session, reference: str | None, *, now: datetime) -> None:
-    """Use a kept request up, in the transaction in which it is answered; raises RequestAnswered if another has answered it."""
+def spend(session: Session, reference: str | None, *, now: datetime, take_back: Callable[[datetime], bool] | None = None) -> None:
+    """Use a kept request up, in the transaction in which it is answered; raises RequestAnswered if another has answered it (`pushed.spend`)."""
     if reference is not None:
-        pushed.spend(session, reference, now=now)
+        pushed.spend(session, reference, now=now, take_back=take_back)
 
 
 def origins_of(client: Client, parameters: dict[str, str], *, settings: Settings) -> list[str]:
@@ -54,21 +61,22 @@ def origins_of(client: Client, parameters: dict[str, str], *, settings: Settings
     return sorted({redirects.origins_covering(uri) for uri in client.redirect_uris}) if is_ours else []
 
 
-def _resolve(session: Session, client: Client, parameters: dict[str, str], *, settings: Settings, now: datetime) -> Arrival:
+def _resolve(session: Session, client: Client, parameters: dict[str, str], *, settings: Settings, now: datetime, pressed: bool) -> Arrival:
     uri = parameters.get(REQUEST_URI)
     if uri is not None and uri.startswith(pushed.PREFIX):
-        return _kept(session, client, uri, parameters, settings=settings, now=now)
+        return _kept(session, client, uri, parameters, settings=settings, now=now, pressed=pressed)
     signed = parameters[REQUEST] if uri is None else fetched_objects.fetch(client, uri, settings=settings, now=now)
     asked = request_objects.verify(signed, client=client, settings=settings, now=now)
     name = pushed.name_of(client.client_id, signed, settings=settings)
     pushed.keep(session, asked, client_id=client.client_id, pushed=False, signed=True, lifetime=AT_ONCE, now=now, name=name)
-    return _kept(session, client, pushed.carried(name, client_id=client.client_id, settings=settings), parameters, settings=settings, now=now)
+    uri = pushed.carried(name, client_id=client.client_id, settings=settings)
+    return _kept(session, client, uri, parameters, settings=settings, now=now, pressed=pressed)
 
 
-def _kept(session: Session, client: Client, uri: str, parameters: dict[str, str], *, settings: Settings, now: datetime) -> Arrival:
+def _kept(session: Session, client: Client, uri: str, parameters: dict[str, str], *, settings: Settings, now: datetime, pressed: bool) -> Arrival:
     """Return the request that is kept under a reference; nothing but it counts of what the browser brings (RFC 9101 section 6.3)."""
     reference = pushed.read(uri, client_id=client.client_id, settings=settings)
-    kept = pushed.get(session, reference, client_id=client.client_id, now=now)
+    kept = pushed.get(session, reference, client_id=client.client_id, now=now, pressed=pressed)
     carried = {"client_id": client.client_id, REQUEST_URI: pushed.carried(reference.name, client_id=client.client_id, settings=settings)}
     return Arrival(
         kept.parameters,
