@@ -2,7 +2,7 @@
 
 Which types may be gathered is the type's to say (`gathers`), and whoever gathers must have the authority for all that may follow. A gathered
 licence stays in the register with its own identifier, points to the licence that holds it, and can still end by itself; while its gatherer is
-suspended it cannot be resumed.
+suspended it cannot be resumed. An authority over its type that is withdrawn meanwhile keeps no turn of the whole from it.
 """
 
 from collections.abc import Sequence

@@ -168,6 +168,22 @@ def test_a_whole_is_moved_to_no_department_that_may_not_act_on_its_parts(app: Fl
     assert market.state(part) == "revoked"
 
 
+def test_what_becomes_of_the_whole_becomes_of_a_part_over_whose_type_the_department_has_no_authority_any_more(
+    app: Flask, market: Market, firm: Organisation
+) -> None:
+    whole, part = market.licence(market.whole, firm), market.licence(market.part, firm)
+    market.gather(whole, part["id"])
+    with app.app_context(), transaction() as session:
+        code = catalogue.get_type(market.part).code
+        departments.withdraw(session, department=market.department, type_code=code, action=Action.ISSUE, now=now())
+    assert market.act(part, "suspension") == 403, "nothing is done with the part by itself"
+    states = []
+    for path in ("suspension", "resumption", "revocation"):
+        assert market.act(whole, path) == 201
+        states.append([market.state(one) for one in (whole, part)])
+    assert states == [["suspended"] * 2, ["valid"] * 2, ["revoked"] * 2]
+
+
 def catalogue_code(app: Flask, slug: str) -> str:
     with app.app_context():
         return catalogue.get_type(slug).code
