@@ -7,7 +7,7 @@ here still is its representative: the registry's word counts without a row.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -150,27 +150,36 @@ def holders_of(person_id: UUID) -> CompoundSelect[UUID]:
     return select(literal(person_id)).union_all(given)
 
 
-def organisations_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:
+class Reach(list[Mandate]):
+    """For whom a person may act. Where it is not `is_whole` the registry could not be asked, and may name more: none found is not none."""
+
+    def __init__(self, found: Iterable[Mandate] = (), *, is_whole: bool = True) -> None:
+        super().__init__(found)
+        self.is_whole = is_whole
+
+
+def organisations_of(session: Session, *, person_id: UUID, now: datetime) -> Reach:
     """Return the organisations among `all_of`."""
-    return [one for one in all_of(session, person_id=person_id, now=now) if not one.is_for_child]
+    found = all_of(session, person_id=person_id, now=now)
+    return Reach((one for one in found if not one.is_for_child), is_whole=found.is_whole)
 
 
-def all_of(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:
+def all_of(session: Session, *, person_id: UUID, now: datetime) -> Reach:
     """Return for whom a person may act, organisations first, those included that only the registry names; raises SubjectNotFound.
 
     While the registry is away, what was claimed here stands, and what was not is left out.
     """
     person = directory.get_subject(session, person_id)
     if person.kind != directory.PERSON:
-        return []
+        return Reach()
     standing = {one.holder_id: one for one in acted_for(session, person_id=person_id, now=now)}
     try:
         named = _named_by_registry(session, person, now=now)
     except RegistryUnavailable:
-        return list(standing.values())
+        return Reach(standing.values(), is_whole=False)
     stale = [one.holder_id for one in standing.values() if one.role == LEGAL_REPRESENTATIVE and one.holder_id not in named]
     found = [one for one in {**named, **standing}.values() if one.holder_id not in stale]
-    return sorted(found, key=lambda one: (one.is_for_child, one.number.value))
+    return Reach(sorted(found, key=lambda one: (one.is_for_child, one.number.value)))
 
 
 def acted_for(session: Session, *, person_id: UUID, now: datetime) -> list[Mandate]:

@@ -8,10 +8,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from idp.signin import notices
-from idp.subjects import appointments, directory, mandates, registry_import
+from idp.subjects import appointments, directory, mandates, registries, registry_import
 from idp.subjects.appointments import MandateChanged
 from idp.subjects.mandates import GivenMandate
 from idp.subjects.numbers import parse_number
+from idp.subjects.registries import RegistryUnavailable
 from runtime.clock import now, stopped
 from runtime.database import transaction
 from tests.idp.subjects.firms import Firm, new_firm
@@ -253,3 +254,21 @@ def test_a_mandate_is_offered_for_what_an_organisation_can_hold_and_not_for_a_ma
     offered = set(re.findall(r'name="types"[^>]*value="([^"]+)"', page))
     assert {one.code for one in DEFINITIONS.values() if one.holder != "person"} == offered
     assert DEFINITIONS["marriage-certificate"].code not in offered
+
+
+@pytest.mark.parametrize("page", ["/enterprise", "/account"])
+def test_while_the_registry_is_away_nobody_is_said_to_represent_nothing(
+    app: Flask, firm: Firm, someone: Person, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    representative, stranger = browser_of(app, firm.boss), browser_of(app, someone)
+    assert 'id="no-organisations"' in stranger.get(page, headers=BROWSER).text
+    assert firm.organisation.name in representative.get(page, headers=BROWSER).text
+
+    def away(session: object) -> None:
+        raise RegistryUnavailable("no route")
+
+    monkeypatch.setattr(registries, "open_registry", away)
+    for browser in (representative, stranger):
+        shown = browser.get(page, headers=BROWSER).text
+        assert 'id="registry-away"' in shown
+        assert 'id="no-organisations"' not in shown
