@@ -10,11 +10,14 @@ from idp.subjects.directory import ensure_subject
 from idp.subjects.numbers import parse_number
 from runtime import ledger
 from runtime.clock import now
+from runtime.database import transaction
 from runtime.ids import new_id
 from tests.wallet.holding.test_wallet_pages import someone, writing
-from tests.world_people import Person
+from tests.world_people import Person, open_account, sign_in
+from tests.world_verifying import new_browser, new_counter
 from tests.world_wallet import new_department
 from wallet.holding.use_notices import BATCH, tell
+from wallet.issuing.credentials import credential_of, text_of
 from wallet.register.catalogue import get_type
 
 WHAT = "机动车驾驶证"
@@ -125,3 +128,21 @@ def test_a_row_that_is_not_sealed_yet_is_told_of_once_it_is(app: Flask, person: 
     assert told(app, person) == []
     heard(app)
     assert len(told(app, person)) == 1
+
+
+def test_a_check_of_what_somebody_brought_stands_in_the_history_and_is_told_only_to_who_asks(app: Flask) -> None:
+    heard(app)
+    with app.app_context():
+        counter = new_counter(new_browser(app))
+        with transaction() as session:
+            open_account(session, counter.person)
+            document = text_of(credential_of(session, counter.licence))
+    for wanted in ((), ("shown",)):
+        choose(app, counter.person, *wanted)
+        with app.app_context():
+            assert counter.verify(document, binding="none").json["verdict"] == "valid"
+        heard(app)
+    assert [kind for kind, _ in told(app, counter.person)] == ["licence.shown"]
+    browser = new_browser(app)
+    sign_in(browser, counter.person)
+    assert browser.get("/wallet/history").text.count("未核对出示人") == 2
