@@ -149,3 +149,10 @@ def test_the_home_page_with_all_its_files_stays_under_100_kb(client: FlaskClient
 def test_whoever_opens_the_address_of_a_form_is_not_told_to_fill_it_in_again(client: FlaskClient) -> None:
     page = client.get("/signout", headers=HTML)
     assert (page.status_code, "核对网址是否完整" in page.text, "检查填写的内容" in page.text) == (405, True, False)
+
+
+@pytest.mark.parametrize(("method", "asked_to_fill_in"), [("GET", False), ("POST", True)])
+def test_only_whoever_sent_a_form_is_told_to_send_it_again(app: Flask, method: str, asked_to_fill_in: bool) -> None:
+    with app.test_request_context("/desk/licences", method=method, headers=HTML):
+        page = problems.respond("wrong-state", 409, problems.UNAVAILABLE).get_data(as_text=True)
+    assert ("检查填写的内容后重新提交" in page, "查看现在的情况" in page) == (asked_to_fill_in, not asked_to_fill_in)

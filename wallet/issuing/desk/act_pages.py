@@ -46,8 +46,8 @@ class NoSuchAct(Refusal):
 
 @act_desk.route("/desk/licences/<uuid:licence_id>/<name>", methods=["GET"])
 @allow(strong_officer)
-def blank(licence_id: UUID, name: str) -> Response:
-    """Show the form of an act, with what the licence says now; a state that does not allow it is refused at once.
+def blank(licence_id: UUID, name: str) -> AnyResponse:
+    """Show the form of an act, with what the licence says now; from a state that does not allow it, lead to the licence, which shows how it stands.
 
     Where the form tells what the licence says, that it was looked at is written down, as on the licence's own page.
     """
@@ -55,7 +55,8 @@ def blank(licence_id: UUID, name: str) -> Response:
     with transaction() as session:
         licence = own(session, licence_id)
         if act not in acts_for(licence):
-            raise WrongState("not from this state", state=licence.state_at(now()).value)
+            flash(str(WrongState.title), "warning")
+            return redirect(url_for("licence_desk.one", licence_id=licence_id), 303)
         form = _form(session, licence, act)
         if forms.fill(form, fields_of(licence)):
             look = {"department": g.officer_of, "officer_id": g.signed_in.subject_id, "cause": str(own_causes.OWN_WORK), "now": now()}
