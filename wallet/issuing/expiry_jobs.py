@@ -2,7 +2,7 @@
 
 import time
 
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 from runtime.jobs import every
 from wallet.issuing import expiry
@@ -16,5 +16,5 @@ def lapse_expired_licences() -> None:
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         with transaction() as session:
-            if expiry.lapse_expired(session, now=now()) == 0:
+            if expiry.lapse_expired(session, now=present()) == 0:
                 return

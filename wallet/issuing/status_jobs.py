@@ -1,4 +1,7 @@
-"""The status lists' work behind the scenes: their tokens are never more than two seconds behind what was revoked."""
+"""The status lists' work behind the scenes: their tokens are never more than two seconds behind what was revoked.
+
+By the database's clock, as whatever the worker signs or ends by the calendar: nobody believes a list from the future, and its next is later still.
+"""
 
 import time
 from datetime import datetime
@@ -6,7 +9,7 @@ from datetime import datetime
 from flask import current_app
 from sqlalchemy import ColumnElement, true
 
-from runtime.clock import now
+from keys.sealing import present
 from runtime.database import transaction
 from runtime.jobs import every
 from runtime.settings import Settings
@@ -28,7 +31,7 @@ def rebuild_status_lists() -> None:
     _rebuild_moved(settings)
     while (took := time.monotonic() - begun) < RUN_SECONDS:
         with transaction() as session:
-            if not status_building.rebuild_next(session, settings, now=now(), thorough=took < THOROUGH_SECONDS):
+            if not status_building.rebuild_next(session, settings, now=present(), thorough=took < THOROUGH_SECONDS):
                 return
 
 
@@ -40,7 +43,7 @@ def _rebuild_moved(settings: Settings) -> None:
         moved = status_building.find_moved(session, settings)
     for list_id in moved:
         with transaction() as session:
-            status_building.rebuild(session, settings, list_id, now=now())
+            status_building.rebuild(session, settings, list_id, now=present())
     current_app.extensions[MOVED] = len(moved)
 
 
@@ -48,13 +51,13 @@ def _rebuild_moved(settings: Settings) -> None:
 def keep_room_in_status_lists() -> None:
     """Open the next list before the present one is full."""
     with transaction() as session:
-        status_places.keep_room(session, current_app.extensions["kabao_settings"], now=now())
+        status_places.keep_room(session, current_app.extensions["kabao_settings"], now=present())
 
 
 @every("41 3 * * *")
 def forget_old_status_lists() -> None:
     """Forget what lists said before the history that is told begins."""
-    settings, moment = current_app.extensions["kabao_settings"], now()
+    settings, moment = current_app.extensions["kabao_settings"], present()
     with transaction() as session:
         lists = status_history.begins_too_early(session, settings, now=moment)
     for list_id in lists:

@@ -3,8 +3,8 @@
 import structlog
 
 from keys import ring
+from keys.sealing import present
 from runtime import jobs, ledger
-from runtime.clock import now
 from runtime.database import transaction
 
 log = structlog.get_logger(__name__)
@@ -17,7 +17,7 @@ def seal_now() -> int:
     sealed = 0
     for _ in range(ROUNDS):
         with transaction() as session:
-            count = ledger.seal(session, sign=lambda claims: ring.signer(ring.LEDGER).sign(claims, typ=CHECKPOINT), now=now())
+            count = ledger.seal(session, sign=lambda claims: ring.signer(ring.LEDGER).sign(claims, typ=CHECKPOINT), now=present())
         sealed += count
         if count < ledger.BATCH:
             break

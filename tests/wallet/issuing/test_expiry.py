@@ -1,11 +1,14 @@
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from keys import sealing
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.events import Event
@@ -78,3 +81,17 @@ def test_what_was_in_suspense_beyond_its_last_day_expired_when_it_was_resumed(ap
         standing = desk.get(f"/licences/{licence}?at={on}").json["standing"]
     assert (standing["state"], standing["recorded_state"]) == ("suspended", "suspended")
     assert history[-1]["effective_at"] >= history[-2]["effective_at"], "no turn but an annulment reaches back before the one that it follows"
+
+
+def test_a_worker_whose_clock_is_ahead_ends_no_licence_before_its_time(
+    app: Flask, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    licence = ending(desk, person)
+    with app.app_context():
+        known = replace(sealing.sealer(), ahead=-timedelta(days=9))
+    with monkeypatch.context() as there, app.app_context():
+        there.setattr(sealing, "_sealer", lambda: known)
+        there.setattr("runtime.clock._shift", timedelta(days=9))
+        lapse_expired_licences()
+    with app.app_context(), transaction() as session:
+        assert get_licence(session, UUID(licence)).state == "valid"

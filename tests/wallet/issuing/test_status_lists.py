@@ -13,7 +13,7 @@ from cryptography import x509
 from flask import Flask
 from flask.testing import FlaskClient
 
-from keys import certificates, cose, ring
+from keys import certificates, cose, ring, sealing
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.settings import Settings
@@ -303,3 +303,21 @@ def test_what_is_said_of_a_moment_is_the_same_second_in_both_forms(app: Flask, c
     modified = client.get(f"/status/{place.list_id}").headers["Last-Modified"]
     iat = fetched(app, client, place)["iat"]
     assert datetime.strptime(modified + "+0000", "%a, %d %b %Y %H:%M:%S GMT%z").timestamp() == iat
+
+
+def test_a_worker_whose_clock_is_ahead_signs_no_list_from_the_future(
+    app: Flask, client: FlaskClient, desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_in(app, desk.issue(person)["id"])
+    with app.app_context():
+        known = replace(sealing.sealer(), ahead=-timedelta(hours=1))
+        with transaction() as session:
+            status_lists.set_status(session, place, SUSPENDED)
+    begun = int(now().timestamp())
+    with monkeypatch.context() as there:
+        there.setattr(sealing, "_sealer", lambda: known)
+        there.setattr("runtime.clock._shift", timedelta(hours=1))
+        rebuild(app)
+    claims = fetched(app, client, place)
+    assert begun <= claims["iat"] <= now().timestamp()
+    assert bits_of(app, client, place).status_at(place.index) == SUSPENDED
