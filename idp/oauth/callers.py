@@ -1,7 +1,7 @@
 """Callers with an access token: departments' systems, and portals for a person (RFC 6750, RFC 9449 section 7, RFC 8705 section 3, RFC 9470).
 
-A refusal says in its challenge where the resource is described, if it lies beneath the resource's own name: of any other place a client need not
-believe that (RFC 9728 sections 5.1 and 7.3).
+A refusal says in its challenge where the resource is described, if the address asked lies beneath the resource's own name: of any other a client
+need not believe that (RFC 9728 sections 5.1 and 7.3).
 """
 
 import re
@@ -77,7 +77,7 @@ def challenge(scheme: str, audience: str, more: str = "") -> str:
     """Return the challenge of a scheme: what is wrong, by what a proof may be signed, and where the resource asked is described."""
     settings: Settings = extension("kabao_settings")
     algorithms = f", {ALGS}" if scheme == "DPoP" else ""
-    is_beneath = f"{settings.public_url}{request.path}".startswith(f"{audience}/")
+    is_beneath = request.host == settings.host and f"{settings.public_url}{request.path}".startswith(f"{audience}/")
     described = f', resource_metadata="{resources.metadata_uri(audience, settings)}"' if is_beneath else ""
     return f"{scheme} {REALM}{more}{algorithms}{described}"
 

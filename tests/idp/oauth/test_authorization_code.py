@@ -155,7 +155,7 @@ def test_whoever_shows_no_token_hears_how_and_of_no_error(client: FlaskClient, p
     """RFC 6750 section 3.1: without any authentication information there is no error code and no other error information."""
     refused = client.post(path, headers={"Accept": "application/json"})
     assert (refused.status_code, refused.data, refused.headers.get("Content-Type")) == (401, b"", None)
-    assert re.match(r'Bearer realm="kabao"(, resource_metadata="[^"]+")?, DPoP realm="kabao", algs=', refused.headers["WWW-Authenticate"])
+    assert refused.headers["WWW-Authenticate"].startswith('Bearer realm="kabao", DPoP realm="kabao"')
     assert "error" not in refused.headers["WWW-Authenticate"]
     assert refused.headers["Cache-Control"] == "no-store"
 

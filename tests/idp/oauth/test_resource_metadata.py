@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from idp.oauth import callers, resources, scopes
 from idp.oauth.requests import detail_scopes
@@ -24,6 +25,18 @@ from wallet.issuing.credential_details import OPENID_CREDENTIAL
 EVENTS, WELL_KNOWN = "/api/v1/events", "/.well-known/oauth-protected-resource"
 API, CREDENTIALS = f"{ISSUER}/api", ISSUER
 DESCRIBED = re.compile(r'resource_metadata="([^"]*)"')
+
+
+class Caller(FlaskClient):
+    """Somebody who calls by the public address."""
+
+    def open(self, *arguments: Any, base_url: str = ISSUER, **more: Any) -> TestResponse:
+        return super().open(*arguments, base_url=base_url, **more)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return Caller(app, app.response_class)
 
 
 def described(client: FlaskClient, resource: str) -> dict[str, Any]:
@@ -69,6 +82,13 @@ def test_whoever_shows_no_token_hears_by_each_scheme_where_the_resource_is_descr
 def test_what_does_not_lie_beneath_the_resource_does_not_speak_for_it(client: FlaskClient, path: str) -> None:
     """Section 3.3: a client MUST NOT use it."""
     refused = client.get(path)
+    assert refused.status_code == 401
+    assert "resource_metadata" not in refused.headers["WWW-Authenticate"]
+
+
+def test_by_another_name_of_ours_the_resource_is_not_spoken_for(client: FlaskClient) -> None:
+    """As the name for certificates is (RFC 8705 section 5): its tokens are for the public address."""
+    refused = client.get(EVENTS, base_url="http://localhost:8000")
     assert refused.status_code == 401
     assert "resource_metadata" not in refused.headers["WWW-Authenticate"]
 
