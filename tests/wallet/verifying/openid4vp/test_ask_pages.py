@@ -12,7 +12,7 @@ from tests.wallet.presenting.answering.test_our_own_doors import query_of
 from tests.wallet.verifying.openid4vp.test_asking import FIELDS
 from tests.wallet.verifying.openid4vp.wallets import MDOC, Wallet, fetch_licence
 from tests.wallet.verifying.test_desk_pages import new_officer
-from tests.world_people import open_account, post_form, sign_in
+from tests.world_people import citizen_number, open_account, post_form, sign_in
 from tests.world_verifying import CAUSE, Counter, new_browser
 from tests.world_wallet import new_department
 from wallet.presenting import statements
@@ -157,3 +157,9 @@ def test_for_a_matter_the_desk_offers_what_it_needs_and_no_more_passes(counter: 
     got = wallet.get(link)
     assert [one["path"][-1] for one in got.payload["dcql_query"]["credentials"][0]["claims"]] == ["licence_identifier", "vehicle_class"]
     assert "CLZL-001" in got.payload["verifier_info"][0]["data"].values()
+
+
+def test_an_officer_reads_whether_it_waits_in_a_wallet(counter: Counter, desk: FlaskClient) -> None:
+    for number, waits, told in (("", False, False), (counter.person.number, True, False), (citizen_number(), False, True)):
+        page = desk.get(ask(desk, number=number)[0], headers=ENGLISH).text
+        assert ("It waits in the holder&#39;s wallet" in page, 'id="no-inbox"' in page) == (waits, told)
