@@ -3,7 +3,7 @@
 `job` declares one, `every` a repeated one, `outward` one that waits for somebody else's server; `defer` asks for one run; `run_worker` is
 `kabao worker`. What repeats within a minute is queued only when it has something to do (`runtime.repeating`). What goes outwards has a queue and
 threads of its own, so that a hundred receivers that hang hold back no status list. A worker outlives its database connection, and the jobs of a
-worker that died are run by another.
+worker that died are run by another: what such a job does to others it may do twice, what it does here in one transaction once (`is_first_run`).
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -45,17 +46,19 @@ declared, declared_outward = procrastinate.Blueprint(), procrastinate.Blueprint(
 _outward: set[str] = set()
 _application: Flask | None = None
 Work = Callable[..., Any]
+DONE = "@done"  # among the arguments of a job that a worker died over, once its transaction was committed
+_at_work: ContextVar[int | None] = ContextVar("job", default=None)
 
 
 def job(work: Work) -> Work:
     """Declare a job by its function's name; it runs in the application's context, and again (up to 8 times) if it fails."""
-    declared.task(name=work.__name__, queue=QUEUE, retry=RETRY)(_in_context(work))
+    declared.task(name=work.__name__, queue=QUEUE, retry=RETRY, pass_context=True)(_known(work))
     return work
 
 
 def outward(work: Work) -> Work:
     """Declare a job that asks another house's server for something: like `job`, beside all that happens in this house alone."""
-    declared_outward.task(name=work.__name__, queue=OUTWARD, retry=RETRY)(_in_context(work))
+    declared_outward.task(name=work.__name__, queue=OUTWARD, retry=RETRY, pass_context=True)(_known(work))
     _outward.add(work.__name__)
     return work
 
@@ -90,6 +93,16 @@ def defer(session: Session, name: str, *, at: datetime | None = None, **argument
         ),
         {"queue": OUTWARD if name in _outward else QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments), "at": at},
     )
+
+
+def is_first_run(session: Session) -> bool:
+    """Whether the job that is at work did not do before what it does in this transaction: it is noted with it, or not at all.
+
+    False if a worker died once it was committed, before the queue heard of it. True for whoever runs the work without the queue.
+    """
+    job_id = _at_work.get()
+    noted = "UPDATE procrastinate_jobs SET args = args || CAST(:note AS jsonb) WHERE id = :id AND NOT jsonb_exists(args, :done) RETURNING id"
+    return job_id is None or session.scalar(text(noted), {"id": job_id, "done": DONE, "note": json.dumps({DONE: True})}) is not None
 
 
 def run_worker(app: Flask, settings: Settings, *, concurrency: int, outward_concurrency: int) -> None:
@@ -226,6 +239,21 @@ async def ask_for_work(queue: procrastinate.App) -> None:
                 await queue.tasks[f"{NAMESPACE}:{name}"].defer_async(timestamp=this)
         last = this
         await asyncio.sleep(1 - time.time() % 1)
+
+
+def _known(work: Work) -> Work:
+    """Let work that the queue runs know which job it is."""
+    run_in_context = _in_context(work)
+
+    @wraps(work)
+    def run(context: procrastinate.JobContext, **arguments: Any) -> Any:
+        known = _at_work.set(context.job.id)
+        try:
+            return run_in_context(**{name: value for name, value in arguments.items() if name != DONE})
+        finally:
+            _at_work.reset(known)
+
+    return run
 
 
 def _in_context(work: Work) -> Work:

@@ -63,7 +63,7 @@ def begin_recovery(recovery_id: str, sealed: str, code_hash: str, asked_at: str 
         return
     claim = Claim(**json.loads(sealing.unseal(base64.b64decode(sealed), table=TABLE, column=COLUMN, row=recovery_id)))
     with transaction() as session:
-        begun = _begin(session, claim, UUID(recovery_id), bytes.fromhex(code_hash), asked_at=asked, now=present)
+        begun = jobs.is_first_run(session) and _begin(session, claim, UUID(recovery_id), bytes.fromhex(code_hash), asked_at=asked, now=present)
     log.info("recovery asked for", begun=begun)
 
 

@@ -77,7 +77,7 @@ def match_soon(session: Session, subject_id: UUID) -> None:
 def match_stated(subject_id: str) -> None:
     """Match one person who is at level 1 with the registry; raises RegistryUnavailable, to be run again."""
     with transaction() as session:
-        if not stated.is_stated(session, UUID(subject_id)):
+        if not stated.is_stated(session, UUID(subject_id)) or not jobs.is_first_run(session):
             return
         try:
             with session.begin_nested():

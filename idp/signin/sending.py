@@ -18,7 +18,7 @@ from idp.signin.senders import Message
 from idp.signin.throttle import SlowDown
 from runtime.clock import now
 from runtime.database import transaction
-from runtime.jobs import defer, job, outward
+from runtime.jobs import defer, is_first_run, job, outward
 from runtime.languages import ENGLISH, Text
 from runtime.settings import Settings
 
@@ -54,7 +54,7 @@ def send_notice(subject_id: str, notice_id: str) -> None:
     """Have a notice sent to each address at which its person could be reached when it happened."""
     with transaction() as session:
         told = _find(session, subject_id, notice_id)
-        if told is None:
+        if told is None or not is_first_run(session):
             return
         for contact in contacts.reached_at(session, UUID(subject_id), moment=told.at):
             if _is_in_measure(session, contact, told):

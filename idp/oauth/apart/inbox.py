@@ -101,6 +101,8 @@ def tell_of_request(request_id: str) -> None:
         client = find_client(row.client_id) if row is not None else None
         if row is None or client is None or row.meant_for is None or row.answered_at is not None or row.expires_at <= present:
             return
+        if not jobs.is_first_run(session):
+            return
         for person_id in _to_be_told(session, row.meant_for, now=present):
             if session.get(MutedClient, (person_id, row.client_id)) is None:
                 notices.tell(session, person_id, "request-waits", now=present, page="/account/requests", portal=client.name)
