@@ -6,7 +6,7 @@ const say = (text) => (english ? text.en : text.zh);
 const list = document.getElementById("kept-cards"), card = document.getElementById("kept-card");
 const moment = (time) => new Date(time).toLocaleString(english ? "en-GB" : "zh-CN", { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Shanghai" });
 let kept = JSON.parse(localStorage.getItem(NAME) ?? "null");
-if (kept && Date.now() - Date.parse(kept.at) > WEEK) {
+if (kept && Math.abs(Date.now() - Date.parse(kept.at)) > WEEK) { // from the future, too: by a clock that was wrong, it would never be a week old
   localStorage.removeItem(NAME);
   kept = null;
 }

@@ -158,17 +158,19 @@ def test_whoever_comes_next_finds_nothing_of_the_one_before(app: Flask, network:
     expect(page.locator(".licence__type")).to_have_text(["学位证书"], use_inner_text=True, timeout=SLOWEST)
 
 
-def test_what_was_kept_is_forgotten_after_a_week(app: Flask, network: Network, person: Person) -> None:
+@pytest.mark.parametrize("days", [8, -8], ids=["old", "by a clock that was ahead"])
+def test_what_was_kept_is_forgotten_after_a_week(app: Flask, network: Network, person: Person, days: int) -> None:
     licensed(app, person.number, *TYPES)
     page = network.phone
     sign_in(page, person)
     keep(page)
     page.evaluate(
-        """() => {
+        """(days) => {
             const kept = JSON.parse(localStorage.getItem("kabao.kept"));
-            kept.at = new Date(Date.now() - 8 * 24 * 3600 * 1000).toISOString();
+            kept.at = new Date(Date.now() - days * 24 * 3600 * 1000).toISOString();
             localStorage.setItem("kabao.kept", JSON.stringify(kept));
-        }"""
+        }""",
+        days,
     )
     network.go()
     page.goto("/wallet")
