@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf import FlaskForm
+from wtforms import BooleanField, StringField
 
 from runtime.forms import PostedForm
 from tests.world_people import BROWSER, csrf_token
@@ -30,3 +31,29 @@ def test_a_file_in_the_place_of_a_text_is_no_text(client: FlaskClient) -> None:
 
 def test_every_form_is_one_of_these(app: Flask) -> None:
     assert FlaskForm.__subclasses__() == [PostedForm]
+
+
+class Box(PostedForm):
+    """A form with a box that is ticked as a rule."""
+
+    ticked = BooleanField(default=True)
+    word = StringField(default="usual")
+
+
+FORM = {"content_type": "application/x-www-form-urlencoded"}
+ASKED: dict[str, tuple[dict[str, Any], tuple[bool, str | None]]] = {
+    "a page that is only asked for": ({"method": "GET"}, (True, "usual")),
+    "one whose address says something": ({"method": "GET", "query_string": "word=queried"}, (True, "usual")),
+    "one with a body": ({"method": "GET", "data": "word=sent", **FORM}, (True, "usual")),
+    "another method": ({"method": "PUT", "data": "word=sent", **FORM}, (True, "usual")),
+    "what is posted": ({"method": "POST", "data": "word=sent&ticked=y", **FORM}, (True, "sent")),
+    "an unticked box": ({"method": "POST", "data": "word=sent", **FORM}, (False, "sent")),
+    "a post whose address says something": ({"method": "POST", "query_string": "word=queried&ticked=y", "data": "", **FORM}, (False, "usual")),
+}
+
+
+@pytest.mark.parametrize(("asked", "read"), ASKED.values(), ids=ASKED)
+def test_a_form_is_filled_from_what_is_posted_alone(app: Flask, asked: dict[str, Any], read: tuple[bool, str | None]) -> None:
+    with app.test_request_context("/", **asked):
+        form = Box(meta={"csrf": False})
+        assert (form.ticked.data, form.word.data) == read
