@@ -82,6 +82,8 @@ def enter() -> Response:
     if waiting is None or waiting.amr:
         if request.method == "POST":
             flash(str(one_time_codes.CodeOver.title), "info")
+        elif callers.find_signed_in() is not None:
+            return see(goal)  # whoever goes back after signing in goes on
         return see(url_for("code.ask", next=goal))
     if request.method != "POST" or not form.validate():
         return _page("signin/code_enter.html", form, goal, status=422 if request.method == "POST" else 200)
@@ -147,4 +149,5 @@ def _refused(template: str, form: AskForm | EnterForm, goal: str, refusal: Refus
 
 def _page(template: str, form: AskForm | EnterForm, goal: str, *, status: int = 200, **shown: object) -> Response:
     form.next.data = goal
+    shown["signed_in"] = callers.find_signed_in()
     return form_may_lead_to(make_response(render_template(template, form=form, goal=goal, **shown), status), *origins_of(goal))

@@ -80,7 +80,7 @@ def test_neither_another_browser_nor_a_wrong_code_gets_in(app: Flask, client: Fl
     with clock.shifted(timedelta(minutes=5)):
         assert client.get(at, headers=BROWSER).location.startswith("/signin/code")
     assert press(client, ENTER, form_at=at, code=code).status_code == 303
-    assert client.get(at, headers=BROWSER).location.startswith("/signin/code")
+    assert client.get(at, headers=BROWSER).location == "/wallet"
 
 
 def test_of_a_decoy_not_even_the_right_code_gets_in(app: Flask, client: FlaskClient) -> None:
@@ -191,3 +191,12 @@ def test_a_code_that_is_late_or_was_tried_too_often_is_said_to_be_over(app: Flas
         assert late.location.startswith(ASK)
         assert "验证码已失效，请重新获取" in client.get(late.location, headers=BROWSER).text
         assert "验证码已失效" not in client.get(client.get(at, headers=BROWSER).location, headers=BROWSER).text
+
+
+def test_whoever_goes_back_after_signing_in_with_a_code_goes_on(app: Flask, client: FlaskClient, person: Person) -> None:
+    contact = reach(app, person, "13800138000")
+    at = ask(client, person.number, next="/account?x=1")
+    assert 'id="go-on"' not in client.get(ASK, headers=BROWSER).text
+    press(client, ENTER, form_at=at, code=code_that_reached(app, contact))
+    assert client.get(at, headers=BROWSER).location == "/account?x=1"
+    assert 'id="go-on"' in client.get(ASK, headers=BROWSER).text, "and whoever asks for a code is told that they are signed in, as on the first page"
