@@ -94,6 +94,7 @@ class Hall:
     def __init__(self, turns: "SimpleQueue[None]") -> None:
         self.has_company = False
         self._turns, self._threads = turns, turns.qsize()
+        self._apart = threading.Semaphore(self._threads)
         self._waiting: list[Traveller] = []
         self._lock = threading.Lock()
         self._since = self._ended = 0.0
@@ -138,10 +139,17 @@ class Hall:
                 self._let_go_apart(one)
 
     def _let_go_apart(self, one: Traveller) -> None:
-        """Take the rest of one's way on a thread of its own, which takes turns as all do; here, if none is to be had."""
+        """Take the rest of one's way on a thread of its own, which takes turns as all do; here, if there are as many as turns, or none to be had.
+
+        So the server's own threads are held up before there are ever more of these.
+        """
+        if not self._apart.acquire(blocking=False):
+            _go_alone(one)
+            return
         try:
             threading.Thread(target=self._go_apart, args=(one,), name="kabao apart", daemon=True).start()
         except RuntimeError:
+            self._apart.release()
             _go_alone(one)
 
     def _go_apart(self, one: Traveller) -> None:
@@ -149,6 +157,7 @@ class Hall:
         try:
             _go_alone(one)
         finally:
+            self._apart.release()
             self._turns.put(None)
 
     def _watch(self) -> None:

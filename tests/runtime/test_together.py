@@ -149,6 +149,32 @@ def test_who_goes_on_apart_keeps_nobody_waiting_and_takes_what_further_trips_the
     assert alone(steps()) == [2, 10]
 
 
+def test_no_more_go_on_apart_than_there_are_turns_and_the_next_does_here(turns: "SimpleQueue[None]") -> None:
+    is_held, threads = threading.Event(), list[str]()
+
+    def steps() -> Steps[int]:
+        yield together.APART
+        name = threading.current_thread().name
+        threads.append(name)
+        assert name != "kabao apart" or is_held.wait(30)
+        return len(name)
+
+    hall, six = Hall(turns), [Traveller(steps()) for _ in range(6)]
+    for first in (0, 3):  # those who were apart leave room
+        hall._waiting[:] = six[first : first + 2]
+        hall._go()
+        until(lambda: len(threads) == 2)
+        hall._waiting[:] = six[first + 2 : first + 3]
+        hall._go()
+        assert [one.is_out for one in six[first:]][:3] == [False, False, True]
+        assert threads == ["kabao apart", "kabao apart", threading.current_thread().name]
+        is_held.set()
+        until(lambda: turns.qsize() == 2)
+        is_held.clear()
+        threads.clear()
+    assert all(one.is_out for one in six)
+
+
 def test_what_goes_wrong_with_one_who_goes_on_apart_breaks_off_that_one(turns: "SimpleQueue[None]") -> None:
     def steps() -> Steps[None]:
         yield together.APART
