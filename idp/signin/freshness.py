@@ -3,19 +3,16 @@
 Whoever has an authenticator, a passkey or a verified mobile shows it; whoever has a password alone gives it once more.
 """
 
-from datetime import timedelta
-
 from flask import g
 
 from idp.signin import second_step
 from idp.signin.assurance import aal_of
 from idp.signin.callers import GoAndRaise, signed_in
+from idp.signin.recency import is_recent
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import NotAllowed, wants_page
-
-RECENT = timedelta(minutes=10)
 
 
 class NotFresh(NotAllowed):
@@ -34,7 +31,7 @@ class FreshCaller:
         signed_in.admit()
         with transaction() as session:
             demand = second_step.demanded_of(session, g.signed_in.subject_id, g.signed_in.amr)
-        if now() - g.signed_in.auth_time > RECENT or aal_of(g.signed_in.amr) < demand:
+        if not is_recent(g.signed_in.auth_time, now=now()) or aal_of(g.signed_in.amr) < demand:
             raise GoAndRaise(f"/signin/step-up?aal={demand}") if wants_page() else NotFresh("a fresh proof is asked for")
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp.signin import notices, regaining
 from idp.signin.assurance import MATCHED, TWO_FACTORS
 from idp.signin.callers import GoAndRaise, at_least, signed_in
-from idp.signin.freshness import RECENT, NotFresh
+from idp.signin.freshness import NotFresh
+from idp.signin.recency import is_recent
 from runtime import ledger
 from runtime.clock import now
 from runtime.database import Base, transaction
@@ -102,7 +103,7 @@ class FreshOperator:
     def admit(self) -> None:
         """Leave who it is in `g.signed_in`; raises what OperatorCaller does, or leads to the step-up and back to the page, or to the clients."""
         operator.admit()
-        if now() - g.signed_in.auth_time <= RECENT:
+        if is_recent(g.signed_in.auth_time, now=now()):
             return
         if not wants_page():
             raise NotFresh("a fresh proof is asked for")

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, flash, g, make_response, redirect, render
 from idp.signin import accounts, callers, passwords, recovery, recovery_requests, regaining, sessions, throttle
 from idp.signin.callers import signed_in
 from idp.signin.forms import add_refusal
+from idp.signin.recency import is_recent
 from idp.signin.recovery_forms import CodeForm, NewPasswordForm, RegistryForm
 from idp.subjects import directory
 from idp.subjects.numbers import parse_number
@@ -118,7 +119,7 @@ def by_passkey() -> Response:
 def came_by_passkey(present: datetime) -> bool:
     """Whether who is signed in has shown a passkey, with user verification, lately enough."""
     amr = set(g.signed_in.amr)
-    return "user" in amr and not amr.isdisjoint(("hwk", "swk")) and present - g.signed_in.auth_time <= RECENT
+    return "user" in amr and not amr.isdisjoint(("hwk", "swk")) and is_recent(g.signed_in.auth_time, now=present, within=RECENT)
 
 
 def _recover(form: CodeForm) -> None:

@@ -13,7 +13,7 @@ from idp.signin.assurance import TWO_FACTORS
 from idp.signin.callers import GoAndRaise
 from idp.signin.counter_codes import DIGITS
 from idp.signin.forms import LONGEST_NAME, NUMBER, add_refusal, filled, is_number
-from idp.signin.freshness import RECENT
+from idp.signin.recency import is_recent
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -106,7 +106,7 @@ def _count() -> None:
 
 def _check_fresh() -> None:
     """Lead an officer to a fresh proof before they let anybody into an account: at a desk that was left open, whoever came by could."""
-    if now() - g.signed_in.auth_time > RECENT:
+    if not is_recent(g.signed_in.auth_time, now=now()):
         raise GoAndRaise(f"/signin/step-up?aal={TWO_FACTORS}")
 
 
