@@ -48,7 +48,7 @@ def add(name: str, place: str, root: Path, province: str, types: tuple[str, ...]
             types=[catalogue.get_type(one).code for one in types],
             now=now(),
         )
-    click.echo(f"List {row.sequence} of {province} is believed for {len(types)} types. It was signed by: {row.signer}")
+    click.echo(f"List {row.sequence} of {province} is believed for {', '.join(types)}. It was signed by: {row.signer}")
 
 
 def _read(place: str) -> bytes:

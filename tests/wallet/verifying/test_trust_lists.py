@@ -107,6 +107,7 @@ def believed(app: Flask, province: Province, tmp_path: Path) -> Iterator[Provinc
         apply_catalogue()
     done = added(app, province, tmp_path)
     assert done.exit_code == 0, done.output
+    assert f"is believed for {TYPE}." in done.output
     yield province
     with app.app_context(), transaction() as session:
         for row in trust_sources.sources(session):
