@@ -218,6 +218,8 @@ def test_what_is_right_is_not_handed_on(client: FlaskClient, proof: dict[str, st
         pytest.param({"headers": {"Cookie": "a=b"}}, id="a cookie"),
         pytest.param({"headers": {"Host": "elsewhere.example"}}, id="another host"),
         pytest.param({"headers": {"Transfer-Encoding": "chunked"}}, id="chunks"),
+        pytest.param({"headers": {"Content-Encoding": "gzip"}}, id="a compressed body"),
+        pytest.param({"environ_overrides": {"SCRIPT_NAME": "/beneath"}}, id="a place beneath another"),
         pytest.param({"data": "a=%00"}, id="NUL"),
         pytest.param({"data": "a=\xff".encode("latin-1")}, id="not ASCII"),
         pytest.param({"data": "a=" + "b" * lean.LONGEST}, id="long"),
