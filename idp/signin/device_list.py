@@ -34,9 +34,9 @@ class Devices:
     known: list[Device]
 
 
-def devices_of(session: Session, signed_in: SignedIn, *, lifetimes: Lifetimes, now: datetime) -> Devices:
+def devices_of(session: Session, signed_in: SignedIn, *, lifetimes: Lifetimes) -> Devices:
     """Return the devices of who is signed in."""
-    rows = [row for row in sessions.of(session, signed_in.subject_id) if not sessions.is_over(row, lifetimes=lifetimes, now=now)]
+    rows = sessions.standing_of(session, signed_in.subject_id, lifetimes=lifetimes)
     here = [_of_session(row, is_here=row.id == signed_in.session_id) for row in rows]
     used = {row.mark_hash for row in rows}
     known = [_of_browser(row) for row in devices.of(session, signed_in.subject_id) if row.mark_hash not in used]

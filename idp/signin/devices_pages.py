@@ -20,7 +20,7 @@ devices_pages = Blueprint("devices", __name__, template_folder="templates")
 def show_devices() -> str:
     """Show where the person is signed in, and which browsers are known."""
     with transaction() as session:
-        found = device_list.devices_of(session, g.signed_in, lifetimes=callers.lifetimes(), now=now())
+        found = device_list.devices_of(session, g.signed_in, lifetimes=callers.lifetimes())
     return render_template("signin/devices.html", found=found)
 
 

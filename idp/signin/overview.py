@@ -55,7 +55,7 @@ def overview_of(session: Session, subject_id: UUID, *, lifetimes: Lifetimes, now
         ial=proofs.ial_of(session, subject_id, now=now),
         ways=[WAYS[way] for way in second_step.ways_of(session, subject_id)],
         contacts=[contact.masked for contact in contacts.verified_of(session, subject_id)],
-        browsers=sum(not sessions.is_over(row, lifetimes=lifetimes, now=now) for row in sessions.of(session, subject_id)),
+        browsers=len(sessions.standing_of(session, subject_id, lifetimes=lifetimes)),
         notices=notices.latest(session, subject_id, limit=LATEST),
         pending=recovery.pending_of(session, subject_id, now=now),
         must_change=accounts.must_change(session, subject_id),

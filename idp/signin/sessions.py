@@ -231,6 +231,11 @@ def of(session: Session, subject_id: UUID) -> list[SigninSession]:
     return list(session.scalars(select(SigninSession).where(SigninSession.subject_id == subject_id).order_by(SigninSession.seen_at.desc())))
 
 
+def standing_of(session: Session, subject_id: UUID, *, lifetimes: Lifetimes) -> list[SigninSession]:
+    """Return the sessions of a person that stand now, last seen first."""
+    return [row for row in of(session, subject_id) if not is_over(row, lifetimes=lifetimes, now=sealing.present())]
+
+
 def is_due(row: SigninSession, *, now: datetime) -> bool:
     """Whether it is time to write that a session was seen."""
     return row.seen_at + SEEN_EVERY <= now

@@ -251,5 +251,6 @@ def test_a_machine_whose_clock_is_wrong_ends_nothing_and_what_begins_there_goes_
             prune_signin()
         sign_in(begun_there, person)
         assert is_signed_in(begun_there)
+        assert begun_there.get("/account/devices", headers=BROWSER).text.count('name="device"') == 1, "the other of the two can be ended there"
     assert is_signed_in(begun_here)
     assert is_signed_in(begun_there)
