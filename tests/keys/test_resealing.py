@@ -1,5 +1,6 @@
 """A batch of a rotation, over a table of the test's: which rows it takes, what becomes of those that cannot be renewed, and what it keeps locked."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 from flask import Flask
 from psycopg.errors import LockNotAvailable
+from psycopg.types.json import Jsonb
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -145,3 +147,17 @@ def test_whoever_only_refers_to_a_row_waits_for_no_batch_but_one_that_changes_wh
         else:
             with pytest.raises(LockNotAvailable):
                 things.execute(refer)
+
+
+@pytest.mark.parametrize(("status", "counted"), [("todo", 1), ("doing", 1), ("failed", 0), ("succeeded", 0)])
+def test_a_job_that_may_still_run_carries_what_is_sealed_under_the_old_key(things: psycopg.Connection[Any], status: str, counted: int) -> None:
+    columns = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) VALUES ('kabao', 'of_a_test', %s, %s)"
+    with transaction() as session:
+        before = resealing.count_queued(session, NEW)
+    for version in (OLD, NEW):
+        things.execute(columns, (Jsonb({"sealed": b64encode(prefix_of(version) + b"x").decode()}), status))
+    try:
+        with transaction() as session:
+            assert resealing.count_queued(session, NEW) == before + counted
+    finally:
+        things.execute("DELETE FROM procrastinate_jobs WHERE task_name = 'of_a_test'")

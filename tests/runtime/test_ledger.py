@@ -170,3 +170,10 @@ def test_a_checkpoint_is_not_taken_from_another_type_of_token(app: Flask, typ: s
     assert signed_claims(ring.signer(ring.LEDGER).sign(claims, typ=typ))["size"] == -1
     assert signed_claims(ring.signer(ring.RECEIPT).sign(claims, typ=CHECKPOINT))["size"] == -1
     assert signed_claims(jwt.encode(claims, "x" * 32, algorithm="HS256"))["size"] == -1
+
+
+def test_a_leaf_is_the_hash_of_one_text_whatever_the_order_of_its_members() -> None:
+    """Whoever has a proof computes it of the row as they hold it."""
+    members = {"b": "中", "a": {"y": [1, None], "x": True}}
+    canonical = '{"a":{"x":true,"y":[1,null]},"b":"中"}'.encode()
+    assert ledger.leaf_of(members) == ledger.leaf_of(dict(reversed(members.items()))) == merkle.leaf_hash(canonical)
