@@ -177,3 +177,23 @@ def test_a_leaf_is_the_hash_of_one_text_whatever_the_order_of_its_members() -> N
     members = {"b": "中", "a": {"y": [1, None], "x": True}}
     canonical = '{"a":{"x":true,"y":[1,null]},"b":"中"}'.encode()
     assert ledger.leaf_of(members) == ledger.leaf_of(dict(reversed(members.items()))) == merkle.leaf_hash(canonical)
+
+
+ROOT = bytes(32)
+AS_SIGNED = {"size": 2, "root": base64.b64encode(ROOT).decode()}
+
+
+@pytest.mark.parametrize(
+    ("signed", "kept", "found", "is_whole"),
+    [
+        (AS_SIGNED, ROOT, ROOT, True),
+        ({**AS_SIGNED, "size": 3}, ROOT, ROOT, False),
+        ({**AS_SIGNED, "root": base64.b64encode(bytes(31) + b"x").decode()}, ROOT, ROOT, False),
+        (AS_SIGNED, bytes(31) + b"x", ROOT, False),
+        (AS_SIGNED, ROOT, bytes(31) + b"x", False),
+    ],
+    ids=["all agree", "another size was signed", "another root was signed", "another root is kept", "the rows have another root"],
+)
+def test_size_and_root_are_held_against_what_was_signed_and_what_is_kept(signed: dict[str, Any], kept: bytes, found: bytes, is_whole: bool) -> None:
+    checkpoint = ledger.LedgerCheckpoint(size=2, root=kept, sealed_at=now(), signed="signed")
+    assert (list(ledger._compare(checkpoint, found, lambda text: signed)) == []) is is_whole
