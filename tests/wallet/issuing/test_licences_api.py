@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import RAISE
 
+from runtime.clock import now
 from runtime.database import transaction
 from schemas.licences import LicenceRequestSchema, LicenceSchema, read_plainly
 from tests.wallet.issuing.desks import Desk, body_for
@@ -16,6 +17,7 @@ from tests.world_people import Person, citizen_number, credit_code, new_organisa
 from tests.world_wallet import example_fields, new_department
 
 DRIVING = example_fields("driving-licence")
+YEAR = now().year
 FOOD = example_fields("food-business-licence")
 UNKNOWN_ID = "01995b6e-8c1a-7d2e-9f30-5a1b2c3d4e5f"
 WHY = {"reason": "测试吊销", "legal_basis": "《测试法》第一条"}
@@ -100,7 +102,7 @@ def test_a_name_need_not_be_sent(desk: Desk, person: Person) -> None:
     ("changes", "field"),
     [
         pytest.param({"valid_until": None}, "valid_until", id="no end, where one is required"),
-        pytest.param({"valid_from": "2026-01-01", "valid_until": "2031-01-02"}, "valid_until", id="a day more than five years"),
+        pytest.param({"valid_until": f"{YEAR + 5}-01-02"}, "valid_until", id="a day more than five years"),
     ],
 )
 def test_a_types_rule_of_validity_is_kept(app: Flask, desk: Desk, person: Person, changes: dict[str, Any], field: str) -> None:
@@ -110,8 +112,8 @@ def test_a_types_rule_of_validity_is_kept(app: Flask, desk: Desk, person: Person
         "type": "food-business-licence",
         "holder": {"number": organisation.number},
         "fields": FOOD,
-        "valid_from": "2026-01-01",
-        "valid_until": "2031-01-01",
+        "valid_from": f"{YEAR}-01-01",
+        "valid_until": f"{YEAR + 5}-01-01",
     }
     assert desk.post("/licences", body).status_code == 201
     answer = desk.post("/licences", {**body, **changes})
@@ -124,7 +126,8 @@ def test_a_licence_for_good_has_no_end(desk: Desk, person: Person) -> None:
 
 
 def test_a_person_cannot_hold_an_enterprises_licence(desk: Desk, person: Person) -> None:
-    answer = desk.post("/licences", body_for(person, type="food-business-licence", fields=FOOD, valid_from="2026-01-01", valid_until="2031-01-01"))
+    dates = {"valid_from": f"{YEAR}-01-01", "valid_until": f"{YEAR + 5}-01-01"}
+    answer = desk.post("/licences", body_for(person, type="food-business-licence", fields=FOOD, **dates))
     assert (answer.status_code, answer.json["code"]) == (422, "wrong-holder-kind")
 
 
