@@ -50,3 +50,7 @@ def test_probes_may_come_by_any_name(client: FlaskClient, path: str) -> None:
 def test_anything_else_by_another_name_is_misdirected(app: Flask, client: FlaskClient, path: str, host: str) -> None:
     answer = client.get(path, headers={"Host": host, "X-Forwarded-Host": "127.0.0.1:8000", "Accept": "application/json"})
     assert (answer.status_code, answer.json["code"]) == (421, "unknown-host")
+
+
+def test_who_names_no_host_is_not_taken_to_mean_us(client: FlaskClient) -> None:
+    assert client.get("/signin", environ_overrides={"HTTP_HOST": ""}).status_code == 421

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -197,3 +198,29 @@ AS_SIGNED = {"size": 2, "root": base64.b64encode(ROOT).decode()}
 def test_size_and_root_are_held_against_what_was_signed_and_what_is_kept(signed: dict[str, Any], kept: bytes, found: bytes, is_whole: bool) -> None:
     checkpoint = ledger.LedgerCheckpoint(size=2, root=kept, sealed_at=now(), signed="signed")
     assert (list(ledger._compare(checkpoint, found, lambda text: signed)) == []) is is_whole
+
+
+def test_the_newest_checkpoint_is_the_largest_whatever_the_clock_said(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        for number, moment in enumerate((now() + timedelta(hours=1), now())):
+            ledger.record(session, "test.done", actor="operator", object_id=str(number), now=moment)
+            assert ledger.seal(session, sign=lambda claims: "signed", now=moment) > 0
+        newest = ledger.newest_checkpoint(session)
+        assert newest is not None
+        assert newest.size == session.scalar(text("SELECT max(size) FROM ledger_checkpoints"))
+        session.rollback()
+
+
+def test_a_row_is_hashed_by_its_moment_in_universal_time_to_the_microsecond() -> None:
+    moment = datetime(2026, 11, 30, 8, 0, 0, 5, tzinfo=timezone(timedelta(hours=8)))
+    entry = ledger.LedgerEntry(id=uuid4(), recorded_at=moment, act="a", actor="b", subject_id=None, object_id="c", detail={})
+    assert entry.members()["recorded_at"] == "2026-11-30T00:00:00.000005+00:00"
+
+
+def test_whoever_hears_of_an_act_is_told_in_its_own_transaction(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Any] = []
+    monkeypatch.setitem(ledger.hears, "test.heard", [lambda session, entry: heard.append((session, entry["id"]))])
+    with app.app_context(), transaction() as session:
+        ledger.record(session, "test.unheard", actor="operator", object_id="a", now=now())
+        entry_id = ledger.record(session, "test.heard", actor="operator", object_id="a", now=now())
+        assert heard == [(session, entry_id)]
