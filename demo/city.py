@@ -60,6 +60,14 @@ class Holding:
     since: date
     until: date | None = None
 
+    def term_on(self, today: date) -> tuple[date, date | None]:
+        """Return when it begins and when it ends: renewed as often as it takes to hold today, for the city is to stand for many years."""
+        since, until = self.since, self.until
+        while until is not None and until < today:
+            years = round((until - since).days / 365.25)
+            since, until = since.replace(year=since.year + years), until.replace(year=until.year + years)
+        return since, until
+
 
 SHOP = "海右市听涛区海滨路66号"
 BORN = {

@@ -282,13 +282,14 @@ def _licences(session: Session, settings: Settings) -> None:
         subject = directory.ensure_subject(session, parse_number(number), now=now())
         if any(licence.type_code == kind.code for licence in licences.licences_of(session, holder_id=subject.id)):
             continue
+        since, until = holding.term_on(licences.china_date(now()))
         request = LicenceRequest(
             type=kind.code,
             holder_number=number,
             holder_name=holder.name,
             fields={**{field.name: field.example for field in kind.fields}, **holding.fields},
-            valid_from=holding.since,
-            valid_until=holding.until,
+            valid_from=since,
+            valid_until=until,
             licence_number=kind.number_example,
         )
         life.issue_licence(session, settings, request, department=holding.department.code, now=now())

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,12 +131,13 @@ def issue(journey: Journey) -> str:
     supervision = journey.system("supervision-system", "events")
     journey.cursor = _latest(supervision)
     fields = next(kind for kind in api.get("/api/v1/licence-types")["licence_types"] if kind["slug"] == DRIVING)["fields"]
+    this_year = datetime.now(UTC).year
     body = {
         "type": DRIVING,
         "holder": {"number": journey.person.number, "name": journey.person.name},
         "fields": {one["name"]: one["example"] for one in fields if one["required"]} | {"birth_date": journey.person.born.isoformat()},
-        "valid_from": "2026-01-01",
-        "valid_until": "2032-01-01",
+        "valid_from": f"{this_year}-01-01",
+        "valid_until": f"{this_year + 6}-01-01",
     }
     journey.licence = api.post("/api/v1/licences", body, expect=201)
     return f"{journey.licence['identifier']}"

@@ -1,8 +1,11 @@
-"""The invented city, entered once: what was changed since stays when the demonstration starts again."""
+"""The invented city, entered once: what was changed since stays when the demonstration starts again, in whatever year."""
 
+from datetime import date
+
+import pytest
 from sqlalchemy.orm import Session
 
-from demo import data, people
+from demo import city, data, people
 from idp.subjects import directory, guardians, registries, registry_import
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -26,3 +29,16 @@ def test_what_the_registries_were_told_since_stays(session: Session, settings: S
     assert found.name == "陈建国"
     assert mine.ended_at is not None
     assert len(guardians.guardians_of(session, entered.id)) == len(people.CHILD.guardians)
+
+
+@pytest.mark.parametrize("today", [date(2026, 11, 30), date(2028, 6, 1), date(2030, 1, 1), date(2044, 2, 29)], ids=str)
+def test_what_the_city_holds_is_renewed_for_as_long_as_there_are_years(today: date) -> None:
+    terms = [holding.term_on(today) for holding in city.HOLDINGS]
+    assert all(since <= today and (until is None or until >= today) for since, until in terms)
+    lasting = [
+        (holding.until - holding.since, until - since)
+        for holding, (since, until) in zip(city.HOLDINGS, terms, strict=True)
+        if holding.until and until
+    ]
+    assert lasting
+    assert all(abs((now - then).days) <= 1 for then, now in lasting), "no longer than its type lets it be"

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.oauth.scopes import OF_SYSTEMS
+from runtime.clock import now
 from runtime.database import transaction
 from tests.world_clients import bearer, new_system, token_of
 from tests.world_people import new_person
@@ -81,7 +82,8 @@ def system(app: Flask, client: FlaskClient) -> Described:
 def test_what_is_answered_is_what_is_described(app: Flask, system: Described) -> None:
     with app.app_context(), transaction() as session:
         holder = {"number": new_person(session).number}
-    asked = {"type": TYPE, "holder": holder, "fields": example_fields(TYPE), "valid_from": "2026-01-01", "valid_until": "2030-01-01"}
+    dates = {"valid_from": f"{now().year}-01-01", "valid_until": f"{now().year + 4}-01-01"}
+    asked = {"type": TYPE, "holder": holder, "fields": example_fields(TYPE), **dates}
     licence, at = system("POST", "/api/v1/licences", asked, status=201), "/api/v1/licences/{licence_id}"
     changed = system("POST", f"{at}/change", WHY, status=201, licence_id=licence["id"])
     one = {"licence_id": changed["id"]}

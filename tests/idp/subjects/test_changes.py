@@ -166,8 +166,9 @@ def test_a_licence_is_refused_to_the_dead_and_the_dissolved_naming_the_holder(ap
         registry_import.load_people(session, [{"number": person.number, "name": person.name, "state": "deceased"}])
         row = {"number": firm.number, "name": firm.name, "representative": boss.number, "state": "注销"}
         assert not registry_import.load_organisations(session, [row])
+    dates = {"valid_from": f"{now().year}-01-01", "valid_until": f"{now().year + 4}-12-31"}
     for holder, slug, state in ((person, "driving-licence", "deceased"), (firm, "food-business-licence", "dissolved")):
-        body = body_for(Person(holder.number, holder.name), type=slug, fields=example_fields(slug), valid_from="2026-01-01", valid_until="2030-12-31")
+        body = body_for(Person(holder.number, holder.name), type=slug, fields=example_fields(slug), **dates)
         answer = Desk(app, client).post("/licences", body)
         assert (answer.status_code, answer.json["code"], answer.json["field"], answer.json["state"]) == (422, "subject-ended", "holder.number", state)
 

@@ -99,7 +99,7 @@ def test_the_calendar_ends_a_licence_that_the_register_calls_valid(app: Flask, d
     with app.app_context(), transaction() as session:
         licence = get_licence(session, UUID(issued["id"]))
     assert licence.state_at(now()) is LicenceState.VALID
-    assert licence.state_at(now() - timedelta(days=5 * 365)) is LicenceState.NOT_YET_VALID
+    assert licence.state_at(now() - timedelta(days=20 * 365)) is LicenceState.NOT_YET_VALID
     with shifted(timedelta(days=20 * 365)):
         assert licence.state_at(now()) is LicenceState.EXPIRED
 
