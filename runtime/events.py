@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Identity, Index, Select, and_, func, insert, or_, select, text, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Identity, Index, Select, func, insert, literal, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from runtime import gathering, straight
@@ -91,7 +91,7 @@ def end(session: Session) -> Cursor:
 
 def following(after: Cursor) -> Select[Event]:
     """Return the question for all events that follow a cursor, in their final order."""
-    later = or_(Event.transaction > after.transaction, and_(Event.transaction == after.transaction, Event.sequence > after.sequence))
+    later = tuple_(Event.transaction, Event.sequence) > tuple_(literal(after.transaction, BigInteger), literal(after.sequence, BigInteger))
     settled = Event.transaction < text(SETTLED)
     return select(Event).where(later, settled).order_by(Event.transaction, Event.sequence)
 

@@ -127,3 +127,15 @@ def test_nothing_is_behind_that_is_not_to_be_read_yet_or_was_read(app: Flask) ->
                 mine = events.is_behind(literal(latest.transaction), literal(latest.sequence))  # type: ignore[arg-type]
                 assert not session.scalar(select(mine)), "an older transaction is open"
     assert newest.object_id == "read"
+
+
+def test_a_reader_looks_at_nothing_before_its_cursor(app: Flask) -> None:
+    """However many events there are: the index is entered at the cursor, and no row before it is read and thrown away."""
+    statement = events.following(Cursor(2**40, 3)).limit(50).compile(app.extensions["kabao_engine"], compile_kwargs={"literal_binds": True})
+    with app.app_context(), transaction() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        session.execute(text("SET LOCAL enable_bitmapscan = off"))
+        plan = session.connection().exec_driver_sql(f"EXPLAIN {str(statement).replace('%', '%%')}").scalars().all()
+    (condition,) = (line for line in plan if "Index Cond" in line)
+    assert "ROW(transaction, sequence) > ROW(" in condition
+    assert not any("Filter" in line or "Sort" in line for line in plan), plan
