@@ -24,6 +24,8 @@ NOT_PAGES = {
     "api_docs.asset",
     "bootstrap.static",
     "department_metadata.metadata",
+    "resource_metadata.api",
+    "resource_metadata.issuer",
     "departments.listed",
     "departments.one",
     "discovery.metadata",

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from tests.browser import proofs
 from tests.browser.cast import Cast, gather
 from tests.browser.conftest import DESK, PHONE
 from tests.browser.every_page import NOT_PAGES, OF_A_LIBRARY, STOPS, Stop
@@ -52,6 +53,7 @@ class Browsers:
         self.complaints.clear()
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         page.emulate_media(color_scheme="light")
+        proofs.renew(self.cast.app)
         page.goto("about:blank")  # what showed a code goes on by itself, and would take the place of the page that is wanted
         answer = page.goto(stop.address(self.cast.at))
         assert answer is not None

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from flask import Flask
 
+from tests.browser import proofs
 from tests.browser.cast import Cast, gather
 from tests.browser.every_page import STOPS, Stop
 
@@ -60,6 +61,7 @@ def cast(app: Flask) -> Cast:
 
 @pytest.mark.parametrize("stop", [stop for stop in STOPS if not stop.press], ids=lambda stop: stop.id)
 def test_a_page_is_well_made_where_nobody_looks(app: Flask, cast: Cast, stop: Stop) -> None:
+    proofs.renew(app)
     client, address = app.test_client(), urlsplit(stop.address(cast.at))
     for name, value in cast.cookies[stop.viewer].items():
         client.set_cookie(name, value)
