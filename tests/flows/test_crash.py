@@ -29,7 +29,7 @@ from wallet.register.catalogue import get_type
 FOLDER = ROOT / "var" / "crash-postgres"  # PostgreSQL, which does not run as root, cannot come back into pytest's own folders
 TYPE = "driving-licence"
 SCOPES = "licences:issue licences:read verifications receipts"
-PEOPLE, CODES = 12, 180
+PEOPLE, CODES, PACE = 12, 180, 0.06
 CAUSE = {"text": "窗口核验"}
 SHAKE, SETTLE = 1.2, 20
 pytestmark = pytest.mark.slow
@@ -93,7 +93,7 @@ def callers_of(running: Kabao) -> tuple[Kabao, str, Caller, Caller, Caller]:
     token = running.token(system, SCOPES)
     issues = cycle([{**request, "holder": {"number": person.number, "name": person.name}} for person in people])
     shows = cycle([{"presented": text, "cause": CAUSE, "binding": "none"} for text in presented])
-    redeems = iter([{"presented": content, "cause": CAUSE} for content in codes])
+    redeems = paced([{"presented": content, "cause": CAUSE} for content in codes])
     return (
         running,
         token,
@@ -101,6 +101,13 @@ def callers_of(running: Kabao) -> tuple[Kabao, str, Caller, Caller, Caller]:
         Caller(running.processes, token, "/api/v1/verifications", Told(), lambda: next(shows)),
         Caller(running.processes, token, "/api/v1/verifications", Told(), lambda: next(redeems)),
     )
+
+
+def paced(documents: list[Document]) -> Iterator[Document]:
+    """Give one document after the other, so slowly that some are left at the last crash."""
+    for document in documents:
+        time.sleep(PACE)
+        yield document
 
 
 def shaken(server: postgres.PostgresServer, running: Kabao, token: str, issuing: Caller, verifying: Caller, redeeming: Caller) -> Aftermath:
