@@ -1,22 +1,29 @@
 """W3C credentials as a JWT, of the data model 2.0 (`vc+jwt`) or 1.1 (`vc` in a `JWT`), before the checks. Pure.
 
 Nothing in them is hidden and nobody's proof comes along: they tell that an issuer said this, not who shows it. That a presentation around one
-tells (`vp_jwt_reading`).
+tells (`vp_jwt_reading`). The times of the JWT are those of its signature; how long what is said holds, the credential itself may say (data model 2.0
+section 4.9, VC-JOSE-COSE section 3.1.3), and the narrower of both counts.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from keys import suites
 from wallet.issuing import copy_marks, sd_jwt, w3c_types
 from wallet.issuing.copy_marks import Marking
-from wallet.verifying.presentations import Presentation, chain_of, is_signed, read_object
+from wallet.verifying.presentations import Presentation, chain_of, is_signed, is_time, read_object
 
 TYPE, TYPE_1_1 = "vc+jwt", "JWT"
 SCHEMA = "/schema"
 REGISTERED = frozenset({"iss", "aud", "vct", "iat", "nbf", "exp", "cnf", "status"})
 ALWAYS = frozenset({"licence_identifier", "licence_valid_from", "licence_valid_until"})
+TIMES: tuple[tuple[str, frozenset[str], Callable[..., float]], ...] = (
+    ("nbf", frozenset({"validFrom", "issuanceDate"}), max),
+    ("exp", frozenset({"validUntil", "expirationDate"}), min),
+)
 
 
 class VcJwtPresentation(Presentation):
@@ -35,7 +42,7 @@ class VcJwtPresentation(Presentation):
         named = issuer.get("id") if isinstance(issuer, dict) else issuer
         if "crit" in self.header or named != self.signed.get("iss", named):
             raise sd_jwt.MalformedSdJwt("something must be understood that is not, or it names two issuers")
-        _ = self.subject
+        _ = self.subject, self.payload
 
     @cached_property
     def header(self) -> dict[str, Any]:
@@ -100,6 +107,10 @@ class VcJwtPresentation(Presentation):
     def payload(self) -> dict[str, Any]:
         """The registered claims, and the identifier of the licence; what the subject says stays back until all is believed."""
         claims = {name: value for name, value in self.signed.items() if name in REGISTERED}
+        for claim, names, narrower in TIMES:
+            said = [_moment(self.credential[name]) for name in sorted(names & self.credential.keys())]
+            if said and is_time(claims.get(claim, 0)):  # what is no time stays, for the check to find
+                claims[claim] = narrower(*said, claims.get(claim, said[0]))
         identifier = self.subject.get("licence_identifier")
         return {**claims, "vct": self.type, **({"licence_identifier": identifier} if isinstance(identifier, str) else {})}
 
@@ -126,3 +137,11 @@ class VcJwtPresentation(Presentation):
     def disclosed(self) -> tuple[str, ...]:
         """Every field."""
         return tuple(name for name in self.subject if name not in ALWAYS)
+
+
+def _moment(unverified: Any) -> float:
+    """Return a moment in seconds since 1970; raises ValueError for what is no date with a time and a time zone."""
+    moment = datetime.fromisoformat(unverified) if isinstance(unverified, str) else None
+    if moment is None or moment.tzinfo is None:
+        raise sd_jwt.MalformedSdJwt("a time of the credential is none")
+    return moment.timestamp()

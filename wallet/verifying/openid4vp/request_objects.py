@@ -4,7 +4,6 @@ Signed by the department that asks, or by the service, whose certificate travels
 `verifier_info`, for wallets that show them.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from keys import suites
+from runtime import strict_json
 from runtime.settings import Settings
 from wallet.presenting.dcql_reading import MDOC, SD_JWT_VC, VC_JWT
 from wallet.verifying.openid4vp import asking, references, verifiers
@@ -22,6 +22,7 @@ TYPE = "oauth-authz-req+jwt"
 MEDIA_TYPE = f"application/{TYPE}"
 SELF_ISSUED = "https://self-issued.me/v2"
 CAUSE = "urn:kabao:cause"
+SIGNING_ALGS = "request_object_signing_alg_values_supported"
 LONGEST_NONCE, LONGEST_METADATA = 512, 16 * 1024
 SIGNED = ["ES256", "EdDSA", "Ed25519"]
 COSE_SIGNED = [-7, -9, -8, -19]
@@ -51,14 +52,14 @@ def fetch(session: Session, settings: Settings, unverified_reference: str, walle
     if request_id is None:
         raise RequestNotFound
     _check_nonce(wallet)
-    supported = _read_metadata(wallet.metadata)
+    supported = _supported(wallet.metadata)
     row = take(session, request_id, now=now)
     if row is None:
         raise RequestOver()
     signer = verifiers.signer_of(row.department)
     if row.verifier != verifiers.identifier_of(settings, row.department, verifiers.prefix_of(row.verifier)):
         raise RequestOver()  # the certificate that the request was to be known by was exchanged since
-    if signer.suite not in supported.get("request_object_signing_alg_values_supported", [signer.suite]):
+    if supported is not None and signer.suite not in supported:
         raise InvalidRequest("The wallet does not support the algorithm by which the request is signed.")
     nonce = {"wallet_nonce": wallet.nonce} if wallet.nonce is not None else {}
     return signer.sign({**payload_of(settings, row), "iat": int(now.timestamp()), **nonce}, typ=TYPE)
@@ -104,19 +105,17 @@ def _check_nonce(wallet: Wallet) -> None:
         raise InvalidRequest("wallet_nonce is not a short text of ASCII.")
 
 
-def _read_metadata(unverified: str | None) -> dict[str, Any]:
-    """Read what a wallet says that it can do; of what is not known, nothing is looked at."""
+def _supported(unverified: str | None) -> list[Any] | None:
+    """Return the algorithms by which a wallet says that it verifies requests, None if it says nothing of that; at all else nothing is looked at."""
     if unverified is None:
-        return {}
+        return None
     try:
-        content = json.loads(unverified) if len(unverified) <= LONGEST_METADATA else None
-    except (ValueError, RecursionError):
+        content = strict_json.read(unverified.encode()) if len(unverified) <= LONGEST_METADATA else None
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         raise InvalidRequest("wallet_metadata is not a JSON object.")
-    known = content.get("request_object_signing_alg_values_supported")
-    return content if known is None or isinstance(known, list) else _refuse()
-
-
-def _refuse() -> dict[str, Any]:
-    raise InvalidRequest("request_object_signing_alg_values_supported is not a list.")
+    known = content.get(SIGNING_ALGS, [])
+    if not isinstance(known, list):
+        raise InvalidRequest(f"{SIGNING_ALGS} is not a list.")
+    return known if SIGNING_ALGS in content else None

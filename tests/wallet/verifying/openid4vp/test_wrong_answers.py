@@ -320,7 +320,10 @@ def test_a_request_is_fetched_once_and_nobody_uses_it_up_by_looking(counter: Cou
     made = asked(counter)
     path = made["request_uri"].removeprefix("http://127.0.0.1:8000")
     assert counter.client.head(path).status_code == 405
-    for form in ({"wallet_nonce": ""}, {"wallet_nonce": "x" * 600}, {"wallet_metadata": "[]"}, {"wallet_metadata": "{"}):
+    algorithms = [f'{{"request_object_signing_alg_values_supported":{value}}}' for value in ("null", '"ES256"', '["EdDSA",{}]')]
+    twice = '{"vp_formats_supported":{},"vp_formats_supported":{}}'
+    metadata = [{"wallet_metadata": text} for text in ("[]", "{", twice, *algorithms)]
+    for form in ({"wallet_nonce": ""}, {"wallet_nonce": "x" * 600}, *metadata):
         assert wallet.fetch(made["link"], **form).status_code == 400
     unsupported = json.dumps({"request_object_signing_alg_values_supported": ["PS256"]})
     assert wallet.fetch(made["link"], wallet_metadata=unsupported).status_code == 400
