@@ -42,7 +42,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 PRUNE_BATCH, PRUNE_SECONDS = 1_000, 5.0
-SERVER_OPTIONS = "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+READ_COMMITTED = r"-c default_transaction_isolation=read\ committed"
+"""What waited for a lock sees what its holder committed: every act here counts on that, whatever is usual in the operator's database."""
+SERVER_OPTIONS = f"-c timezone=UTC {READ_COMMITTED} -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 
 
 class Base(DeclarativeBase):

@@ -68,7 +68,10 @@ def at(url: str) -> str:
     return str(row[0])
 
 
-def test_of_some_who_prepare_one_installation_at_once_each_finds_it_ready(empty_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("usual", ["read committed", "repeatable read"])
+def test_of_some_who_prepare_one_installation_at_once_each_finds_it_ready(empty_url: str, tmp_path: Path, usual: str) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE test_migrations SET default_transaction_isolation = '{usual}'")
     processes = Processes(tmp_path, empty_url)
     with ThreadPoolExecutor(max_workers=3) as pool:
         done = list(pool.map(lambda _: processes.command("init"), range(3)))
