@@ -1,11 +1,13 @@
 """How and when the person signed in, and how well they are known: what the tokens say of it. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from idp.signin.assurance import aal_of, acr_of
+
+SKEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,8 @@ class Authentication:
     def claims(self) -> dict[str, Any]:
         """Return those and `amr`, `ial`, `aal`, for an ID token."""
         return {**self.brief_claims(), "amr": self.amr, "ial": str(self.ial), "aal": str(self.aal)}
+
+
+def is_from_future(auth_time: datetime, *, now: datetime) -> bool:
+    """Whether somebody signed in where a clock is wrong: that would be recent for as long as it is ahead, and newer than whatever was asked for."""
+    return auth_time > now + SKEW

@@ -6,13 +6,14 @@ need not believe that (RFC 9728 sections 5.1 and 7.3).
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from authlib.oauth2 import OAuth2Error
 from flask import g, request
 
 from idp.oauth import bindings, resources
 from idp.oauth.access_tokens import AccessToken, InvalidToken, verify_access_token
+from idp.oauth.authentication import is_from_future
 from idp.oauth.binding import dpop, mutual_tls, nonces
 from idp.oauth.bindings import CERTIFICATE, DPOP
 from idp.oauth.clients import find_client
@@ -145,8 +146,8 @@ def check_authentication(level: Level, max_age: timedelta | None = None) -> None
     token: AccessToken = g.token
     if token.holder_id is None:
         return
-    is_old = max_age is not None and now().timestamp() - token.claims.get("auth_time", 0) > max_age.total_seconds()
-    if token.level.covers(level) and not is_old:
+    is_recent = max_age is None or _is_within(max_age, datetime.fromtimestamp(token.claims.get("auth_time", 0), UTC))
+    if token.level.covers(level) and is_recent:
         return
     enough = [acr for acr in ACRS if (read_acr(acr) or LEAST).covers(level)]
     more = f', error_description="A stronger or more recent sign-in is needed", acr_values="{" ".join(enough)}"'
@@ -154,6 +155,11 @@ def check_authentication(level: Level, max_age: timedelta | None = None) -> None
         more += f', max_age="{int(max_age.total_seconds())}"'
     shown = Shown(g.token_scheme, "", resources.own(extension("kabao_settings")))
     raise InsufficientAuthentication("the sign-in is not strong or recent enough", headers=shown.challenge("insufficient_user_authentication", more))
+
+
+def _is_within(max_age: timedelta, auth_time: datetime) -> bool:
+    present = now()
+    return present - auth_time <= max_age and not is_from_future(auth_time, now=present)
 
 
 def _check_holder(token: AccessToken, shown: Shown, settings: Settings, moment: datetime) -> None:

@@ -145,7 +145,8 @@ def _tell(uri: str, token: str, *, settings: Settings) -> outbound.Answer:
 def sign_logout_token(client: Client, session_id: UUID, *, settings: Settings, now: datetime) -> str:
     """Make the logout token of one portal for one session, signed and encrypted as its ID tokens are (sections 2.4 and 2.6).
 
-    It names the session, not the person. Raises NoKeyToWriteTo.
+    It names the session, not the person. Its `jti` is of this one try: a portal may refuse one that it has had before (section 2.6), and would, where
+    it was told and its answer got lost; to be told twice of a session that ended changes nothing. Raises NoKeyToWriteTo.
     """
     claims: dict[str, Any] = {
         "exp": int((now + LIFETIME).timestamp()),

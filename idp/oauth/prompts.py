@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oidc.core.errors import ConsentRequiredError, InteractionRequiredError, LoginRequiredError
 
 from idp.oauth import client_metadata, demands, waymarks
+from idp.oauth.authentication import is_from_future
 from idp.oauth.client_metadata import ClientMetadata
 from idp.oauth.demands import Unmet
 from idp.oauth.waymarks import Marks, milliseconds
@@ -104,9 +105,13 @@ def next_step(
 
 def is_fresh(asked: Asked, *, auth_time: datetime, now: datetime) -> bool:
     """Whether a sign-in is recent enough for what is asked: of the age that is allowed, or made since a fresh one was asked for."""
+    if LOGIN not in asked.prompts and asked.max_age is None:
+        return True
+    if is_from_future(auth_time, now=now):
+        return False
     if asked.marks.since is not None and milliseconds(auth_time) >= asked.marks.since:
         return True
-    return LOGIN not in asked.prompts and (asked.max_age is None or now - auth_time <= asked.max_age)
+    return LOGIN not in asked.prompts and asked.max_age is not None and now - auth_time <= asked.max_age
 
 
 def _must_select(asked: Asked, auth_time: datetime, *, is_expected: bool, has_others: bool) -> bool:

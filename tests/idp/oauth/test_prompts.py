@@ -20,6 +20,7 @@ from tests.world_people import BROWSER, PASSWORD, Person, csrf_token
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO, JUST_NOW = NOW - timedelta(hours=1), NOW - timedelta(seconds=1)
+A_BIT_AHEAD, AHEAD = NOW + timedelta(seconds=60), NOW + timedelta(seconds=61)
 SIGNED_IN, CHOSEN = (Marks(**{name: milliseconds(NOW - timedelta(seconds=30))}) for name in ("login_asked", "chosen"))
 NOT_MEANT, NOT_EXPECTED = {"is_whom_was_meant": False}, {"is_whom_was_expected": False}
 STEPS = {
@@ -48,6 +49,10 @@ STEPS = {
     "too old": ({"max_age": "60"}, Marks(), LONG_AGO, {}, Step.SIGN_IN),
     "no age at all": ({"max_age": "0"}, Marks(), JUST_NOW, {}, Step.SIGN_IN),
     "no age at all, and signed in for it": ({"max_age": "0"}, SIGNED_IN, JUST_NOW, {}, Step.GRANT),
+    "signed in by a clock that is ahead": ({"max_age": "7200"}, Marks(), AHEAD, {}, Step.SIGN_IN),
+    "signed in by a clock that is ahead, and nothing asked": ({}, SIGNED_IN, AHEAD, {}, Step.GRANT),
+    "login asked, signed in before by a clock that is ahead": ({"prompt": "login"}, SIGNED_IN, AHEAD, {}, Step.SIGN_IN),
+    "login asked and done by a clock that is a bit ahead": ({"prompt": "login"}, SIGNED_IN, A_BIT_AHEAD, {}, Step.GRANT),
 }
 
 

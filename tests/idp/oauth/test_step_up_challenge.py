@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from werkzeug.test import TestResponse
 from idp.oauth import callers
 from idp.oauth.access_tokens import AccessToken
 from idp.signin.assurance import Level, acr_of
-from runtime.clock import now
+from runtime.clock import now, stopped
 from runtime.database import transaction
 from runtime.ids import new_id
 from tests.idp.oauth.journeys import Journey
@@ -70,6 +71,15 @@ def test_a_sign_in_of_long_ago_is_not_recent(app: Flask) -> None:
     challenge = refused.value.headers["WWW-Authenticate"]
     assert challenge.startswith("DPoP ")
     assert parameters_of(challenge)["max_age"] == "300"
+
+
+@pytest.mark.parametrize(("ahead", "passes"), [(60, True), (62, False)])
+def test_a_sign_in_of_the_future_is_not_recent(app: Flask, ahead: int, passes: bool) -> None:
+    with app.test_request_context("/"), stopped():
+        g.token_scheme, g.token = "DPoP", token(level=Level(2, 2), claims={"auth_time": int(now().timestamp()) + ahead})
+        callers.check_authentication(Level(2, 2))
+        with nullcontext() if passes else pytest.raises(callers.InsufficientAuthentication):
+            callers.check_authentication(Level(2, 2), timedelta(seconds=600))
 
 
 def test_a_system_s_own_token_has_no_person_to_ask(app: Flask) -> None:
