@@ -96,6 +96,22 @@ def test_the_pages_fit_a_phone_in_both_languages(phone: Page, live_app: Flask, f
     phone.wait_for_selector("a[id^=end-]")
 
 
+def test_kinds_of_licences_are_asked_for_only_of_a_handler_whose_mandate_names_them(plain_phone: Page, firm: Firm) -> None:
+    enter(plain_phone, firm.boss)
+    plain_phone.goto("/enterprise")
+    plain_phone.click(f"#claim-{firm.id}")
+    plain_phone.goto(f"/enterprise/{firm.id}/appoint")
+    kinds = plain_phone.locator("#kinds")
+    assert not kinds.is_visible()
+    plain_phone.check("input[name=role][value=handler]")
+    plain_phone.check("input[name=type_reach][value=named]")
+    assert kinds.is_visible()
+    plain_phone.check("input[name=type_reach][value=all]")
+    assert not kinds.is_visible()
+    plain_phone.check("input[name=role][value=licence_manager]")
+    assert not plain_phone.locator("input[name=type_reach]").first.is_visible()
+
+
 def test_everything_works_without_scripts(plain_phone: Page, live_app: Flask, firm: Firm) -> None:
     with live_app.app_context(), transaction() as session:
         handler = new_person(session)

@@ -1,8 +1,9 @@
 """Who may act for an organisation, as its pages show it: each appointment with how far it reaches, in words, and what one may do with it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from idp.oauth import clients
 from idp.oauth.clients import AUTHORIZATION_CODE
+from idp.signin.sessions import SignedIn
 from idp.subjects import appointments, directory, mandate_queries
 from idp.subjects.appointments import APPOINTS
 from idp.subjects.mandate_queries import MandateQuery
@@ -18,7 +20,9 @@ from idp.subjects.numbers import CHINA, Number
 from idp.subjects.rights import Right
 from runtime.languages import Text, text_of
 from wallet.holding.cards import issuer_name, shown_name
+from wallet.holding.piles import sums_of
 from wallet.register.catalogue import all_types
+from wallet.register.definitions import LicenceType
 
 HISTORY = 50
 CAN_DO = {
@@ -26,7 +30,17 @@ CAN_DO = {
     LICENCE_MANAGER: Text("办理全部事项；任免办事人员。", "Handles everything; appoints and removes handlers."),
     HANDLER: Text("在授权范围内办事。", "Handles what the mandate covers."),
 }
+HELD = Text("本单位持有的证照", "What the organisation holds")
 ALL_MATTERS, ALL_PORTALS = Text("全部证照类型", "All kinds of licences"), Text("全部门户", "All portals")
+
+
+@dataclass(frozen=True, slots=True)
+class TypeGroup:
+    """Licence types to choose from under one heading, by code."""
+
+    name: Text
+    types: dict[str, Text]
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +123,17 @@ def _question(session: Session, row: MandateQuery) -> Question:
     return Question(row.at, issuer_name(row.department), row.cause, who, row.answer)
 
 
-def types_within(own: Mandate) -> list[tuple[str, Text]]:
-    """Return the licence types that somebody may give: of those that an organisation can hold."""
-    return [(one.code, one.name) for one in all_types() if one.holder != "person" and own.allows_type(one.code)]
+def types_within(session: Session, viewer: SignedIn, own: Mandate, *, now: datetime) -> list[TypeGroup]:
+    """Return the licence types that somebody may give, of those that an organisation can hold: first what this one holds, then the rest by family."""
+    held = {pile.type_code for pile in sums_of(session, replace(viewer, acting_for=own.holder_id, mandate=own), now=now).piles}
+    offered = [one for one in all_types() if one.holder != "person" and own.allows_type(one.code)]
+    rest = groupby((one for one in offered if one.code not in held), key=lambda one: one.family_name)
+    groups = [TypeGroup(HELD, _named(one for one in offered if one.code in held), is_held=True)]
+    return [group for group in (*groups, *(TypeGroup(family, _named(types)) for family, types in rest)) if group.types]
+
+
+def _named(types: Iterable[LicenceType]) -> dict[str, Text]:
+    return {one.code: one.name for one in types}
 
 
 def portals_within(session: Session, own: Mandate) -> list[tuple[str, Text]]:

@@ -17,6 +17,7 @@ from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.rights import Right
 from runtime.forms import PostedForm
 from runtime.languages import Text
+from wallet.holding.appointees import TypeGroup
 
 ALL, NAMED = "all", "named"
 WHICH_LICENCES = Text("请选择授权的证照范围。", "Choose which licences.")
@@ -31,6 +32,7 @@ class ReachForm(PostedForm):
         validators=[Optional()],
         choices=[SelectChoice(ALL, Text("全部证照类型", "All kinds")), SelectChoice(NAMED, Text("只限下列类型", "Only these"))],
     )
+    type_groups: Sequence[TypeGroup] = ()
     types = SelectMultipleField(option_widget=CheckboxInput())
     portal_reach = RadioField(
         validators=[Optional()],
@@ -42,9 +44,10 @@ class ReachForm(PostedForm):
     may_delegate = BooleanField(Text("允许此人在本人范围内再授权他人", "May appoint others within this mandate"))
     save = SubmitField(Text("保存变更", "Save the changes"))
 
-    def offer(self, own: Mandate, *, types: Sequence[tuple[str, Text]], portals: Sequence[tuple[str, Text]]) -> None:
+    def offer(self, own: Mandate, *, types: Sequence[TypeGroup], portals: Sequence[tuple[str, Text]]) -> None:
         """Set what may be chosen: no more than the giver's own mandate reaches."""
-        self.types.choices = [SelectChoice(code, name) for code, name in types]
+        self.type_groups = types
+        self.types.choices = [SelectChoice(code, name) for group in types for code, name in group.types.items()]
         self.portals.choices = [SelectChoice(client_id, name) for client_id, name in portals]
         for reach, limit in ((self.type_reach, own.right.types), (self.portal_reach, own.right.portals)):
             if limit is not None:
@@ -103,7 +106,7 @@ class AppointForm(ReachForm):
     role = RadioField(validators=[InputRequired(Text("请选择角色。", "Choose a role."))])
     appoint = SubmitField(Text("任命", "Appoint"))
 
-    def offer(self, own: Mandate, *, types: Sequence[tuple[str, Text]], portals: Sequence[tuple[str, Text]]) -> None:
+    def offer(self, own: Mandate, *, types: Sequence[TypeGroup], portals: Sequence[tuple[str, Text]]) -> None:
         """Set the roles too that the giver may appoint for."""
         super().offer(own, types=types, portals=portals)
         self.role.choices = [SelectChoice(role, ROLES[role]) for role in APPOINTS.get(own.role, ())]

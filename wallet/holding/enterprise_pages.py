@@ -82,7 +82,7 @@ def appoint(organisation_id: UUID) -> Response:
     with transaction() as session:
         own = _own(session, organisation_id)
         _check_appoints(own)
-        form.offer(own, types=appointees.types_within(own), portals=appointees.portals_within(session, own))
+        form.offer(own, types=appointees.types_within(session, g.signed_in, own, now=present), portals=appointees.portals_within(session, own))
     if request.method != "POST":
         return _form("enterprise/appoint.html", form, own)
     if not form.validate():
@@ -106,7 +106,7 @@ def change(organisation_id: UUID, mandate_id: UUID) -> Response:
     form = ChangeForm()
     with transaction() as session:
         own, given = _managed(session, organisation_id, mandate_id)
-        form.offer(own, types=appointees.types_within(own), portals=appointees.portals_within(session, own))
+        form.offer(own, types=appointees.types_within(session, g.signed_in, own, now=present), portals=appointees.portals_within(session, own))
         who = appointees.standing_of(session, own, viewer_id=_me(), now=present)
     page: dict[str, Any] = {"given": given, "who": next(one for one in who if one.id == mandate_id)}
     if request.method != "POST":

@@ -6,11 +6,12 @@ from markupsafe import Markup
 from idp.signin.assurance import TWO_FACTORS
 from idp.signin.callers import at_least, matched
 from idp.signin.operators import is_operator
+from runtime.clock import now
 from runtime.database import transaction
 from runtime.languages import Text
 from runtime.problems import NotAllowed
 from runtime.rough_input import once_read
-from wallet.register.departments import get_department
+from wallet.register.departments import Action, get_department, types_under
 from wallet.register.desk_choice import FIELD, check_form, departments_at_desk
 
 
@@ -100,9 +101,12 @@ def as_department() -> Markup:
 
 
 def at_desk_of() -> dict[str, object] | None:
-    """Return the department that a page of the desk is for, as its head names it; None anywhere else."""
+    """Return the department that a page of the desk is for, as its head and its menu need it; None anywhere else."""
     serves = g.get("serves")
-    return {"code": serves[0], "name": get_department(serves[0]).name, "several": len(serves) > 1} if serves else None
+    if not serves:
+        return None
+    identifies = bool(types_under(department=serves[0], action=Action.IDENTIFY, now=now()))
+    return {"code": serves[0], "name": get_department(serves[0]).name, "several": len(serves) > 1, "identifies": identifies}
 
 
 def _record(codes: list[str]) -> None:

@@ -101,6 +101,4 @@ def _desk_page(form: DeskForm, status: int) -> Response:
         latest = receipts.latest_of_officer(session, g.signed_in.subject_id, department=g.officer_of)
         readings = [read_receipt(one) for one in latest]
     department = get_department(g.officer_of).name
-    identifies = bool(types_under(department=g.officer_of, action=Action.IDENTIFY, now=now()))
-    page = render_template("verifying/desk.html", form=form, readings=readings, department=department, identifies=identifies)
-    return make_response(page, status)
+    return make_response(render_template("verifying/desk.html", form=form, readings=readings, department=department), status)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, g, make_response, render_template, request
+from flask import Blueprint, Response, current_app, g, make_response, render_template, request, url_for
 from wtforms import BooleanField, Field, Form, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import StopValidation
@@ -14,6 +14,7 @@ from idp.signin.callers import GoAndRaise
 from idp.signin.counter_codes import DIGITS
 from idp.signin.forms import LONGEST_NAME, NUMBER, add_refusal, filled, is_number
 from idp.signin.recency import is_recent
+from idp.signin.recovery import COUNTER_LIFETIME
 from idp.subjects.numbers import LONGEST as LONGEST_NUMBER
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
@@ -22,6 +23,7 @@ from runtime.forms import PostedForm
 from runtime.guard import allow
 from runtime.languages import Text
 from runtime.problems import Refusal
+from runtime.settings import Settings
 from wallet.register.callers import strong_officer
 from wallet.register.catalogue import get_type
 from wallet.register.departments import Action, NoAuthority, get_department, types_under
@@ -120,9 +122,12 @@ def _prove(form: PersonForm) -> dict[str, Any]:
 
 
 def _let_back_in(form: PersonForm) -> dict[str, Any]:
-    seen = _seen(form)
+    seen, present = _seen(form), now()
     with transaction() as session:
-        return {"recovery_code": people.let_back_in(session, seen, desk=_desk(), now=now()), "for_whom": seen.number.masked()}
+        code = people.let_back_in(session, seen, desk=_desk(), now=present)
+    settings: Settings = current_app.extensions["kabao_settings"]
+    where = settings.public_url + url_for("recovery.by_code")
+    return {"recovery_code": code, "for_whom": seen.number.masked(), "good_until": present + COUNTER_LIFETIME, "where": where}
 
 
 def _seen(form: PersonForm) -> Seen:

@@ -17,7 +17,7 @@ from runtime.clock import now, stopped
 from runtime.database import transaction
 from tests.idp.subjects.firms import Firm, new_firm
 from tests.world_people import BROWSER, Person, act_for, csrf_token, new_person, open_account, post_form, send_form, sign_in
-from tests.world_wallet import DEFINITIONS, new_department, new_licence
+from tests.world_wallet import DEFINITIONS, apply_catalogue, new_department, new_licence
 from wallet.register import catalogue
 from wallet.register.licences import Licence
 
@@ -33,8 +33,10 @@ def browser_of(app: Flask, person: Person) -> FlaskClient:
 
 @pytest.fixture
 def firm(app: Flask) -> Firm:
-    with app.app_context(), transaction() as session:
-        return new_firm(session, claimed=False)
+    with app.app_context():
+        apply_catalogue()
+        with transaction() as session:
+            return new_firm(session, claimed=False)
 
 
 @pytest.fixture
@@ -254,6 +256,22 @@ def test_a_mandate_is_offered_for_what_an_organisation_can_hold_and_not_for_a_ma
     offered = set(re.findall(r'name="types"[^>]*value="([^"]+)"', page))
     assert {one.code for one in DEFINITIONS.values() if one.holder != "person"} == offered
     assert DEFINITIONS["marriage-certificate"].code not in offered
+
+
+def test_what_an_organisation_holds_is_offered_first_and_the_rest_by_family_folded_up(app: Flask, boss: FlaskClient, firm: Firm) -> None:
+    path = f"/enterprise/{firm.id}/appoint"
+    kinds = boss.get(path, headers=BROWSER).text.partition('id="kinds"')[2]
+    assert "<details open>" in kinds, "who holds nothing yet sees all"
+    with app.app_context(), transaction() as session:
+        new_licence(session, type=FOOD, department=new_department(issue=[FOOD]), number=firm.organisation.number)
+    kinds = boss.get(path, headers=BROWSER).text.partition('id="kinds"')[2]
+    held, _, rest = kinds.partition("<details>")
+    assert re.findall(r'name="types"[^>]*value="([^"]+)"', held) == [DEFINITIONS[FOOD].code]
+    assert DEFINITIONS[FOOD].code not in rest
+    assert rest.count('class="ticks"') == len({one.family for one in DEFINITIONS.values() if one.holder != "person"})
+    wrong = {"number": "1", "name": "", "role": "handler", "type_reach": "named", "types": DEFINITIONS["trademark-registration"].code}
+    refused = post_form(boss, path, wrong)
+    assert "<details open>" in refused.text, "what was ticked is never out of sight"
 
 
 @pytest.mark.parametrize("page", ["/enterprise", "/account"])

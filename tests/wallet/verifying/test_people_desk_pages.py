@@ -216,6 +216,19 @@ def test_who_cannot_get_in_is_let_back_in(officer: Someone, visitor: Someone) ->
     assert done.status_code == 200
     assert 'id="recovery-code"' in done.text
     assert visitor.ial() == 2
+    assert 'id="print"' in done.text
+    assert re.search(r'id="good-until">[^<]*20\d\d', done.text), "what is handed over says how long it is good"
+    assert re.search(r'id="where">.*https?://[^<]+/recover/code<', done.text), "and where"
+
+
+def test_the_desk_leads_to_the_counter_whoever_may_identify_and_nobody_else(app: Flask, officer: Someone) -> None:
+    for page in ("/desk", "/desk/people", "/desk/receipts"):
+        assert 'id="room-people"' in officer.browser.get(page, headers=HTML).text, page
+    assert 'id="room-people" href="/desk/people" aria-current="page"' in officer.browser.get("/desk/people", headers=HTML).text
+    other, elsewhere = someone(app), new_department(verify=[DOCUMENT])
+    with transaction() as session:
+        make_officer(session, department=elsewhere, person=other.person)
+    assert 'id="room-people"' not in other.browser.get("/desk", headers=HTML).text
 
 
 def test_whoever_is_let_back_in_holds_no_post_any_more_or_every_officer_of_a_counter_could_run_the_service(
