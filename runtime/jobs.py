@@ -42,6 +42,7 @@ SPARE_THREADS = 4
 RECONNECT_SECONDS = 1
 LOOK_FOR_ABORTED_SECONDS = 60.0  # nothing here is aborted
 KEPT_HOURS = 7 * 24
+LATER = -1
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
 declared, declared_outward = procrastinate.Blueprint(), procrastinate.Blueprint()
 _outward: set[str] = set()
@@ -85,14 +86,20 @@ def every(cron: str, *, if_any: Condition | None = None) -> Callable[[Work], Wor
     return declare
 
 
-def defer(session: Session, name: str, *, at: datetime | None = None, **arguments: Any) -> None:
-    """Ask for one run of a job once this transaction commits, or `at` some later moment."""
+def defer(session: Session, name: str, *, at: datetime | None = None, is_urgent: bool = True, **arguments: Any) -> None:
+    """Ask for one run of a job once this transaction commits, or `at` some later moment; what is not urgent comes after all that is."""
     session.execute(
         text(
-            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, NULL, NULL, CAST(:arguments AS jsonb), :at)"
+            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, :priority, NULL, NULL, CAST(:arguments AS jsonb), :at)"
             "::procrastinate_job_to_defer_v1])"
         ),
-        {"queue": OUTWARD if name in _outward else QUEUE, "task": f"{NAMESPACE}:{name}", "arguments": json.dumps(arguments), "at": at},
+        {
+            "queue": OUTWARD if name in _outward else QUEUE,
+            "task": f"{NAMESPACE}:{name}",
+            "priority": 0 if is_urgent else LATER,
+            "arguments": json.dumps(arguments),
+            "at": at,
+        },
     )
 
 

@@ -70,6 +70,16 @@ def test_what_goes_outwards_waits_in_a_queue_of_its_own(app: object, context: No
         session.execute(text("DELETE FROM procrastinate_jobs WHERE args::text LIKE '%none%'"))
 
 
+def test_what_is_not_urgent_comes_after_all_that_is(app: object, context: None) -> None:
+    with transaction() as session:
+        jobs.defer(session, "tell_of_request", is_urgent=False, request_id="later")
+        jobs.defer(session, "tell_of_request", request_id="now")
+        fetched = "SELECT args ->> 'request_id' FROM procrastinate_fetch_job_v2(ARRAY['kabao'], NULL)"
+        found = [session.scalar(text(fetched)) for _ in range(session.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")))]
+        assert found.index("now") < found.index("later")
+        session.rollback()
+
+
 def test_whoever_calls_another_server_in_a_job_does_so_outwards() -> None:
     outward, here = set(jobs.declared_outward.tasks), set(jobs.declared.tasks)
     named = {"push_signals", "send_logout_token", "send_code", "send_notice_to", "ping_client", "match_stated", "begin_recovery"}

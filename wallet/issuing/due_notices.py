@@ -1,7 +1,7 @@
 """Issuers hear at once when a registry tells that what their licences say of a holder is no longer so; see `wallet.register.due`.
 
 A licence that is being issued at that very moment says what its issuer read before, and nobody sees it yet. So there is a second look, once all that
-was under way has ended. Nobody who issues waits for it.
+was under way has ended. Nobody who issues waits for it, and no other work does: a registry's file may ask for a hundred thousand.
 """
 
 from datetime import datetime, timedelta
@@ -61,7 +61,8 @@ def _said(session: Session, licence: Licence, holder_id: UUID) -> dict[str, str]
 def _mark(session: Session, holder_id: UUID, what: str, *, now: datetime) -> None:
     session.flush()
     _tell(session, due.mark_due(session, holder_id, what, since=now), what, now=now)
-    jobs.defer(session, "mark_issued_meanwhile", at=clock.now() + UNDER_WAY, holder_id=str(holder_id), told_at=now.isoformat())
+    at = clock.now() + UNDER_WAY
+    jobs.defer(session, "mark_issued_meanwhile", at=at, is_urgent=False, holder_id=str(holder_id), told_at=now.isoformat())
 
 
 def _tell(session: Session, marked: list[Licence], what: str, *, now: datetime) -> None:

@@ -15,6 +15,7 @@ from idp.subjects import changes, directory
 from idp.subjects.history import Told
 from idp.subjects.numbers import parse_number
 from idp.subjects.records import ACTIVE, DECEASED
+from runtime import jobs
 from runtime.clock import now
 from runtime.database import transaction
 from tests.locks import wait_until_somebody_waits
@@ -52,8 +53,11 @@ def look_again(app: Flask) -> list[Any]:
     """Run the second looks that wait, and return when they were to be."""
     with app.app_context():
         with transaction() as session:
-            waiting = text("DELETE FROM procrastinate_jobs WHERE task_name = 'kabao:mark_issued_meanwhile' RETURNING id, args, scheduled_at")
+            waiting = text(
+                "DELETE FROM procrastinate_jobs WHERE task_name = 'kabao:mark_issued_meanwhile' RETURNING id, args, scheduled_at, priority"
+            )
             rows = sorted(session.execute(waiting).all())
+        assert {row.priority for row in rows} <= {jobs.LATER}, "a registry's file may ask for so many that all else would wait"
         for row in rows:
             due_jobs.mark_issued_meanwhile(**row.args)
     return [row.scheduled_at for row in rows]
