@@ -9,6 +9,7 @@ a root signed them.
 import base64
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ RECEIPT_SIGNER, LEDGER_SIGNER = "/jwks/receipt", "/jwks/ledger"
 MOST_RECEIPTS = 10_000
 MOST_FILES, MOST_MANIFEST, MOST_FILE = 4 * MOST_RECEIPTS, 16 * 1024 * 1024, 256 * 1024
 COMPROMISES = (x509.ReasonFlags.key_compromise, x509.ReasonFlags.ca_compromise)
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as archives are made; others could ask for any memory
+UNPACKABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
 
 
@@ -79,8 +82,13 @@ class Archive:
 
     def read(self, name: str, *, most: int = MOST_FILE) -> bytes:
         """Return a file of it, bounded; raises NotAsSigned, KeyError."""
-        with self.file.open(name) as opened:
-            content = opened.read(most + 1)
+        if self.file.getinfo(name).compress_type not in PACKED:
+            raise NotAsSigned("the file is packed in another way")
+        try:
+            with self.file.open(name) as opened:
+                content = opened.read(most + 1)
+        except UNPACKABLE as error:
+            raise NotAsSigned("the file cannot be unpacked") from error
         if len(content) > most:
             raise NotAsSigned("the file is too large")
         return content
@@ -140,7 +148,7 @@ def verify_archive(unverified: BinaryIO, *, roots: tuple[x509.Certificate, ...] 
         raise
     except CertificateRevoked as error:
         raise NotVouchedFor(f"the certificate of its seal was revoked: {error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, *UNREADABLE) as error:
+    except (*UNPACKABLE, *UNREADABLE) as error:
         raise NotAnArchive("it is no archive of receipts, or it was cut short") from error
 
 
@@ -173,7 +181,7 @@ def _faults(archive: Archive, told: Mapping[str, Any], names: list[str]) -> Iter
             if sha256(archive.read(name)).hexdigest() == files[name]:
                 whole.add(name)
                 continue
-        except (zipfile.BadZipFile, EOFError, *UNREADABLE):
+        except UNREADABLE:
             pass
         yield Fault(name, "its content is not the one in the manifest")
     for name in sorted(one for one in whole if one.startswith(RECEIPTS)):
