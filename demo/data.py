@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from demo import city, people
 from idp.oauth import clients
+from idp.oauth.client_kinds import NONE, PRE_AUTHORIZED_CODE
 from idp.signin import contacts, operators, registration
 from idp.subjects import appointments, directory, guardians, mandates, registries, registry_import
 from idp.subjects.numbers import parse_number
@@ -61,6 +62,9 @@ PORTALS = (
     Portal("enterprise-hall", Text("企业办事大厅", "Enterprise hall"), "enterprise", ("business-licence", "food-business-licence")),
 )
 
+WALLETS = {"any-wallet": Text("其他卡包应用", "Any wallet"), "sample-wallet": Text("示例卡包应用", "Sample wallet")}
+ANONYMOUS_WALLET = next(iter(WALLETS))  # the one as which wallets that nobody registered are served
+WALLET_REDIRECTS = ("http://127.0.0.1/callback", "cn.example.sample-wallet:/callback")  # the first on any port
 IDENTIFYING = ("resident-identity-card",)
 ADDRESSES = (
     (people.LIN, "lin.xiaoyue@example.invalid"),
@@ -262,6 +266,20 @@ def _clients(session: Session, settings: Settings, folder: Path) -> None:
             scopes=TERMINAL.scopes,
             now=now(),
         )
+    for client_id, name in WALLETS.items():
+        if client_id not in known:
+            clients.register_client(
+                session,
+                client_id=client_id,
+                name=name,
+                owner=city.SERVICE_CENTRE.code,
+                auth_method=NONE,
+                redirect_uris=WALLET_REDIRECTS,
+                grant_types=[clients.AUTHORIZATION_CODE, clients.REFRESH_TOKEN, PRE_AUTHORIZED_CODE],
+                scopes=["openid"],
+                metadata={"application_type": "native", "authorization_details_types": ["openid_credential"]},
+                now=now(),
+            )
 
 
 def _make_key(client_id: str, folder: Path) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def environ_for(port: int, database_url: str, master_key: str) -> dict[str, str]
         "KABAO_PUBLIC_URL": f"http://{HOST}:{port}",
         "KABAO_DATABASE_URL": database_url,
         "KABAO_MASTER_KEY": master_key,
+        "KABAO_ANONYMOUS_WALLET_CLIENT": data.ANONYMOUS_WALLET,
     }
 
 
