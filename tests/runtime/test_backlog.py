@@ -101,7 +101,7 @@ def test_who_scrapes_in_a_hurry_asks_the_database_once(client: FlaskClient, monk
     first = told(client)
     for _ in range(20):
         assert told(client)["kabao_ledger_unsealed"] == first["kabao_ledger_unsealed"]
-    assert sorted(asked) == ["certificates_ending", "jobs_due", "jobs_failed", "ledger_unsealed", "signals_refused", "signals_waiting"]
+    assert sorted(asked) == ["certificates_ending", "jobs_due", "jobs_failed", "ledger_unsealed", "signals_refused", "signals_waiting", "trust_lists"]
 
 
 def test_who_scrapes_while_a_slow_database_is_asked_does_not_wait_for_it(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

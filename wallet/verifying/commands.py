@@ -29,7 +29,7 @@ from wallet.verifying.checks import Expected, NotVerified, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
 from wallet.verifying.compact_reading import CompactPresentation
 from wallet.verifying.conclusions import CANNOT_TELL as UNDECIDED
-from wallet.verifying.conclusions import conclude
+from wallet.verifying.conclusions import Conclusion, conclude
 from wallet.verifying.files import MOST_BYTES, FilesBusy
 from wallet.verifying.ledger_jobs import CHECKPOINT
 from wallet.verifying.outcomes import Outcome, Result
@@ -87,8 +87,7 @@ def verify(what: str, bundle: Path | None, root: Path | None, status: Path | Non
     except NotVerified as failure:
         _show(failure.outcomes)
         _tell_marking(failure.marking)
-        click.echo(f"未通过核验 NOT VERIFIED: {failure.check} ({failure.reason})")
-        sys.exit(CANNOT_TELL if conclude(failure.outcomes) in UNDECIDED else NOT_VERIFIED)
+        _end_failed(conclude(failure.outcomes), f"{failure.check} ({failure.reason})")
     _show(verified.outcomes)
     _tell_marking(verified.marking)
     _tell({name: verified.claims.get(name) for name in ("iss", "vct", "licence_identifier", *verified.disclosed)})
@@ -107,10 +106,10 @@ def _verify_by_bundle(given: bytes, bundle: Bundle, *, audience: str | None, non
     _tell_marking(answer.marking)
     names = {"issuer": answer.issuer, "type": answer.type}
     _tell({name: f"{one.get('zh')} {one.get('en')}" for name, one in names.items() if one} | dict(answer.fields))
-    if not answer.is_valid:
-        click.echo(f"未通过核验 NOT VERIFIED: {answer.conclusion}")
-        sys.exit(CANNOT_TELL if answer.cannot_tell else NOT_VERIFIED)
-    _tell_verified(answer.outcomes)
+    if answer.is_valid:
+        _tell_verified(answer.outcomes)
+    else:
+        _end_failed(answer.conclusion, str(answer.conclusion))
 
 
 def _presentation(given: bytes) -> Presentation:
@@ -123,6 +122,17 @@ def _presentation(given: bytes) -> Presentation:
     if isinstance(shown, CompactPresentation):
         raise click.UsageError("A compact code brings no certificate: give --bundle and --root.")
     return shown
+
+
+def _end_failed(conclusion: Conclusion, what: str) -> NoReturn:
+    """Say that it is not verified, or that it cannot be told and then what helps, and end."""
+    if conclusion not in UNDECIDED:
+        click.echo(f"未通过核验 NOT VERIFIED: {what}")
+        sys.exit(NOT_VERIFIED)
+    click.echo(f"暂时无法核验 CANNOT TELL: {what}")
+    if conclusion is Conclusion.SOURCE_UNAVAILABLE:
+        click.echo("请换用新的信任包或状态列表再核验。 Verify again by a newer trust bundle or status list.")
+    sys.exit(CANNOT_TELL)
 
 
 def _end_online_only() -> NoReturn:

@@ -134,7 +134,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
     conclusion = next(iter(conclusions.values()), None) if not is_valid else None
     failed = UNDECIDED if conclusion in CANNOT_TELL else NOT_VERIFIED
     verdict = failed if not is_valid else DRAWN if claims["way"] == "draw" else passed
-    reason = next(iter(reasons.values()), None)
+    reason, code = next(iter(reasons.values()), None), next(iter(claims.get("reasons", {}).values()), None)
     notes = [one for one in (reason, WHOEVER if claims["basis"] == Way.BROUGHT else None) if one is not None]
     return Reading(
         number=claims["jti"],
@@ -160,7 +160,7 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
         confirmed=[one["text"] for one in claims.get("confirmed", [])],
         is_drawn=claims["way"] == "draw",
         form=formats.WORDS.get(claims.get("format", "")),
-        then=wording.next_step(conclusion, state if is_told else None),
+        then=wording.next_step(conclusion, state if is_told else None, reason=Reason(code) if code else None),
     )
 
 

@@ -14,7 +14,7 @@ from runtime.shown_tables import print_table
 from wallet.issuing import trust_list as own_list
 from wallet.register import catalogue
 from wallet.verifying import trust_sources
-from wallet.verifying.trust_list_jobs import fetch_trust_list
+from wallet.verifying.trust_list_jobs import fetch_trust_list, take_trust_list
 
 trust_list = AppGroup("trust-list", help="Lists of issuers: our own, and those of other provinces.")
 
@@ -86,10 +86,14 @@ def show(name: str) -> None:
 
 @trust_list.command("refresh")
 @click.argument("name")
-def refresh(name: str) -> None:
-    """Fetch the list NAME now."""
+@click.argument("file", required=False)
+def refresh(name: str, file: str | None) -> None:
+    """Fetch the list NAME now, or take the newer one in FILE; what is not newer and right leaves the last one."""
     with explained():
-        fetch_trust_list(name)
+        if file is None:
+            fetch_trust_list(name)
+        else:
+            take_trust_list(name, _read(file))
     with transaction() as session:
         row = trust_sources.get_source(session, name)
         click.echo(f"{row.state_at(now())}: list {row.sequence}. {row.fault or ''}")

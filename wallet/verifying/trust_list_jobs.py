@@ -19,7 +19,7 @@ def fetch_trust_lists() -> None:
 
 
 def fetch_trust_list(name: str) -> None:
-    """Fetch one list now."""
+    """Fetch one list now; raises SourceRefused for one that came as a file."""
     settings = current_app.extensions["kabao_settings"]
     with transaction() as session:
         source = trust_sources.get_source(session, name)
@@ -27,5 +27,10 @@ def fetch_trust_list(name: str) -> None:
         token: bytes | ListRefused = trust_sources.fetch_newer(settings, source)
     except ListRefused as refused:
         token = refused
+    take_trust_list(name, token)
+
+
+def take_trust_list(name: str, token: bytes | ListRefused) -> None:
+    """Take a list that was fetched or brought, or why there is none; raises SourceRefused if none is known by that name."""
     with transaction() as session:
-        trust_sources.take(session, settings, name, token, now=now())
+        trust_sources.take(session, current_app.extensions["kabao_settings"], name, token, now=now())

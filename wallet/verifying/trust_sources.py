@@ -17,7 +17,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from keys import paths
 from keys.issued_certificates import IssuedCertificate
 from keys.ring import OPERATOR
-from runtime import cache, ledger
+from runtime import backlog, cache, ledger
+from runtime.backlog import Backlog
 from runtime.database import Base
 from runtime.languages import Text
 from runtime.outbound import NoAnswer, allowed_by, fetch
@@ -32,6 +33,12 @@ TOPIC = "trust_lists"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 EVERY, TIMEOUT = timedelta(hours=1), 10.0
 OK = 200
+WARNED_BEFORE = timedelta(days=2)  # of a list that nobody fetches: somebody must bring the next one
+STANDING = """
+SELECT CASE WHEN next_update <= now() THEN 'expired' WHEN fault IS NOT NULL THEN 'unavailable'
+WHEN url IS NULL AND next_update <= now() + interval '2 days' THEN 'ending' ELSE 'good' END, count(*)
+FROM trust_list_sources GROUP BY 1"""
+backlog.declare(Backlog("trust_lists", "Trust lists of other provinces, by how they stand", STANDING, label="state", is_aged=False))
 MEDIA_TYPES = ("application/jose", "application/jwt")
 
 
@@ -61,10 +68,12 @@ class TrustListSource(Base):
     fault: Mapped[str | None]
 
     def state_at(self, now: datetime) -> str:
-        """How the list stands: good, unavailable while the last good one still holds, or expired."""
+        """How the list stands: good, unavailable while the last good one still holds, ending where nobody fetches the next one, or expired."""
         if now >= self.next_update:
             return "expired"
-        return "unavailable" if self.fault else "good"
+        if self.fault:
+            return "unavailable"
+        return "ending" if self.url is None and now >= self.next_update - WARNED_BEFORE else "good"
 
 
 def add(
@@ -126,8 +135,10 @@ def due(session: Session, *, now: datetime) -> list[str]:
 
 
 def fetch_newer(settings: Settings, source: TrustListSource) -> bytes:
-    """Fetch a list; raises ListRefused."""
-    return _fetch(settings, source.url or "")
+    """Fetch a list; raises ListRefused, and SourceRefused for one that came as a file."""
+    if source.url is None:
+        raise SourceRefused("it came as a file and is never fetched: give the file of the newer list", field="file")
+    return _fetch(settings, source.url)
 
 
 def take(session: Session, settings: Settings, name: str, token: bytes | ListRefused, *, now: datetime) -> None:

@@ -131,6 +131,13 @@ NEXT = MappingProxyType(
         ),
     }
 )
+NEXT_BY_REASON = {
+    Reason.LIST_EXPIRED: Text(
+        "不是持证人的问题，再次出示结果相同：请告知系统运营人员更新来源地的信任名单；不能等候的，与发证部门核实。",
+        "It is no fault of its holder, and showing it again changes nothing: tell the operator that the province's trust list ran out; "
+        "if it cannot wait, ask the issuer.",
+    ),
+}
 ENDED = {
     "annulled": Text("证照已被撤销。", "The licence has been annulled."),
     "revoked": Text("证照已被吊销。", "The licence has been revoked."),
@@ -152,8 +159,10 @@ def reason_in(reason: Reason, state: str | None) -> Text:
     return BY_STATE.get(reason, {}).get(state or "", REASONS[reason])
 
 
-def next_step(conclusion: Conclusion | None, state: str | None) -> Text | None:
+def next_step(conclusion: Conclusion | None, state: str | None, *, reason: Reason | None = None) -> Text | None:
     """Return what to do about a conclusion, or None where none is known; of a licence that holds, another credential can be made."""
+    if reason in NEXT_BY_REASON:
+        return NEXT_BY_REASON[reason]
     if conclusion in (Conclusion.REVOKED, Conclusion.EXPIRED) and state == "valid":
         conclusion = Conclusion.NOT_SHOWN_BY_HOLDER
     if conclusion is Conclusion.EXPIRED and state == "expired":
