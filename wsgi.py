@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -367,6 +368,8 @@ def commands() -> list[click.Command]:
 
 def main() -> None:
     """Run the `kabao` command line."""
+    if isinstance(sys.stdout, TextIOWrapper):  # of what a terminal's encoding lacks it shows the number, and no answer breaks off in the middle
+        sys.stdout.reconfigure(errors="backslashreplace")
     group = LateCommands(COMMANDS, create_app=create_app, help="Kabao (卡包): an e-licence wallet and a unified identity service.")
     try:
         group(prog_name="kabao")

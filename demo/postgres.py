@@ -99,13 +99,13 @@ def _forget_the_dead(folder: Path) -> None:
     users, mark = folder / ".handle_pids.json", folder / "postmaster.pid"
     with PostgresServer._lock:  # others write the list, too
         try:
-            listed = json.loads(users.read_text() or "[]")
-            users.write_text(json.dumps([number for number in listed if _is_python(number)]))
+            listed = json.loads(users.read_bytes() or "[]")
+            users.write_text(json.dumps([number for number in listed if _is_python(number)]), "ascii")
         except FileNotFoundError:
             pass
         except ValueError:
             users.unlink()
-        if mark.exists() and not _is_postgres(mark.read_text().partition("\n")[0]):
+        if mark.exists() and not _is_postgres(mark.read_text("utf-8", errors="replace").partition("\n")[0]):
             mark.unlink()
 
 

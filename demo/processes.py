@@ -82,7 +82,7 @@ class Processes:
 
     def tail(self, name: str, *, lines: int = 12) -> str:
         """Return the end of a process's log."""
-        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join((self.logs / f"{name}.log").read_text("utf-8", errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
         """Ask every process to end, the last started first, and end those that do not."""

@@ -82,8 +82,8 @@ def settings_for(port: int, database_url: str, folder: Path) -> Settings:
     file = folder / "master.key"
     if not file.exists():
         file.touch(mode=0o600)
-        file.write_text(base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)).decode())
-    return Settings.from_environ(environ_for(port, database_url, file.read_text().strip()))
+        file.write_bytes(base64.urlsafe_b64encode(os.urandom(MASTER_KEY_BYTES)))
+    return Settings.from_environ(environ_for(port, database_url, file.read_text("ascii").strip()))
 
 
 def environ_for(port: int, database_url: str, master_key: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _stand(processes: Processes, port: int, folder: Path) -> None:
         raise NotStarted(f"The data under {folder} was sealed under another master key than {folder / 'master.key'}. {FORGET}") from error
     except (OSError, SQLAlchemyError) as error:
         raise NotStarted(f"The data under {folder} is not whole ({_what(error)}). {FORGET}") from error
-    environ = environ_for(port, database_url, (folder / "master.key").read_text().strip())
+    environ = environ_for(port, database_url, (folder / "master.key").read_text("ascii").strip())
     with console.status("Starting the service, the worker and the portals ..."):
         processes.start("service", "-m", "wsgi", "serve", "--port", str(port), environ=environ)
         processes.start("worker", "-m", "wsgi", "worker", environ=environ)
@@ -159,7 +159,7 @@ def _open_shell(port: int, folder: Path) -> None:
         database_url = _database(folder)
     except NotStarted as error:
         raise click.ClickException(str(error)) from error
-    environ = {**os.environ, **environ_for(port, database_url, key.read_text().strip())}
+    environ = {**os.environ, **environ_for(port, database_url, key.read_text("ascii").strip())}
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
     console.print(
         f"In this shell every [bold]kabao[/] command works on the demonstration at {environ['KABAO_PUBLIC_URL']}: try [bold]kabao --help[/]."

@@ -1,5 +1,6 @@
 """The rules about the tree itself."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_nothing_but_the_settings_reads_the_environment(path: Path) -> None:
     reads = re.findall(r"os\.environ|os\.getenv|getenv\(", path.read_text())
     allowed = {"runtime/settings.py", "runtime/memory.py", "runtime/serve_command.py", "migrations/commands.py"}
     assert not reads or named(path) in allowed or named(path).startswith("demo/")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_no_file_is_read_in_whatever_encoding_the_operators_terminal_has(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    least = {"read_text": 1, "write_text": 2}  # arguments, with which the encoding is among them
+    texts = [call for call in calls if call.func.attr in least and not any(word.arg == "encoding" for word in call.keywords)]
+    assert [call.lineno for call in texts if len(call.args) < least[call.func.attr]] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)

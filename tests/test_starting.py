@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize("code", ["import wsgi", HELP, WRONG])
 def test_the_list_of_commands_is_shown_without_loading_one(code: str) -> None:
     assert loaded_by(code) & {"flask", "sqlalchemy", "runtime.settings", "cryptography", "granian"} == set()
+
+
+def test_a_terminal_that_lacks_a_character_is_shown_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["kabao", "--help"])
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written := BytesIO(), encoding="latin-1"))
+    with pytest.raises(SystemExit, match="0"):
+        wsgi.main()
+    sys.stdout.flush()
+    assert rb"Kabao (\u5361\u5305)" in written.getvalue()
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -170,6 +170,6 @@ if __name__ == "__main__":
         found: dict[str, Any] = requests.get(f"{options.kabao}/jwks/requests", timeout=5).json()
         return found
 
-    app = create_app(books_of(json.loads(options.file.read_text())), read_keys=read_keys, url=f"http://127.0.0.1:{options.port}")
+    app = create_app(books_of(json.loads(options.file.read_bytes())), read_keys=read_keys, url=f"http://127.0.0.1:{options.port}")
     threading.Thread(target=read_ahead, args=(app.extensions["desk"],), daemon=True).start()
     make_server("127.0.0.1", options.port, app, threaded=True).serve_forever()

@@ -100,7 +100,7 @@ def _read_demand(unverified: str) -> tuple[str, str]:
 
 def _read_key_set(file: Path) -> Any:
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{file} is not a JSON Web Key Set.") from error
 
@@ -220,7 +220,7 @@ def import_client(file: Path, *, replace: bool) -> None:
 def read_json_file(file: Path) -> dict[str, Any]:
     """Return the JSON object in a file."""
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{file} is not JSON.") from error
     if not isinstance(found, dict):

@@ -2,8 +2,10 @@
 
 import json
 import logging
+from io import BytesIO, TextIOWrapper
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from runtime import request_lines, telemetry
@@ -22,6 +24,17 @@ def test_numbers_and_tokens_are_masked_wherever_they_stand(place: object, secret
 def test_an_exception_keeps_its_frames_and_loses_what_people_wrote() -> None:
     found = mask_sensitive(None, "error", {"exception": f'File "a.py", line 3\nValueError: 李海燕 {NUMBER} is not a date'})["exception"]
     assert found == 'File "a.py", line 3\nValueError: [masked] [masked] is not a date'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "latin-1"])
+def test_a_line_is_json_whatever_the_encoding_of_its_place(app: Flask, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    place = TextIOWrapper(written := BytesIO(), encoding=encoding, errors="backslashreplace", write_through=True)
+    with monkeypatch.context() as there:
+        there.setattr("sys.stderr", place)
+        telemetry.configure_logging("INFO")
+        logging.getLogger("here").warning("卡包é𠮷")
+    telemetry.configure_logging("INFO")
+    assert json.loads(written.getvalue().decode())["event"] == "卡包é𠮷"
 
 
 def test_ids_and_counts_are_left_as_they_are() -> None:

@@ -25,7 +25,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def trust(issuer: str, jwks: Path | None, roots: tuple[Path, ...], purposes: tuple[str, ...]) -> None:
     """Trust the maker that signs as ISSUER, or on other terms than before."""
     try:
-        key_set = json.loads(jwks.read_text()) if jwks else None
+        key_set = json.loads(jwks.read_bytes()) if jwks else None
         with transaction() as session:
             pems = [root.read_bytes() for root in roots]
             makers.trust(session, issuer=issuer, jwks=key_set, roots=pems, purposes=purposes, now=now())

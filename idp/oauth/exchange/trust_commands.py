@@ -25,7 +25,7 @@ trust = AppGroup("trust", help="Trust identity systems whose signed assertions a
 def add(issuer: str, client_id: str, jwks: Path, asked: tuple[str, ...]) -> None:
     """Trust an ISSUER at a client, or on other terms than before."""
     try:
-        key_set = json.loads(jwks.read_text())
+        key_set = json.loads(jwks.read_bytes())
         with transaction() as session:
             issuers.trust(session, issuer=issuer, client_id=client_id, jwks=key_set, asked=asked, now=now())
     except ValueError as error:

@@ -62,7 +62,7 @@ def revoke_token(token_id: UUID) -> None:
 def apply_policy(file: Path) -> None:
     """Write the policy of a YAML or JSON file, in the place of an older one of its name."""
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.safe_load(file.read_bytes())
     except (yaml.YAMLError, ValueError) as error:
         raise click.ClickException(f"{file} is neither YAML nor JSON.") from error
     with _explained(), transaction() as session:
@@ -107,7 +107,7 @@ def remove_policy(name: str) -> None:
 def trust_issuer(name: str, jwks: Path) -> None:
     """Believe the software statements that ISSUER signs."""
     try:
-        keys = json.loads(jwks.read_text())
+        keys = json.loads(jwks.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{jwks} is not a JSON Web Key Set.") from error
     with _explained(), transaction() as session:
