@@ -32,19 +32,23 @@ if (panel) {
     another.submit();
   };
   const again = () => { clearInterval(ticking); clearTimeout(asking); location.reload(); };
+  let leftAt = 0; // whoever has chosen to go elsewhere is not taken back on the way, which may be a slow one
+  addEventListener("beforeunload", () => { leftAt = Date.now(); });
+  const isLeaving = () => Date.now() - leftAt < 10000;
   const tick = () => {
     const seconds = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
     const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     left.textContent = english ? `${clock} left` : `剩余 ${clock}`;
     bar.value = seconds;
+    if (isLeaving()) return;
     if (seconds === 0) again();
     else if (another && seconds <= 5 && !document.hidden && renewed < 11) renew(); // for an hour, while somebody looks at it
   };
   const ask = async () => {
     try {
       const answer = await fetch(panel.dataset.stateUrl, { headers: { Accept: "application/json" }, cache: "no-store" });
-      if ([401, 403, 404, 410].includes(answer.status)) return again(); // nobody may show it here any more
-      if (answer.ok && (await answer.json()).state !== "waiting") return again();
+      const isOver = [401, 403, 404, 410].includes(answer.status) || (answer.ok && (await answer.json()).state !== "waiting"); // or nobody may show it here
+      if (isOver && !isLeaving()) return again();
     } catch { /* the network is away; the next question may find it back */ }
     asking = setTimeout(ask, document.hidden ? 10000 : 2000);
   };

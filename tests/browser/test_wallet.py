@@ -7,7 +7,7 @@ import pytest
 import zxingcpp
 from flask import Flask
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from runtime.clock import now
 from tests.browser.conftest import PHONE
@@ -99,6 +99,25 @@ def test_the_code_counts_down_and_the_page_changes_when_it_is_used(app: Flask, p
     expect(phone.locator(".verdict__word")).to_have_text("已被核验")
 
 
+def test_whoever_goes_elsewhere_is_not_taken_back_on_a_slow_way_because_the_code_was_used(
+    app: Flask, phone: Page, person: Person, licence: Licence
+) -> None:
+    sign_in(phone, person)
+    phone.goto(f"/wallet/cards/{licence.id}/show")
+    phone.click("#make-code")
+    code = phone.inner_text("#spoken-code")
+    elsewhere, waiting = f"**/wallet/cards/{licence.id}", list[Route]()
+    phone.route(elsewhere, lambda route: waiting.append(route))
+    phone.click(".crumbs a", no_wait_after=True)
+    with writing(app) as session:
+        qr_codes.redeem(session, code, now=now())
+    for _ in range(2):  # the first of them may have been asked before
+        phone.wait_for_event("response", lambda answer: answer.url.endswith("/state"))
+    phone.wait_for_timeout(500)  # in which it would be taken back
+    waiting[0].continue_()
+    phone.wait_for_url(elsewhere)
+
+
 def test_a_code_leaves_the_screen_as_soon_as_nobody_may_show_it_here(phone: Page, person: Person, licence: Licence) -> None:
     sign_in(phone, person)
     phone.goto(f"/wallet/cards/{licence.id}/show")
@@ -120,10 +139,12 @@ def test_a_camera_reads_the_picture_as_the_letters_below_it(phone: Page, person:
 def test_everything_works_without_a_script(app: Flask, plain: Page, person: Person, licence: Licence) -> None:
     sign_in(plain, person)
     plain.click(f"a[href='/wallet/cards/{licence.id}']")
+    expect(plain.locator("#reveal")).to_be_visible()
     assert person.number not in plain.content()
     plain.click("#reveal")
     expect(plain.locator("#facts")).to_contain_text(person.number)
     plain.click("#cover")
+    expect(plain.locator("#reveal")).to_be_visible()
     assert person.number not in plain.content()
     plain.click("#show")
     plain.check("input[name=preset][value=own]")
