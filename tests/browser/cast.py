@@ -311,10 +311,10 @@ def issue_something(cast: Cast, department: str) -> None:
         number = {"number": owner.number, "department": department}
         ending, _, born = (
             new_licence(session, type=kind, valid_until=until, **number)
-            for kind, until in (("driving-licence", soon), ("driving-licence", date(2034, 1, 31)), ("birth-certificate", None))
+            for kind, until in (("driving-licence", soon), ("driving-licence", None), ("birth-certificate", None))
         )
         number["number"] = cast.people["second officer"].number
-        more_like(session, new_licence(session, type="driving-licence", valid_until=date(2034, 1, 31), **number), 30)
+        more_like(session, new_licence(session, type="driving-licence", **number), 30)
         document = {"reason": "The hospital told a wrong day", "legal_basis": "Example rules, article 3"}
         doer = act_requests.Doer(department, person_id=cast.ids["second officer"])
         order = order_of(Act.ANNUL, document, licence_id=born.id)
