@@ -227,6 +227,14 @@ class MarkedCopySchema(Schema):
     ends_at = fields.String(metadata={"description": "From when on it is over.", "example": "2026-03-31T16:00:00+00:00"})
 
 
+class ShownHolderSchema(Schema):
+    """What whoever looks must know of the holder, beyond what was shown."""
+
+    name_changed = fields.Boolean(
+        metadata={"description": "The name that was shown is not the one that the register has now; which that is, is not told.", "example": True}
+    )
+
+
 class FindingSchema(Schema):
     """What was found of one licence."""
 
@@ -250,6 +258,7 @@ class FindingSchema(Schema):
     marked_copy = fields.Nested(
         MarkedCopySchema, metadata={"description": "For whom, why and until when a marked copy was made; left out of anything else."}
     )
+    holder = fields.Nested(ShownHolderSchema, metadata={"description": "Left out unless there is something to know."})
     state_at = fields.Nested(StateAtSchema, metadata={"description": "How it stood at `at`; left out unless that was asked."})
 
 

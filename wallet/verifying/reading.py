@@ -30,6 +30,10 @@ STATES = {
     "dissolved": Text("登记库显示，持证单位已终止。", "The registry says that the organisation was dissolved."),
 }
 NUMBER_CHANGED = Text("所填号码是持证主体的旧号码。", "The number that was given is a former one of the holder's.")
+NAME_CHANGED = Text(
+    "登记库中持证主体的姓名（名称）在证照签发后已变更；号码所指仍为同一主体。",
+    "The holder's name in the register has changed since the licence was issued; the number is still the same holder's.",
+)
 BASES = {
     Way.PRESENTATION: Text("持证人出示，部门核验", "Shown by its holder and verified"),
     Way.BROUGHT: Text("凭文件、离线码或编号核验，未核对出示人", "Verified by a document, an offline code or its number, whoever brought that"),
@@ -107,10 +111,12 @@ class Reading:
 def read_receipt(receipt: Receipt) -> Reading:
     """Read a receipt with the values of its fields, as long as they are kept."""
     answer = receipt.answer or {}
-    further = tuple(one["fields"] for one in answer.get("further", ()))
+    others = answer.get("further", ())
+    further = tuple(one["fields"] for one in others)
     reading = read_claims(receipt.claims, values=answer.get("fields", {}), further=further)
-    if "holder" in answer:
-        return replace(reading, of_holder=_of_holder(answer["holder"]))
+    known = next((one["holder"] for one in (answer, *others) if "holder" in one), None)
+    if known is not None:
+        reading = replace(reading, of_holder=_of_holder(known))
     return replace(reading, marking=copy_marks.from_json(answer["marked_copy"])) if "marked_copy" in answer else reading
 
 
@@ -165,9 +171,10 @@ def read_claims(claims: dict[str, Any], *, values: dict[str, Any] | None = None,
 
 
 def _of_holder(known: dict[str, Any]) -> Text | None:
-    """Return what whoever drew a licence must know of its holder, in words; None where all is as it was."""
-    said = [STATES[known["state"]]] if known["state"] in STATES else []
-    said += [NUMBER_CHANGED] if known["number_changed"] else []
+    """Return what whoever sees a licence must know of its holder, in words; None where all is as it was."""
+    said = [STATES[known["state"]]] if known.get("state") in STATES else []
+    said += [NUMBER_CHANGED] if known.get("number_changed") else []
+    said += [NAME_CHANGED] if known.get("name_changed") else []
     return Text("".join(one.zh for one in said), " ".join(one.en for one in said)) if said else None
 
 

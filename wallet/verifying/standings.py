@@ -3,7 +3,7 @@ one licence, or in one for many. Whose the entry is of several who hold a licenc
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from idp.subjects.directory import Subject
 from idp.subjects.records import ACTIVE
+from idp.subjects.registries import name_key
+from keys import sealing
 from runtime import straight
 from runtime.settings import Settings
 from runtime.straight import Alone, Straight
@@ -31,7 +33,7 @@ from wallet.verifying.trusting import find_listed
 Entry = tuple[str, str, int]
 LONGEST_NAME = 128
 OF_LICENCES = ("id", "holder_id", "type_code", "type_version", "issuer_code", "state", "act", "valid_from", "valid_until", "holders")
-STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state)
+STANDS = (*(getattr(Licence, name) for name in OF_LICENCES), StatusEntry.status, Subject.state, Subject.id, Subject.name_sealed)
 STANDING = Straight(
     "standing",
     select(*STANDS)
@@ -60,7 +62,7 @@ def _is_theirs(table: Any) -> ColumnElement[bool]:
 WITH_PLACES = (Credential, CredentialElsewhere, LicenceDocument)
 FURTHER_HOLDER = Straight(
     "further_holder",
-    select(LicenceHolder.holder_id, Subject.state)
+    select(LicenceHolder.holder_id, Subject.state, Subject.name_sealed)
     .join(Subject, Subject.id == LicenceHolder.holder_id)
     .where(LicenceHolder.licence_id == bindparam("licence_id", type_=Uuid), or_(*map(_is_theirs, WITH_PLACES))),
 )
@@ -85,6 +87,8 @@ class Standing:
     holders: int
     status: int
     holder_state: str
+    known_as: UUID  # whose state and name these are
+    name_sealed: bytes = field(repr=False)
 
     @property
     def type(self) -> LicenceType:
@@ -94,6 +98,13 @@ class Standing:
     def state_at(self, now: datetime) -> LicenceState:
         """Return the state with the calendar looked at, as `Licence.state_at` does."""
         return seen_by_calendar(LicenceState(self.state), self.act, valid_from=self.valid_from, valid_until=self.valid_until, now=now)
+
+    def of_holder(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to know of whoever the entry is of, as the answer says it: that the register has another name for them now than was shown."""
+        if "holder_name" not in shown:
+            return {}
+        name = sealing.unseal(self.name_sealed, table="subjects", column="name", row=self.known_as)
+        return {"holder": {"name_changed": True}} if name_key(name) != name_key(str(shown["holder_name"])) else {}
 
     def is_in_force(self, now: datetime) -> bool:
         """Whether the licence is in force, the credential whose entry was asked about with it, and whoever holds it lives, or exists."""
@@ -120,7 +131,10 @@ def _whose(session: Session | Alone, standing: Standing, entry: Entry) -> Standi
     if standing.holders == 1:
         return standing
     found = _run(session, FURTHER_HOLDER, {"licence_id": standing.id, "list_id": entry[1], "index": entry[2]})
-    return replace(standing, holder_id=found[0][0], holder_state=found[0][1]) if found else standing
+    if not found:
+        return standing
+    holder_id, state, name_sealed = found[0]
+    return replace(standing, holder_id=holder_id, holder_state=state, known_as=holder_id, name_sealed=name_sealed)
 
 
 def _run(session: Session | Alone, statement: Straight, values: dict[str, Any]) -> list[Any]:

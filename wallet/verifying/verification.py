@@ -336,17 +336,17 @@ def read_presented(unverified: str, *, seal: Seal | None = None, transcript: byt
 
 def _finding(register: Register, shown: Shown, outcome: Verified | NotVerified, request: VerificationRequest) -> Finding:
     claims: Mapping[str, Any] = outcome.claims or {}
-    told = shown.presentation.licence if isinstance(shown.presentation, NamedLicence) else None
     licence_type = register.licence.type if register.licence else register.find_type(claims.get("vct") or "", issuer=str(claims.get("iss")))
     verdict = VALID if isinstance(outcome, Verified) else INVALID
     fields = {name: outcome.claims[name] for name in outcome.disclosed} if isinstance(outcome, Verified) else {}
-    known = register.licence or told
+    known = register.licence or (shown.presentation.licence if isinstance(shown.presentation, NamedLicence) else None)
     answer = {
         "verdict": verdict,
         OF_ALL: verdict,
         "checks": wording.as_rows(outcome.outcomes),
         "licence": _summary(register, licence_type, claims, known),
         "fields": fields,
+        **(register.licence.of_holder(fields) if register.licence else {}),
     }
     answer["conclusion"] = conclude(outcome.outcomes).value
     if outcome.marking is not None:

@@ -28,7 +28,7 @@ from wallet.issuing import status_lists
 from wallet.issuing.holders import HolderRequest
 from wallet.issuing.life import issue_licence
 from wallet.issuing.requests import LicenceRequest
-from wallet.presenting import statements
+from wallet.presenting import qr_codes, statements
 from wallet.presenting.statements import OVER_18, Question, Statement
 from wallet.register.licences import Licence, holder_ids_of, licence_number_of
 from wallet.verifying.outcomes import Reason
@@ -129,6 +129,19 @@ def test_what_is_shown_from_elsewhere_goes_by_the_holder_whose_it_is_at_every_do
     together = [line["verification"]["conclusion"] for line in send(couple.counter, bodies, key=f"both{dead}")[:2]]
     assert (answers, alone, together) == (found, found, found)
     assert couple.uses() == list(couple.ids) * 3
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_of_two_the_one_who_was_renamed_is_said_to_have_been_at_every_door(couple: Couple, renamed: int) -> None:
+    with transaction() as session:
+        changes.rename(session, get_subject(session, couple.ids[renamed]), "欧阳新名", told=Told("registry", now()))
+    bodies: list[dict[str, Any]] = [{"presented": couple.show(which), "cause": {"text": "核对"}, "binding": "none"} for which in (0, 1)]
+    alone = ["holder" in couple.counter.post("verifications", body).json for body in bodies]
+    together = ["holder" in line["verification"] for line in send(couple.counter, bodies, key=f"name{renamed}")[:2]]
+    with transaction() as session:
+        made = [qr_codes.create(session, holder_id=one, licence_id=couple.licence.id, fields=("holder_name",), now=now()) for one in couple.ids]
+    by_code = ["holder" in couple.counter.verify(one.content).json for one in made]
+    assert alone == together == by_code == [which == renamed for which in (0, 1)]
 
 
 def test_a_licence_that_is_named_goes_by_the_holder_whose_number_is_given(couple: Couple) -> None:
