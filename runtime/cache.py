@@ -18,6 +18,7 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from runtime.clashes import what_failed
+from runtime.database import CONNECTION
 from runtime.present import extension
 from runtime.settings import Settings
 
@@ -83,7 +84,7 @@ class Cache:
     def _listen(self) -> None:
         while not self._stopped.is_set():
             try:
-                with psycopg.connect(self._url, autocommit=True, application_name="kabao cache", connect_timeout=5) as connection:
+                with psycopg.connect(self._url, autocommit=True, application_name="kabao cache", **CONNECTION) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self.clear()
                     self._listening.set()

@@ -44,6 +44,15 @@ NAMING = {
 PRUNE_BATCH, PRUNE_SECONDS = 1_000, 5.0
 READ_COMMITTED = r"-c default_transaction_isolation=read\ committed"
 """What waited for a lock sees what its holder committed: every act here counts on that, whatever is usual in the operator's database."""
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""How long the machine at the other end may be silent (in seconds, the last in milliseconds): one that died says nothing, nor does a firewall that
+forgot a connection, and TCP by itself waits for a quarter of an hour, or for two hours."""
 SERVER_OPTIONS = f"-c timezone=UTC {READ_COMMITTED} -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 
 
@@ -75,7 +84,7 @@ def build_engine(settings: Settings) -> Engine:
         pool_reset_on_return=None,  # `straight.watch` does it, where there is anything to undo
         pool_use_lifo=True,  # the one used last is still in the processor's caches, the server's part of it above all
         hide_parameters=True,
-        connect_args={"options": SERVER_OPTIONS, "application_name": "kabao", "connect_timeout": 5},
+        connect_args={**CONNECTION, "options": SERVER_OPTIONS, "application_name": "kabao"},
     )
     straight.watch(engine)
     event.listen(engine, "handle_error", _lose_what_only_reads)

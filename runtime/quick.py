@@ -18,7 +18,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from runtime.database import READ_COMMITTED
+from runtime.database import CONNECTION, READ_COMMITTED
 from runtime.present import extension
 from runtime.settings import Settings
 from runtime.straight import flush, next_result
@@ -82,7 +82,7 @@ class Quick:
 
     def _connect(self) -> Held:
         try:
-            return psycopg.connect(self._url, autocommit=True, options=OPTIONS, application_name="kabao quick", connect_timeout=5), set()
+            return psycopg.connect(self._url, autocommit=True, options=OPTIONS, application_name="kabao quick", **CONNECTION), set()
         except psycopg.Error as error:
             raise DBAPIError(None, None, error, connection_invalidated=True) from None
 

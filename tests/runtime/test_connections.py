@@ -1,4 +1,6 @@
-"""What is usual in the operator's database changes nothing of what acts count on: whoever waited for a lock sees what its holder committed."""
+"""What every connection is told, whatever is usual in the operator's database and network: whoever waited for a lock sees what its holder committed,
+and nobody waits for a machine that is silent.
+"""
 
 import asyncio
 import os
@@ -7,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from demo.postgres import PostgresServer
-from runtime.database import build_engine
+from runtime.cache import Cache
+from runtime.database import CONNECTION, build_engine
 from runtime.jobs import outward_queue_at, queue_at
 from runtime.quick import Quick, Statement
 from runtime.settings import Settings
@@ -63,3 +67,23 @@ def test_the_queue_does(url: str, queue_of: type) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a test in a browser before it
         assert thread.submit(asyncio.run, ask()).result() == {"transaction_isolation": "read committed"}
+
+
+def test_no_connection_waits_for_a_machine_that_is_silent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, object]] = []
+
+    def connect(*_: object, **options: object) -> None:
+        told.append(options)
+        raise psycopg.OperationalError("connection failed")
+
+    cache, quick, engine = Cache(url), Quick(url), build_engine(Settings(database_url=url, master_key=MASTER_KEY, development=True))
+    queues = [queue_of(url).connector for queue_of in (queue_at, outward_queue_at)]
+    monkeypatch.setattr(psycopg, "connect", connect)
+    for go in (engine.connect, lambda: quick.run(Statement(b"one", b"SELECT 1"))):
+        with pytest.raises(DBAPIError):
+            go()
+    cache.get("topic", "key", lambda: None)
+    until(lambda: len(told) >= 3)
+    cache.stop()
+    told += [queue._pool_args["kwargs"] for queue in queues]  # type: ignore[attr-defined]
+    assert [{**CONNECTION, **options} == options for options in told] == [True] * len(told)
