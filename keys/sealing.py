@@ -206,7 +206,12 @@ def sealer() -> Sealer:
 
 def present() -> datetime:
     """Return the present moment by the database's clock, for what machines must agree on, whatever each one's own shows."""
-    return clock.now() + _sealer().ahead
+    return by_database(clock.now())
+
+
+def by_database(moment: datetime) -> datetime:
+    """Return what the database's clock showed at a moment that was read here."""
+    return moment + _sealer().ahead
 
 
 def _sealer() -> Sealer:

@@ -28,7 +28,7 @@ from idp.oauth.requests import authorization_details
 from idp.oauth.requests.authorization_details import Holder
 from idp.oauth.terms import PLAIN, Terms
 from idp.signin.assurance import LEAST, Level, read_acr
-from keys import ring
+from keys import ring, sealing
 from runtime import base64url, cache
 from runtime.languages import Text
 from runtime.problems import NotSignedIn
@@ -127,7 +127,8 @@ def sign_access_token(
         "jti": base64url.write(secrets.token_bytes(12)),
     }
     if grantee is not None:
-        claims.update(grantee.claims(client.sector), iat_ms=int(now.timestamp() * 1000), exp=issued + expires_in(settings, now=now, grantee=grantee))
+        told_ms = int(sealing.by_database(now).timestamp() * 1000)  # by which it is cut (`cutoffs`): told by one clock, whatever this machine's shows
+        claims.update(grantee.claims(client.sector), iat_ms=told_ms, exp=issued + expires_in(settings, now=now, grantee=grantee))
     if authentication is not None:
         claims.update(authentication.brief_claims(), sid=pairwise_sid(authentication.session_id, client.client_id))
     if grant_id is not None:

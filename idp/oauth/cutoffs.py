@@ -26,6 +26,7 @@ from idp.signin import sessions
 from idp.signin.sessions import SigninSession
 from idp.subjects import mandates
 from idp.subjects.mandates import GivenMandate
+from keys import sealing
 from runtime import cache, ledger
 from runtime.database import Base, prune, transaction
 from runtime.settings import Settings
@@ -54,7 +55,7 @@ class TokenCutoff(Base):
 def cut(session: Session, *, person_id: UUID, holder_id: UUID | None = None, now: datetime) -> None:
     """Refuse from now on what was issued to a person, or to one as acting for a holder; the portals of such sign-ins hear of it.
 
-    The moment of the cut is the later of `now` and the database's clock once all who were redeeming have ended.
+    The moment of the cut is the later of `now` and the end of all who were redeeming, both by the database's clock: so are tokens dated.
     """
     theirs = _theirs(AuthorizationCode, person_id, holder_id)
     session.execute(update(AuthorizationCode).where(*theirs, AuthorizationCode.spent_at.is_(None)).values(spent_at=now))
@@ -133,7 +134,7 @@ def forget(*, now: datetime) -> None:
 
 
 def _write(session: Session, whose: UUID, holder_id: UUID, *, now: datetime) -> None:
-    row = insert(TokenCutoff).values(person_id=whose, holder_id=holder_id, cut_at=func.greatest(now, func.clock_timestamp()))
+    row = insert(TokenCutoff).values(person_id=whose, holder_id=holder_id, cut_at=func.greatest(sealing.by_database(now), func.clock_timestamp()))
     session.execute(row.on_conflict_do_update(index_elements=["person_id", "holder_id"], set_={"cut_at": row.excluded.cut_at}))
     cache.changed(session, TOPIC)
 
