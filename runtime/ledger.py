@@ -7,7 +7,6 @@ to update or delete a row (see the first migration).
 """
 
 import base64
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,7 +55,7 @@ class LedgerEntry(Base):
 
     def leaf(self) -> bytes:
         """Return the leaf hash of the row, over its canonical JSON."""
-        return leaf_of(self.members())
+        return merkle.leaf_of(self.members())
 
     def members(self) -> dict[str, Any]:
         """Return what is hashed of the row, as JSON has it."""
@@ -69,11 +68,6 @@ class LedgerEntry(Base):
             "object_id": self.object_id,
             "detail": self.detail,
         }
-
-
-def leaf_of(members: dict[str, Any]) -> bytes:
-    """Return the leaf hash of a row's members: of their canonical JSON."""
-    return merkle.leaf_hash(json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 class LedgerNode(Base):

@@ -5,7 +5,9 @@ index * 2**level.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 Node = Callable[[int, int], bytes]
 EMPTY = hashlib.sha256(b"").digest()
@@ -14,6 +16,11 @@ EMPTY = hashlib.sha256(b"").digest()
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of a leaf."""
     return hashlib.sha256(b"\x00" + data).digest()
+
+
+def leaf_of(members: dict[str, Any]) -> bytes:
+    """Return the leaf hash of a row's members: of their canonical JSON."""
+    return leaf_hash(json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

@@ -57,6 +57,12 @@ def test_a_terminal_that_lacks_a_character_is_shown_its_number(monkeypatch: pyte
     assert rb"Kabao (\u5361\u5305)" in written.getvalue()
 
 
+@pytest.mark.parametrize("name", ["verify", "receipt"])
+def test_what_is_verified_offline_waits_for_no_database_and_no_application(name: str) -> None:
+    loaded = {module.split(".")[0] for module in loaded_by(f"import {COMMANDS[name].module}")}
+    assert loaded & {"sqlalchemy", "psycopg", "procrastinate", "marshmallow", "idp"} == set()
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_is_where_the_table_says_and_does_what_it_says(name: str) -> None:
     command = COMMANDS[name].load(name)

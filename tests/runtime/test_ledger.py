@@ -23,7 +23,7 @@ from runtime.database import transaction
 from runtime.settings import Settings
 from tests import schema
 from tests.conftest import MASTER_KEY
-from wallet.verifying.commands import signed_claims, verify_ledger
+from wallet.verifying.ledger_commands import signed_claims, verify_ledger
 from wallet.verifying.ledger_jobs import CHECKPOINT, seal_now
 from wsgi import create_app
 
@@ -177,7 +177,7 @@ def test_a_leaf_is_the_hash_of_one_text_whatever_the_order_of_its_members() -> N
     """Whoever has a proof computes it of the row as they hold it."""
     members = {"b": "中", "a": {"y": [1, None], "x": True}}
     canonical = '{"a":{"x":true,"y":[1,null]},"b":"中"}'.encode()
-    assert ledger.leaf_of(members) == ledger.leaf_of(dict(reversed(members.items()))) == merkle.leaf_hash(canonical)
+    assert merkle.leaf_of(members) == merkle.leaf_of(dict(reversed(members.items()))) == merkle.leaf_hash(canonical)
 
 
 ROOT = bytes(32)

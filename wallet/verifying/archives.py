@@ -22,7 +22,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from keys import paths
 from keys.paths import CertificateRevoked, Revoked, UntrustedChain
 from runtime import base64url, merkle
-from runtime.ledger import leaf_of
 from wallet.verifying import chains
 from wallet.verifying.presentations import chain_of, is_signed, read_object
 
@@ -213,7 +212,7 @@ def _check_receipt(archive: Archive, name: str, told: Mapping[str, Any], whole: 
         raise NotAsSigned("its proof is another receipt's")
     root, service = _checkpoint(archive, int(proof["size"]), whole)
     path = [base64.b64decode(one, validate=True) for one in proof["path"]]
-    is_there = merkle.verify_inclusion(leaf_of(row), index=int(proof["position"]), size=int(proof["size"]), path=path, expected_root=root)
+    is_there = merkle.verify_inclusion(merkle.leaf_of(row), index=int(proof["position"]), size=int(proof["size"]), path=path, expected_root=root)
     if not is_there or service != claims["iss"]:
         raise NotAsSigned("it does not stand in the ledger")
 

@@ -4,13 +4,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
-from cryptography import x509
 
-from runtime.clock import now
 from runtime.outbound import Allowed, NoAnswer, fetch
-from wallet.verifying.bundles import MEDIA_TYPE, MOST_BYTES, BadBundle, Bundle, read_bundle
+from wallet.verifying.bundle_files import age_of, load
+from wallet.verifying.bundles import MEDIA_TYPE, MOST_BYTES, Bundle
 
-TIMEOUT, OK, HOUR = 60.0, 200, 3600
+TIMEOUT, OK = 60.0, 200
 ROOT = click.option(
     "--root",
     required=True,
@@ -54,23 +53,6 @@ def fetch_bundle(url: str, file: Path, root: Path) -> None:
 def show_bundle(file: Path, root: Path) -> None:
     """Say whose FILE is, how old it is, until when it is good, and what it holds."""
     _show(load(file.read_bytes(), root))
-
-
-def load(unverified: bytes, root: Path) -> Bundle:
-    """Read a bundle under a root in a file; raises UsageError, which says what is wrong."""
-    try:
-        roots = tuple(x509.load_pem_x509_certificates(root.read_bytes()))
-        return read_bundle(unverified, roots=roots, now=now())
-    except BadBundle as error:
-        raise click.UsageError(f"{error}.") from error
-    except ValueError as error:
-        raise click.UsageError(f"{root} holds no certificate in PEM.") from error
-
-
-def age_of(bundle: Bundle) -> str:
-    """Return how old a bundle is, in words."""
-    hours, seconds = divmod(int(max(0, bundle.age_at(now()))), HOUR)
-    return f"{hours} h {seconds // 60} min"
 
 
 def _show(bundle: Bundle) -> None:

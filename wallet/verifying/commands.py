@@ -1,4 +1,4 @@
-"""`kabao verify FILE` without any network, and `kabao ledger verify`."""
+"""`kabao verify FILE` without any network; with a bundle or a root, without web and database, too, which would take a second to load."""
 
 import sys
 from collections.abc import Mapping
@@ -7,23 +7,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import jwt
 from cryptography import x509
-from flask.cli import AppGroup, ScriptInfo, with_appcontext
 from rich.console import Console
-from rich.progress import Progress
-from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 
-from keys import ring
-from runtime import ledger as ledger_rows
 from runtime.clock import now
-from runtime.database import transaction
-from runtime.problems import Refusal
-from runtime.settings import SettingsError
 from wallet.issuing.copy_marks import Marking
 from wallet.verifying import offline, wording
-from wallet.verifying.bundle_commands import age_of, load
+from wallet.verifying.bundle_files import age_of, load
 from wallet.verifying.bundles import Bundle
 from wallet.verifying.checks import Expected, NotVerified, StatusOf, Trust
 from wallet.verifying.checks import verify as run_checks
@@ -31,18 +21,14 @@ from wallet.verifying.compact_reading import CompactPresentation
 from wallet.verifying.conclusions import CANNOT_TELL as UNDECIDED
 from wallet.verifying.conclusions import Conclusion, conclude
 from wallet.verifying.files import MOST_BYTES, FilesBusy
-from wallet.verifying.ledger_jobs import CHECKPOINT
 from wallet.verifying.outcomes import Outcome, Result
 from wallet.verifying.presentations import Presentation
 from wallet.verifying.status_files import MAX_FILE, BadStatusFile, read_status_file
-from wallet.verifying.trusting import current_trust
 
 NOT_VERIFIED, UNUSABLE, CANNOT_TELL = 1, 2, 3
 LARGEST = MOST_BYTES + 1
 BINDING_AGE = timedelta(minutes=5)
 MARKS = {Result.PASSED: "[green]✓[/]", Result.FAILED: "[red]✕[/]", Result.NOT_ASKED: "–", Result.NOT_REACHED: "·"}
-
-ledger = AppGroup("ledger", help="Prove that the ledger is as it was signed.")
 
 
 @click.command()
@@ -171,36 +157,6 @@ def _tell(told: Mapping[str, Any]) -> None:
         click.echo(f"  {name if name.isprintable() else repr(name)}: {value if value.isprintable() else repr(value)}")  # commands no terminal
 
 
-@ledger.command("verify")
-@with_appcontext
-def verify_ledger() -> None:
-    """Hash the whole ledger again and compare it with every signed checkpoint; exit status 1 if anything differs."""
-    faults: list[ledger_rows.Fault] = []
-    rows = 0
-    with transaction() as session, Progress(console=Console(stderr=True), transient=True) as progress:
-        sealed = session.scalar(select(func.count()).where(ledger_rows.LedgerEntry.position.is_not(None)))
-        task = progress.add_task("ledger", total=sealed)
-        for found in ledger_rows.verify(session, verify_signature=signed_claims):
-            if isinstance(found, ledger_rows.Fault):
-                faults.append(found)
-            else:
-                rows = found
-                progress.update(task, completed=rows)
-    for fault in faults:
-        click.echo(f"FAULT at {fault.position}: {fault.what}")
-    if faults:
-        sys.exit(NOT_VERIFIED)
-    click.echo(f"{rows} rows are as they were signed.")
-
-
-def signed_claims(unverified_checkpoint: str) -> dict[str, Any]:
-    """Return what a checkpoint signs; of one whose signature does not fit, a size that no tree has."""
-    try:
-        return ring.verify(unverified_checkpoint, use=ring.LEDGER, typ=CHECKPOINT, audience=None)
-    except jwt.InvalidTokenError:
-        return {"size": -1, "root": ""}
-
-
 def _show(outcomes: tuple[Outcome, ...]) -> None:
     console = Console(highlight=False)
     for outcome in outcomes:
@@ -218,6 +174,13 @@ def _read_roots(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def _own_trust() -> Trust:
+    from flask.cli import ScriptInfo
+    from sqlalchemy.exc import DBAPIError
+
+    from runtime.problems import Refusal
+    from runtime.settings import SettingsError
+    from wallet.verifying.trusting import current_trust
+
     try:
         with click.get_current_context().ensure_object(ScriptInfo).load_app().app_context():
             return current_trust()

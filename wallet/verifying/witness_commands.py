@@ -14,7 +14,7 @@ from cryptography import x509
 from runtime import strict_json
 from runtime.clock import now
 from runtime.outbound import Allowed, NoAnswer, fetch
-from wallet.verifying.commands import ledger
+from wallet.verifying.ledger_commands import ledger
 from wallet.verifying.witnessing import (
     Checkpoint,
     GoesNotOn,

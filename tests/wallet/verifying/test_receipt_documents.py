@@ -13,7 +13,7 @@ from PIL import Image
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from runtime.languages import Text
-from runtime.ledger import leaf_of
+from runtime.merkle import leaf_of
 from tests.wallet.issuing.documents.test_sealed import run, validated
 from tests.wallet.verifying.test_desk_pages import BROWSER, new_officer
 from tests.world_clients import bearer

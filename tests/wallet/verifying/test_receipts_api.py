@@ -8,7 +8,7 @@ import pytest
 from keys import ring, sealing
 from runtime import merkle
 from runtime.database import transaction
-from runtime.ledger import leaf_of
+from runtime.merkle import leaf_of
 from tests.wallet.verifying.presented import encode_json
 from tests.wallet.verifying.test_one_door import named
 from tests.world_clients import bearer
