@@ -33,6 +33,16 @@ def test_a_fresh_proof_leads_on_to_where_one_was_and_changes_the_token(client: F
         assert client.get("/account", headers=BROWSER).status_code == 303
 
 
+def test_whoever_lost_what_is_asked_for_is_led_to_the_counter(app: Flask, client: FlaskClient, person: Person) -> None:
+    """Of an operator whose authenticator is gone nothing else is asked here, and nothing else can be added without it."""
+    sign_in(client, person)
+    enrol(app, person)
+    page = client.get("/signin/step-up?aal=2&next=/admin", headers=BROWSER).text
+    assert 'id="lost" href="/recover#way-counter"' in page
+    assert 'id="another-account"' in page
+    assert 'id="way-counter"' in client.get("/recover", headers=BROWSER).text
+
+
 def test_another_password_raises_nothing(client: FlaskClient, person: Person) -> None:
     sign_in(client, person)
     before = client.get_cookie("kabao_session")
