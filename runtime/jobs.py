@@ -42,7 +42,7 @@ SPARE_THREADS = 4
 RECONNECT_SECONDS = 1
 LOOK_FOR_ABORTED_SECONDS = 60.0  # nothing here is aborted
 KEPT_HOURS = 7 * 24
-LATER = -1
+LATER, USUAL, SOONEST = -1, 0, 1  # what may wait for all else, and what somebody sits and waits for
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=3)
 declared, declared_outward = procrastinate.Blueprint(), procrastinate.Blueprint()
 _outward: set[str] = set()
@@ -86,8 +86,8 @@ def every(cron: str, *, if_any: Condition | None = None) -> Callable[[Work], Wor
     return declare
 
 
-def defer(session: Session, name: str, *, at: datetime | None = None, is_urgent: bool = True, **arguments: Any) -> None:
-    """Ask for one run of a job once this transaction commits, or `at` some later moment; what is not urgent comes after all that is."""
+def defer(session: Session, name: str, *, at: datetime | None = None, priority: int = USUAL, **arguments: Any) -> None:
+    """Ask for one run of a job once this transaction commits, or `at` some later moment; what is of a higher priority comes first."""
     session.execute(
         text(
             "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, :priority, NULL, NULL, CAST(:arguments AS jsonb), :at)"
@@ -96,7 +96,7 @@ def defer(session: Session, name: str, *, at: datetime | None = None, is_urgent:
         {
             "queue": OUTWARD if name in _outward else QUEUE,
             "task": f"{NAMESPACE}:{name}",
-            "priority": 0 if is_urgent else LATER,
+            "priority": priority,
             "arguments": json.dumps(arguments),
             "at": at,
         },

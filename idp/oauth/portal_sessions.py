@@ -22,6 +22,7 @@ from idp.oauth.pairwise import pairwise_sid
 from idp.oauth.signed_answers import NoKeyToWriteTo
 from idp.signin.sessions import SigninSession
 from runtime import jobs, outbound
+from runtime.breaker import Breaker, BreakerOpen
 from runtime.clock import now as clock_now
 from runtime.database import Base, prune
 from runtime.settings import Settings
@@ -34,6 +35,7 @@ REMEMBERED = timedelta(days=2)
 TIMEOUT = 8.0
 COME_AGAIN = (408, 425, 429)  # a portal that is too busy to hear is told again, like one that is away
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_breakers: dict[str, Breaker] = {}
 
 
 class LogoutNotDelivered(Exception):
@@ -127,7 +129,10 @@ def send_logout_token(client_id: str, session_id: str) -> None:
     settings: Settings = current_app.extensions["kabao_settings"]
     try:
         token = sign_logout_token(client, UUID(session_id), settings=settings, now=clock_now())
-        status = _tell(client.backchannel_logout_uri, token, settings=settings).status
+        with _breakers.setdefault(client.backchannel_logout_uri, Breaker()).attempt():  # whoever is silent keeps nobody else waiting
+            status = _tell(client.backchannel_logout_uri, token, settings=settings).status
+    except BreakerOpen:
+        raise LogoutNotDelivered(f"{client_id}: silent lately") from None
     except (outbound.NoAnswer, NoKeyToWriteTo) as none:
         raise LogoutNotDelivered(f"{client_id}: {none}") from none
     if status >= 500 or status in COME_AGAIN:

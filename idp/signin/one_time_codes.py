@@ -22,7 +22,7 @@ from idp.signin.contacts import Contact
 from runtime import ledger
 from runtime.database import Base, prune
 from runtime.ids import new_id
-from runtime.jobs import defer
+from runtime.jobs import SOONEST, defer
 from runtime.languages import Text
 from runtime.problems import Refusal
 from runtime.settings import Settings
@@ -69,7 +69,7 @@ def issue(session: Session, contact: Contact | None, *, bound_to: UUID, purpose:
         return  # the same browser asked twice at once
     actor = f"subject:{subject_id}" if subject_id else "stranger"
     ledger.record(session, "code.asked", actor=actor, object_id=code_id, subject_id=subject_id, now=now, purpose=purpose)
-    defer(session, "send_code", code_id=str(code_id))
+    defer(session, "send_code", priority=SOONEST, code_id=str(code_id))
 
 
 def redeem(session: Session, unverified: str, *, bound_to: UUID, purpose: str, now: datetime) -> OneTimeCode | None:

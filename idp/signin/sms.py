@@ -6,11 +6,13 @@ from datetime import datetime
 from keys import request_signing
 from keys.ring import KeyNotReady
 from runtime import outbound
+from runtime.breaker import Breaker, BreakerOpen
 from runtime.outbound import NoAnswer
 from runtime.settings import Settings
 
 TIMEOUT = 10.0
 SUCCESS = 2
+_breakers: dict[str, Breaker] = {}
 
 
 class SmsFailed(Exception):
@@ -23,8 +25,9 @@ def send(settings: Settings, *, to: str, text: str, message_id: str, now: dateti
     try:
         headers = request_signing.sign_headers("POST", settings.sms_url, body, now=now)
         allowed = outbound.allowed_by(settings, settings.sms_url)
-        answer = outbound.fetch("POST", settings.sms_url, body=body, headers=headers, allowed=allowed, timeout=TIMEOUT, limit=0)
-    except (NoAnswer, KeyNotReady) as error:
+        with _breakers.setdefault(settings.sms_url, Breaker()).attempt():  # a silent gateway keeps no portal waiting for its logout tokens
+            answer = outbound.fetch("POST", settings.sms_url, body=body, headers=headers, allowed=allowed, timeout=TIMEOUT, limit=0)
+    except (NoAnswer, KeyNotReady, BreakerOpen) as error:
         raise SmsFailed(type(error).__name__) from None
     if answer.status // 100 != SUCCESS:
         raise SmsFailed(f"status {answer.status}")

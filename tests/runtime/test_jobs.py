@@ -70,13 +70,13 @@ def test_what_goes_outwards_waits_in_a_queue_of_its_own(app: object, context: No
         session.execute(text("DELETE FROM procrastinate_jobs WHERE args::text LIKE '%none%'"))
 
 
-def test_what_is_not_urgent_comes_after_all_that_is(app: object, context: None) -> None:
+def test_what_somebody_waits_for_comes_first_and_what_may_wait_last(app: object, context: None) -> None:
     with transaction() as session:
-        jobs.defer(session, "tell_of_request", is_urgent=False, request_id="later")
-        jobs.defer(session, "tell_of_request", request_id="now")
+        for priority, name in ((jobs.LATER, "later"), (jobs.USUAL, "now"), (jobs.SOONEST, "sooner")):
+            jobs.defer(session, "tell_of_request", priority=priority, request_id=name)
         fetched = "SELECT args ->> 'request_id' FROM procrastinate_fetch_job_v2(ARRAY['kabao'], NULL)"
         found = [session.scalar(text(fetched)) for _ in range(session.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")))]
-        assert found.index("now") < found.index("later")
+        assert found.index("sooner") < found.index("now") < found.index("later")
         session.rollback()
 
 

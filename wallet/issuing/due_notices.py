@@ -62,7 +62,7 @@ def _mark(session: Session, holder_id: UUID, what: str, *, now: datetime) -> Non
     session.flush()
     _tell(session, due.mark_due(session, holder_id, what, since=now), what, now=now)
     at = clock.now() + UNDER_WAY
-    jobs.defer(session, "mark_issued_meanwhile", at=at, is_urgent=False, holder_id=str(holder_id), told_at=now.isoformat())
+    jobs.defer(session, "mark_issued_meanwhile", at=at, priority=jobs.LATER, holder_id=str(holder_id), told_at=now.isoformat())
 
 
 def _tell(session: Session, marked: list[Licence], what: str, *, now: datetime) -> None:

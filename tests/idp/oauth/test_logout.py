@@ -1,6 +1,7 @@
 """A portal signs a person out, and every other portal hears of it."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -139,6 +140,26 @@ def test_a_portal_that_is_away_is_told_again(app: Flask, browser: FlaskClient) -
     (job,) = waiting(app, portal.client_id)
     with app.app_context(), pytest.raises(portal_sessions.LogoutNotDelivered):
         portal_sessions.send_logout_token(**job)
+
+
+def test_a_portal_that_is_silent_keeps_no_other_waiting(
+    app: Flask, browser: FlaskClient, logout_portal: System, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app.app_context(), transaction() as session:
+        silent = new_portal(session, backchannel_logout_uri=f"http://127.0.0.1:9/{secrets.token_hex(4)}")
+    for portal in (silent, logout_portal):
+        Journey(portal).tokens(browser)
+    post_form(browser, "/signout", {}, form_at="/account")
+    tell, asked = portal_sessions._tell, list[str]()
+    monkeypatch.setattr(portal_sessions, "_tell", lambda uri, *rest, **named: asked.append(uri) or tell(uri, *rest, **named))
+    (job,) = waiting(app, silent.client_id)
+    with app.app_context():
+        for _ in range(9):
+            with pytest.raises(portal_sessions.LogoutNotDelivered):
+                portal_sessions.send_logout_token(**job)
+        assert len(asked) == 5
+        portal_sessions.send_logout_token(**waiting(app, logout_portal.client_id)[0])
+    assert len(listener.heard) == 1
 
 
 def test_without_a_hint_the_person_is_asked(browser: FlaskClient, logout_portal: System) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.signin import accounts, notices, one_time_codes, senders, sending
+from idp.signin import accounts, notices, one_time_codes, senders, sending, sms
 from idp.signin.notices import Notice
 from idp.signin.one_time_codes import SECOND, OneTimeCode
 from idp.signin.senders import Message, NotSent
@@ -19,6 +19,7 @@ from keys import ring
 from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ids import new_id
+from runtime.outbound import NoAnswer
 from runtime.settings import Settings
 from tests.idp.signin.gateways import Gateway, Mailbox, certificate, mail_server, sms_gateway
 from tests.idp.signin.proofs_at_hand import jobs_named, reached
@@ -133,6 +134,20 @@ def test_a_sender_out_of_reach_is_no_crash(settings: Settings, context: None, me
     gone = by(settings, smtp="smtp://127.0.0.1:9", sms="http://127.0.0.1:9/")
     with pytest.raises(NotSent):
         senders.send(message, settings=gone, now=now())
+
+
+def test_a_gateway_that_is_silent_holds_up_no_more_jobs(settings: Settings, context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def be_silent(_: str, url: str, **__: Any) -> None:
+        asked.append(url)
+        raise NoAnswer("TimeoutError")
+
+    monkeypatch.setattr(sms.outbound, "fetch", be_silent)
+    for _ in range(9):
+        with pytest.raises(NotSent):
+            senders.send(SMS, settings=by(settings, sms=f"http://127.0.0.1:9/{id(asked)}"), now=now())
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize("message", [MAIL, SMS], ids=["mail", "sms"])
