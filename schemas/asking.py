@@ -144,7 +144,13 @@ class AskSchema(Schema):
         validate=validate.Range(SHORTEST_LIFE, LONGEST_LIFE),
         metadata={"description": "For how many seconds it can be answered.", "example": USUAL_LIFE},
     )
-    holder = fields.Nested(PartySchema, metadata={"description": "In whose inbox it waits; not with a person's own token, which says so itself."})
+    holder = fields.Nested(
+        PartySchema,
+        metadata={
+            "description": "In whose inbox it waits, and whose the answer must be; a licence of another province is only by the `holder_number` "
+            "that it shows. Not with a person's own token, which says so itself."
+        },
+    )
     return_to = fields.String(
         validate=[validate.URL(schemes={"https", "http"}, require_tld=False), validate.Length(1, 500), validate.Regexp(r"[!-~]+\Z")],
         metadata={

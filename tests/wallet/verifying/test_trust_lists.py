@@ -16,21 +16,24 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from demo import postgres
-from keys import certificates, ring
+from keys import certificates, ring, suites
 from keys.init import init_keys
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests import schema
 from tests.wallet.issuing.documents.test_sealed import run as read_pdf
+from tests.wallet.verifying.openid4vp.test_asking import read
+from tests.wallet.verifying.openid4vp.wallets import Held, Wallet, asked
 from tests.wallet.verifying.test_desk_pages import new_officer
 from tests.wallet.verifying.test_desk_pages import verify as verify_at_desk
 from tests.world_clients import bearer
 from tests.world_people import new_person, sign_in
 from tests.world_verifying import OTHER_TYPE, TYPE, Counter, new_browser
 from tests.world_wallet import apply_catalogue, new_department, new_licence
-from wallet.issuing import credentials, status_building, trust_list
+from wallet.issuing import credentials, sd_jwt, status_building, trust_list
 from wallet.issuing.life import revoke_licence
+from wallet.issuing.status_lists import Place
 from wallet.register import catalogue, departments
 from wallet.register.departments import Action
 from wallet.verifying import bundling, offline, trust_list_jobs, trust_sources, wording
@@ -46,6 +49,7 @@ from wsgi import create_app
 PROVINCE = "虚构省"
 HOUR = 3600
 SAID = wording.REASONS[Reason.SHORT_LIVED]
+FIELDS = ("vehicle_class", "holder_number")
 UNBOUND = Expected(binding=False, audience=None, nonce=None, vcts=None, binding_age=timedelta(minutes=5))
 
 
@@ -360,3 +364,21 @@ def test_a_list_of_our_own_cannot_be_brought_back_to_us(app: Flask, settings: Se
             types=[],
             now=now(),
         )
+
+
+@pytest.mark.parametrize(("asked_whom", "fields", "verdict"), [(0, FIELDS, "valid"), (1, FIELDS, "invalid"), (0, FIELDS[:1], "invalid")])
+def test_what_was_asked_of_one_person_is_answered_by_a_licence_from_elsewhere_that_says_that_it_is_theirs(
+    app: Flask, counter: Counter, believed: Province, asked_whom: int, fields: tuple[str, ...], verdict: str
+) -> None:
+    key = suites.ES256.generate()
+    text = believed.resign(believed.issue(), cnf={"jwk": suites.public_jwk(key.public_key())})
+    wallet = Wallet(app, Held(text, key, Place("", 0)))
+    vct = jwt.decode(text.partition("~")[0], options={"verify_signature": False})["vct"]
+    (theirs,) = [one.value for one in sd_jwt.parse(text).disclosures if one.name == "holder_number"]
+    wanted = {"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": [vct]}, "claims": [{"path": [name]} for name in fields]}
+    made = asked(counter, dcql_query={"credentials": [wanted]}, holder={"number": (theirs, counter.person.number)[asked_whom]})
+    got = wallet.get(made["link"])
+    assert wallet.answer(got, {"a": [wallet.present(got, fields)]}).status_code == 200
+    (one,) = read(counter, made["id"])["result"]["presentations"]
+    assert (one["verdict"], bool(one["fields"])) == (verdict, verdict == "valid")
+    assert [row["reason"] for row in one["checks"] if row["reason"]] == ([] if verdict == "valid" else [Reason.OTHER_HOLDER.value])

@@ -15,9 +15,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from idp.subjects.directory import former_numbers_of, get_subject, number_of
+from idp.subjects.numbers import written_plainly
 from runtime import ledger
 from runtime.ids import new_id
 from runtime.settings import Settings
+from wallet.holding.cards import HOLDER_NUMBER
 from wallet.holding.uses import Way
 from wallet.presenting import statements
 from wallet.presenting.answering.asked import find_person
@@ -32,6 +35,7 @@ from wallet.verifying.openid4vp.errors import RequestOver
 from wallet.verifying.openid4vp.queries import IDENTIFIER, is_answer
 from wallet.verifying.openid4vp.request_signals import tell
 from wallet.verifying.openid4vp.requests import CODE_BYTES, SERVICE, PresentationRequest, RequestNotFound, State, Terms, conclude, get_request, spend
+from wallet.verifying.presentations import Presentation
 from wallet.verifying.receipts import INVALID, VALID
 from wallet.verifying.verification import Register, Shown, VerificationRequest, check_may_see, look
 
@@ -59,6 +63,13 @@ class _Answer:
     def whom(self) -> UUID | None:
         """Who was asked: by the number that was given, where nobody had it then; None if nobody has it now, either."""
         return self.row.holder_id or find_addressee(self.session, self.terms.number)
+
+    def is_of_whom(self, unverified_number: Any) -> bool:
+        """Whether a number is theirs who were asked: the one that was given, or one that they have or had here."""
+        holder = get_subject(self.session, self.whom) if self.whom is not None else None
+        known = [number_of(holder), *former_numbers_of(self.session, holder)] if holder is not None else []
+        numbers = [*(one.value for one in known), *([self.terms.number] if self.terms.number is not None else [])]
+        return isinstance(unverified_number, str) and written_plainly(unverified_number) in map(written_plainly, numbers)
 
 
 def respond(session: Session, settings: Settings, unverified_reference: str, form: list[tuple[str, str]], *, now: datetime) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
         expected = replace(expected, subject=statements.subject_of(answer.settings, whom, row.nonce) if whom else NOBODY)
     finding = look(register, Shown(text, shown, expected), request)
     is_theirs = whom is not None and finding.licence_id is not None and finding.holder_id == whom
-    if answer.is_addressed and finding.licence_id is not None and not is_theirs:
+    if answer.is_addressed and not is_theirs and _may_be_another_s(answer, finding, wanted, shown):
         finding = look(register, Shown(text, shown, replace(expected, subject=NOBODY)), request)
     asker = Asker(row.department, get_department(row.department).name, row.officer_id)
     if not (row.by_consent and is_theirs):
@@ -124,6 +135,13 @@ def _verify_one(answer: _Answer, wanted: CredentialQuery, text: str) -> dict[str
     finding = replace(_as_asked(answer, wanted, finding, shown, expected.confirming), acted_by=_who_answered(answer, finding))
     attested = attest(answer.session, answer.settings, finding, asker=asker, receipt_id=new_id(), now=now)
     return {"query": wanted.id, **attested}
+
+
+def _may_be_another_s(answer: _Answer, finding: Finding, wanted: CredentialQuery, shown: Presentation) -> bool:
+    """Whether a licence that is not known to be theirs who were asked may be somebody else's: of another house's, only the number in it tells."""
+    if finding.licence_id is not None or is_answer(wanted):
+        return finding.licence_id is not None
+    return finding.verdict == VALID and not answer.is_of_whom(shown.claims.get(HOLDER_NUMBER))
 
 
 def _who_answered(answer: _Answer, finding: Finding) -> UUID | None:
