@@ -5,6 +5,7 @@ response: problem+json (RFC 9457) for an API, a page for a browser. `reason` is 
 `shown` are for anyone. Whatever is not a Refusal is a bare 500 with the correlation id.
 """
 
+import errno
 import json
 import re
 from collections.abc import Sequence
@@ -87,6 +88,7 @@ HTTP_TITLES = {
 }
 FORM_EXPIRED = Text("页面已过期，请返回并刷新页面后重试。", "This page has expired; go back, reload it, and try again.")
 INTERNAL = Text("系统出现意外错误，请凭编号联系我们。", "Something went wrong on our side; quote the number to us.")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)  # on the disk, or for one more open file
 UNAVAILABLE = Text("服务暂时不可用，请稍后再试。", "The service is briefly unavailable; try again.")
 
 
@@ -177,6 +179,13 @@ def _database(error: DBAPIError | PoolTimeout) -> Response:
     return respond("unavailable", 503, UNAVAILABLE, headers={"Retry-After": "2"})
 
 
+def _system(error: OSError) -> Response:
+    if error.errno not in NO_ROOM:
+        return unexpected(error)
+    log.error("no room", error=errno.errorcode[error.errno])
+    return respond("unavailable", 503, UNAVAILABLE, headers={"Retry-After": "2"})
+
+
 def unexpected(error: Exception) -> Response:
     """Answer a fault of ours, which the log has whole."""
     if current_app.config.get("RAISE_UNEXPECTED"):
@@ -192,4 +201,5 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(OSError, _system)
     app.register_error_handler(Exception, unexpected)

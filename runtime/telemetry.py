@@ -17,10 +17,11 @@ import structlog
 from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 
-from runtime import request_lines
+from runtime import request_lines, shared_counters
 from runtime.ids import new_text
 from runtime.settings import Settings
 
+shared_counters.use()
 REQUEST_LOG = logging.getLogger("kabao.request")
 REQUESTS = Counter("kabao_requests_total", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram("kabao_request_seconds", "Time to answer", ["route"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10))

@@ -1,3 +1,5 @@
+import errno
+
 import psycopg
 import pytest
 from flask import Flask
@@ -31,6 +33,8 @@ def strange_app(settings: Settings) -> Flask:
     app.add_url_rule("/api/refusal", "refusal", raising(Strange("for the log", field="holder.number", shown=Text("详情", "More"), hint=3)))
     app.add_url_rule("/api/slow-down", "slow", raising(TooManyRequests(retry_after=7)))
     app.add_url_rule("/api/broken", "broken", raising(ZeroDivisionError("379999199001010019")))
+    app.add_url_rule("/api/full", "full", raising(OSError(errno.ENOSPC, "No space left on device")))
+    app.add_url_rule("/api/missing", "missing", raising(FileNotFoundError(errno.ENOENT, "No such file")))
     app.add_url_rule("/api/sql", "sql", allow(anyone)(bad_sql))
     app.add_url_rule("/page", "page", raising(Strange()))
     return app
@@ -81,6 +85,13 @@ def test_the_unexpected_is_bare_and_its_log_holds_no_number(strange_app: Flask, 
     assert (answer.status_code, answer.json["code"]) == (500, "internal")
     assert b"379999199001010019" not in answer.data
     assert "379999199001010019" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/full", 503), ("/api/missing", 500)])
+def test_a_machine_without_room_is_said_to_be_unavailable(strange_app: Flask, path: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    answer = strange_app.test_client().get(path)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (status, status == 503)
+    assert ("ENOSPC" in caplog.text) == (status == 503)
 
 
 def test_a_lost_database_is_said_to_be_unavailable(settings: Settings) -> None:
