@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 from migrations.tables import metadata
-from runtime.database import CONNECTION, READ_COMMITTED, driver_url
+from runtime.database import CONNECTION, SESSION_OPTIONS, driver_url
 
 LOCK = int.from_bytes(b"kabaoup", "big")
 
@@ -20,7 +20,7 @@ def run() -> None:
     """Migrate in one transaction: all of it, or none. Of two at once the second waits, and finds what the first made."""
     url = context.config.get_main_option("sqlalchemy.url")
     assert url is not None
-    engine = create_engine(driver_url(url), poolclass=pool.NullPool, connect_args={**CONNECTION, "options": READ_COMMITTED})
+    engine = create_engine(driver_url(url), poolclass=pool.NullPool, connect_args={**CONNECTION, "options": SESSION_OPTIONS})
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=metadata, include_object=ours, compare_server_default=True)
         with context.begin_transaction():

@@ -42,8 +42,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 PRUNE_BATCH, PRUNE_SECONDS = 1_000, 5.0
-READ_COMMITTED = r"-c default_transaction_isolation=read\ committed"
-"""What waited for a lock sees what its holder committed: every act here counts on that, whatever is usual in the operator's database."""
+SESSION_OPTIONS = r"-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c default_transaction_isolation=read\ committed"
+"""What holds for our statements, whatever is usual in the operator's database: whoever waited for a lock counts on seeing what its holder committed,
+and the driver reads times as ISO 8601 writes them alone."""
 CONNECTION: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -53,7 +54,7 @@ CONNECTION: dict[str, Any] = {
 }
 """How long the machine at the other end may be silent (in seconds, the last in milliseconds): one that died says nothing, nor does a firewall that
 forgot a connection, and TCP by itself waits for a quarter of an hour, or for two hours."""
-SERVER_OPTIONS = f"-c timezone=UTC {READ_COMMITTED} -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+SERVER_OPTIONS = f"{SESSION_OPTIONS} -c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 
 
 class Base(DeclarativeBase):

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from runtime import failed_jobs, repeating
 from runtime.clashes import what_failed
-from runtime.database import CONNECTION, READ_COMMITTED
+from runtime.database import CONNECTION, SESSION_OPTIONS
 from runtime.repeating import Condition
 from runtime.settings import Settings
 
@@ -134,7 +134,7 @@ def outward_queue_at(database_url: str) -> procrastinate.App:
 
 
 def _queue_of(jobs: procrastinate.Blueprint, database_url: str) -> procrastinate.App:
-    how: dict[str, Any] = {**CONNECTION, "application_name": WORKER, "options": READ_COMMITTED}
+    how: dict[str, Any] = {**CONNECTION, "application_name": WORKER, "options": SESSION_OPTIONS}
     queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url, kwargs=how))
     queue.add_tasks_from(jobs, namespace=NAMESPACE)
     return queue

@@ -18,12 +18,12 @@ from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from runtime.database import CONNECTION, READ_COMMITTED
+from runtime.database import CONNECTION, SESSION_OPTIONS
 from runtime.present import extension
 from runtime.settings import Settings
 from runtime.straight import flush, next_result
 
-OPTIONS = f"-c timezone=UTC {READ_COMMITTED} -c statement_timeout=15000 -c lock_timeout=10000 -c synchronous_commit=off"
+OPTIONS = f"{SESSION_OPTIONS} -c statement_timeout=15000 -c lock_timeout=10000 -c synchronous_commit=off"
 BINARY = 1
 BYTEA, TIMESTAMPTZ = 17, 1184  # PostgreSQL's own numbers of types
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

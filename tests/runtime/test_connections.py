@@ -5,6 +5,7 @@ and nobody waits for a machine that is silent.
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
@@ -21,18 +22,19 @@ from tests import schema
 from tests.conftest import MASTER_KEY
 from tests.waiting import until
 
-ISOLATION = "SHOW transaction_isolation"
+SHOWN = "SELECT current_setting('transaction_isolation') AS isolation, split_part(current_setting('datestyle'), ',', 1) AS style"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.fixture(scope="module")
 def url(server: PostgresServer) -> str:
-    """A database whose owner would rather have every transaction repeatable."""
+    """A database whose owner would rather have every transaction repeatable, and times as people write them."""
     url = schema.create(server, "repeatable_" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE turns (taken int)")
         connection.execute("INSERT INTO turns VALUES (0)")
-        connection.execute(f"ALTER DATABASE \"{connection.info.dbname}\" SET default_transaction_isolation = 'repeatable read'")
+        for name, value in {"default_transaction_isolation": "repeatable read", "datestyle": "German, DMY", "timezone": "Asia/Shanghai"}.items():
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'")
     return url
 
 
@@ -52,6 +54,14 @@ def test_who_waited_for_a_row_sees_what_became_of_it(url: str) -> None:
     engine.dispose()
 
 
+def test_times_are_read_whatever_way_of_writing_them_is_usual_there(url: str) -> None:
+    engine = build_engine(Settings(database_url=url, master_key=MASTER_KEY, development=True))
+    with engine.connect() as connection:
+        read = connection.execute(text("SELECT timestamptz '2028-02-29 16:00+00', date '2028-03-01'")).one()
+    assert tuple(read) == (datetime(2028, 2, 29, 16, tzinfo=UTC), date(2028, 3, 1))
+    engine.dispose()
+
+
 def test_a_statement_that_stands_alone_does(url: str) -> None:
     quick = Quick(url)
     assert quick.run(Statement(b"isolation", b"SELECT current_setting('transaction_isolation')")) == [b"read committed"]
@@ -63,10 +73,10 @@ def test_the_queue_does(url: str, queue_of: type) -> None:
     async def ask() -> object:
         queue = queue_of(url)
         async with queue.open_async():
-            return await queue.connector.execute_query_one_async(ISOLATION)
+            return await queue.connector.execute_query_one_async(SHOWN)
 
     with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a test in a browser before it
-        assert thread.submit(asyncio.run, ask()).result() == {"transaction_isolation": "read committed"}
+        assert thread.submit(asyncio.run, ask()).result() == {"isolation": "read committed", "style": "ISO"}
 
 
 def test_no_connection_waits_for_a_machine_that_is_silent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
