@@ -2,6 +2,8 @@
 
 A page of a mapped file for which its disk has no room ends the process at once (SIGBUS), and all requests that the worker was at. So room is taken
 before it is used, and a worker that gets none goes on in its own memory: what it counts from there on is missing in what is told of all.
+
+Whoever declares a count imports this first: the library then keeps it so.
 """
 
 import errno
@@ -51,11 +53,9 @@ class Reserved(mmap_dict.MmapedDict):
         self._f, self._m = os.fdopen(memory, "r+b"), moved
 
 
-def use() -> None:
-    """Have the library keep counts so; before anything is counted."""
-    values.MmapedDict = Reserved  # type: ignore[assignment, attr-defined]
-
-
 def _memory(error: OSError) -> int:
     log.error("no room for the counts that workers share: from here on some are missing", error=errno.errorcode.get(error.errno or 0, "OSError"))
     return os.memfd_create("kabao-counts")
+
+
+values.MmapedDict = Reserved  # type: ignore[assignment, attr-defined]

@@ -17,20 +17,23 @@ import structlog
 from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 
-from runtime import request_lines, shared_counters
+from runtime import request_lines, shared_counters  # noqa: F401 (how counts are kept is said before there is one)
 from runtime.ids import new_text
 from runtime.settings import Settings
 
-shared_counters.use()
 REQUEST_LOG = logging.getLogger("kabao.request")
 REQUESTS = Counter("kabao_requests_total", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram("kabao_request_seconds", "Time to answer", ["route"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10))
+LOST = Counter("kabao_log_lines_lost_total", "Lines of requests that the log did not take")
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 SENSITIVE = re.compile(r"eyJ[\w-]{10,}\.[\w.~-]*|(?<![0-9A-Za-z-])(?:\d{17}[\dXx]|[0-9A-HJ-NP-RT-UW-Y]{18})(?![0-9A-Za-z-])")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 LINE = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 QUIET = ("alembic", "authlib", "werkzeug", "procrastinate", "urllib3", "sqlalchemy", "_granian")
+
+
+request_lines.count_lost = LOST.inc
 
 
 def mask_sensitive(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

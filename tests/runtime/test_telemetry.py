@@ -1,8 +1,9 @@
 """The last filter before a log line is written, and what a log may hold of what callers make up."""
 
+import errno
 import json
 import logging
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from flask import Flask
@@ -56,6 +57,23 @@ def test_the_name_of_a_member_is_logged(field: str | None) -> None:
 @pytest.mark.parametrize("field", [NUMBER, "fields.李海燕", f"fields.{NUMBER}", "a b", "x" * 60, "", "line\nbreak"])
 def test_a_name_that_a_caller_made_up_is_not_logged(field: str) -> None:
     assert loggable(field) == "-"
+
+
+class Full(StringIO):
+    """A log on a disk without room."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_takes_no_line_costs_its_lines_and_no_answer(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = telemetry.LOST._value.get()
+    monkeypatch.setattr("sys.stderr", Full())
+    assert client.get("/healthz").status_code == 200
+    with request_lines.at_once():
+        for _ in range(2):
+            assert client.get("/healthz").status_code == 200
+    assert telemetry.LOST._value.get() == before + 3
 
 
 def test_lines_of_requests_that_are_answered_together_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
