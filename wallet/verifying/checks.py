@@ -115,6 +115,12 @@ class IdentifierKept(StatusUnknown):
     reason = Reason.IDENTIFIER_KEPT
 
 
+class NotRegistered(StatusUnknown):
+    """Raised by a `StatusOf` of a licence that was only named, where the register has none of that name."""
+
+    reason = Reason.NOT_REGISTERED
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A presentation that passed: the processed payload, the names disclosed, the outcome of each check, and what marks a copy, if it is one."""

@@ -54,6 +54,7 @@ OF_REASONS = {
     Reason.NO_STATUS: Conclusion.UNKNOWN,
     Reason.STATUS_UNKNOWN: Conclusion.UNKNOWN,
     Reason.IDENTIFIER_KEPT: Conclusion.UNKNOWN,
+    Reason.NOT_REGISTERED: Conclusion.UNKNOWN,
     Reason.SOURCE_UNAVAILABLE: Conclusion.SOURCE_UNAVAILABLE,
     Reason.SUSPENDED: Conclusion.SUSPENDED,
     Reason.REVOKED: Conclusion.REVOKED,

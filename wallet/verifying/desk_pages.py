@@ -21,13 +21,11 @@ from wallet.register.callers import officer
 from wallet.register.catalogue import get_type
 from wallet.register.departments import Action, get_department, types_under
 from wallet.verifying import receipts
-from wallet.verifying.asked import request_of_shown
 from wallet.verifying.attesting import Asker
 from wallet.verifying.desk_forms import MOST_FORM, DeskForm, blank_form
-from wallet.verifying.files import Found
 from wallet.verifying.judging import address_of
 from wallet.verifying.reading import read_receipt
-from wallet.verifying.verification import verify_presented
+from wallet.verifying.verification import VerificationRequest, verify_presented
 
 desk = Blueprint("desk", __name__, template_folder="templates")
 
@@ -51,10 +49,9 @@ def verify() -> AnyResponse:
     if not form.validate():
         return _desk_page(form, 422)
     try:
-        receipt_id = _verify(form, form.found())
+        receipt_id = _verify(form, form.asked())
     except Refusal as refusal:
-        said = form.file if form.brings_file else form.presented
-        said.errors = [refusal.shown or refusal.title]
+        form.where.errors = [refusal.shown or refusal.title]
         if isinstance(refusal, qr_codes.CodeSpent | qr_codes.CodeExpired):
             form.presented.data = ""  # nothing more comes of it: the next one scanned must not be added to it
         return _desk_page(form, refusal.status)
@@ -80,18 +77,18 @@ def _next_draw(receipt: receipts.Receipt) -> dict[str, Any]:
     return {"may_draw": bool(types), "draw_again": get_type(receipt.type_code).slug if receipt.type_code in types else None}
 
 
-def _verify(form: DeskForm, found: Found) -> UUID:
+def _verify(form: DeskForm, asked: VerificationRequest) -> UUID:
     settings: Settings = current_app.extensions["kabao_settings"]
     moment, receipt_id, officer_id = now(), new_id(), g.signed_in.subject_id
-    cause = form.cause.data.strip()
-    digest = digest_of([found.text, cause], pepper=settings.derived_key("idempotency"))
+    named = [asked.named.identifier, asked.named.number] if asked.named else []
+    digest = digest_of([asked.presented, asked.cause["text"], *named], pepper=settings.derived_key("idempotency"))
     asker = Asker(g.officer_of, get_department(g.officer_of).name, officer_id)
     with transaction() as session:
         key = form.request_id.data or None
         before = claim(session, caller=f"officer:{officer_id}", key=key, digest=digest, result_id=receipt_id, now=moment)
         if before is not None:
             return before
-        verify_presented(session, settings, request_of_shown(found, {"text": cause}), asker=asker, receipt_id=receipt_id, now=moment)
+        verify_presented(session, settings, asked, asker=asker, receipt_id=receipt_id, now=moment)
     return receipt_id
 
 

@@ -24,7 +24,7 @@ from wallet.register.catalogue import LicenceTypeNotFound, get_type
 from wallet.register.due import said_of
 from wallet.register.identifiers import MalformedIdentifier, parse_identifier
 from wallet.register.licences import Licence, find_by_identifier, holder_ids_of, licence_number_of, type_of
-from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, StatusUnknown
+from wallet.verifying.checks import HOLDER_ENDED, IN_FORCE, NotRegistered
 from wallet.verifying.presentations import Presentation
 
 RECALLED = "kabao_recalled_licences"
@@ -85,9 +85,9 @@ class NamedLicence(Presentation):
         return ()
 
     def status_of(self, claims: Mapping[str, Any]) -> str:
-        """Return the state now; raises StatusUnknown."""
+        """Return the state now; raises NotRegistered."""
         if self.licence is None or self.holder is None:
-            raise StatusUnknown
+            raise NotRegistered
         state = self.licence.state_at(self.now).value
         return HOLDER_ENDED if state == IN_FORCE and self.holder.state != ACTIVE else state
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NO_STATUS = "no_status"
     STATUS_UNKNOWN = "status_unknown"
     IDENTIFIER_KEPT = "identifier_kept"
+    NOT_REGISTERED = "not_registered"
     SOURCE_UNAVAILABLE = "source_unavailable"
     SUSPENDED = "suspended"
     REVOKED = "revoked"

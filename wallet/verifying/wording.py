@@ -71,6 +71,7 @@ REASONS = MappingProxyType(
             "未出示证照标识（licence_identifier），无法查明证照的当前状态；请持证人一并出示。",
             "The licence_identifier was not shown; without it the licence's status cannot be told. Ask the holder to show it, too.",
         ),
+        Reason.NOT_REGISTERED: Text("登记簿中没有标识和号码都与此相符的证照。", "The register has no licence with this identifier and this number."),
         Reason.SOURCE_UNAVAILABLE: Text(
             "暂时无法连接证照状态的来源，请稍后再试。", "The source of the licence's status cannot be reached now; try again later."
         ),
@@ -132,6 +133,10 @@ NEXT = MappingProxyType(
     }
 )
 NEXT_BY_REASON = {
+    Reason.NOT_REGISTERED: Text(
+        "请逐字核对标识和号码后再试；仍查不到的，不能凭此办理，请与所称的发证部门核实。",
+        "Compare both letter by letter and try again; if it still is not found, nothing can be done on it: ask the department that it names.",
+    ),
     Reason.LIST_EXPIRED: Text(
         "不是持证人的问题，再次出示结果相同：请告知系统运营人员更新来源地的信任名单；不能等候的，与发证部门核实。",
         "It is no fault of its holder, and showing it again changes nothing: tell the operator that the province's trust list ran out; "

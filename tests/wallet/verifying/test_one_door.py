@@ -231,6 +231,7 @@ def test_a_licence_is_known_by_its_holder_s_number_of_now_and_by_the_one_that_it
 def test_whoever_knows_half_of_it_is_told_that_it_is_unknown(counter: Counter, changes: dict[str, str]) -> None:
     answer = named(counter, **changes)
     assert (answer.json["verdict"], answer.json["conclusion"], answer.json["licence"]) == ("invalid", "unknown", None)
+    assert failed(answer) == [("status", "not_registered")]
 
 
 @pytest.mark.parametrize("identifier", [None, "1.2.156.3005.2.EARLIER-FORM"], ids=["of today's form", "of an earlier form"])
