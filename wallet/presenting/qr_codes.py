@@ -45,6 +45,7 @@ MISREAD = str.maketrans("018", "OIB")
 MOST_LICENCES = 5
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 PRUNE_BATCH = 1000
+SET_OUT = timedelta(minutes=1)  # longer than a request is on its way
 LAST = datetime.max.replace(tzinfo=UTC)
 UNSYNCHRONIZED = {"synchronize_session": False}
 
@@ -262,9 +263,10 @@ def _stands_for(licence_ids: Iterable[UUID]) -> ColumnElement[bool]:
 
 
 def _expire(session: Session, *which: ColumnElement[bool], now: datetime) -> int:
-    """Let what waits expire, and return how many did."""
+    """Let what waits expire, and return how many did; also for who has set out to redeem it by now, and looks at their own moment."""
     waiting = (Presentation.spent_at.is_(None), Presentation.expires_at > now)
-    done = session.execute(update(Presentation).where(*which, *waiting).values(expires_at=now), execution_options=UNSYNCHRONIZED)
+    over = update(Presentation).where(*which, *waiting).values(expires_at=now - SET_OUT)
+    done = session.execute(over, execution_options=UNSYNCHRONIZED)
     assert isinstance(done, CursorResult)
     return done.rowcount
 

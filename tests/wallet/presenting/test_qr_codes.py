@@ -142,6 +142,16 @@ def test_a_holder_may_withdraw_a_code_and_nobody_else(counter: Counter) -> None:
         redeem(code.content)
 
 
+def test_a_code_that_was_withdrawn_is_not_redeemed_by_whoever_had_set_out_before(counter: Counter) -> None:
+    code, set_out = create(counter), now()
+    with transaction() as session:
+        qr_codes.withdraw(session, code.id, holder_id=counter.holder_id, person_id=counter.holder_id, now=now())
+    with transaction() as session, pytest.raises(CodeExpired):
+        qr_codes.redeem(session, code.content, now=set_out)
+    with transaction() as session:
+        assert isinstance(qr_codes.refusals_of(session, [code.content], now=set_out)[code.content], CodeExpired)
+
+
 def test_what_is_withdrawn_after_its_use_stays_used(counter: Counter) -> None:
     code = create(counter)
     redeem(code.content)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from idp.signin import proofs
 from idp.signin.notices import Notice
 from keys import certificates, ring
-from runtime.clock import now
+from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.ledger import LedgerEntry
 from tests.wallet.presenting.answering.steps import opened, page_of
@@ -160,8 +160,9 @@ def test_what_comes_late_lifts_nobody(holder: Holder, wallet: Wallet) -> None:
 
 
 def test_a_new_code_ends_the_one_before_it(holder: Holder, wallet: Wallet) -> None:
-    first, second = holder.begin(), holder.begin()
-    assert wallet.fetch(first).status_code == 400
+    first, set_out, second = holder.begin(), now(), holder.begin()
+    with shifted(set_out - now()):
+        assert wallet.fetch(first).status_code == 400, "also for a wallet that had set out before"
     holder.browser.get(holder.answer(wallet, second), headers=BROWSER)
     assert holder.ial() == 3
 

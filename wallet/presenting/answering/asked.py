@@ -220,8 +220,10 @@ def _withdraw_all(session: Session, holder_id: UUID, now: datetime) -> None:
 
 
 def _end(session: Session, *which: Any, now: datetime) -> None:
+    """End what waits, also for an answer that has set out by now, and looks at its own moment."""
     waiting = (AskedRequest.answered_at.is_(None), AskedRequest.expires_at > now)
-    session.execute(update(AskedRequest).where(*which, *waiting).values(expires_at=now), execution_options={"synchronize_session": False})
+    over = update(AskedRequest).where(*which, *waiting).values(expires_at=AskedRequest.opened_at)
+    session.execute(over, execution_options={"synchronize_session": False})
 
 
 awaiting.arms.append(unanswered)

@@ -207,11 +207,12 @@ def forget(*, now: datetime) -> int:
 
 
 def _end_others(session: Session, session_id: UUID, *, now: datetime) -> None:
-    """End the requests of a session whose code no wallet has read yet, and those whose digits nobody typed."""
+    """End the requests of a session whose code no wallet has read yet, be one about to, and those whose digits nobody typed."""
     mine, request = IdentityRequest.session_id == session_id, PresentationRequest
     unread = (request.id.in_(select(IdentityRequest.id).where(mine)), request.fetched_at.is_(None), request.expires_at > now)
     answered = IdentityRequest.id.in_(select(request.id).where(request.answered_at.is_not(None)))
-    for ended in (update(request).where(*unread).values(expires_at=now), update(IdentityRequest).where(mine, answered).values(tries=MOST_TRIES)):
+    over = update(request).where(*unread).values(expires_at=request.asked_at)
+    for ended in (over, update(IdentityRequest).where(mine, answered).values(tries=MOST_TRIES)):
         session.execute(ended, execution_options={"synchronize_session": False})
 
 
