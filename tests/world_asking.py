@@ -52,24 +52,33 @@ def of_department(code: str) -> Signing:
 
 def of_stranger(name: str = NAME, *, lasts: timedelta = timedelta(days=30)) -> Signing:
     """Return a key whose certificate an authority signed that nobody here knows."""
-    authority, leaf = suites.ES256.generate(), suites.ES256.generate()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Stranger {secrets.token_hex(4)}")])
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Unknown Authority")])
-    begins = now() - timedelta(days=60)
+    leaf = suites.ES256.generate()
+    return Signing(leaf, [_certificate(leaf, issuer="Unknown Authority", by=suites.ES256.generate(), name=name, lasts=lasts)])
+
+
+def of_itself(name: str = NAME) -> Signing:
+    """Return a key that signed its certificate itself."""
+    leaf = suites.ES256.generate()
+    return Signing(leaf, [_certificate(leaf, issuer=None, by=leaf, name=name, lasts=timedelta(days=30))])
+
+
+def _certificate(leaf: suites.PrivateKey, *, issuer: str | None, by: suites.PrivateKey, name: str, lasts: timedelta) -> str:
+    subject = f"Stranger {secrets.token_hex(4)}"
+    named, issued_by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (subject, issuer or subject))
     built = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
+        .subject_name(named)
+        .issuer_name(issued_by)
         .public_key(leaf.public_key())  # type: ignore[arg-type]
         .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
+        .not_valid_before(now() - timedelta(days=60))
         .not_valid_after(now() + lasts)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(profiles.usage(signs_certificates=False), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(authority, SHA256())  # type: ignore[arg-type]
+        .sign(by, SHA256())  # type: ignore[arg-type]
     )
-    return Signing(leaf, [encode(built)])
+    return encode(built)
 
 
 def sd_jwt_query(vct: str, *names: str, optional: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:

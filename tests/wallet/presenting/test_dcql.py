@@ -72,6 +72,7 @@ def test_a_path_points_at_what_the_specification_says(path: list[Any], found: li
         (["space", "name"], ["x"]),
         (["space"], []),
         (["space", "name", "more"], []),
+        (["space", "whole", "part"], []),
         (["space", 0], []),
         (["other", "name"], []),
         (["space", None], []),
@@ -79,7 +80,7 @@ def test_a_path_points_at_what_the_specification_says(path: list[Any], found: li
     ids=str,
 )
 def test_a_path_into_a_mobile_document_is_a_name_space_and_an_element(path: list[Any], found: list[Any]) -> None:
-    assert select({"space": {"name": "x"}}, tuple(path), is_mdoc=True) == found
+    assert select({"space": {"name": "x", "whole": {"part": "y"}}}, tuple(path), is_mdoc=True) == found
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,7 @@ SETS = [{"options": [["id"], ["other"]]}, {"options": [["extra"]], "required": F
         ([{"options": [["id"]]}, {"options": [["id", "extra"]]}], "id extra", ("id", "extra"), ()),
         ([{"options": [["id"]], "required": False}], "", (), ()),
         ([{"options": [["id"]], "required": False}], "id", (), ("id",)),
+        ([{"options": [["id"]]}, {"options": [["id", "extra"]], "required": False}], "id extra", ("id",), ("extra",)),
     ],
 )
 def test_a_whole_is_satisfied_or_nothing_is_shown(sets: Any, held: str, chosen: Any, also: Any) -> None:
@@ -201,6 +203,8 @@ WRONG = {
     "an id twice": (query(asked(), asked()), "credentials"),
     "an id with a space": (query(asked(name="a b")), "dcql_query.credentials.0.id"),
     "no id": (query({"format": SD_JWT, "meta": {}}), "dcql_query.credentials.0.id"),
+    "an empty format": (query(asked(form="")), "dcql_query.credentials.0.format"),
+    "an empty step": (query(asked(claims=[{"path": [""]}])), "dcql_query.credentials.0.claims.0.path.0"),
     "no format": (query({"id": "q", "meta": {}}), "dcql_query.credentials.0.format"),
     "no meta": (query({"id": "q", "format": SD_JWT}), "dcql_query.credentials.0.meta"),
     "no vct": (query(asked(meta={"doctype_value": "d"})), "dcql_query.credentials.0.meta.vct_values"),

@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from keys import suites
 from tests.rough_servers import answering, listening
 from tests.wallet.presenting.answering.steps import FIELD, Holder, open_link
-from tests.world_asking import Asking, Signing, link_to, of_stranger, sd_jwt_query
+from tests.world_asking import Asking, Signing, link_to, of_itself, of_stranger, sd_jwt_query
 from wallet.presenting.answering.request_objects import TYPE
 
 BOMB = {"credentials": [{"id": f"c{place}", "format": "dc+sd-jwt", "meta": {}} for place in range(2000)]}
@@ -76,6 +77,18 @@ def test_a_request_that_is_not_as_it_must_be_is_refused_and_gets_nothing(
     refused = open_link(client, link_to(signing.by_hash, verifier.serve(text)))
     assert refused.status_code == 422
     assert all(set(form) <= {"error", "state"} for form in verifier.received)
+
+
+def test_a_request_that_has_just_run_out_is_over(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:
+    over = verifier.link(signing, sd_jwt_query(vct, FIELD), exp=int(time.time()))
+    assert "它已过期" in open_link(holder[0], over).text
+
+
+def test_a_certificate_that_signed_itself_asks_for_nothing(holder: Holder, verifier: Asking, vct: str) -> None:
+    """Nobody else vouches for it: of who asks it says nothing."""
+    refused = open_link(holder[0], verifier.link(of_itself(), sd_jwt_query(vct, FIELD)))
+    assert (refused.status_code, "所附证书与其声称的身份不符" in refused.text) == (422, True)
+    assert verifier.received == []
 
 
 def test_an_act_that_is_shown_whole_may_be_confirmed(holder: Holder, signing: Signing, verifier: Asking, vct: str) -> None:

@@ -271,6 +271,8 @@ OPEN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "nothing in it": lambda right: {**right, "vp_token": "{}"},
     "what was not asked": lambda right: {**right, "vp_token": json.dumps({"other": ["x"]})},
     "two presentations": lambda right: {**right, "vp_token": json.dumps({name: one * 2 for name, one in right["vp_token"].items()})},
+    "a second presentation": lambda right: {**right, "vp_token": json.dumps({name: [*one, "a~"] for name, one in right["vp_token"].items()})},
+    "an encrypted one beside it": lambda right: {**right, "vp_token": json.dumps(right["vp_token"]), "response": "a.b.c.d.e"},
     "an object for a presentation": lambda right: {**right, "vp_token": json.dumps({name: [{}] for name in right["vp_token"]})},
     "an id twice": lambda right: {**right, "vp_token": '{"a":["x"],"a":["y"]}'},
     "oversize": lambda right: {**right, "vp_token": json.dumps({name: ["A" * 600_000] for name in right["vp_token"]})},
@@ -280,6 +282,7 @@ OPEN: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 SECRET: dict[str, Callable[[Got, dict[str, Any]], Any]] = {
     "in the open": lambda got, right: {**right, "vp_token": json.dumps(right["vp_token"])},
+    "in the open beside it": lambda got, right: {"response": encrypt(got, right), "vp_token": json.dumps(right["vp_token"])},
     "no JWE": lambda got, right: {"response": "abc"},
     "another algorithm": lambda got, right: {"response": encrypt(got, right, alg="ECDH-ES+A128KW")},
     "another content algorithm": lambda got, right: {"response": encrypt(got, right, enc="A128CBC-HS256")},
