@@ -323,7 +323,7 @@ def issue_something(cast: Cast, department: str) -> None:
         cast.at["own licence"], cast.at["act request"] = f"/desk/licences/{ending.id}", f"/desk/requests/{asked.request.id}"
         cast.at["issue request"] = f"/desk/requests/{ask_for_allowance(session, cast, doer)}"
         with NamedTemporaryFile(suffix=".csv") as file:
-            file.write(tables.blank_table(get_type("driving-licence")).encode())
+            file.write(tables.blank_table(get_type("driving-licence"), year=now().year).encode())
             file.flush()
             terms = {"department": department, "officer": cast.ids["officer"], "now": now()}
             mapping = tables.mapping_of(get_type("driving-licence"))

@@ -18,7 +18,7 @@ from idp.subjects.rights import Right
 from runtime.clock import now
 from runtime.database import transaction
 from tests.idp.subjects.test_registry_updates_api import Teller, line, token
-from tests.wallet.issuing.desks import Desk, body_for
+from tests.wallet.issuing.desks import YEAR, Desk, body_for
 from tests.world_people import BROWSER, PASSWORD, Person, citizen_number, counter, credit_code, new_organisation, new_person, post_form, sign_in
 from tests.world_verifying import new_token
 from tests.world_wallet import example_fields, new_department
@@ -88,9 +88,8 @@ def sign_in_again(someone: Someone) -> None:
 
 def issue_and_draw(someone: Someone) -> None:
     slug = "driving-licence" if someone.is_person else "food-business-licence"
-    body = body_for(
-        Person(someone.written(), someone.name), type=slug, fields=example_fields(slug), valid_from="2026-01-01", valid_until="2030-12-31"
-    )
+    dates = {"valid_from": f"{YEAR}-01-01", "valid_until": f"{YEAR + 4}-12-31"}
+    body = body_for(Person(someone.written(), someone.name), type=slug, fields=example_fields(slug), **dates)
     issued = Desk(someone.app, someone.client).post("/licences", body)
     assert issued.status_code == 201, issued.text
     with someone.app.app_context():

@@ -1,5 +1,6 @@
 """An issuing department's system at work, over HTTP."""
 
+from datetime import date
 from typing import Any
 
 from flask import Flask
@@ -12,9 +13,12 @@ from tests.world_people import Person
 from tests.world_wallet import example_fields, new_department
 from wallet.register import catalogue, departments
 from wallet.register.departments import Action
+from wallet.register.licences import china_date
 
 TYPES = ("driving-licence", "business-licence", "food-business-licence", "marriage-certificate", "road-transport-qualification")
 SCOPES = ("licences:issue", "licences:read", "events")
+YEAR = china_date(now()).year
+BEGINS, ENDS = date(YEAR - 2, 2, 1), date(YEAR + 8, 1, 31)  # of the licences here: ten years, whenever it is now
 
 
 class Desk:
@@ -55,7 +59,7 @@ def body_for(person: Person, **changes: Any) -> dict[str, Any]:
         "type": "driving-licence",
         "holder": {"number": person.number, "name": person.name},
         "fields": example_fields("driving-licence"),
-        "valid_from": "2024-02-01",
-        "valid_until": "2034-01-31",
+        "valid_from": BEGINS.isoformat(),
+        "valid_until": ENDS.isoformat(),
     }
     return {name: value for name, value in {**body, **changes}.items() if value is not ...}

@@ -14,7 +14,7 @@ from idp.subjects.directory import find_subject
 from idp.subjects.numbers import parse_number
 from runtime.clock import now
 from runtime.database import transaction
-from tests.wallet.issuing.desks import Desk, body_for
+from tests.wallet.issuing.desks import YEAR, Desk, body_for
 from tests.world_people import Person, citizen_number, new_person
 from tests.world_wallet import example_fields
 from wallet.issuing import batch_lines, batches_api
@@ -65,9 +65,10 @@ def licences_held(app: Flask, person: Person) -> int:
         return 0 if subject is None else len(licences_of(session, holder_id=subject.id))
 
 
-def test_the_line_of_the_recipe_is_issued_as_it_stands(sender: Sender, people: list[Person]) -> None:
+def test_the_line_of_the_recipe_is_issued_as_it_stands_but_for_its_years(sender: Sender, people: list[Person]) -> None:
     example = next(line for line in RECIPE.read_text().splitlines() if line.startswith('{"ref":"row-1","type"'))
-    (result,) = sender.send([{**json.loads(example), "holder": {"number": people[0].number}}], key="recipe")
+    line = {**json.loads(example), "holder": {"number": people[0].number}, "valid_from": f"{YEAR}-01-01", "valid_until": f"{YEAR + 6}-01-01"}
+    (result,) = sender.send([line], key="recipe")
     assert (result["status"], result["ref"]) == (201, "row-1"), result
 
 

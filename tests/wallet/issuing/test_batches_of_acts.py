@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from runtime.clock import now
 from runtime.database import transaction
 from runtime.events import Event
-from tests.wallet.issuing.desks import Desk, body_for
+from tests.wallet.issuing.desks import BEGINS, ENDS, Desk, body_for
 from tests.wallet.issuing.test_batches_api import Sender
 from tests.world_people import Person, new_person
 from tests.world_wallet import new_department, new_licence
@@ -54,13 +54,13 @@ def test_every_act_of_the_table_is_a_line(app: Flask, desk: Desk, sender: Sender
     receiver = Desk(app, client)
     one = {act: desk.issue(person) for act in SCHEMAS if act not in (Act.ISSUE, Act.TRANSFER_IN)}
     lines = [
-        line("renew", one[Act.RENEW], valid_until="2040-01-31"),
+        line("renew", one[Act.RENEW], valid_until=f"{ENDS.year + 1}-01-31"),
         line("change", one[Act.CHANGE], fields={"address": "新路2号"}),
         line("replace", one[Act.REPLACE]["identifier"]),
         line("suspend", one[Act.SUSPEND]),
         line("suspend", one[Act.RESUME]),
         line("resume", one[Act.RESUME]),
-        line("annul", one[Act.ANNUL], effective_on="2025-01-01"),
+        line("annul", one[Act.ANNUL], effective_on=BEGINS.isoformat()),
         line("revoke", one[Act.REVOKE]),
         line("cancel", one[Act.CANCEL]),
         line("lapse", one[Act.LAPSE]),

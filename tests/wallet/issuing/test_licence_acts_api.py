@@ -15,7 +15,7 @@ from runtime.database import transaction
 from runtime.events import Event
 from runtime.ledger import LedgerEntry
 from tests.wallet.holding.test_paging import more_like
-from tests.wallet.issuing.desks import Desk, body_for
+from tests.wallet.issuing.desks import BEGINS, ENDS, YEAR, Desk, body_for
 from tests.world_people import Person
 from tests.world_wallet import example_fields
 from wallet.issuing import status_lists
@@ -217,17 +217,17 @@ def test_a_faulty_act_is_refused_by_the_member_at_fault(desk: Desk, person: Pers
 
 def test_an_annulment_reaches_back_to_the_first_day_and_other_acts_to_the_one_before(desk: Desk, person: Person) -> None:
     issued = desk.issue(person)
-    assert act(desk, issued, "suspension", effective_on="2025-06-01").status_code == 201
-    too_early = act(desk, issued, "resumption", effective_on="2025-05-31")
+    assert act(desk, issued, "suspension", effective_on=f"{YEAR - 1}-06-01").status_code == 201
+    too_early = act(desk, issued, "resumption", effective_on=f"{YEAR - 1}-05-31")
     assert (too_early.status_code, too_early.json["code"]) == (422, "effective-date-refused")
-    assert act(desk, issued, "resumption", effective_on="2025-07-01").status_code == 201
-    then = desk.get(f"/licences/{issued['id']}?at=2025-06-15").json["standing"]
+    assert act(desk, issued, "resumption", effective_on=f"{YEAR - 1}-07-01").status_code == 201
+    then = desk.get(f"/licences/{issued['id']}?at={YEAR - 1}-06-15").json["standing"]
     assert (then["state"], then["recorded_state"], then["act"]) == ("suspended", None, "suspend")
-    assert [one["from"][:10] for one in then["suspensions"]] == ["2025-05-31"]  # midnight in China
-    assert desk.get(f"/licences/{issued['id']}?at=2025-07-01").json["standing"]["state"] == "valid"
-    assert desk.get(f"/licences/{issued['id']}?at=2024-01-31").json["standing"]["state"] is None
-    assert act(desk, issued, "annulment", effective_on="2024-02-01").status_code == 201
-    for day in ("2024-02-01", "2025-06-15", "2025-07-01"):
+    assert [one["from"][:10] for one in then["suspensions"]] == [f"{YEAR - 1}-05-31"]  # midnight in China
+    assert desk.get(f"/licences/{issued['id']}?at={YEAR - 1}-07-01").json["standing"]["state"] == "valid"
+    assert desk.get(f"/licences/{issued['id']}?at={BEGINS - timedelta(days=1)}").json["standing"]["state"] is None
+    assert act(desk, issued, "annulment", effective_on=BEGINS.isoformat()).status_code == 201
+    for day in (BEGINS, f"{YEAR - 1}-06-15", f"{YEAR - 1}-07-01"):
         assert desk.get(f"/licences/{issued['id']}?at={day}").json["standing"]["state"] == "annulled"
 
 
@@ -252,7 +252,7 @@ def test_one_key_does_an_act_once_and_answers_the_same(desk: Desk, person: Perso
 
 def test_another_departments_licence_is_not_found_by_any_act(app: Flask, client: FlaskClient, desk: Desk, person: Person) -> None:
     issued, other = desk.issue(person), Desk(app, client)
-    bodies = {"renewal": {"valid_until": "2034-01-01"}, "transfer-out": {"to": other.department}}
+    bodies = {"renewal": {"valid_until": ENDS.isoformat()}, "transfer-out": {"to": other.department}}
     for path in (*PATHS.values(), "change", "replacement", "renewal", "transfer-out", "transfer-in"):
         assert act(other, issued, path, **bodies.get(path, {})).status_code == 404, path
     assert other.get(f"/licences/{issued['id']}/history").status_code == 404
@@ -308,8 +308,8 @@ def test_a_department_finds_its_own_licences_page_by_page(app: Flask, client: Fl
     for query, expected in (
         ("state=suspended", [issued[1]]),
         ("state=valid&type=driving-licence", [one for one in issued if one != issued[1]]),
-        ("expiring_before=2034-02-01", issued),
-        ("expiring_before=2034-01-31", []),
+        (f"expiring_before={ENDS + timedelta(days=1)}", issued),
+        (f"expiring_before={ENDS}", []),
         ("due=true", []),
     ):
         assert [one["id"] for one in desk.get(f"/licences?{query}").json["licences"]] == expected, query

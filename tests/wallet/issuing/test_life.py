@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from runtime.clock import now, shifted
 from runtime.database import transaction
 from runtime.events import Event
 from runtime.ledger import LedgerEntry
-from tests.wallet.issuing.desks import Desk, body_for
+from tests.wallet.issuing.desks import BEGINS, ENDS, Desk, body_for
 from tests.world_people import Person, new_person
 from tests.world_wallet import example_fields, new_department, new_licence
 from wallet.issuing import sd_jwt, status_lists
@@ -58,8 +58,8 @@ def test_an_issued_licence_carries_a_credential_that_its_departments_key_signed(
 
 def test_a_licence_is_valid_through_its_last_day_in_china(app: Flask, desk: Desk, person: Person) -> None:
     payload = jwt.decode(credential_text(app, desk.issue(person)["id"]).split("~")[0], options={"verify_signature": False})
-    assert payload["nbf"] == 1706716800  # 2024-02-01T00:00:00+08:00
-    assert payload["exp"] == 2022336000  # 2034-02-01T00:00:00+08:00
+    assert payload["nbf"] == datetime.fromisoformat(f"{BEGINS}T00:00:00+08:00").timestamp()
+    assert payload["exp"] == datetime.fromisoformat(f"{ENDS + timedelta(days=1)}T00:00:00+08:00").timestamp()
     assert "d" not in payload["cnf"]["jwk"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from runtime.settings import Settings
+from tests.wallet.issuing.desks import BEGINS, ENDS
 from tests.wallet.issuing.licence_contents import PLACE, in_the_open, new_content, new_key, some_days_on
 from wallet.issuing import sd_jwt, sd_jwt_vc
 from wallet.issuing.contents import Content
@@ -34,7 +35,7 @@ def test_a_credential_for_a_wallet_elsewhere_says_nothing_in_the_open_by_which_i
     assert set(payload) == IN_THE_OPEN
     opened = sd_jwt.reveal(payload, disclosures)
     assert opened["licence_identifier"] == content.identifier
-    assert (opened["licence_valid_from"], opened["licence_valid_until"]) == ("2024-02-01", "2034-01-31")
+    assert (opened["licence_valid_from"], opened["licence_valid_until"]) == (BEGINS.isoformat(), ENDS.isoformat())
     assert {name: opened[name] for name in content.values} == dict(content.values)
     long_enough = [str(value) for value in content.values.values() if len(str(value)) > 5]  # a short one may stand in a digest by chance
     assert not any(value in str(payload) for value in long_enough)

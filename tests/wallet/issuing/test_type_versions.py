@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from runtime.clock import now
 from runtime.database import transaction
 from tests.wallet.issuing.desk.conftest import Officer, new_officer
-from tests.wallet.issuing.desks import Desk
+from tests.wallet.issuing.desks import YEAR, Desk
 from tests.world_people import Person
 from tests.world_types import DATE, new_type
 from wallet.register import catalogue
@@ -45,7 +45,7 @@ def changed(app: Flask, client: FlaskClient, person: Person) -> Changed:
     return Changed(app, client, person)
 
 
-@pytest.mark.parametrize(("path", "more"), [("renewal", {"valid_until": "2035-01-31"}), ("change", {}), ("replacement", {})])
+@pytest.mark.parametrize(("path", "more"), [("renewal", {"valid_until": f"{YEAR + 9}-01-31"}), ("change", {}), ("replacement", {})])
 def test_a_successor_has_what_the_type_asks_for_now_and_nothing_that_it_has_no_more(changed: Changed, path: str, more: dict[str, Any]) -> None:
     at = f"/licences/{changed.licence['id']}/{path}"
     lacking = changed.post(at, {**WHY, **more})
@@ -65,7 +65,7 @@ def test_an_officer_s_form_asks_for_what_the_type_asks_for_now(app: Flask, chang
     page = officer.get(at).text
     assert ("f_added_note" in page, "f_old_note" in page) == (True, False)
     every = {"f_decided_on": DATE["example"], "f_kept_note": "留"} if act != "replace" else {}
-    form = {**WHY, **every, "f_added_note": "新", **({"valid_until": "2035-01-31"} if act == "renew" else {})}
+    form = {**WHY, **every, "f_added_note": "新", **({"valid_until": f"{YEAR + 9}-01-31"} if act == "renew" else {})}
     assert 'id="f_added_note-error"' in officer.post(at, **{**form, "f_added_note": ""}).text
     done = officer.post(at, **form)
     assert done.status_code == 303, done.text[-3000:]

@@ -239,8 +239,8 @@ def test_somebody_else_under_the_same_root_cannot_take_the_list_over() -> None:
 # Where lists come from
 
 
-LIVE_ROOT = certificate(subject="live root", issuer="live root", uri=None, ca=True, signs=False, begins=NOW - YEAR, ends=NOW + 20 * YEAR)
-LIVE = certificate(subject="list signer", issuer="live root", uri=f"{THERE}/x", begins=NOW - YEAR, ends=NOW + 9 * YEAR)
+LIVE_ROOT = certificate(subject="live root", issuer="live root", uri=None, ca=True, signs=False, begins=NOW - YEAR, ends=NOW + 60 * YEAR)
+LIVE = certificate(subject="list signer", issuer="live root", uri=f"{THERE}/x", begins=NOW - YEAR, ends=NOW + 59 * YEAR)
 
 
 def live(sequence: int = 7, **about: Any) -> bytes:
@@ -351,7 +351,7 @@ def test_no_list_can_name_a_certificate_of_ours(context: None, settings: Setting
 
 
 def test_a_mobile_document_of_a_signer_without_a_name_is_the_listed_issuer_s(counter: Counter, settings: Settings) -> None:
-    signer, kind = certificate(uri=None, constrained=False, ends=NOW + 9 * YEAR), get_type(DRIVING)
+    signer, kind = certificate(uri=None, constrained=False, ends=NOW + 59 * YEAR), get_type(DRIVING)
     add(settings, given=naming(signer, licence_type=kind.code, doctype=DOCTYPE), name="nameless", code=kind.code)
     at = now().timestamp() - TIME
     lives = {"signed": moment(at - 60), "validFrom": moment(at - 60), "validUntil": moment(at + 3600)}

@@ -26,6 +26,7 @@ from wallet.issuing.importing import uploads
 from wallet.register.callers import officer, strong_officer
 from wallet.register.catalogue import all_types, get_type
 from wallet.register.departments import Action, check_authority, get_department, types_under
+from wallet.register.licences import china_date
 
 batch_desk = Blueprint("batch_desk", __name__, template_folder="templates")
 MOST_BYTES = 32 * 1024 * 1024
@@ -96,7 +97,7 @@ def rows(batch_id: UUID, which: str) -> Response:
 def blank(slug: str) -> Response:
     """Give the empty table of a type, or that of acts on its licences."""
     licence_type, acts = get_type(slug), request.args.get("acts") == "1"
-    table = tables.blank_table_of_acts(licence_type) if acts else tables.blank_table(licence_type)
+    table = tables.blank_table_of_acts(licence_type) if acts else tables.blank_table(licence_type, year=china_date(now()).year)
     return _file([table], f"kabao-{licence_type.slug}{'-acts' if acts else ''}.csv")
 
 

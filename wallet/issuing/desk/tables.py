@@ -53,11 +53,13 @@ def blank_table_of_acts(licence_type: LicenceType) -> str:
     return _written(columns_of_acts(licence_type), example)
 
 
-def blank_table(licence_type: LicenceType) -> str:
-    """Return the table as a CSV file that spreadsheets open: the names of the columns, and one line as an example."""
+def blank_table(licence_type: LicenceType, *, year: int) -> str:
+    """Return the table as a CSV file that spreadsheets open: the names of the columns, and one line as an example, whose licence begins in a year."""
     shown = {f"fields.{one.name}": one.choices[str(one.example)].zh if one.choices else str(one.example) for one in licence_type.fields}
     holder = EXAMPLE_OF_AN_ORGANISATION if licence_type.holder == "organisation" else EXAMPLE_OF_A_PERSON
-    example = {"holder.number": holder, "holder.name": "示例", "valid_from": "2026-01-01", "valid_until": "2031-12-31", **shown}
+    years = min(licence_type.validity.max_years or 5, 5)
+    dates = {"valid_from": f"{year}-01-01", "valid_until": f"{year + years - 1}-12-31"}
+    example = {"holder.number": holder, "holder.name": "示例", **dates, **shown}
     return _written(columns_of(licence_type), example)
 
 

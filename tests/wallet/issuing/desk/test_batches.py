@@ -12,6 +12,7 @@ from flask import Flask
 from runtime.clock import now
 from runtime.settings import Settings
 from tests.wallet.issuing.desk.conftest import TYPES, Officer, new_officer
+from tests.wallet.issuing.desks import YEAR
 from tests.world_people import Person
 from tests.world_wallet import DEFINITIONS, new_department
 from wallet.issuing.desk import tables
@@ -30,7 +31,7 @@ def hand_in(officer: Officer, content: bytes, *, name: str = "名单.csv", slug:
 def table(*people: Person, slug: str = "driving-licence", **changes: str) -> bytes:
     """Return a filled table, a row a person."""
     licence_type = DEFINITIONS[slug]
-    (names, example) = list(csv.reader(io.StringIO(tables.blank_table(licence_type).removeprefix(tables.BOM))))
+    (names, example) = list(csv.reader(io.StringIO(tables.blank_table(licence_type, year=YEAR).removeprefix(tables.BOM))))
     out = io.StringIO()
     lines = csv.writer(out)
     lines.writerow(names)
@@ -52,7 +53,7 @@ def test_the_table_of_each_type_fits_its_mapping(app: Flask, department: str, sl
     with app.app_context():
         mapping = read_mapping(tables.mapping_of(licence_type))
         acts = read_mapping(tables.mapping_of_acts(licence_type))
-    names = next(csv.reader(io.StringIO(tables.blank_table(licence_type).removeprefix(tables.BOM))))
+    names = next(csv.reader(io.StringIO(tables.blank_table(licence_type, year=YEAR).removeprefix(tables.BOM))))
     assert acts.acts
     assert acts.missing(list(tables.columns_of_acts(licence_type).values())) == []
     assert mapping.missing(names) == []

@@ -24,6 +24,7 @@ from keys import certificates, ring
 from runtime.clock import now
 from runtime.languages import Text
 from runtime.settings import Settings
+from tests.wallet.issuing.desks import ENDS
 from tests.wallet.issuing.licence_contents import PLACE, new_content
 from wallet.issuing import compact, compact_text
 from wallet.issuing.contents import Content
@@ -127,7 +128,7 @@ def test_one_changed_byte_breaks_it(app: Flask, document: bytes, share: float) -
 
 def test_its_letters_can_be_read_and_every_font_is_inside(document: bytes, tmp_path: Path, content: Content) -> None:
     read = run("pdftotext", document, tmp_path, "document.pdf", "-")
-    for expected in ("机动车驾驶证", "Driving licence", "林晓月", "379999199005180121", "小型汽车", "2034年1月31日", ISSUER.zh):
+    for expected in ("机动车驾驶证", "Driving licence", "林晓月", "379999199005180121", "小型汽车", f"{ENDS.year}年1月31日", ISSUER.zh):
         assert expected in read
     assert content.identifier in read.replace("\n", "")
     fonts = run("pdffonts", document, tmp_path, "document.pdf").splitlines()[2:]
@@ -176,8 +177,8 @@ def test_its_code_is_read_from_the_paper_and_checked_without_a_network(app: Flas
         ("card", "business-licence", None),
         ("a4", "degree-certificate", None),
         ("a4", "real-estate-certificate", None),
-        ("card", "resident-identity-card", date(2034, 1, 31)),
-        ("card", "driving-licence", date(2034, 1, 31)),
+        ("card", "resident-identity-card", ENDS),
+        ("card", "driving-licence", ENDS),
     ],
 )
 def test_every_layout_is_small_and_validates(app: Flask, make: Callable[..., bytes], kind: str, type_name: str, until: date | None) -> None:
@@ -190,7 +191,7 @@ def test_every_layout_is_small_and_validates(app: Flask, make: Callable[..., byt
 
 @pytest.mark.parametrize("type_name", ["resident-identity-card", "business-licence", "driving-licence", "real-estate-certificate"])
 def test_every_sheet_bears_the_seal_of_its_department(app: Flask, make: Callable[..., bytes], tmp_path: Path, type_name: str) -> None:
-    until = None if type_name in ("business-licence", "real-estate-certificate") else date(2034, 1, 31)
+    until = None if type_name in ("business-licence", "real-estate-certificate") else ENDS
     document = make(content=new_content(app, type=type_name, valid_until=until))
     assert "电子印章" in run("pdftotext", document, tmp_path, "document.pdf", "-")
 

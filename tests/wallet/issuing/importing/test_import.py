@@ -19,6 +19,7 @@ from idp.subjects.numbers import parse_number
 from runtime.database import transaction
 from runtime.settings import Settings
 from tests.conftest import MASTER_KEY, ROOT
+from tests.wallet.issuing.desks import YEAR
 from tests.workbooks import write
 from tests.world_people import Person, citizen_number, credit_code, new_person
 from tests.world_wallet import new_department
@@ -32,7 +33,8 @@ COLUMNS = ["身份证号", "姓名", "准驾车型", "初次领证日期", "性�
 
 
 def row_for(person: Person, **changes: str) -> list[str]:
-    row = [person.number, person.name, "小型汽车", "01/07/2012", "女", "1990-06-15", "示例路1号", "379900123456", "2026年1月1日", "2032/1/1"]
+    dates = f"{YEAR}年1月1日", f"{YEAR + 6}/1/1"
+    row = [person.number, person.name, "小型汽车", "01/07/2012", "女", "1990-06-15", "示例路1号", "379900123456", *dates]
     return [changes.get(name, cell) for name, cell in zip(COLUMNS, row, strict=True)]
 
 
@@ -131,7 +133,7 @@ def test_rejected_rows_come_back_with_their_reasons_and_are_imported_once_correc
     assert (back[1][11], back[1][12]) == ("身份证号：登记库中查不到该号码。", "身份证号: The registry has no record of this number.")
     assert back[2][11] == "出生日期：不是日期。；有效期起：不是日期。"
     assert back[3][11] == "该行的单元格多于列名。"
-    back[0][2], back[2][5], back[2][8] = "C2", "1990-06-15", "2026-01-01"
+    back[0][2], back[2][5], back[2][8] = "C2", "1990-06-15", f"{YEAR}-01-01"
     corrected = tmp_path / "corrected.csv"
     with corrected.open("w", newline="", encoding="utf-8-sig") as text:
         csv.writer(text).writerows([head, *back])
