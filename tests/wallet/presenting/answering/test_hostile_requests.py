@@ -84,6 +84,16 @@ def test_a_request_that_has_just_run_out_is_over(holder: Holder, signing: Signin
     assert "它已过期" in open_link(holder[0], over).text
 
 
+@pytest.mark.parametrize("more", [{}, {"wallet_nonce": "another"}, {"wallet_nonce": None}], ids=["none", "another", "null"])
+def test_a_request_that_does_not_repeat_our_nonce_is_refused(
+    holder: Holder, signing: Signing, verifier: Asking, vct: str, more: dict[str, Any]
+) -> None:
+    payload = verifier.payload(sd_jwt_query(vct, FIELD), client_id=signing.by_hash) | more
+    link = link_to(signing.by_hash, verifier.serve(signing.sign(payload)), request_uri_method="post")
+    assert open_link(holder[0], link).status_code == 422
+    assert verifier.received == []
+
+
 def test_a_certificate_that_signed_itself_asks_for_nothing(holder: Holder, verifier: Asking, vct: str) -> None:
     """Nobody else vouches for it: of who asks it says nothing."""
     refused = open_link(holder[0], verifier.link(of_itself(), sd_jwt_query(vct, FIELD)))
