@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a picture of nothing": ({"presented": "", "file": photo("x")[:60]}, 422, "The file is broken"),
     "a code that nobody has": ({"presented": "", "file": photo(SPENT)}, 404, "There is no such code"),
     "both": ({"presented": SPENT, "file": photo(SPENT)}, 422, "Leave just one"),
-    "neither": ({"presented": " "}, 422, "or choose a picture"),
+    "neither": ({"presented": " "}, 422, "choose a picture"),
 }
 
 
