@@ -1,5 +1,6 @@
 """The paths that are single requests, each with the requests for it made ahead."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ JSON = "application/json"
 SHOWN = ["holder_name", "vehicle_class"]
 NONCE, CAUSE = "bench-nonce-0001", {"text": "窗口核验"}
 MOST = {"token": 3000, "verify-qr": 200}  # a second; more than this is never reached, or takes too long to prepare
+READERS = 8  # citizens who look at their wallets; nobody issues them anything, so that these hold what they say
 Load = Callable[[], Outcome]
 
 
@@ -47,7 +49,9 @@ def issue(stand: Stand, seconds: float) -> Load:
         fields = example_fields(TYPE)
     dates = {"valid_from": begins.isoformat(), "valid_until": ends.isoformat() if ends else None}
     return _sent(
-        stand, [_api(stand, "licences", {"type": TYPE, "holder": _holder(one), "fields": fields, **dates}) for one in stand.citizens], seconds
+        stand,
+        [_api(stand, "licences", {"type": TYPE, "holder": _holder(one), "fields": fields, **dates}) for one in stand.citizens[READERS:]],
+        seconds,
     )
 
 
@@ -63,13 +67,14 @@ def presentations(stand: Stand) -> list[dict[str, object]]:
 
 def verify_qr(stand: Stand, seconds: float) -> Load:
     """The same by QR code, each of a licence of its own, since a new code of a licence ends the one before."""
-    contents = [_new_code(stand, stand.citizens[number % len(stand.citizens)]) for number in range(_many("verify-qr", seconds))]
+    holders = itertools.islice(itertools.cycle(stand.citizens[READERS:]), _many("verify-qr", seconds))
+    contents = [_new_code(stand, one) for one in holders]
     return _sent(stand, [_api(stand, "verifications", {"presented": one, "cause": CAUSE}) for one in contents], seconds, once=True)
 
 
 def page(stand: Stand, seconds: float) -> Load:
     """A citizen looks at the wallet: three cards."""
-    cookies = [cookie_of(stand, one) for one in stand.citizens[:8]]
+    cookies = [cookie_of(stand, one) for one in stand.citizens[:READERS]]
     asked = partial(raw, "GET", "/wallet", Accept="text/html", Accept_Language="zh-CN", Accept_Encoding="gzip, deflate, br")
     return _sent(stand, [asked(Cookie=cookie) for cookie in cookies], seconds, connections=1)
 
