@@ -208,7 +208,8 @@ def prove(session: Session, entry_id: UUID) -> InclusionProof | None:
 def prove_all(session: Session, entry_ids: list[UUID]) -> dict[UUID, InclusionProof]:
     """Return the proofs of those rows that are sealed, all under the newest checkpoint."""
     found = select(LedgerEntry).where(LedgerEntry.id.in_(entry_ids), LedgerEntry.position.is_not(None))
-    entries = session.scalars(found.order_by(LedgerEntry.position)).all()
+    anew = {"populate_existing": True}  # whoever saw a row before it was sealed has it in the session without its place
+    entries = session.scalars(found.order_by(LedgerEntry.position), execution_options=anew).all()
     if not entries:
         return {}
     checkpoint = newest_checkpoint(session)

@@ -82,6 +82,24 @@ def test_a_row_is_proven_only_once_it_is_sealed(app: Flask) -> None:
         assert ledger.prove(session, entry) is not None
 
 
+def test_a_row_that_is_sealed_between_two_looks_of_one_transaction_is_proven(app: Flask) -> None:
+    (entry_id,) = act()
+    with transaction() as session:
+        seen = session.get_one(ledger.LedgerEntry, entry_id)
+        assert seen.position is None
+        sealing = threading.Thread(target=_seal, args=(app,))
+        sealing.start()
+        sealing.join()
+        proof = ledger.prove(session, entry_id)
+    assert proof is not None
+    assert merkle.leaf_of(proof.row) == proof.leaf
+
+
+def _seal(app: Flask) -> None:
+    with app.app_context():
+        seal_now()
+
+
 def test_nothing_new_is_nothing_sealed(app: Flask) -> None:
     act()
     seal_now()
